@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/crc.h"
+
+#include <nmmintrin.h>
+
+#include <array>
+
+#include "base/bytes.h"
+
+namespace cairn {
+namespace {
+
+// 0xad93d23594c935a9 with its bits reversed.
+constexpr uint64_t kCrc64Polynomial = 0x95ac9329ac4bc9b5;
+
+using Crc64Table = std::array<std::array<uint64_t, 256>, 8>;
+
+// Slicing by 8 (Kounavis and Berry, "A systematic approach to building high performance
+// software-based CRC generators"): table k advances a byte that stands k bytes before the end.
+constexpr Crc64Table MakeCrc64Table() {
+  Crc64Table table{};
+  for (unsigned i = 0; i < 256; ++i) {
+    uint64_t crc = i;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) ? kCrc64Polynomial : 0);
+    table[0][i] = crc;
+  }
+  for (unsigned i = 0; i < 256; ++i)
+    for (unsigned k = 1; k < 8; ++k)
+      table[k][i] = (table[k - 1][i] >> 8) ^ table[0][table[k - 1][i] & 0xff];
+  return table;
+}
+
+const Crc64Table& Table64() {
+  static const Crc64Table table = MakeCrc64Table();
+  return table;
+}
+
+// a * b in GF(2)[x] modulo the polynomial, both reflected.
+uint64_t MultiplyModulo(uint64_t a, uint64_t b) {
+  uint64_t product = 0;
+  for (uint64_t bit = uint64_t{1} << 63; bit != 0; bit >>= 1) {
+    if (a & bit) product ^= b;
+    b = (b >> 1) ^ ((b & 1) ? kCrc64Polynomial : 0);
+  }
+  return product;
+}
+
+constexpr std::array<uint16_t, 256> MakeCrc16Table() {
+  std::array<uint16_t, 256> table{};
+  for (unsigned i = 0; i < 256; ++i) {
+    uint16_t crc = static_cast<uint16_t>(i << 8);
+    for (int bit = 0; bit < 8; ++bit)
+      crc = static_cast<uint16_t>((crc << 1) ^ ((crc & 0x8000) ? 0x1021 : 0));
+    table[i] = crc;
+  }
+  return table;
+}
+constexpr auto kCrc16Table = MakeCrc16Table();
+
+}  // namespace
+
+uint32_t Crc32c(uint32_t crc, std::string_view bytes) {
+  const char* p = bytes.data();
+  size_t left = bytes.size();
+  uint64_t state = ~crc;
+  for (; left >= 8; p += 8, left -= 8) state = _mm_crc32_u64(state, LoadLe<uint64_t>(p));
+  uint32_t tail = static_cast<uint32_t>(state);
+  for (; left > 0; ++p, --left) tail = _mm_crc32_u8(tail, static_cast<uint8_t>(*p));
+  return ~tail;
+}
+
+uint64_t Crc64(uint64_t crc, std::string_view bytes) {
+  const Crc64Table& t = Table64();
+  const char* p = bytes.data();
+  size_t left = bytes.size();
+  for (; left >= 8; p += 8, left -= 8) {
+    crc ^= LoadLe<uint64_t>(p);
+    crc = t[7][crc & 0xff] ^ t[6][(crc >> 8) & 0xff] ^ t[5][(crc >> 16) & 0xff] ^
+          t[4][(crc >> 24) & 0xff] ^ t[3][(crc >> 32) & 0xff] ^ t[2][(crc >> 40) & 0xff] ^
+          t[1][(crc >> 48) & 0xff] ^ t[0][crc >> 56];
+  }
+  for (; left > 0; ++p, --left) crc = (crc >> 8) ^ t[0][(crc ^ static_cast<uint8_t>(*p)) & 0xff];
+  return crc;
+}
+
+uint64_t Crc64Combine(uint64_t first, uint64_t second, uint64_t second_bytes) {
+  // Appending n zero bytes multiplies the state by x^(8n); square and multiply.
+  uint64_t power = uint64_t{1} << (63 - 8);  // x^8
+  uint64_t factor = uint64_t{1} << 63;       // 1
+  for (uint64_t n = second_bytes; n != 0; n >>= 1) {
+    if (n & 1) factor = MultiplyModulo(factor, power);
+    power = MultiplyModulo(power, power);
+  }
+  return MultiplyModulo(first, factor) ^ second;
+}
+
+uint16_t Crc16(std::string_view bytes) {
+  uint16_t crc = 0;
+  for (char c : bytes)
+    crc = static_cast<uint16_t>((crc << 8) ^ kCrc16Table[((crc >> 8) ^ static_cast<uint8_t>(c)) & 0xff]);
+  return crc;
+}
+
+}  // namespace cairn

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace cairn {
+namespace {
+
+constexpr mode_t kFileMode = 0640;
+constexpr mode_t kDirectoryMode = 0750;
+
+class PosixFile final : public File {
+ public:
+  PosixFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  ~PosixFile() override { close(fd_); }
+
+  Status WriteAt(uint64_t offset, std::string_view bytes) override {
+    while (!bytes.empty()) {
+      ssize_t n = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      if (n < 0) {
+        if (errno == EINTR) continue;
+        return Status::FromErrno("write " + path_, errno);
+      }
+      // pwrite of a non-empty buffer that makes no progress would loop for ever.
+      if (n == 0) return Status::Io("write " + path_ + ": no progress");
+      offset += static_cast<uint64_t>(n);
+      bytes.remove_prefix(static_cast<size_t>(n));
+    }
+    return Status::Ok();
+  }
+
+  Result<size_t> ReadAt(uint64_t offset, char* buffer, size_t length) override {
+    size_t done = 0;
+    while (done < length) {
+      ssize_t n = pread(fd_, buffer + done, length - done, static_cast<off_t>(offset + done));
+      if (n < 0) {
+        if (errno == EINTR) continue;
+        return Status::FromErrno("read " + path_, errno);
+      }
+      if (n == 0) break;
+      done += static_cast<size_t>(n);
+    }
+    return done;
+  }
+
+  Status Sync() override {
+    if (fdatasync(fd_) != 0) return Status::FromErrno("fsync " + path_, errno);
+    return Status::Ok();
+  }
+
+  Result<uint64_t> Size() override {
+    struct stat st;
+    if (fstat(fd_, &st) != 0) return Status::FromErrno("stat " + path_, errno);
+    return static_cast<uint64_t>(st.st_size);
+  }
+
+  Status Truncate(uint64_t size) override {
+    if (ftruncate(fd_, static_cast<off_t>(size)) != 0)
+      return Status::FromErrno("truncate " + path_, errno);
+    return Status::Ok();
+  }
+
+ private:
+  const int fd_;
+  const std::string path_;
+};
+
+class PosixFileSystem final : public FileSystem {
+ public:
+  Result<std::unique_ptr<File>> Open(const std::string& path, Mode mode) override {
+    int flags = O_CLOEXEC;
+    switch (mode) {
+      case Mode::kRead: flags |= O_RDONLY; break;
+      case Mode::kCreate: flags |= O_RDWR | O_CREAT | O_EXCL; break;
+      case Mode::kReadWrite: flags |= O_RDWR | O_CREAT; break;
+      case Mode::kTruncate: flags |= O_RDWR | O_CREAT | O_TRUNC; break;
+    }
+    int fd = open(path.c_str(), flags, kFileMode);
+    if (fd < 0) return Status::FromErrno("open " + path, errno);
+    return std::unique_ptr<File>(new PosixFile(fd, path));
+  }
+
+  Status Rename(const std::string& from, const std::string& to) override {
+    if (rename(from.c_str(), to.c_str()) != 0)
+      return Status::FromErrno("rename " + from + " to " + to, errno);
+    return Status::Ok();
+  }
+
+  Status Link(const std::string& from, const std::string& to) override {
+    if (link(from.c_str(), to.c_str()) != 0)
+      return Status::FromErrno("link " + from + " to " + to, errno);
+    return Status::Ok();
+  }
+
+  Status Remove(const std::string& path) override {
+    if (unlink(path.c_str()) != 0) return Status::FromErrno("remove " + path, errno);
+    return Status::Ok();
+  }
+
+  Status MakeDirectory(const std::string& path) override {
+    if (mkdir(path.c_str(), kDirectoryMode) != 0 && errno != EEXIST)
+      return Status::FromErrno("mkdir " + path, errno);
+    return Status::Ok();
+  }
+
+  Status SyncDirectory(const std::string& path) override {
+    int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return Status::FromErrno("open folder " + path, errno);
+    int result = fsync(fd);
+    int error = errno;
+    close(fd);
+    if (result != 0) return Status::FromErrno("fsync folder " + path, error);
+    return Status::Ok();
+  }
+
+  Result<std::vector<std::string>> List(const std::string& path) override {
+    DIR* dir = opendir(path.c_str());
+    if (dir == nullptr) return Status::FromErrno("open folder " + path, errno);
+    std::vector<std::string> names;
+    while (dirent* entry = readdir(dir)) {
+      std::string_view name = entry->d_name;
+      if (name != "." && name != "..") names.emplace_back(name);
+    }
+    closedir(dir);
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  Result<bool> Exists(const std::string& path) override {
+    struct stat st;
+    if (stat(path.c_str(), &st) == 0) return true;
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    return Status::FromErrno("stat " + path, errno);
+  }
+};
+
+}  // namespace
+
+Result<std::string> FileSystem::ReadFile(const std::string& path) {
+  auto file = Open(path, Mode::kRead);
+  if (!file.ok()) return file.status();
+  auto size = (*file)->Size();
+  if (!size.ok()) return size.status();
+  std::string content(*size, '\0');
+  auto read = (*file)->ReadAt(0, content.data(), content.size());
+  if (!read.ok()) return read.status();
+  content.resize(*read);
+  return content;
+}
+
+Status FileSystem::WriteFileAtomically(const std::string& path, std::string_view content) {
+  const std::string temporary = path + ".tmp";
+  {
+    auto file = Open(temporary, Mode::kTruncate);
+    if (!file.ok()) return file.status();
+    CAIRN_RETURN_IF_ERROR((*file)->WriteAt(0, content));
+    CAIRN_RETURN_IF_ERROR((*file)->Sync());
+  }
+  CAIRN_RETURN_IF_ERROR(Rename(temporary, path));
+  size_t slash = path.rfind('/');
+  return SyncDirectory(slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash));
+}
+
+FileSystem* RealFileSystem() {
+  static PosixFileSystem file_system;
+  return &file_system;
+}
+
+}  // namespace cairn
