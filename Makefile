@@ -16,6 +16,7 @@ CCACHE := $(shell command -v ccache)
 export CCACHE_NOHASHDIR := 1
 VARIANT ?= $(if $(SANITIZE),sanitize,release)
 
+comma := ,
 WARNINGS := -Wall -Wextra -Werror
 COMMON := -std=c++20 -march=x86-64-v2 -g -pthread $(WARNINGS) -Isrc -I. -fno-strict-aliasing
 LIBS := -luv -llz4 -lssl -lcrypto -lxxhash -lluajit-5.1 -llua5.1-cjson -llzf -pthread -ldl
@@ -33,12 +34,11 @@ else ifeq ($(VARIANT),dev)
   LDFLAGS := -fuse-ld=mold
   ALLOCATOR := -ljemalloc
 else ifeq ($(VARIANT),sanitize)
-  empty :=
-  comma := ,
   OUT := build/$(subst $(comma),-,$(SANITIZE))
   OBJ := $(OUT)
   # The sanitizers bring their own allocator, so jemalloc stays out.
   CXXFLAGS := $(COMMON) -O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -DCAIRN_NO_JEMALLOC \
+    -Wno-maybe-uninitialized \
     $(if $(findstring thread,$(SANITIZE)),-Wno-error=tsan)
   LDFLAGS := -fsanitize=$(SANITIZE)
   ALLOCATOR :=

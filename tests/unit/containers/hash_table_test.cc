@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "containers/hash_table.h"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/hash.h"
+
+using namespace cairn;
+
+namespace {
+
+struct Word {
+  std::string text;
+};
+struct WordTraits {
+  using Item = Word;
+  static uint64_t Hash(const Word* word) { return HashBytes(word->text); }
+};
+using Table = HashTable<WordTraits>;
+
+auto Is(const std::string& text) {
+  return [&text](const Word* word) { return word->text == text; };
+}
+
+}  // namespace
+
+TEST_CASE("a hash table behaves like a std::map through growth and shrinkage") {
+  Random random(7);
+  std::map<std::string, std::unique_ptr<Word>> model;
+  Table table;
+  size_t target = 0;
+  for (int step = 0; step < 200000; ++step) {
+    if (step % 20000 == 0) target = random.Below(20000);
+    std::string text = "k" + std::to_string(random.Below(20000));
+    auto found = model.find(text);
+    Word* word = table.Find(HashBytes(text), Is(text));
+    REQUIRE(word == (found == model.end() ? nullptr : found->second.get()));
+    if (found == model.end() && model.size() <= target) {
+      auto item = std::make_unique<Word>(Word{text});
+      table.Insert(HashBytes(text), item.get());
+      model.emplace(text, std::move(item));
+    } else if (found != model.end() && model.size() > target) {
+      REQUIRE(table.Remove(HashBytes(text), Is(text)) == word);
+      model.erase(found);
+    } else if (found != model.end()) {
+      auto moved = std::make_unique<Word>(Word{text});
+      table.Relocate(HashBytes(text), word, moved.get(), step % 2 == 0);
+      found->second = std::move(moved);
+    }
+    table.Maintain();
+    REQUIRE(table.size() == model.size());
+    if (step % 10000 == 0) table.CheckInvariants();
+  }
+  table.CheckInvariants();
+  size_t seen = 0;
+  table.ForEach([&](Word*) { return ++seen, true; });
+  REQUIRE(seen == model.size());
+}
+
+TEST_CASE("Scan returns every item that stays, while the table grows and shrinks") {
+  Random random(11);
+  for (int round = 0; round < 30; ++round) {
+    Table table;
+    std::map<std::string, std::unique_ptr<Word>> others;
+    std::map<std::string, std::unique_ptr<Word>> stay;
+    for (int i = 0; i < 500; ++i) {
+      auto word = std::make_unique<Word>(Word{"stay" + std::to_string(i)});
+      table.InsertAndGrow(HashBytes(word->text), word.get());
+      stay.emplace(word->text, std::move(word));
+    }
+    std::set<std::string> seen;
+    uint64_t cursor = 0;
+    bool grow = round % 2 == 0;
+    do {
+      cursor = table.Scan(cursor, [&](const Word* word) { seen.insert(word->text); });
+      for (uint64_t n = random.Below(100); n > 0; --n) {
+        std::string text = "other" + std::to_string(random.Below(3000));
+        auto found = others.find(text);
+        if (found == others.end() && (grow || random.Below(4) == 0)) {
+          auto word = std::make_unique<Word>(Word{text});
+          table.InsertAndGrow(HashBytes(text), word.get());
+          others.emplace(text, std::move(word));
+        } else if (found != others.end() && !grow) {
+          table.Remove(HashBytes(text), Is(text));
+          table.Maintain();
+          others.erase(found);
+        }
+      }
+      if (random.Below(50) == 0) grow = !grow;
+    } while (cursor != 0);
+    for (const auto& [text, word] : stay) REQUIRE(seen.count(text) == 1);
+    table.Trim();
+    table.CheckInvariants();
+  }
+}
+
+TEST_CASE("marks follow their items, and random items are spread evenly") {
+  Random random(13);
+  Table table;
+  std::map<std::string, std::unique_ptr<Word>> model;
+  for (int i = 0; i < 1000; ++i) {
+    auto word = std::make_unique<Word>(Word{std::to_string(i)});
+    table.InsertAndGrow(HashBytes(word->text), word.get(), i % 10 == 0);
+    model.emplace(word->text, std::move(word));
+  }
+  std::set<std::string> marked;
+  for (size_t index = 0; index < table.bucket_count(); ++index) {
+    size_t before = marked.size();
+    table.VisitMarked(index, [&](const Word* word) { marked.insert(word->text); });
+    REQUIRE(table.BucketHasMark(index) == (marked.size() > before));
+  }
+  REQUIRE(marked.size() == 100);
+  for (const std::string& text : marked) REQUIRE(std::stoi(text) % 10 == 0);
+
+  std::map<const Word*, int> counts;
+  for (int i = 0; i < 200000; ++i) ++counts[table.RandomItem(random)];
+  REQUIRE(counts.size() == 1000);
+  for (auto [word, count] : counts) {
+    REQUIRE(count > 100);
+    REQUIRE(count < 320);
+  }
+}
