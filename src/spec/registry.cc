@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "spec/registry.h"
+
+#include "base/check.h"
+#include "base/numbers.h"
+
+namespace cairn {
+namespace {
+
+uint64_t HashName(std::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash ^ (hash >> 29);
+}
+
+uint64_t ImpliedCategories(uint64_t flags) {
+  uint64_t acl = 0;
+  if (flags & kWrite) acl |= kAclWrite;
+  // Redis leaves scripting commands out of @read.
+  if ((flags & kReadonly) && !(flags & kScripting)) acl |= kAclRead;
+  if (flags & kScripting) acl |= kAclScripting;
+  if (flags & kAdmin) acl |= kAclAdmin | kAclDangerous;
+  if (flags & kPubsub) acl |= kAclPubsub;
+  if (flags & kBlocking) acl |= kAclBlocking;
+  acl |= (flags & kFast) ? kAclFast : kAclSlow;
+  return acl;
+}
+
+// The old-style triple of COMMAND, from the specs that are plain ranges.
+void DeriveRange(Command& command) {
+  const KeySpecs& keys = command.spec.keys;
+  int first = 0, last = 0, step = 0;
+  bool movable = command.spec.keys_of != nullptr;
+  for (int i = 0; i < keys.count; ++i) {
+    const KeySpec& spec = keys.specs[i];
+    if (spec.begin != KeySpec::Begin::kIndex || spec.find != KeySpec::Find::kRange ||
+        (spec.flags & kIncomplete) != 0) {
+      movable = true;
+      if (spec.begin != KeySpec::Begin::kIndex || spec.find != KeySpec::Find::kRange) continue;
+    }
+    const int spec_last = spec.last < 0 ? spec.last : spec.index + spec.last;
+    if (first == 0) {
+      first = spec.index;
+      last = spec_last;
+      step = spec.step;
+    } else if (spec.index == last + step && last > 0) {
+      last = spec_last;  // adjacent ranges join
+    }
+  }
+  command.first_key = first;
+  command.last_key = last;
+  command.key_step = step;
+  if (movable) command.spec.flags |= kMovableKeys;
+  if (!movable && keys.count == 1 && first > 0 && first == last &&
+      command.spec.scope == Scope::kKeys && command.spec.scope_of == nullptr)
+    command.single_key = first;
+}
+
+bool Equals(std::string_view a, const char* b) { return EqualsIgnoreCase(a, b); }
+
+bool ExtractBySpec(const KeySpec& spec, Arguments arguments, KeySink& sink) {
+  const int count = static_cast<int>(arguments.size());
+  int first = 0;
+  switch (spec.begin) {
+    case KeySpec::Begin::kUnknown: return true;
+    case KeySpec::Begin::kIndex: first = spec.index; break;
+    case KeySpec::Begin::kKeyword: {
+      const int start = spec.index > 0 ? spec.index : count + spec.index;
+      const int step = spec.index > 0 ? 1 : -1;
+      for (int i = start; i > 0 && i < count - 1 && first == 0; i += step)
+        if (Equals(arguments[static_cast<size_t>(i)], spec.keyword)) first = i + 1;
+      if (first == 0) return true;  // the keyword is optional
+      break;
+    }
+  }
+  int last, step = spec.step;
+  if (spec.find == KeySpec::Find::kKeyNum) {
+    int64_t keys;
+    const int at = first + spec.keynum;
+    if (at >= count || !ParseInt64(arguments[static_cast<size_t>(at)], &keys)) return false;
+    if (keys < 0 || keys > count) return false;
+    first += spec.first_key;
+    last = first + (static_cast<int>(keys) - 1) * step;
+  } else if (spec.find == KeySpec::Find::kRange) {
+    if (spec.last >= 0) {
+      last = first + spec.last;
+    } else if (spec.limit <= 1) {
+      last = count + spec.last;
+    } else {
+      last = first + (count - first) / spec.limit + spec.last;
+    }
+  } else {
+    return true;
+  }
+  for (int i = first; i <= last; i += step) {
+    if (i >= count) return false;
+    sink.Add(i, spec.flags);
+  }
+  return true;
+}
+
+}  // namespace
+
+void Registry::Grow() {
+  std::vector<Command*> old = std::move(slots_);
+  slots_.assign(old.empty() ? 1024 : old.size() * 2, nullptr);
+  for (Command* command : old)
+    if (command != nullptr) slots_[SlotOf(command->full_name)] = command;
+}
+
+size_t Registry::SlotOf(std::string_view lower_name) const {
+  const size_t mask = slots_.size() - 1;
+  size_t i = HashName(lower_name) & mask;
+  while (slots_[i] != nullptr && slots_[i]->full_name != lower_name) i = (i + 1) & mask;
+  return i;
+}
+
+void Registry::Add(std::span<const CommandSpec> rows) {
+  for (const CommandSpec& row : rows) {
+    if (commands_.size() * 2 >= slots_.size()) Grow();
+    auto command = std::make_unique<Command>();
+    command->spec = row;
+    command->spec.acl |= ImpliedCategories(row.flags);
+    command->full_name = ToLower(row.name);
+    CHECK(command->full_name.size() <= kNameBytesMax);
+    command->id = static_cast<int>(commands_.size());
+    const size_t bar = command->full_name.find('|');
+    command->name = command->full_name.substr(bar == std::string::npos ? 0 : bar + 1);
+    DeriveRange(*command);
+    if (bar != std::string::npos) {
+      Command* parent = slots_[SlotOf(command->full_name.substr(0, bar))];
+      CHECK(parent != nullptr);
+      command->parent = parent;
+      parent->subcommands.push_back(command.get());
+    }
+    const size_t slot = SlotOf(command->full_name);
+    CHECK(slots_[slot] == nullptr);
+    slots_[slot] = command.get();
+    commands_.push_back(std::move(command));
+  }
+}
+
+const Command* Registry::Find(std::string_view name) const {
+  if (name.size() > kNameBytesMax || slots_.empty()) return nullptr;
+  char lower[kNameBytesMax];
+  for (size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    lower[i] = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  }
+  return slots_[SlotOf({lower, name.size()})];
+}
+
+const Command* Registry::Resolve(Arguments arguments, const Command** parent) const {
+  const Command* command = Find(arguments[0]);
+  // A bar in the name of a request must not reach a subcommand.
+  if (command != nullptr && command->parent != nullptr) return nullptr;
+  if (command == nullptr || command->subcommands.empty() || arguments.size() < 2) return command;
+  for (const Command* sub : command->subcommands)
+    if (EqualsIgnoreCase(sub->name, arguments[1])) return sub;
+  // Unknown subcommand: containers without a bare form have no handler.
+  if (command->spec.handler == nullptr) {
+    if (parent != nullptr) *parent = command;
+    return nullptr;
+  }
+  return command;
+}
+
+bool ExtractKeys(const Command& command, Arguments arguments, KeySink& sink) {
+  if (command.spec.keys_of != nullptr) return command.spec.keys_of(arguments, sink);
+  for (int i = 0; i < command.spec.keys.count; ++i)
+    if (!ExtractBySpec(command.spec.keys.specs[i], arguments, sink)) return false;
+  return true;
+}
+
+}  // namespace cairn
