@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Listening sockets: accepts on one worker's loop and hands each connection to the worker with
+// the fewest.
+//
+// Sockets are bound by the constructor functions below, so that main can report "address in use"
+// before any thread runs. Thread rule: Start and Close from any thread; Accept callbacks run on
+// the worker that gets the connection.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "net/connection.h"
+#include "net/worker_pool.h"
+
+namespace cairn {
+
+struct SocketOptions {
+  int backlog = 511;
+  int tcp_keepalive_s = 300;  // 0: off; see tcp(7) for what it sets
+  int unix_permissions = 0;   // octal mode of the unix socket's file; 0: as umask says
+};
+
+// A bound, listening, non-blocking socket, or why not. TCP: numeric address or host name, IPv4 or
+// IPv6 ("*" is any IPv4, "::*" any IPv6); port 0 lets the system choose (see LocalPort).
+Result<int> ListenTcp(const std::string& address, int port, const SocketOptions& options);
+// Removes a socket file left at `path` by an earlier process.
+Result<int> ListenUnix(const std::string& path, const SocketOptions& options);
+int LocalPort(int fd);  // 0 for a unix socket
+
+class Listener {
+ public:
+  // Makes the handler of a new connection, on the worker `worker`. The connection does not exist
+  // yet; nullptr refuses it: `fd` is closed after `refusal` (if not empty) was sent to it.
+  using MakeHandler =
+      std::function<ConnectionHandler*(Worker& worker, int fd, std::string* refusal)>;
+  // Called after the connection was adopted, before its first byte (TLS, CLIENT LIST entry).
+  using OnAccepted = std::function<void(Connection&)>;
+
+  // Takes over the listening sockets.
+  Listener(WorkerPool* pool, std::vector<int> fds, const SocketOptions& options,
+           MakeHandler make_handler, OnAccepted on_accepted);
+  ~Listener();  // after Close
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  // Accepts on `home`, from now on.
+  void Start(Worker* home);
+  // Stops accepting and closes the sockets; `done` (may be empty) runs on `home` when that is so.
+  void Close(std::function<void()> done);
+  // The same, and waits for it. Not from a worker thread.
+  void CloseAndWait();
+
+  uint64_t accepted() const { return shared_->accepted.load(std::memory_order_relaxed); }
+  // Accepts that failed for want of descriptors or memory; after one, accepting pauses 100 ms.
+  uint64_t failed() const { return shared_->failed.load(std::memory_order_relaxed); }
+
+ private:
+  struct Shared {  // outlives the Listener in tasks under way
+    WorkerPool* pool;
+    SocketOptions options;
+    MakeHandler make_handler;
+    OnAccepted on_accepted;
+    std::atomic<uint64_t> accepted{0};
+    std::atomic<uint64_t> failed{0};
+  };
+  struct Socket;
+  static void HandOver(const std::shared_ptr<Shared>& shared, int fd);
+
+  std::shared_ptr<Shared> shared_;
+  std::vector<int> fds_;
+  std::vector<Socket*> sockets_;  // on home's thread
+  Worker* home_ = nullptr;
+  bool closed_ = false;
+};
+
+}  // namespace cairn

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A worker: one thread with one event loop, its connections, mailbox, timers and cached clock.
+//
+//   one loop turn:  timers -> [flush] -> wait for events -> reads and mailbox tasks, as they come
+//                   -> turn-end hooks -> flush of every connection that asked for it -> closings
+//
+// So replies of all connections that were ready in one turn leave together at its end, after the
+// hooks (which wake the journal, deliver what was collected). The loop never waits for events
+// while a flush is owed.
+//
+// Thread rule: Post, Put, Wake, Stop, connection_count and totals from any thread; the
+// rest on the worker's own thread (or before Start). Nothing here blocks but Join.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/output_buffer.h"
+#include "base/status.h"
+#include "net/connection.h"
+#include "net/mailbox.h"
+#include "net/timer_wheel.h"
+
+namespace cairn {
+
+// One writer (the worker), relaxed; summed up by INFO.
+struct alignas(64) WorkerTotals {
+  std::atomic<uint64_t> bytes_in{0};
+  std::atomic<uint64_t> bytes_out{0};
+  std::atomic<uint64_t> reads{0};
+  std::atomic<uint64_t> writes{0};
+  std::atomic<uint64_t> turns{0};
+};
+
+class Worker {
+ public:
+  static constexpr size_t kScratchBytes = 64 * 1024;
+  // What newly accepted connections are waiting to be adopted counts as connections already.
+
+  Worker(int index, Clock* clock);
+  ~Worker();  // after Join, or never started
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Makes the loop and starts the thread. Tasks posted before are run first.
+  Status Start();
+  // Closes all connections, runs the tasks already posted, ends the loop. Returns at once.
+  void Stop();
+  void Join();
+
+  int index() const { return index_; }
+  bool InThread() const { return std::this_thread::get_id() == thread_id_; }
+
+  // -- from any thread --
+
+  // Runs `function()` on the worker, in the order of this sender's posts. After the worker has
+  // ended the function is destroyed unrun.
+  template <typename F>
+  void Post(F&& function) {
+    PostTask(MakeTask(std::forward<F>(function)));
+  }
+  void PostTask(MailTask* task) {
+    if (mailbox_.Put(task)) Wake();
+  }
+  // The two halves of PostTask, for senders that hold a lock: Put under it; if it said true,
+  // Wake after unlocking.
+  [[nodiscard]] bool Put(MailTask* task) { return mailbox_.Put(task); }
+  void Wake();
+
+  size_t connection_count() const { return connection_count_.load(std::memory_order_relaxed); }
+  const WorkerTotals& totals() const { return totals_; }
+
+  // -- on the worker's thread --
+
+  // Takes over a connected, non-blocking socket. nullptr (the socket is closed, the handler is
+  // not called) if the loop refuses it.
+  Connection* Adopt(int fd, ConnectionHandler* handler);
+
+  // Called at each turn's end, before the flushes, in the order added.
+  void OnTurnEnd(std::function<void()> hook) { turn_end_hooks_.push_back(std::move(hook)); }
+  // While `slice` returns true the loop does not sleep and calls it once a turn: background work
+  // in small steps. One that returned false is forgotten.
+  void AddIdle(std::function<bool()> slice);
+
+  // Cached, refreshed at the start of each loop turn and by RefreshClock.
+  int64_t wall_us() const { return wall_us_; }
+  int64_t wall_ms() const { return wall_us_ / 1000; }
+  int64_t monotonic_us() const { return monotonic_us_; }
+  int64_t monotonic_ms() const { return monotonic_us_ / 1000; }
+  void RefreshClock();
+
+  // Schedule with deadlines of monotonic_ms().
+  TimerWheel& timers() { return *timers_; }
+  void ScheduleAfter(Timer* timer, int64_t delay_ms);
+  ChunkPool* chunk_pool() { return &chunk_pool_; }
+
+  // The log is durable up to `lsn`: output that waited for it leaves. Starts at "everything",
+  // so that without a log nothing waits.
+  void SetDurable(uint64_t lsn);
+  uint64_t durable() const { return durable_; }
+
+  // All connections of this worker; do not close or adopt while iterating.
+  std::span<Connection* const> connections() const { return connections_; }
+
+ private:
+  friend class Connection;
+  friend class Listener;
+  friend class Connector;
+  struct Loop;  // the libuv handles
+
+  void Run();
+  void BeginTurn() {
+    if (!turn_open_) OpenTurn();
+  }
+  void OpenTurn();
+  void EndTurn();
+  void DrainMailbox();
+  void RunIdle();
+  void ArmTimer();
+  void FlushList();
+  void BeginStop();
+  void MaybeEndLoop();
+  void Remove(Connection* connection);
+
+  const int index_;
+  Clock* const clock_;
+  std::unique_ptr<Loop> loop_;
+  std::thread thread_;
+  std::atomic<std::thread::id> thread_id_;
+  Mailbox mailbox_;
+  std::unique_ptr<char[]> scratch_;
+  ChunkPool chunk_pool_;
+  std::unique_ptr<TimerWheel> timers_;
+  int64_t wall_us_ = 0;
+  int64_t monotonic_us_ = 0;
+  uint64_t durable_ = UINT64_MAX;
+  bool turn_open_ = false;
+  bool stopping_ = false;
+  int64_t timer_armed_ms_ = -1;  // monotonic; -1: not armed
+  std::vector<std::function<void()>> turn_end_hooks_;
+  std::vector<std::function<bool()>> idle_;
+  std::vector<Connection*> connections_;
+  std::vector<Connection*> flush_list_;
+  std::vector<Connection*> hold_list_;
+  std::atomic<size_t> connection_count_{0};  // adopted ones and those on their way
+  std::atomic<bool> stop_asked_{false};
+  WorkerTotals totals_;
+};
+
+}  // namespace cairn

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The incremental, zero-copy parser of requests: multibulk ("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n") and
+// inline ("GET k\r\n", with Redis's quoting). Arguments point into the bytes that were read.
+//
+// One RequestParser belongs to one connection. The life of one read:
+//
+//   target = parser.ReadTarget(scratch)     where to read: the worker's scratch, or straight into
+//   n = read(fd, target)                    the parser's own buffer when a big argument is due
+//   parser.Feed(target.data(), n)
+//   while ((o = parser.Next(limits, &batch)) == ParseOutcome::kRequest) ...   any number
+//   execute batch[0..]; kError: queue "-ERR " + parser.error() as the last reply, then close
+//   parser.EndRead()                        keeps the bytes that are not yet requests
+//
+// Requests stay valid until EndRead, Feed or RequestBatch::Clear. A connection that must stop in
+// mid-batch (blocked, paused) calls Rewind(batch[i]) with the first request not executed, then
+// EndRead: these bytes move to the parser's own buffer and later calls of Next (without Feed)
+// parse them again.
+//
+// How it is fast and never quadratic: a request that lies whole in the buffer goes through a
+// short fast path. Anything else (incomplete, wrong, more than kFastArgsMax arguments) goes
+// through a careful path that can stop at any byte and resumes there: no byte is scanned more
+// than twice, payloads not at all. While the rest of an argument of kBigArgumentBytes or more is
+// missing, the own buffer has its final size and ReadTarget hands out its tail, so such an
+// argument is copied at most once (the part of it that came with the first read).
+//
+// Invariants: parse_ is the start of the first request not yet given out; with a request in
+// progress (partial_.active) partial_.at points into [parse_, end_] at the first byte not scanned.
+//
+// Errors are worded letter for letter as Redis words them. Thread rule: one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cairn {
+
+struct Request {
+  std::span<const std::string_view> args;  // at least one
+  // The request's bytes when they are canonical RESP (fit for the journal as they are); empty for
+  // an inline request and for one whose line ends are not CR LF (which Redis lets pass).
+  std::string_view raw;
+  const char* begin;  // its first byte; for Rewind
+  bool is_inline;
+};
+
+// The requests parsed ahead and the memory of their argument arrays. One a worker, reused: after
+// the first few reads nothing is allocated any more.
+class RequestBatch {
+ public:
+  RequestBatch();
+
+  size_t size() const { return requests_.size(); }
+  bool empty() const { return requests_.empty(); }
+  const Request& operator[](size_t i) const { return requests_[i]; }
+  const Request& back() const { return requests_.back(); }
+  // Forgets all requests.
+  void Clear();
+
+ private:
+  friend class RequestParser;
+  static constexpr size_t kBlockArgs = 4096;
+
+  std::string_view* Room(size_t args) {
+    if (kBlockArgs - used_ >= args && block_ < blocks_.size()) [[likely]] {
+      return blocks_[block_].get() + used_;
+    }
+    return RoomSlow();
+  }
+  std::string_view* RoomSlow();
+
+  std::vector<Request> requests_;
+  std::vector<std::unique_ptr<std::string_view[]>> blocks_;
+  size_t block_ = 0;  // the block in use
+  size_t used_ = 0;   // of its kBlockArgs
+  std::vector<std::vector<std::string_view>> large_;  // requests with very many arguments
+  std::deque<std::string> inline_text_;               // unquoted arguments of inline requests
+};
+
+struct ParseLimits {
+  uint64_t bulk_bytes_max = 512ull << 20;  // proto-max-bulk-len
+  bool authenticated = true;  // false: at most 10 arguments of 16384 bytes (Redis's bounds)
+};
+
+enum class ParseOutcome { kRequest, kNeedMore, kError };
+
+class RequestParser {
+ public:
+  static constexpr size_t kFastArgsMax = 1024;
+  static constexpr size_t kBigArgumentBytes = 32 * 1024;
+  static constexpr size_t kInlineBytesMax = 64 * 1024;
+  static constexpr size_t kReadBytesMax = 1 << 20;  // of one read into the own buffer
+
+  RequestParser() = default;
+  RequestParser(const RequestParser&) = delete;
+  RequestParser& operator=(const RequestParser&) = delete;
+
+  // Where the next read should go: `scratch`, or the tail of the own buffer.
+  std::span<char> ReadTarget(std::span<char> scratch);
+  // `data` is where ReadTarget said, or anywhere else. It must stay until EndRead.
+  void Feed(char* data, size_t n);
+  // Parses one request and appends it to `batch`. Empty requests ("*0", blank lines) are skipped.
+  ParseOutcome Next(const ParseLimits& limits, RequestBatch* batch);
+  // After kError: "Protocol error: ...". Every later Next says kError again, but for a Rewind.
+  const std::string& error() const { return error_; }
+  // `request` (given out since the last EndRead) and all behind it are to be parsed again.
+  void Rewind(const Request& request);
+  // Moves what was not given out into the own buffer; gives an empty own buffer back.
+  void EndRead();
+
+  // Bytes that were fed but not yet given out as requests. Exact after EndRead.
+  size_t buffered_bytes() const { return static_cast<size_t>(end_ - parse_); }
+  size_t memory_bytes() const;
+  // True when a request has begun but not ended (after Next said kNeedMore).
+  bool in_request() const { return parse_ != end_; }
+
+ private:
+  // The request in progress on the careful path.
+  struct Partial {
+    bool active = false;
+    bool canonical = true;
+    uint32_t args_left = 0;
+    int64_t bulk_bytes = -1;  // of the argument whose payload is due; -1: its "$n" line is due
+    char* at = nullptr;       // first byte not scanned
+    size_t scanned = 0;       // bytes behind `at` known to hold no line end
+    std::vector<std::string_view> args;
+  };
+
+  bool ParseFast(const ParseLimits& limits, RequestBatch* batch);
+  ParseOutcome ParseCareful(const ParseLimits& limits, RequestBatch* batch);
+  ParseOutcome ParseInline(RequestBatch* batch);
+  ParseOutcome BeginMultibulk(const ParseLimits& limits);
+  ParseOutcome ParseArguments(const ParseLimits& limits);
+  void FinishCareful(RequestBatch* batch);
+  ParseOutcome Fail(std::string text);
+  char* FindLineEnd();
+  void ResetPartial();
+  void MoveTo(char* target);
+  void GrowOwn(size_t bytes);
+  bool in_own() const { return own_ != nullptr && parse_ >= own_.get() && parse_ <= own_.get() + own_capacity_; }
+
+  char* parse_ = nullptr;
+  char* end_ = nullptr;
+  std::unique_ptr<char[]> own_;
+  size_t own_capacity_ = 0;
+  Partial partial_;
+  std::string error_;
+};
+
+}  // namespace cairn
