@@ -130,6 +130,16 @@ ListpackEntry ListpackEntry::RawString(std::string_view element) {
   return entry;
 }
 
+size_t ListpackEntry::StoredBytes() const {
+  return size() + BacklenBytes(size());
+}
+
+void ListpackEntry::Write(uint8_t* at) const {
+  memcpy(at, head, head_size);
+  if (!body.empty()) memcpy(at + head_size, body.data(), body.size());
+  WriteBacklen(at + size(), size());
+}
+
 void ListpackEntry::EncodeInt(int64_t value) {
   if (value >= 0 && value <= 127) {
     head[0] = static_cast<uint8_t>(value);
@@ -293,16 +303,12 @@ uint8_t* Listpack::Resize(size_t size) {
 
 ListpackView::Pos Listpack::Splice(Pos pos, size_t old_bytes, const ListpackEntry* entry) {
   const size_t total = Bytes();
-  const size_t size = entry->size();
-  const size_t new_bytes = size + BacklenBytes(size);
+  const size_t new_bytes = entry->StoredBytes();
   const size_t new_total = total - old_bytes + new_bytes;
   uint8_t* data = new_total > total ? Resize(new_total) : bytes();
   if (new_bytes != old_bytes)
     memmove(data + pos + new_bytes, data + pos + old_bytes, total - pos - old_bytes);
-  memcpy(data + pos, entry->head, entry->head_size);
-  if (!entry->body.empty())
-    memcpy(data + pos + entry->head_size, entry->body.data(), entry->body.size());
-  WriteBacklen(data + pos + size, size);
+  entry->Write(data + pos);
   const uint16_t count = LoadLe<uint16_t>(data + 4);
   SetHeader(new_total, count == kUnknownLength || old_bytes != 0 ? count : count + 1u);
   if (new_total + new_total / 2 < total) ShrinkToFit();

@@ -72,6 +72,8 @@ struct ListpackEntry {
   // Keeps `element` a string even where it reads as a number.
   static ListpackEntry RawString(std::string_view element);
   size_t size() const { return size_t{head_size} + body.size(); }  // without backlen
+  size_t StoredBytes() const;                                      // with it
+  void Write(uint8_t* at) const;                                   // StoredBytes()
 
   uint8_t head[9];
   uint8_t head_size;

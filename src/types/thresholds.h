@@ -18,6 +18,7 @@ struct Thresholds {
   int64_t zset_max_listpack_value = 64;
   int64_t list_max_listpack_size = -2;  // > 0: elements; -1..-5: 4, 8, 16, 32, 64 KiB
   int64_t list_compress_depth = 0;
+  int64_t quicklist_packed_threshold = 0;  // DEBUG QUICKLIST-PACKED-THRESHOLD, bytes; 0: unset
   int64_t hll_sparse_max_bytes = 3000;
   int64_t stream_node_max_bytes = 4096;
   int64_t stream_node_max_entries = 100;
