@@ -59,6 +59,10 @@ class Set {
   bool empty() const { return Size() == 0; }
   bool Contains(std::string_view member) const;
   bool Contains(const ListpackValue& member) const;
+  // found[i] = Contains(members[i]) for at most kProbeMax members; in a hashtable their cache
+  // misses overlap.
+  static constexpr size_t kProbeMax = 16;
+  void Probe(std::span<const ListpackValue> members, bool* found) const;
 
   // True if the member was not there.
   bool Add(std::string_view member, const Thresholds& thresholds);
@@ -95,7 +99,6 @@ class Set {
   void CheckInvariants() const;
 
  private:
-  friend class SetBuilder;
   enum Tag : uint64_t { kListpackTag = 0, kIntsetTag = 1, kTableTag = 2, kTagMask = 7 };
 
   explicit Set(uint64_t rep) : rep_(rep) {}
