@@ -101,6 +101,12 @@ void BitfieldStore(char* bytes, BitfieldType type, uint64_t offset, int64_t valu
 bool BitfieldSetResult(BitfieldType type, BitfieldOverflow overflow, int64_t value,
                        int64_t* stored) {
   Wide exact = type.is_signed ? static_cast<Wide>(value) : static_cast<uint64_t>(value);
+  // Redis's "room up to the maximum" wraps around for numbers near INT64_MIN, so that SAT stores
+  // the maximum there. BITFIELD is replicated as it was sent, so both sides must agree.
+  if (type.is_signed && type.bits < 64 && overflow == BitfieldOverflow::kSat &&
+      exact < INT64_MIN + (Wide{1} << (type.bits - 1))) {
+    exact = INT64_MAX;
+  }
   return Settle(type, overflow, exact, stored);
 }
 

@@ -78,6 +78,8 @@ TEST_CASE("BITFIELD overflows as redis-server does") {
     std::string reply =
         redis.Text({"bitfield", "k", "overflow", kModes[static_cast<int>(mode)],
                     set ? "set" : "incrby", type_text, std::to_string(offset), ToString(value)});
+    INFO(type_text << " at " << offset << " overflow " << kModes[static_cast<int>(mode)]
+                   << (set ? " set " : " incrby ") << value << ", was " << old_value);
     REQUIRE(reply == (ok ? "[" + ToString(set ? old_value : stored) + "]" : "[(nil)]"));
   }
   REQUIRE(redis.Text({"get", "k"}) == bytes);
