@@ -435,7 +435,7 @@ void RankedBTree::Erase(ScoredMember* member) {
 }
 
 void RankedBTree::EraseRange(uint64_t rank, uint64_t count,
-                             void (*sink)(void* context, ScoredMember*), void* context) {
+                             FunctionRef<void(ScoredMember*)> sink) {
   CHECK(rank <= size_ && count <= size_ - rank);
   ScoredMember* erased[kLeafSlots];
   while (count > 0) {
@@ -445,7 +445,7 @@ void RankedBTree::EraseRange(uint64_t rank, uint64_t count,
     if (chunk > count) chunk = static_cast<uint32_t>(count);
     for (uint32_t i = 0; i < chunk; ++i) erased[i] = path.leaf->slots[path.slot + i].member;
     EraseSlots(&path, chunk);
-    for (uint32_t i = 0; i < chunk; ++i) sink(context, erased[i]);
+    for (uint32_t i = 0; i < chunk; ++i) sink(erased[i]);
     count -= chunk;
   }
 }

@@ -29,6 +29,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/function_ref.h"
+
 namespace cairn {
 
 // A member of a sorted set with its score: one allocation, {score, varint length, bytes}.
@@ -110,9 +112,8 @@ class RankedBTree {
   // Gives `member`, which must be there, another score and its new place.
   void Update(ScoredMember* member, double score);
   // Takes out the `count` items from `rank` on (all must exist), handing each to
-  // sink(context, member) when the tree holds it no more. O(log n) for each leaf touched.
-  void EraseRange(uint64_t rank, uint64_t count, void (*sink)(void* context, ScoredMember*),
-                  void* context);
+  // `sink` when the tree holds it no more. O(log n) for each leaf touched.
+  void EraseRange(uint64_t rank, uint64_t count, FunctionRef<void(ScoredMember*)> sink);
 
   // Number of items before (score, member), whether or not it is there.
   uint64_t Rank(double score, std::string_view member) const;

@@ -20,7 +20,7 @@ using Item = std::pair<double, std::string>;
 class Pair {
  public:
   ~Pair() {
-    tree_.EraseRange(0, tree_.size(), &Pair::Free, nullptr);
+    tree_.EraseRange(0, tree_.size(), &ScoredMember::Destroy);
     tree_.CheckInvariants();
   }
 
@@ -40,7 +40,10 @@ class Pair {
   }
   void EraseRange(size_t rank, size_t count) {
     erased_.clear();
-    tree_.EraseRange(rank, count, &Pair::Keep, this);
+    tree_.EraseRange(rank, count, [&](ScoredMember* member) {
+      erased_.emplace_back(member->bytes());
+      ScoredMember::Destroy(member);
+    });
     for (size_t i = 0; i < count; ++i) REQUIRE(erased_[i] == items_[rank + i].second);
     REQUIRE(erased_.size() == count);
     auto first = items_.begin() + static_cast<long>(rank);
@@ -81,11 +84,6 @@ class Pair {
   std::vector<Item> items_;
 
  private:
-  static void Free(void*, ScoredMember* member) { ScoredMember::Destroy(member); }
-  static void Keep(void* self, ScoredMember* member) {
-    static_cast<Pair*>(self)->erased_.emplace_back(member->bytes());
-    ScoredMember::Destroy(member);
-  }
   std::vector<std::string> erased_;
 };
 
@@ -192,8 +190,7 @@ double FillAfter(const std::vector<double>& scores) {
   for (size_t i = 0; i < scores.size(); ++i) tree.Insert(ScoredMember::Create(scores[i], Name(i)));
   tree.CheckInvariants();
   const double fill = tree.LeafFill();
-  tree.EraseRange(
-      0, tree.size(), [](void*, ScoredMember* m) { ScoredMember::Destroy(m); }, nullptr);
+  tree.EraseRange(0, tree.size(), &ScoredMember::Destroy);
   return fill;
 }
 
