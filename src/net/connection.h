@@ -56,7 +56,7 @@ class Connection {
   const std::string& local_address() const { return local_address_; }
   bool is_unix() const { return is_unix_; }
   bool is_loopback() const { return is_loopback_; }  // or unix: what protected mode lets in
-  int fd() const { return fd_; }
+  int fd() const { return fd_; }  // -1 in OnClosed
   Worker& worker() { return worker_; }
 
   ConnectionHandler* handler() { return handler_; }
@@ -96,17 +96,21 @@ class Connection {
   struct PollHandle;
   enum class State { kOpen, kFlushing, kClosed };
   static constexpr int kVectorsMax = 64;
+  // A flush that has sent this much lets others have their turn before it goes on.
+  static constexpr size_t kFlushBytesMax = 4 << 20;
 
   Connection(Worker* worker, int fd, ConnectionHandler* handler);
   ~Connection();
 
-  bool Start();
+  void Start();
   void DescribeAddresses();
   void OnEvents(int status, int events);
   void ReadOnce();
   void UpdateInterest();
   void Fail(int error_number);
   void AfterFlush();
+  void DiscardInput();
+  void Finish();
 
   Worker& worker_;
   ConnectionHandler* handler_;

@@ -45,13 +45,14 @@ class Listener {
   // Takes over the listening sockets.
   Listener(WorkerPool* pool, std::vector<int> fds, const SocketOptions& options,
            MakeHandler make_handler, OnAccepted on_accepted);
-  ~Listener();  // after Close
+  ~Listener();  // never started, or closed
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
   // Accepts on `home`, from now on.
   void Start(Worker* home);
-  // Stops accepting and closes the sockets; `done` (may be empty) runs on `home` when that is so.
+  // Stops accepting and closes the sockets; `done` (may be empty) runs on `home` when that is so;
+  // until then the Listener must live. Call it before `home` is stopped.
   void Close(std::function<void()> done);
   // The same, and waits for it. Not from a worker thread.
   void CloseAndWait();
@@ -69,14 +70,14 @@ class Listener {
     std::atomic<uint64_t> accepted{0};
     std::atomic<uint64_t> failed{0};
   };
-  struct Socket;
+  class Socket;
   static void HandOver(const std::shared_ptr<Shared>& shared, int fd);
+  static void Receive(Shared& shared, Worker& worker, int fd);
 
   std::shared_ptr<Shared> shared_;
-  std::vector<int> fds_;
-  std::vector<Socket*> sockets_;  // on home's thread
+  std::vector<int> fds_;          // before Start
+  std::vector<Socket*> sockets_;  // home's thread only
   Worker* home_ = nullptr;
-  bool closed_ = false;
 };
 
 }  // namespace cairn

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 namespace cairn {
 
@@ -25,7 +26,7 @@ class Timer {
   Timer& operator=(const Timer&) = delete;
 
   void set_callback(std::function<void()> callback) { callback_ = std::move(callback); }
-  bool scheduled() const { return next_ != nullptr; }
+  bool scheduled() const { return wheel_ != nullptr; }
   void Cancel();
 
  private:
@@ -33,7 +34,7 @@ class Timer {
   std::function<void()> callback_;
   uint64_t tick_ = 0;
   Timer* next_ = nullptr;
-  Timer* previous_ = nullptr;
+  Timer** link_ = nullptr;  // what points to this timer: a slot, or the next_ before it
   class TimerWheel* wheel_ = nullptr;
 };
 
@@ -60,13 +61,15 @@ class TimerWheel {
 
  private:
   friend class Timer;
-  void Link(Timer* list, Timer* timer);
+  void Link(Timer** list, Timer* timer);
   void Unlink(Timer* timer);
+  void CollectDue(size_t slot, uint64_t target);
 
   uint64_t tick_;    // ticks before this one have been handled
   size_t count_ = 0;
-  std::array<Timer, kSlots> slots_;  // list heads
-  std::array<uint64_t, kSlots / 64> used_{};  // slots that may not be empty
+  Timer* due_ = nullptr;  // taken out of their slots by Advance, not yet fired
+  std::array<Timer*, kSlots> slots_{};
+  std::array<uint64_t, kSlots / 64> used_{};  // a bit for each slot that may not be empty
 };
 
 }  // namespace cairn

@@ -40,24 +40,36 @@ struct alignas(64) WorkerTotals {
   std::atomic<uint64_t> turns{0};
 };
 
+// What else lives on a worker's loop (listening sockets, outgoing connects) and must go before the
+// loop can end.
+class LoopResident {
+ public:
+  virtual ~LoopResident() = default;
+  // The worker stops: give up now, and call RemoveResident when the last handle is closed.
+  virtual void OnWorkerStopping() = 0;
+};
+
 class Worker {
  public:
   static constexpr size_t kScratchBytes = 64 * 1024;
-  // What newly accepted connections are waiting to be adopted counts as connections already.
 
   Worker(int index, Clock* clock);
-  ~Worker();  // after Join, or never started
+  ~Worker();  // joins; Post and Wake are safe until then
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Makes the loop and starts the thread. Tasks posted before are run first.
+  // Starts the thread. Tasks posted before are run first.
   Status Start();
   // Closes all connections, runs the tasks already posted, ends the loop. Returns at once.
   void Stop();
   void Join();
 
   int index() const { return index_; }
-  bool InThread() const { return std::this_thread::get_id() == thread_id_; }
+  // On the worker's thread; before Start every thread counts as that.
+  bool InThread() const {
+    std::thread::id id = thread_id_.load(std::memory_order_relaxed);
+    return id == std::this_thread::get_id() || id == std::thread::id();
+  }
 
   // -- from any thread --
 
@@ -75,13 +87,14 @@ class Worker {
   [[nodiscard]] bool Put(MailTask* task) { return mailbox_.Put(task); }
   void Wake();
 
+  // Connections, and those accepted for this worker that it has not seen yet.
   size_t connection_count() const { return connection_count_.load(std::memory_order_relaxed); }
   const WorkerTotals& totals() const { return totals_; }
 
   // -- on the worker's thread --
 
-  // Takes over a connected, non-blocking socket. nullptr (the socket is closed, the handler is
-  // not called) if the loop refuses it.
+  // Takes over a connected, non-blocking socket. Never fails: a socket that the loop refuses gives
+  // a connection that is closed already and whose OnClosed follows.
   Connection* Adopt(int fd, ConnectionHandler* handler);
 
   // Called at each turn's end, before the flushes, in the order added.
@@ -113,7 +126,7 @@ class Worker {
  private:
   friend class Connection;
   friend class Listener;
-  friend class Connector;
+  friend class OutgoingConnect;
   struct Loop;  // the libuv handles
 
   void Run();
@@ -126,32 +139,36 @@ class Worker {
   void RunIdle();
   void ArmTimer();
   void FlushList();
+  void UpdateSpin();
   void BeginStop();
   void MaybeEndLoop();
   void Remove(Connection* connection);
+  void AddResident(LoopResident* resident) { residents_.push_back(resident); }
+  void RemoveResident(LoopResident* resident) { std::erase(residents_, resident); }
 
   const int index_;
   Clock* const clock_;
   std::unique_ptr<Loop> loop_;
   std::thread thread_;
   std::atomic<std::thread::id> thread_id_;
-  Mailbox mailbox_;
   std::unique_ptr<char[]> scratch_;
   ChunkPool chunk_pool_;
+  Mailbox mailbox_;  // behind the pool: tasks dropped at the end may hold buffers that use it
   std::unique_ptr<TimerWheel> timers_;
   int64_t wall_us_ = 0;
   int64_t monotonic_us_ = 0;
   uint64_t durable_ = UINT64_MAX;
   bool turn_open_ = false;
   bool stopping_ = false;
+  bool spinning_ = false;        // the loop does not sleep
   int64_t timer_armed_ms_ = -1;  // monotonic; -1: not armed
   std::vector<std::function<void()>> turn_end_hooks_;
   std::vector<std::function<bool()>> idle_;
+  std::vector<LoopResident*> residents_;
   std::vector<Connection*> connections_;
   std::vector<Connection*> flush_list_;
   std::vector<Connection*> hold_list_;
   std::atomic<size_t> connection_count_{0};  // adopted ones and those on their way
-  std::atomic<bool> stop_asked_{false};
   WorkerTotals totals_;
 };
 

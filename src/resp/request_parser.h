@@ -135,20 +135,22 @@ class RequestParser {
   bool ParseFast(const ParseLimits& limits, RequestBatch* batch);
   ParseOutcome ParseCareful(const ParseLimits& limits, RequestBatch* batch);
   ParseOutcome ParseInline(RequestBatch* batch);
+  void Skip(char* to);
   ParseOutcome BeginMultibulk(const ParseLimits& limits);
   ParseOutcome ParseArguments(const ParseLimits& limits);
   void FinishCareful(RequestBatch* batch);
   ParseOutcome Fail(std::string text);
   char* FindLineEnd();
   void ResetPartial();
-  void MoveTo(char* target);
-  void GrowOwn(size_t bytes);
-  bool in_own() const { return own_ != nullptr && parse_ >= own_.get() && parse_ <= own_.get() + own_capacity_; }
+  void Rebase(char* from, char* to);
+  void EnsureOwnRoom(size_t bytes);
+  uint64_t MissingOfBigArgument() const;
 
   char* parse_ = nullptr;
   char* end_ = nullptr;
   std::unique_ptr<char[]> own_;
   size_t own_capacity_ = 0;
+  bool in_own_ = false;  // [parse_, end_) lies in own_
   Partial partial_;
   std::string error_;
 };

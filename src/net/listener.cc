@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "net/listener.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <semaphore>
+#include <utility>
+
+#include "base/check.h"
+#include "net/loop.h"
+
+namespace cairn {
+
+namespace {
+
+constexpr int kAcceptsPerTurn = 256;
+constexpr int64_t kAcceptPauseMs = 100;
+
+void SetOption(int fd, int level, int option, int value) {
+  setsockopt(fd, level, option, &value, sizeof value);
+}
+
+Status ErrnoAndClose(const std::string& what, int fd) {
+  int error = errno;
+  if (fd >= 0) close(fd);
+  return Status::FromErrno(what, error);
+}
+
+// Probes after `keepalive_s`, then three more in the same time again, as Redis sets it.
+void PrepareAccepted(int fd, const SocketOptions& options) {
+  int domain = 0;
+  socklen_t length = sizeof domain;
+  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
+  if (domain == AF_UNIX) return;
+  SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (options.tcp_keepalive_s <= 0) return;
+  SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, options.tcp_keepalive_s);
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, std::max(options.tcp_keepalive_s / 3, 1));
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+}  // namespace
+
+Result<int> ListenTcp(const std::string& address, int port, const SocketOptions& options) {
+  struct addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  hints.ai_family = address == "*" ? AF_INET : address == "::*" ? AF_INET6 : AF_UNSPEC;
+  bool any = address == "*" || address == "::*";
+  struct addrinfo* found = nullptr;
+  int error = getaddrinfo(any ? nullptr : address.c_str(), std::to_string(port).c_str(), &hints,
+                          &found);
+  if (error != 0) return Status::NotFound(address + ": " + gai_strerror(error));
+  std::string what = "listen on " + address + ":" + std::to_string(port);
+  int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd >= 0) {
+    SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    // An IPv4 socket on the same port may stand beside this one.
+    if (found->ai_family == AF_INET6) SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  }
+  bool bound = fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0;
+  int saved = errno;
+  freeaddrinfo(found);
+  errno = saved;
+  if (!bound || listen(fd, options.backlog) != 0) return ErrnoAndClose(what, fd);
+  return fd;
+}
+
+Result<int> ListenUnix(const std::string& path, const SocketOptions& options) {
+  struct sockaddr_un name = {};
+  name.sun_family = AF_UNIX;
+  if (path.size() >= sizeof name.sun_path) return Status::Invalid(path + ": path too long");
+  memcpy(name.sun_path, path.data(), path.size());
+  std::string what = "listen on " + path;
+  struct stat info;
+  if (lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) unlink(path.c_str());
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 ||
+      listen(fd, options.backlog) != 0) {
+    return ErrnoAndClose(what, fd);
+  }
+  mode_t mode = static_cast<mode_t>(options.unix_permissions);
+  if (mode != 0 && chmod(path.c_str(), mode) != 0) return ErrnoAndClose("chmod " + path, fd);
+  return fd;
+}
+
+int LocalPort(int fd) {
+  struct sockaddr_storage name = {};
+  socklen_t length = sizeof name;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0) return 0;
+  if (name.ss_family == AF_INET) return ntohs(reinterpret_cast<sockaddr_in&>(name).sin_port);
+  if (name.ss_family == AF_INET6) return ntohs(reinterpret_cast<sockaddr_in6&>(name).sin6_port);
+  return 0;
+}
+
+// One listening socket on its worker's loop. Deletes itself when the loop has let go of it.
+class Listener::Socket : public LoopResident {
+ public:
+  Socket(std::shared_ptr<Shared> shared, Worker* home, int fd)
+      : shared_(std::move(shared)), home_(home), fd_(fd), resume_([this] { Poll(); }) {
+    int error = uv_poll_init(&home_->loop_->loop, &poll_, fd_);
+    CHECK(error == 0);
+    poll_.data = this;
+    home_->AddResident(this);
+    Poll();
+  }
+
+  void Close(std::function<void()> done) {
+    if (closing_) return;
+    closing_ = true;
+    done_ = std::move(done);
+    resume_.Cancel();
+    uv_poll_stop(&poll_);
+    close(fd_);
+    uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) {
+      auto* self = static_cast<Socket*>(handle->data);
+      self->home_->RemoveResident(self);
+      if (self->done_) self->done_();
+      delete self;
+    });
+  }
+
+ private:
+  // The worker stops though nobody closed the listener: a Close of the Listener that comes later
+  // is a task that will not run any more, so nothing finds this object again.
+  void OnWorkerStopping() override { Close(nullptr); }
+
+  void Poll() {
+    uv_poll_start(&poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
+      static_cast<Socket*>(handle->data)->Accept();
+    });
+  }
+
+  void Accept() {
+    home_->BeginTurn();
+    for (int i = 0; i < kAcceptsPerTurn; i++) {
+      int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd >= 0) {
+        Listener::HandOver(shared_, fd);
+      } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        // The waiting connection keeps the socket readable: without a pause the loop would spin.
+        shared_->failed.fetch_add(1, std::memory_order_relaxed);
+        uv_poll_stop(&poll_);
+        home_->ScheduleAfter(&resume_, kAcceptPauseMs);
+        return;
+      } else if (errno != EINTR && errno != ECONNABORTED) {
+        return;
+      }
+    }
+  }
+
+  std::shared_ptr<Shared> shared_;
+  Worker* home_;
+  int fd_;
+  bool closing_ = false;
+  Timer resume_;
+  uv_poll_t poll_;
+  std::function<void()> done_;
+};
+
+Listener::Listener(WorkerPool* pool, std::vector<int> fds, const SocketOptions& options,
+                   MakeHandler make_handler, OnAccepted on_accepted)
+    : shared_(std::make_shared<Shared>()), fds_(std::move(fds)) {
+  shared_->pool = pool;
+  shared_->options = options;
+  shared_->make_handler = std::move(make_handler);
+  shared_->on_accepted = std::move(on_accepted);
+}
+
+Listener::~Listener() {
+  for (int fd : fds_) close(fd);
+}
+
+void Listener::Start(Worker* home) {
+  home_ = home;
+  home->Post([this, fds = std::exchange(fds_, {})] {
+    for (int fd : fds) sockets_.push_back(new Socket(shared_, home_, fd));
+  });
+}
+
+void Listener::Close(std::function<void()> done) {
+  CHECK(home_ != nullptr);
+  home_->Post([this, done = std::move(done)] {
+    auto left = std::make_shared<size_t>(sockets_.size());
+    if (*left == 0 && done) done();
+    for (Socket* socket : std::exchange(sockets_, {})) {
+      socket->Close([left, done] {
+        if (--*left == 0 && done) done();
+      });
+    }
+  });
+}
+
+void Listener::CloseAndWait() {
+  if (home_ == nullptr) return;
+  std::binary_semaphore closed(0);
+  Close([&closed] { closed.release(); });
+  closed.acquire();
+}
+
+void Listener::HandOver(const std::shared_ptr<Shared>& shared, int fd) {
+  PrepareAccepted(fd, shared->options);
+  shared->accepted.fetch_add(1, std::memory_order_relaxed);
+  Worker& worker = shared->pool->LeastLoaded();
+  worker.connection_count_.fetch_add(1, std::memory_order_relaxed);
+  worker.Post([shared, &worker, fd] {
+    worker.connection_count_.fetch_sub(1, std::memory_order_relaxed);
+    Receive(*shared, worker, fd);
+  });
+}
+
+void Listener::Receive(Shared& shared, Worker& worker, int fd) {
+  std::string refusal;
+  ConnectionHandler* handler = shared.make_handler(worker, fd, &refusal);
+  if (handler == nullptr) {
+    if (!refusal.empty()) (void)!send(fd, refusal.data(), refusal.size(), MSG_NOSIGNAL);
+    close(fd);
+    return;
+  }
+  Connection* connection = worker.Adopt(fd, handler);
+  if (!connection->closing() && shared.on_accepted) shared.on_accepted(*connection);
+}
+
+}  // namespace cairn

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "resp/request_parser.h"
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/numbers.h"
+#include "resp/inline_arguments.h"
+
+namespace cairn {
+
+namespace {
+
+constexpr int64_t kArgumentsMax = INT_MAX;
+constexpr int64_t kArgumentsMaxBeforeAuth = 10;
+constexpr int64_t kBulkBytesMaxBeforeAuth = 16384;
+
+inline bool IsLineEnd(const char* p) { return p[0] == '\r' && p[1] == '\n'; }
+
+// Reads "123\r\n" (canonical, at most 8 digits) within [p, end) and returns where it ends;
+// nullptr sends the request to the careful path.
+inline char* ReadLength(char* p, const char* end, uint32_t* value) {
+  if (end - p < 3) return nullptr;
+  uint32_t n = static_cast<uint32_t>(*p++ - '0');
+  if (n > 9) return nullptr;
+  if (*p != '\r') {
+    if (n == 0) return nullptr;
+    const char* last = std::min<const char*>(end - 1, p + 7);
+    do {
+      uint32_t digit = static_cast<uint32_t>(*p - '0');
+      if (digit > 9 || p >= last) return nullptr;
+      n = n * 10 + digit;
+    } while (*++p != '\r');
+  }
+  if (end - p < 2 || p[1] != '\n') return nullptr;
+  *value = n;
+  return p + 2;
+}
+
+}  // namespace
+
+RequestBatch::RequestBatch() {
+  requests_.reserve(64);
+  blocks_.push_back(std::make_unique_for_overwrite<std::string_view[]>(kBlockArgs));
+}
+
+void RequestBatch::Clear() {
+  requests_.clear();
+  block_ = used_ = 0;
+  large_.clear();
+  if (!inline_text_.empty()) inline_text_.clear();
+}
+
+std::string_view* RequestBatch::RoomSlow() {
+  if (++block_ == blocks_.size()) {
+    blocks_.push_back(std::make_unique_for_overwrite<std::string_view[]>(kBlockArgs));
+  }
+  used_ = 0;
+  return blocks_[block_].get();
+}
+
+// --- the buffer -------------------------------------------------------------------------------
+
+uint64_t RequestParser::MissingOfBigArgument() const {
+  if (!partial_.active || partial_.bulk_bytes < int64_t{kBigArgumentBytes}) return 0;
+  uint64_t have = static_cast<uint64_t>(end_ - partial_.at);
+  uint64_t want = static_cast<uint64_t>(partial_.bulk_bytes) + 2;
+  return want > have ? want - have : 0;
+}
+
+std::span<char> RequestParser::ReadTarget(std::span<char> scratch) {
+  uint64_t missing = MissingOfBigArgument();
+  if (missing == 0) return scratch;
+  EnsureOwnRoom(missing);
+  return {end_, std::min<size_t>(missing, kReadBytesMax)};
+}
+
+void RequestParser::Feed(char* data, size_t n) {
+  if (in_own_ && data == end_) {  // read straight into the own buffer
+    end_ += n;
+  } else if (parse_ == end_) {
+    parse_ = data;
+    end_ = data + n;
+    in_own_ = false;
+  } else {
+    EnsureOwnRoom(n);
+    memcpy(end_, data, n);
+    end_ += n;
+  }
+}
+
+void RequestParser::EndRead() {
+  if (parse_ == end_) {
+    own_.reset();
+    own_capacity_ = 0;
+    in_own_ = false;
+    parse_ = end_ = nullptr;
+  } else if (!in_own_) {
+    EnsureOwnRoom(MissingOfBigArgument());
+  }
+}
+
+// Makes the own buffer hold [parse_, end_) and `bytes` of free room behind it. Each byte is moved
+// O(1) times on average: the buffer at least doubles, or at least half of it is free in front.
+void RequestParser::EnsureOwnRoom(size_t bytes) {
+  size_t rest = static_cast<size_t>(end_ - parse_);
+  char* own = own_.get();
+  if (in_own_) {
+    if (static_cast<size_t>(own + own_capacity_ - end_) >= bytes) return;
+    if (rest + bytes <= own_capacity_ && static_cast<size_t>(parse_ - own) >= own_capacity_ / 2) {
+      memmove(own, parse_, rest);
+      Rebase(parse_, own);
+      return;
+    }
+  }
+  size_t capacity = std::max(rest + bytes, in_own_ ? own_capacity_ * 2 : 0);
+  auto fresh = std::make_unique_for_overwrite<char[]>(capacity);
+  memcpy(fresh.get(), parse_, rest);
+  Rebase(parse_, fresh.get());
+  own_ = std::move(fresh);
+  own_capacity_ = capacity;
+  in_own_ = true;
+}
+
+// The bytes from parse_ on now lie at `to` instead of `from`.
+void RequestParser::Rebase(char* from, char* to) {
+  end_ = to + (end_ - parse_);
+  if (partial_.active) {
+    partial_.at = to + (partial_.at - from);
+    for (std::string_view& arg : partial_.args) arg = {to + (arg.data() - from), arg.size()};
+  }
+  parse_ = to;
+}
+
+size_t RequestParser::memory_bytes() const {
+  return own_capacity_ + partial_.args.capacity() * sizeof(std::string_view);
+}
+
+void RequestParser::ResetPartial() {
+  partial_.active = false;
+  partial_.canonical = true;
+  partial_.args_left = 0;
+  partial_.bulk_bytes = -1;
+  partial_.at = nullptr;
+  partial_.scanned = 0;
+  std::vector<std::string_view>().swap(partial_.args);
+}
+
+void RequestParser::Rewind(const Request& request) {
+  parse_ = const_cast<char*>(request.begin);
+  ResetPartial();
+  error_.clear();
+}
+
+// --- the fast path ----------------------------------------------------------------------------
+
+ParseOutcome RequestParser::Next(const ParseLimits& limits, RequestBatch* batch) {
+  if (!error_.empty()) [[unlikely]] return ParseOutcome::kError;
+  if (!partial_.active && ParseFast(limits, batch)) [[likely]] return ParseOutcome::kRequest;
+  return ParseCareful(limits, batch);
+}
+
+bool RequestParser::ParseFast(const ParseLimits& limits, RequestBatch* batch) {
+  char* p = parse_;
+  const char* end = end_;
+  if (end - p < 4 || *p != '*') return false;
+  uint32_t count;
+  p = ReadLength(p + 1, end, &count);
+  const uint32_t count_max = limits.authenticated ? kFastArgsMax : kArgumentsMaxBeforeAuth;
+  if (p == nullptr || count - 1 >= count_max) return false;  // 0 wraps round
+  const uint64_t bulk_max =
+      limits.authenticated ? limits.bulk_bytes_max : uint64_t{kBulkBytesMaxBeforeAuth};
+  std::string_view* args = batch->Room(count);
+  for (uint32_t i = 0; i < count; i++) {
+    if (p == end || *p != '$') return false;
+    uint32_t bytes;
+    p = ReadLength(p + 1, end, &bytes);
+    if (p == nullptr || bytes > bulk_max) return false;
+    if (static_cast<uint64_t>(end - p) < uint64_t{bytes} + 2 || !IsLineEnd(p + bytes)) return false;
+    args[i] = {p, bytes};
+    p += bytes + 2;
+  }
+  batch->used_ += count;
+  batch->requests_.push_back({{args, count},
+                              {parse_, static_cast<size_t>(p - parse_)},
+                              parse_,
+                              /*is_inline=*/false});
+  parse_ = p;
+  return true;
+}
+
+// --- the careful path -------------------------------------------------------------------------
+
+ParseOutcome RequestParser::Fail(std::string text) {
+  error_ = "Protocol error: " + std::move(text);
+  return ParseOutcome::kError;
+}
+
+// The '\r' that ends the line at partial_.at, if the byte behind it has come too. Redis takes any
+// byte for the '\n'; so do we, but such a request is not canonical.
+char* RequestParser::FindLineEnd() {
+  char* from = partial_.at + partial_.scanned;
+  char* r = static_cast<char*>(memchr(from, '\r', static_cast<size_t>(end_ - from)));
+  if (r != nullptr && r + 1 < end_) {
+    partial_.scanned = 0;
+    if (r[1] != '\n') partial_.canonical = false;
+    return r;
+  }
+  partial_.scanned = static_cast<size_t>((r == nullptr ? end_ : r) - partial_.at);
+  return nullptr;
+}
+
+// An empty request ends at `to`.
+void RequestParser::Skip(char* to) {
+  parse_ = to;
+  ResetPartial();
+}
+
+ParseOutcome RequestParser::ParseCareful(const ParseLimits& limits, RequestBatch* batch) {
+  while (parse_ != end_) {
+    if (!partial_.active && *parse_ != '*') {
+      size_t before = batch->size();
+      ParseOutcome outcome = ParseInline(batch);
+      if (outcome != ParseOutcome::kRequest || batch->size() > before) return outcome;
+      continue;
+    }
+    if (!partial_.active) {
+      partial_.active = true;
+      partial_.at = parse_;
+    }
+    if (partial_.args_left == 0) {
+      ParseOutcome outcome = BeginMultibulk(limits);
+      if (outcome != ParseOutcome::kRequest) return outcome;
+      if (partial_.args_left == 0) {
+        Skip(partial_.at);
+        continue;
+      }
+    }
+    ParseOutcome outcome = ParseArguments(limits);
+    if (outcome == ParseOutcome::kRequest) FinishCareful(batch);
+    return outcome;
+  }
+  return ParseOutcome::kNeedMore;
+}
+
+// The line "*n". kRequest: it is read.
+ParseOutcome RequestParser::BeginMultibulk(const ParseLimits& limits) {
+  char* r = FindLineEnd();
+  if (r == nullptr) {
+    if (partial_.scanned > kInlineBytesMax) return Fail("too big mbulk count string");
+    return ParseOutcome::kNeedMore;
+  }
+  int64_t count;
+  std::string_view text(partial_.at + 1, static_cast<size_t>(r - partial_.at - 1));
+  if (!ParseInt64(text, &count) || count > kArgumentsMax) return Fail("invalid multibulk length");
+  if (!limits.authenticated && count > kArgumentsMaxBeforeAuth) {
+    return Fail("unauthenticated multibulk length");
+  }
+  partial_.args_left = static_cast<uint32_t>(std::max<int64_t>(count, 0));
+  partial_.at = r + 2;
+  return ParseOutcome::kRequest;
+}
+
+ParseOutcome RequestParser::ParseArguments(const ParseLimits& limits) {
+  while (partial_.args_left > 0) {
+    if (partial_.bulk_bytes < 0) {
+      char* r = FindLineEnd();
+      if (r == nullptr) {
+        if (partial_.scanned > kInlineBytesMax) return Fail("too big bulk count string");
+        return ParseOutcome::kNeedMore;
+      }
+      if (*partial_.at != '$') {
+        return Fail(std::string("expected '$', got '") + *partial_.at + "'");
+      }
+      int64_t bytes;
+      std::string_view text(partial_.at + 1, static_cast<size_t>(r - partial_.at - 1));
+      if (!ParseInt64(text, &bytes) || bytes < 0 ||
+          static_cast<uint64_t>(bytes) > limits.bulk_bytes_max) {
+        return Fail("invalid bulk length");
+      }
+      if (!limits.authenticated && bytes > kBulkBytesMaxBeforeAuth) {
+        return Fail("unauthenticated bulk length");
+      }
+      partial_.bulk_bytes = bytes;
+      partial_.at = r + 2;
+    }
+    size_t bytes = static_cast<size_t>(partial_.bulk_bytes);
+    if (static_cast<size_t>(end_ - partial_.at) < bytes + 2) return ParseOutcome::kNeedMore;
+    partial_.args.emplace_back(partial_.at, bytes);
+    if (!IsLineEnd(partial_.at + bytes)) partial_.canonical = false;
+    partial_.at += bytes + 2;
+    partial_.bulk_bytes = -1;
+    partial_.args_left--;
+  }
+  return ParseOutcome::kRequest;
+}
+
+void RequestParser::FinishCareful(RequestBatch* batch) {
+  std::span<const std::string_view> args;
+  if (partial_.args.size() <= RequestBatch::kBlockArgs) {
+    std::string_view* room = batch->Room(partial_.args.size());
+    std::copy(partial_.args.begin(), partial_.args.end(), room);
+    batch->used_ += partial_.args.size();
+    args = {room, partial_.args.size()};
+  } else {
+    batch->large_.push_back(std::move(partial_.args));
+    args = batch->large_.back();
+  }
+  std::string_view raw;
+  if (partial_.canonical) raw = {parse_, static_cast<size_t>(partial_.at - parse_)};
+  batch->requests_.push_back({args, raw, parse_, /*is_inline=*/false});
+  Skip(partial_.at);
+}
+
+// One line. kRequest: it was read, and appended unless it was blank.
+ParseOutcome RequestParser::ParseInline(RequestBatch* batch) {
+  char* from = parse_ + partial_.scanned;
+  char* newline = static_cast<char*>(memchr(from, '\n', static_cast<size_t>(end_ - from)));
+  if (newline == nullptr) {
+    partial_.scanned = static_cast<size_t>(end_ - parse_);
+    if (partial_.scanned > kInlineBytesMax) return Fail("too big inline request");
+    return ParseOutcome::kNeedMore;
+  }
+  std::string_view line(parse_, static_cast<size_t>(newline - parse_));
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  std::string& text = batch->inline_text_.emplace_back();
+  std::vector<std::string_view> args;
+  if (!SplitInlineArguments(line, &text, &args)) return Fail("unbalanced quotes in request");
+  if (args.empty()) {
+    batch->inline_text_.pop_back();
+  } else {
+    batch->large_.push_back(std::move(args));
+    batch->requests_.push_back({batch->large_.back(), {}, parse_, /*is_inline=*/true});
+  }
+  Skip(newline + 1);
+  return ParseOutcome::kRequest;
+}
+
+}  // namespace cairn

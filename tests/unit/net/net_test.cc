@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Workers, listeners and connections over real loopback sockets; meant to be run under the thread
+// sanitizer too.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/connector.h"
+#include "net/listener.h"
+#include "net/worker_pool.h"
+
+namespace cairn {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Sends back what comes in. Commands are single bytes that no test text holds:
+//   \1 reply, then close   \2 close at once   \3 hold the echo of the rest at LSN 100
+//   \4 pause reading, resume after 50 ms      \5 answer with 32 MiB
+class EchoHandler : public ConnectionHandler {
+ public:
+  struct Shared {
+    std::atomic<int> open{0};
+    std::atomic<int> closed{0};
+    std::atomic<int> drained{0};
+    std::atomic<int> over_cap{0};
+    std::atomic<size_t> out_max{0};
+    size_t output_cap = 0;
+  };
+  explicit EchoHandler(Shared* shared) : shared_(shared) { shared_->open++; }
+
+  void OnData(Connection& connection, char* data, size_t n) override {
+    REQUIRE(connection.worker().InThread());
+    std::string_view text(data, n);
+    uint64_t start = connection.out().end_position();
+    if (text[0] == '\5') {
+      static const std::string big(32 << 20, 'B');
+      connection.out().AppendBorrowed(big, [](void*) {}, nullptr);
+    } else {
+      connection.out().Append(text);
+    }
+    if (text[0] == '\3') connection.out().MarkHold(start, 100);
+    connection.FlushSoon();
+    if (text[0] == '\1') connection.CloseAfterFlush();
+    if (text[0] == '\2') connection.Close();
+    if (text[0] == '\4') {
+      connection.PauseReading();
+      resume_.set_callback([&connection] { connection.ResumeReading(); });
+      connection.worker().ScheduleAfter(&resume_, 50);
+    }
+  }
+  void OnDrained(Connection&) override { shared_->drained++; }
+  void OnOutputCap(Connection& connection) override {
+    shared_->over_cap++;
+    connection.Close();
+  }
+  void OnClosed(Connection&) override {
+    shared_->open--;
+    shared_->closed++;
+    delete this;
+  }
+
+ private:
+  Shared* shared_;
+  Timer resume_;
+};
+
+struct EchoServer {
+  explicit EchoServer(int threads, size_t output_cap = 0, std::string unix_path = "")
+      : pool(threads, SystemClock()) {
+    shared.output_cap = output_cap;
+    SocketOptions options;
+    options.unix_permissions = 0700;
+    int fd = ListenTcp("127.0.0.1", 0, options).value();
+    port = LocalPort(fd);
+    std::vector<int> fds = {fd};
+    if (!unix_path.empty()) fds.push_back(ListenUnix(unix_path, options).value());
+    listener = std::make_unique<Listener>(
+        &pool, fds, options,
+        [this](Worker& worker, int, std::string* refusal) -> ConnectionHandler* {
+          REQUIRE(worker.InThread());
+          if (refuse) {
+            *refusal = "-ERR no\r\n";
+            return nullptr;
+          }
+          return new EchoHandler(&shared);
+        },
+        [this](Connection& connection) {
+          connection.set_output_cap(shared.output_cap);
+          std::lock_guard lock(mutex);
+          addresses[connection.peer_address()] = connection.local_address();
+        });
+    REQUIRE(pool.Start().ok());
+    listener->Start(&pool[0]);
+  }
+  ~EchoServer() {
+    listener->CloseAndWait();
+    pool.Stop();
+    REQUIRE(shared.open == 0);
+  }
+
+  EchoHandler::Shared shared;
+  std::atomic<bool> refuse{false};
+  std::mutex mutex;
+  std::map<std::string, std::string> addresses;
+  WorkerPool pool;
+  std::unique_ptr<Listener> listener;
+  int port;
+};
+
+// A blocking client socket.
+class Peer {
+ public:
+  explicit Peer(int port, int receive_buffer = 0) {
+    fd_ = socket(AF_INET, SOCK_STREAM, 0);
+    if (receive_buffer) {
+      setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    }
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    timeval timeout = {20, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+  }
+  ~Peer() { close(fd_); }
+  void Send(std::string_view text) {
+    REQUIRE(send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+  }
+  // Exactly n bytes, or fewer at the end of the stream.
+  std::string Receive(size_t n) {
+    std::string text(n, 0);
+    size_t got = 0;
+    while (got < n) {
+      ssize_t r = recv(fd_, text.data() + got, n - got, 0);
+      if (r <= 0) break;
+      got += static_cast<size_t>(r);
+    }
+    text.resize(got);
+    return text;
+  }
+  bool Readable(int ms) {
+    pollfd p = {fd_, POLLIN, 0};
+    return poll(&p, 1, ms) > 0;
+  }
+  void HalfClose() { shutdown(fd_, SHUT_WR); }
+  std::string Name() {
+    sockaddr_in address = {};
+    socklen_t length = sizeof address;
+    getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length);
+    return "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
+
+ private:
+  int fd_;
+};
+
+template <typename F>
+bool Eventually(F condition) {
+  for (int i = 0; i < 1000; i++) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(10ms);
+  }
+  return false;
+}
+
+TEST_CASE("mailbox: tasks of one sender run in order, and late ones are dropped") {
+  Worker worker(0, SystemClock());
+  constexpr int kSenders = 4, kTasks = 5000;
+  std::vector<std::vector<int>> seen(kSenders);
+  REQUIRE(worker.Start().ok());
+  std::vector<std::thread> senders;
+  for (int s = 0; s < kSenders; s++) {
+    senders.emplace_back([&, s] {
+      for (int i = 0; i < kTasks; i++) worker.Post([&, s, i] { seen[s].push_back(i); });
+    });
+  }
+  for (auto& sender : senders) sender.join();
+  worker.Stop();
+  worker.Join();
+  auto token = std::make_shared<int>(1);
+  worker.Post([token] { REQUIRE(false); });
+  for (const auto& list : seen) {
+    REQUIRE(list.size() == kTasks);
+    REQUIRE(std::is_sorted(list.begin(), list.end()));
+  }
+  // One wake-up a batch: far fewer turns than tasks would be fine, more would not.
+  REQUIRE(worker.totals().turns.load() <= kSenders * kTasks);
+}
+
+TEST_CASE("worker: timers, idle slices and turn-end hooks") {
+  Worker worker(0, SystemClock());
+  std::promise<void> done;
+  int slices = 0, hooks = 0;
+  Timer timer;
+  int64_t start = 0;
+  worker.OnTurnEnd([&] { hooks++; });
+  worker.Post([&] {
+    worker.AddIdle([&] { return ++slices < 5; });
+    start = worker.monotonic_ms();
+    timer.set_callback([&] { done.set_value(); });
+    worker.ScheduleAfter(&timer, 60);
+  });
+  REQUIRE(worker.Start().ok());
+  done.get_future().wait();
+  int64_t took = 0;
+  std::promise<void> read;
+  worker.Post([&] {
+    took = worker.monotonic_ms() - start;
+    read.set_value();
+  });
+  read.get_future().wait();
+  REQUIRE(took >= 60);
+  REQUIRE(took < 2000);
+  worker.Stop();
+  worker.Join();
+  REQUIRE(slices == 5);
+  REQUIRE(hooks >= 5);
+  REQUIRE(worker.totals().turns.load() < 50);  // it slept in between
+}
+
+TEST_CASE("net: many clients on four workers get their bytes back") {
+  EchoServer server(4);
+  constexpr int kClients = 64;
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (int i = 0; i < kClients; i++) peers.push_back(std::make_unique<Peer>(server.port));
+  for (int round = 0; round < 20; round++) {
+    for (int i = 0; i < kClients; i++) peers[i]->Send("hello " + std::to_string(i * 1000 + round));
+    for (int i = 0; i < kClients; i++) {
+      std::string expected = "hello " + std::to_string(i * 1000 + round);
+      REQUIRE(peers[i]->Receive(expected.size()) == expected);
+    }
+  }
+  uint64_t in = 0;
+  for (size_t i = 0; i < 4; i++) {
+    REQUIRE(server.pool[i].connection_count() == kClients / 4);
+    in += server.pool[i].totals().bytes_in.load();
+  }
+  REQUIRE(in > kClients * 20 * 7);
+  REQUIRE(server.listener->accepted() == kClients);
+  {
+    std::lock_guard lock(server.mutex);
+    REQUIRE(server.addresses.count(peers[5]->Name()) == 1);
+    REQUIRE(server.addresses[peers[5]->Name()] == "127.0.0.1:" + std::to_string(server.port));
+  }
+  peers.clear();
+  REQUIRE(Eventually([&] { return server.shared.closed == kClients; }));
+}
+
+TEST_CASE("net: a half-closed peer still gets its replies, then the end") {
+  EchoServer server(2);
+  Peer peer(server.port);
+  peer.Send("last words");
+  peer.HalfClose();
+  REQUIRE(peer.Receive(100) == "last words");
+  REQUIRE(Eventually([&] { return server.shared.closed == 1; }));
+}
+
+TEST_CASE("net: closing after the reply, and at once") {
+  EchoServer server(1);
+  Peer polite(server.port), rude(server.port);
+  polite.Send("\1bye");
+  REQUIRE(polite.Receive(100) == "\1bye");
+  rude.Send("\2bye");
+  REQUIRE(rude.Receive(100).empty());
+  REQUIRE(Eventually([&] { return server.shared.closed == 2; }));
+}
+
+TEST_CASE("net: a slow reader blocks nobody and is drained later") {
+  EchoServer server(1);
+  Peer slow(server.port, 4096), quick(server.port);
+  slow.Send("\5");
+  for (int i = 0; i < 50; i++) {
+    quick.Send("x");
+    REQUIRE(quick.Receive(1) == "x");
+  }
+  REQUIRE(server.shared.drained == 0);
+  std::string all = slow.Receive(32 << 20);
+  REQUIRE(all.size() == 32 << 20);
+  REQUIRE(Eventually([&] { return server.shared.drained == 1; }));
+}
+
+TEST_CASE("net: a reader that is too slow meets the output cap") {
+  EchoServer server(1, 1 << 20);
+  Peer slow(server.port, 4096);
+  slow.Send("\5");
+  REQUIRE(Eventually([&] { return server.shared.closed == 1; }));
+  REQUIRE(server.shared.over_cap == 1);
+}
+
+TEST_CASE("net: held output waits for the log") {
+  EchoServer server(1);
+  server.pool[0].Post([&] { server.pool[0].SetDurable(50); });
+  Peer peer(server.port), other(server.port);
+  peer.Send("\3held");
+  REQUIRE_FALSE(peer.Readable(100));
+  peer.Send("behind");
+  other.Send("free");
+  REQUIRE(other.Receive(4) == "free");
+  server.pool[0].Post([&] { server.pool[0].SetDurable(99); });
+  REQUIRE_FALSE(peer.Readable(50));
+  server.pool[0].Post([&] { server.pool[0].SetDurable(100); });
+  REQUIRE(peer.Receive(11) == "\3heldbehind");
+}
+
+TEST_CASE("net: paused reading resumes") {
+  EchoServer server(1);
+  Peer peer(server.port);
+  peer.Send("\4a");
+  REQUIRE(peer.Receive(2) == "\4a");
+  peer.Send("b");
+  REQUIRE(peer.Receive(1) == "b");
+}
+
+TEST_CASE("net: a refused connection hears why") {
+  EchoServer server(2);
+  server.refuse = true;
+  Peer peer(server.port);
+  REQUIRE(peer.Receive(100) == "-ERR no\r\n");
+  REQUIRE(Eventually([&] { return server.pool[0].connection_count() == 0; }));
+}
+
+TEST_CASE("net: stopping with open connections, busy ones among them") {
+  auto server = std::make_unique<EchoServer>(3);
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (int i = 0; i < 12; i++) {
+    peers.push_back(std::make_unique<Peer>(server->port, 4096));
+    peers.back()->Send(i % 2 ? "\5" : "x");
+  }
+  REQUIRE(peers[0]->Receive(1) == "x");
+  server.reset();  // its destructor checks that every handler saw OnClosed
+}
+
+TEST_CASE("net: unix sockets have permissions and a path as address") {
+  char folder[] = "/tmp/cairn-net-XXXXXX";
+  REQUIRE(mkdtemp(folder) != nullptr);
+  std::string path = std::string(folder) + "/s";
+  {
+    EchoServer server(1, 0, path);
+    struct stat info;
+    REQUIRE(stat(path.c_str(), &info) == 0);
+    REQUIRE((info.st_mode & 0777) == 0700);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un name = {};
+    name.sun_family = AF_UNIX;
+    path.copy(name.sun_path, path.size());
+    REQUIRE(connect(fd, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0);
+    REQUIRE(write(fd, "u", 1) == 1);
+    char c;
+    REQUIRE(read(fd, &c, 1) == 1);
+    {
+      std::lock_guard lock(server.mutex);
+      REQUIRE(server.addresses[path + ":0"] == path + ":0");
+    }
+    close(fd);
+    REQUIRE_FALSE(ListenTcp("127.0.0.1", server.port, {}).ok());
+  }
+  unlink(path.c_str());
+  rmdir(folder);
+}
+
+TEST_CASE("connector: connects, is refused, times out, is cut short by the end") {
+  EchoServer server(1);
+  Worker worker(9, SystemClock());
+  REQUIRE(worker.Start().ok());
+  auto attempt = [&](ConnectTarget target) {
+    auto result = std::make_shared<std::promise<Status>>();
+    worker.Post([&worker, target, result] {
+      Connect(&worker, target, [result](Result<int> fd) {
+        if (fd.ok()) close(*fd);
+        result->set_value(fd.status());
+      });
+    });
+    return result;
+  };
+  REQUIRE(attempt({"127.0.0.1", server.port, "", 5000})->get_future().get().ok());
+  REQUIRE(attempt({"localhost", server.port, "127.0.0.1", 5000})->get_future().get().ok());
+  int fd = ListenTcp("127.0.0.1", 0, {}).value();
+  int unused = LocalPort(fd);
+  close(fd);
+  REQUIRE_FALSE(attempt({"127.0.0.1", unused, "", 5000})->get_future().get().ok());
+  REQUIRE_FALSE(attempt({"127.0.0.1", unused, "203.0.113.1", 5000})->get_future().get().ok());
+  // A listening socket whose queue is full answers no SYN.
+  SocketOptions tiny;
+  tiny.backlog = 0;
+  int full = ListenTcp("127.0.0.1", 0, tiny).value();
+  Peer first(LocalPort(full));
+  Status late = attempt({"127.0.0.1", LocalPort(full), "", 50})->get_future().get();
+  REQUIRE_FALSE(late.ok());
+  auto cut = attempt({"127.0.0.1", LocalPort(full), "", 60'000});
+  worker.Stop();
+  worker.Join();
+  REQUIRE(cut->get_future().get().code() == StatusCode::kUnavailable);
+  close(full);
+}
+
+}  // namespace
+}  // namespace cairn
