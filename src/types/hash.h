@@ -102,7 +102,7 @@ class Hash {
   // min(count, number of fields alive) distinct fields, in no particular order.
   void Sample(size_t count, Random& random, int64_t now_ms, Visit visit) const;
 
-  // Sets the expiry of a field; a time not after now_ms deletes it (kDeleted). expiry_ms > 0.
+  // Sets the expiry of a field; a time not after now_ms, or not after 0, deletes it (kDeleted).
   ExpiryResult SetExpiry(std::string_view field, int64_t expiry_ms, ExpiryCondition condition,
                          int64_t now_ms);
   // kNoExpiry if it has none; nothing if there is no such field.
@@ -133,6 +133,7 @@ class Hash {
   ListpackView pack() const { return ListpackView(pointer()); }
   // Elements an entry of the listpack takes.
   size_t stride() const { return tag() == kListpackExTag ? 3 : 2; }
+  size_t LengthAlive(int64_t now_ms) const;
   void ConvertToListpackEx();
   void ConvertToBig(size_t capacity);
 
