@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "config/file_parser.h"
+
+#include <glob.h>
+
+#include "base/numbers.h"
+#include "config/options.h"
+
+namespace cairn {
+namespace {
+
+bool IsBlank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+std::string_view Trim(std::string_view text) {
+  while (!text.empty() && IsBlank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && IsBlank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// Reads the escape behind a backslash at line[*at]; moves *at behind it.
+char ReadEscape(std::string_view line, size_t* at) {
+  const char c = line[(*at)++];
+  if (c == 'x' && *at + 1 < line.size()) {
+    const int high = HexDigit(line[*at]), low = HexDigit(line[*at + 1]);
+    if (high >= 0 && low >= 0) {
+      *at += 2;
+      return static_cast<char>(high * 16 + low);
+    }
+  }
+  switch (c) {
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'b': return '\b';
+    case 'a': return '\a';
+    default: return c;
+  }
+}
+
+// Reads one word from line[*at], which is no blank. False when a quote is not closed, or is
+// followed by anything but a blank.
+bool ReadWord(std::string_view line, size_t* at, std::string* word) {
+  while (*at < line.size() && !IsBlank(line[*at])) {
+    const char quote = line[*at];
+    if (quote != '"' && quote != '\'') {
+      *word += quote;
+      ++*at;
+      continue;
+    }
+    for (++*at;; ) {
+      if (*at >= line.size()) return false;
+      const char c = line[(*at)++];
+      if (c == quote) return *at == line.size() || IsBlank(line[*at]);
+      if (c == '\\' && quote == '"' && *at < line.size()) {
+        *word += ReadEscape(line, at);
+      } else if (c == '\\' && *at < line.size() && line[*at] == '\'') {
+        *word += '\'';
+        ++*at;
+      } else {
+        *word += c;
+      }
+    }
+  }
+  return true;
+}
+
+Result<std::vector<std::string>> FilesOf(const Directive& include) {
+  if (include.words.size() != 2) return include.Error("wrong number of arguments");
+  const std::string& pattern = include.words[1];
+  if (pattern.find_first_of("*?[") == std::string::npos) return std::vector{pattern};
+  std::vector<std::string> names;
+  glob_t found;
+  if (::glob(pattern.c_str(), 0, nullptr, &found) == 0)
+    names.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  globfree(&found);
+  return names;  // a pattern that matches nothing is fine, as an empty conf.d is
+}
+
+// Names that older Redis versions had and newer ones still accept.
+bool IsObsolete(std::string_view name) {
+  return name == "list-max-ziplist-entries" || name == "list-max-ziplist-value" ||
+         name == "lua-replicate-commands";
+}
+
+Status ApplyOption(const Directive& directive, const Option& option, bool* save_seen,
+                   Config* config) {
+  std::vector<std::string> words(directive.words.begin() + 1, directive.words.end());
+  if (words.empty() && option.kind != OptionKind::kWords)
+    return directive.Error("wrong number of arguments");
+  if (option.kind == OptionKind::kSavePoints) {
+    // The first `save` line replaces the defaults, more lines add to it, `save ""` starts anew.
+    const bool clear = words.size() == 1 && words[0].empty();
+    if (*save_seen && !clear) {
+      const std::string earlier = FormatOption(option, *config);
+      if (words.size() == 1) words = *SplitLine(words[0]);
+      const Words before = *SplitLine(earlier);
+      words.insert(words.begin(), before.begin(), before.end());
+    }
+    *save_seen = true;
+  }
+  auto value = NormalizeOption(option, words, *config);
+  if (!value.ok()) return directive.Error(value.status().message());
+  StoreOption(option, *value, config);
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status Directive::Error(std::string_view why) const {
+  std::string message = source;
+  if (line != 0) message += ":" + ToString(int64_t{line});
+  return Status::Invalid(message + ": '" + text + "': " + std::string(why));
+}
+
+Result<Words> SplitLine(std::string_view line) {
+  Words words;
+  for (size_t at = 0; at < line.size();) {
+    if (IsBlank(line[at])) {
+      ++at;
+      continue;
+    }
+    std::string word;
+    if (!ReadWord(line, &at, &word))
+      return Status::Invalid("Unbalanced quotes in configuration line");
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
+std::string QuoteText(std::string_view text) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string quoted = "\"";
+  for (char c : text) {
+    switch (c) {
+      case '\n': quoted += "\\n"; break;
+      case '\r': quoted += "\\r"; break;
+      case '\t': quoted += "\\t"; break;
+      case '\b': quoted += "\\b"; break;
+      case '\a': quoted += "\\a"; break;
+      case '"':
+      case '\\': (quoted += '\\') += c; break;
+      default:
+        if (c >= ' ' && c <= '~') {
+          quoted += c;
+        } else {
+          const auto byte = static_cast<unsigned char>(c);
+          ((quoted += "\\x") += kHex[byte >> 4]) += kHex[byte & 15];
+        }
+    }
+  }
+  return quoted + '"';
+}
+
+std::string QuoteWord(std::string_view word) {
+  bool plain = !word.empty() && word[0] != '#';
+  for (char c : word)
+    if (c <= ' ' || c > '~' || c == '"' || c == '\'' || c == '\\') plain = false;
+  return plain ? std::string(word) : QuoteText(word);
+}
+
+Result<std::vector<Directive>> ParseText(FileSystem* files, const std::string& source,
+                                         std::string_view text, int depth) {
+  std::vector<Directive> directives;
+  int number = 0;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    const std::string_view line = Trim(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    ++number;
+    if (line.empty() || line[0] == '#') continue;
+    Directive directive{source, number, std::string(line), {}};
+    auto words = SplitLine(line);
+    if (!words.ok()) return directive.Error(words.status().message());
+    directive.words = std::move(*words);
+    if (!EqualsIgnoreCase(directive.words[0], "include")) {
+      directives.push_back(std::move(directive));
+      continue;
+    }
+    if (depth == kIncludeDepthMax) return directive.Error("includes nest too deep");
+    auto names = FilesOf(directive);
+    if (!names.ok()) return names.status();
+    for (const std::string& name : *names) {
+      auto content = files->ReadFile(name);
+      if (!content.ok()) return directive.Error(content.status().message());
+      auto inner = ParseText(files, name, *content, depth + 1);
+      if (!inner.ok()) return inner.status();
+      for (Directive& one : *inner) directives.push_back(std::move(one));
+    }
+  }
+  return directives;
+}
+
+Status ApplyDirectives(const std::vector<Directive>& directives, Config* config) {
+  bool save_seen = false;
+  for (const Directive& directive : directives) {
+    const std::string name = ToLower(directive.words[0]);
+    const size_t count = directive.words.size() - 1;
+    const Words rest(directive.words.begin() + 1, directive.words.end());
+    if (const Option* option = FindOption(name)) {
+      CAIRN_RETURN_IF_ERROR(ApplyOption(directive, *option, &save_seen, config));
+    } else if (name == "user" && count >= 1) {
+      WordLines users = config->users();
+      users.push_back(rest);
+      config->users.Store(std::move(users));
+    } else if (name == "rename-command" && count == 2) {
+      WordLines renamed = config->renamed_commands();
+      renamed.push_back(rest);
+      config->renamed_commands.Store(std::move(renamed));
+    } else if (name == "loadmodule") {
+      return directive.Error("Cairn loads no modules");
+    } else if (name == "sentinel") {
+      return directive.Error("Cairn is no Sentinel; run redis-sentinel beside it");
+    } else if (!IsObsolete(name)) {
+      return directive.Error("Bad directive or wrong number of arguments");
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace cairn
