@@ -3,7 +3,7 @@
 
 #include "base/random.h"
 #include "config/file_parser.h"
-#include "unit/config/memory_files.h"
+#include "tests/unit/config/memory_files.h"
 
 using namespace cairn;
 
