@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "journal/format.h"
+
+#include <lz4.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc.h"
+#include "base/numbers.h"
+#include "base/random.h"
+
+namespace cairn {
+namespace {
+
+// LZ4 frame magic, FLG (version 1, independent blocks), BD (256 KiB), header checksum: the second
+// byte of XXH32 of FLG and BD.
+constexpr unsigned char kFrameStart[7] = {0x04, 0x22, 0x4D, 0x18, 0x60, 0x50, 0xFB};
+constexpr uint32_t kStoredBit = 0x80000000;
+constexpr size_t kFrameHeadBytes = sizeof kFrameStart + 4;
+
+std::string_view View(const std::string& bytes, size_t from, size_t to) {
+  return std::string_view(bytes).substr(from, to - from);
+}
+
+// Appends the LZ4 frame of `plain` and returns its length.
+size_t AppendFrame(std::string_view plain, int acceleration, std::string* out) {
+  const size_t start = out->size();
+  out->resize(start + plain.size() + kFrameOverheadBytes);
+  char* p = out->data() + start;
+  memcpy(p, kFrameStart, sizeof kFrameStart);
+  char* data = p + kFrameHeadBytes;
+  size_t size = 0;
+  if (acceleration > 0 && plain.size() >= kCompressBytesMin) {
+    // One byte less than the plain length: what does not shrink is stored.
+    int packed = LZ4_compress_fast(plain.data(), data, static_cast<int>(plain.size()),
+                                   static_cast<int>(plain.size() - 1), acceleration);
+    size = static_cast<size_t>(packed > 0 ? packed : 0);
+  }
+  uint32_t word = static_cast<uint32_t>(size);
+  if (size == 0) {
+    memcpy(data, plain.data(), plain.size());
+    size = plain.size();
+    word = static_cast<uint32_t>(size) | kStoredBit;
+  }
+  StoreLe<uint32_t>(p + sizeof kFrameStart, word);
+  StoreLe<uint32_t>(data + size, 0);
+  out->resize(start + kFrameHeadBytes + size + 4);
+  return kFrameOverheadBytes + size;
+}
+
+}  // namespace
+
+std::string NewReplicationId() {
+  unsigned char bytes[kReplicationIdChars / 2];
+  RandomBytes(bytes, sizeof bytes);
+  std::string id;
+  for (unsigned char byte : bytes) {
+    id += "0123456789abcdef"[byte >> 4];
+    id += "0123456789abcdef"[byte & 15];
+  }
+  return id;
+}
+
+bool IsReplicationId(const std::string& text) {
+  return text.size() == kReplicationIdChars &&
+         text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+void EncodeSegmentHeader(SegmentHeader* header, std::string* out) {
+  CHECK(IsReplicationId(header->timeline.replid));
+  const size_t start = out->size();
+  out->resize(start + kSegmentHeaderBytes, '\0');
+  char* p = out->data() + start;
+  StoreLe<uint32_t>(p, kSegmentHeaderMagic);
+  StoreLe<uint32_t>(p + 4, kSegmentHeaderBytes - 8);
+  StoreLe<uint16_t>(p + 12, kJournalVersion);
+  StoreLe<uint32_t>(p + 16, header->timeline.number);
+  StoreLe<uint32_t>(p + 20, header->timeline.parent);
+  StoreLe<uint64_t>(p + 24, header->first_lsn);
+  StoreLe<uint64_t>(p + 32, header->timeline.branch_lsn);
+  StoreLe<uint64_t>(p + 40, header->sequence);
+  StoreLe<uint64_t>(p + 48, header->created_ms);
+  memcpy(p + 56, header->timeline.replid.data(), kReplicationIdChars);
+  StoreLe<uint32_t>(p + 96, header->database);
+  header->crc = Crc32c(0, View(*out, start + 12, out->size()));
+  StoreLe<uint32_t>(p + 8, header->crc);
+}
+
+Status DecodeSegmentHeader(std::string_view bytes, SegmentHeader* header) {
+  if (bytes.size() < kSegmentHeaderBytes) return Status::Corrupt("segment header is cut short");
+  const char* p = bytes.data();
+  if (LoadLe<uint32_t>(p) != kSegmentHeaderMagic ||
+      LoadLe<uint32_t>(p + 4) != kSegmentHeaderBytes - 8)
+    return Status::Corrupt("not a journal segment");
+  header->crc = LoadLe<uint32_t>(p + 8);
+  if (header->crc != Crc32c(0, bytes.substr(12, kSegmentHeaderBytes - 12)))
+    return Status::Corrupt("segment header fails its checksum");
+  if (LoadLe<uint16_t>(p + 12) != kJournalVersion || LoadLe<uint16_t>(p + 14) != 0)
+    return Status::Invalid("segment was written by a newer version");
+  header->timeline.number = LoadLe<uint32_t>(p + 16);
+  header->timeline.parent = LoadLe<uint32_t>(p + 20);
+  header->first_lsn = LoadLe<uint64_t>(p + 24);
+  header->timeline.branch_lsn = LoadLe<uint64_t>(p + 32);
+  header->sequence = LoadLe<uint64_t>(p + 40);
+  header->created_ms = LoadLe<uint64_t>(p + 48);
+  header->timeline.replid.assign(p + 56, kReplicationIdChars);
+  header->database = LoadLe<uint32_t>(p + 96);
+  return Status::Ok();
+}
+
+void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, std::string* out) {
+  CHECK(plain.size() <= kBlockPlainBytesMax);
+  const size_t start = out->size();
+  out->resize(start + kBlockHeaderBytes, '\0');
+  header->plain_bytes = static_cast<uint32_t>(plain.size());
+  header->stored_bytes =
+      plain.empty() ? 0 : static_cast<uint32_t>(AppendFrame(plain, acceleration, out));
+  char* p = out->data() + start;
+  StoreLe<uint32_t>(p, kBlockHeaderMagic);
+  StoreLe<uint32_t>(p + 4, kBlockHeaderBytes - 8);
+  StoreLe<uint16_t>(p + 12, kJournalVersion);
+  StoreLe<uint16_t>(p + 14, header->flags);
+  StoreLe<uint64_t>(p + 16, header->first_lsn);
+  StoreLe<uint32_t>(p + 24, header->plain_bytes);
+  StoreLe<uint32_t>(p + 28, header->stored_bytes);
+  StoreLe<uint32_t>(p + 32, header->first_record);
+  StoreLe<uint32_t>(p + 36, header->database);
+  StoreLe<uint64_t>(p + 40, header->last_unit_lsn);
+  StoreLe<uint64_t>(p + 48, header->first_ms);
+  StoreLe<uint64_t>(p + 56, header->last_ms);
+  StoreLe<uint64_t>(p + 64, header->synced_lsn);
+  StoreLe<uint32_t>(p + 72, header->previous_crc);
+  StoreLe<uint32_t>(p + 76, header->timeline);
+  header->crc = Crc32c(0, View(*out, start + 12, out->size()));
+  StoreLe<uint32_t>(p + 8, header->crc);
+}
+
+Status DecodeBlockHeader(std::string_view bytes, BlockHeader* header) {
+  if (bytes.size() < kBlockHeaderBytes) return Status::Corrupt("block header is cut short");
+  const char* p = bytes.data();
+  if (LoadLe<uint32_t>(p) != kBlockHeaderMagic || LoadLe<uint32_t>(p + 4) != kBlockHeaderBytes - 8)
+    return Status::Corrupt("no block header here");
+  if (LoadLe<uint16_t>(p + 12) != kJournalVersion)
+    return Status::Corrupt("block of an unknown version");
+  header->crc = LoadLe<uint32_t>(p + 8);
+  header->flags = LoadLe<uint16_t>(p + 14);
+  header->first_lsn = LoadLe<uint64_t>(p + 16);
+  header->plain_bytes = LoadLe<uint32_t>(p + 24);
+  header->stored_bytes = LoadLe<uint32_t>(p + 28);
+  header->first_record = LoadLe<uint32_t>(p + 32);
+  header->database = LoadLe<uint32_t>(p + 36);
+  header->last_unit_lsn = LoadLe<uint64_t>(p + 40);
+  header->first_ms = LoadLe<uint64_t>(p + 48);
+  header->last_ms = LoadLe<uint64_t>(p + 56);
+  header->synced_lsn = LoadLe<uint64_t>(p + 64);
+  header->previous_crc = LoadLe<uint32_t>(p + 72);
+  header->timeline = LoadLe<uint32_t>(p + 76);
+  if (header->plain_bytes > kBlockPlainBytesMax || header->stored_bytes > kBlockStoredBytesMax ||
+      (header->plain_bytes == 0) != (header->stored_bytes == 0) ||
+      header->first_lsn > kLsnMax - kBlockPlainBytesMax || header->last_unit_lsn > header->end_lsn())
+    return Status::Corrupt("block header contradicts itself");
+  return Status::Ok();
+}
+
+Status CheckBlock(std::string_view block, const BlockHeader& header) {
+  if (block.size() != kBlockHeaderBytes + header.stored_bytes)
+    return Status::Corrupt("block is cut short");
+  if (Crc32c(0, block.substr(12)) != header.crc) return Status::Corrupt("block fails its checksum");
+  return Status::Ok();
+}
+
+Status DecodeFrame(std::string_view frame, size_t plain_bytes, std::string* plain) {
+  plain->clear();
+  if (plain_bytes == 0 && frame.empty()) return Status::Ok();
+  if (frame.size() < kFrameOverheadBytes || plain_bytes > kBlockPlainBytesMax ||
+      memcmp(frame.data(), kFrameStart, sizeof kFrameStart) != 0)
+    return Status::Corrupt("block holds no LZ4 frame of ours");
+  const uint32_t word = LoadLe<uint32_t>(frame.data() + sizeof kFrameStart);
+  const size_t size = word & ~kStoredBit;
+  if (size != frame.size() - kFrameOverheadBytes)
+    return Status::Corrupt("LZ4 frame has another length than its block");
+  const char* data = frame.data() + kFrameHeadBytes;
+  if (word & kStoredBit) {
+    if (size != plain_bytes) return Status::Corrupt("stored block has another length");
+    plain->assign(data, size);
+    return Status::Ok();
+  }
+  plain->resize(plain_bytes);
+  int n = LZ4_decompress_safe(data, plain->data(), static_cast<int>(size),
+                              static_cast<int>(plain_bytes));
+  if (n < 0 || static_cast<size_t>(n) != plain_bytes)
+    return Status::Corrupt("LZ4 block does not decompress");
+  return Status::Ok();
+}
+
+void EncodeIndex(const std::vector<IndexEntry>& entries, Lsn first, Lsn end, std::string* out) {
+  const size_t start = out->size();
+  const size_t bytes = kIndexFixedBytes + entries.size() * kIndexEntryBytes;
+  out->resize(start + bytes, '\0');
+  char* p = out->data() + start;
+  StoreLe<uint32_t>(p, kIndexMagic);
+  StoreLe<uint32_t>(p + 4, static_cast<uint32_t>(bytes - 8));
+  StoreLe<uint32_t>(p + 12, static_cast<uint32_t>(entries.size()));
+  StoreLe<uint64_t>(p + 16, first);
+  StoreLe<uint64_t>(p + 24, end);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    StoreLe<uint64_t>(p + 32 + i * kIndexEntryBytes, entries[i].lsn);
+    StoreLe<uint64_t>(p + 40 + i * kIndexEntryBytes, entries[i].offset);
+  }
+  StoreLe<uint32_t>(p + bytes - 8, static_cast<uint32_t>(bytes));
+  StoreLe<uint32_t>(p + bytes - 4, kIndexTrailerMagic);
+  StoreLe<uint32_t>(p + 8, Crc32c(0, View(*out, start + 12, out->size())));
+}
+
+Status DecodeIndex(std::string_view frame, std::vector<IndexEntry>* entries, Lsn* first,
+                   Lsn* end) {
+  if (frame.size() < kIndexFixedBytes || LoadLe<uint32_t>(frame.data()) != kIndexMagic ||
+      LoadLe<uint32_t>(frame.data() + 4) != frame.size() - 8)
+    return Status::Corrupt("not an index frame");
+  const char* p = frame.data();
+  const size_t count = LoadLe<uint32_t>(p + 12);
+  if (Crc32c(0, frame.substr(12)) != LoadLe<uint32_t>(p + 8) ||
+      frame.size() != kIndexFixedBytes + count * kIndexEntryBytes)
+    return Status::Corrupt("index fails its checksum");
+  *first = LoadLe<uint64_t>(p + 16);
+  *end = LoadLe<uint64_t>(p + 24);
+  entries->clear();
+  for (size_t i = 0; i < count; ++i)
+    entries->push_back({LoadLe<uint64_t>(p + 32 + i * kIndexEntryBytes),
+                        LoadLe<uint64_t>(p + 40 + i * kIndexEntryBytes)});
+  return Status::Ok();
+}
+
+size_t EncodeSelect(char* buffer, uint32_t database) {
+  char digits[kInt64CharsMax];
+  const size_t count = FormatUint64(digits, database);
+  memcpy(buffer, "*2\r\n$6\r\nSELECT\r\n$", 17);
+  char* p = buffer + 17;
+  p += FormatUint64(p, count);
+  memcpy(p, "\r\n", 2);
+  memcpy(p + 2, digits, count);
+  memcpy(p + 2 + count, "\r\n", 2);
+  return static_cast<size_t>(p - buffer) + count + 4;
+}
+
+size_t SelectBytes(uint32_t database) {
+  size_t digits = 1;
+  for (uint32_t rest = database; rest >= 10; rest /= 10) ++digits;
+  return 17 + (digits >= 10 ? 2 : 1) + digits + 4;
+}
+
+}  // namespace cairn

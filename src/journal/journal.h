@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Journal: the running log. Appends go to memory (journal/buffer.h); a writer thread seals blocks
+// and writes them, a sync thread makes them durable, a keeper thread creates the next segment and
+// keeps the manifest. Workers never touch a file and never wait here.
+//
+//   exec: Admits()? -> lock shards -> Reserve -> unlock -> Publish ... -> WakeIfNeeded, once a batch
+//
+//   released <= written <= Complete() <= tail          durable <= written
+//
+// Invariants
+//  1. written, durable and every segment border are record ends.
+//  2. Memory is kept until it is durable under kAlways, else at least until it is written.
+//  3. A file in use is listed in a durable manifest and in a synced folder before its first byte.
+//  4. A file whose write or sync failed is never written or synced again.
+//
+// States: kOk -> kFailed (a write or sync failed; the gate closes) -> kRebasing (the bytes from
+// the durable end on are rewritten into a new segment and synced, then the manifest says so)
+// -> kOk. Retried every second. If memory no longer holds those bytes the listener is asked for a
+// snapshot, see FinishRebase.
+//
+// Thread rule: Reserve/Publish/WakeIfNeeded/Admits and the accessors from any thread (a slot from
+// its owner), BeginSnapshot under the keyspace's All; everything that returns a Status blocks on
+// files: never from a worker that holds locks, StartTimeline excepted (role changes).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "journal/buffer.h"
+#include "journal/manifest.h"
+#include "journal/recovery.h"
+#include "journal/segment_writer.h"
+
+namespace cairn {
+
+enum class FsyncPolicy : unsigned char { kNo, kEverySecond, kAlways };
+enum class JournalState : unsigned char { kOk, kFailed, kRebasing };
+
+// Why appends are not admitted; bits.
+enum GateReason : uint32_t {
+  kGateBufferFull = 1,  // more than buffer_bytes_max waits for the disk
+  kGateSyncLate = 2,    // everysec: the oldest unsynced byte is older than 1,000 ms
+  kGateFailed = 4,      // writes answer MISCONF
+  kGateClosed = 8       // shutting down
+};
+
+// Told by the journal's threads; must neither block nor call the journal back, except for its
+// atomic accessors.
+class JournalListener {
+ public:
+  virtual ~JournalListener() = default;
+  // Once a commit, sync thread: everything below `durable` is.
+  virtual void OnDurable(Lsn durable) = 0;
+  // Writer thread, after each write: bytes below can be read from files.
+  virtual void OnWritten(Lsn) {}
+  // The gate was closed and is open now: resume parked sessions.
+  virtual void OnAdmissionOpen() {}
+  virtual void OnStateChange(JournalState, const std::string& /*reason*/) {}
+  // Bytes from `durable` on are lost to memory and disk: make a snapshot, then FinishRebase.
+  virtual void OnRebaseNeeded(Lsn /*durable*/) {}
+};
+
+struct JournalOptions {
+  FileSystem* fs = nullptr;
+  Clock* clock = nullptr;
+  Log* log = nullptr;
+  JournalListener* listener = nullptr;  // may be null
+  std::string dir;                      // exists
+  FsyncPolicy policy = FsyncPolicy::kEverySecond;
+  uint64_t buffer_bytes_max = 64 << 20;   // soft: the gate closes above it
+  uint64_t retained_bytes_min = 1 << 20;  // kept in memory behind the tail, for followers
+  uint64_t segment_bytes_max = 256 << 20;
+  int64_t write_delay_us = 5000;  // kNo, kEverySecond: small writes are gathered for so long
+  int64_t retry_interval_us = 1'000'000;
+  int acceleration = 8;  // of LZ4; 0 stores
+};
+
+// How StartTimeline begins.
+struct TimelineStart {
+  std::string replid;   // "" draws a new one
+  std::string replid2;  // "" if none
+  Lsn second_offset = 0;
+  // Without a base the stream goes on where it is (promotion). With one the chain starts anew at
+  // `lsn` on that snapshot file (full sync, restore), and older segments leave the manifest.
+  std::string base_name;
+  Lsn lsn = 0;
+  bool delete_old = false;  // with a base: also delete the files of the old chain, once that is safe
+};
+
+class Journal {
+ public:
+  // Creates the first segment, invalidates the clean mark (a new replication id unless the last
+  // shutdown was clean), starts the threads.
+  static Result<std::unique_ptr<Journal>> Open(JournalOptions options, Recovered recovered);
+  // Without Close this is a crash: threads stop, nothing more is written.
+  ~Journal();
+  // Writes and syncs everything and leaves the clean mark. Nobody may append any more.
+  Status Close();
+
+  // Appending. `slot` < kJournalSlots is the calling thread's own.
+  Reservation Reserve(unsigned slot, uint32_t database, size_t payload_bytes) {
+    return buffer_.Reserve(slot, database, payload_bytes);
+  }
+  void Publish(const Reservation& reservation, std::string_view payload) {
+    buffer_.Publish(reservation, payload);
+    if (reservation.end > full_at_.load(std::memory_order_relaxed)) [[unlikely]]
+      CloseGateFull();
+  }
+  // A leader's bytes, verbatim: whole top-level records which leave the stream in `database`. One
+  // thread at a time. Returns the new tail.
+  Lsn AppendRaw(unsigned slot, std::string_view bytes, uint32_t database_after);
+  void WakeIfNeeded() {
+    // Pairs with the fence in WaitForWork: either we see the writer asleep or it sees our bytes.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (buffer_.tail().lsn >= wake_at_.load(std::memory_order_relaxed)) WakeWriter();
+  }
+
+  bool Admits() const { return gate_.load(std::memory_order_relaxed) == 0; }
+  uint32_t gate() const { return gate_.load(std::memory_order_relaxed); }
+  Lsn tail() const { return buffer_.tail().lsn; }
+  Lsn written() const { return written_.load(std::memory_order_acquire); }
+  Lsn durable() const { return durable_.load(std::memory_order_acquire); }
+  JournalState state() const { return state_.load(std::memory_order_acquire); }
+  FsyncPolicy policy() const { return policy_.load(std::memory_order_relaxed); }
+  std::string failure() const;  // why state() is not kOk, one line
+  Manifest manifest() const;    // a copy; see JournalReader
+  const std::string& dir() const { return options_.dir; }
+
+  void SetPolicy(FsyncPolicy policy);
+  void SetBufferBytesMax(uint64_t bytes);
+  void SetRetainedBytesMin(uint64_t bytes);
+  // With followers attached: write at once instead of after write_delay_us.
+  void SetEager(bool eager);
+
+  // Copies complete bytes that are still in memory, from `from` on; 0 if there are none there.
+  size_t ReadMemory(Lsn from, char* buffer, size_t length) const {
+    return buffer_.CopyOut(from, buffer, length);
+  }
+
+  // Blocks until `lsn` is durable (syncing now, whatever the policy), or the state is not kOk.
+  Status SyncTo(Lsn lsn);
+  // The instant of a snapshot, under All: forgets the database, so that the stream from here on
+  // stands alone, and asks the writer to begin a segment here if one is ready (PrepareRoll).
+  Lsn BeginSnapshot();
+  // Has the next segment created, so that the roll at BeginSnapshot is exact. Returns at once.
+  void PrepareRoll();
+  // The snapshot file `name`, durable in the journal's folder, is the state at `lsn`: waits until
+  // the log is durable up to there, switches the manifest, then deletes the old base and the
+  // segments that end at or below min(lsn, RetainFrom).
+  Status InstallBase(const std::string& name, Lsn lsn);
+  // Deletes segments that end at or below min(lsn, RetainFrom). `lsn` is at most the base's.
+  Status DropBefore(Lsn lsn);
+  // Segments with bytes from `lsn` on stay, for followers; kLsnMax (the start value): no wish.
+  void RetainFrom(Lsn lsn) { retain_from_.store(lsn, std::memory_order_relaxed); }
+  // Answers OnRebaseNeeded: snapshot `name` is the state at `lsn`, taken while kFailed.
+  Status FinishRebase(const std::string& name, Lsn lsn);
+  // Nobody may append meanwhile. On error the old timeline goes on.
+  Status StartTimeline(const TimelineStart& start);
+
+ private:
+  struct UnsyncedFile {
+    std::shared_ptr<File> file;
+    uint64_t sequence = 0;
+    bool sealed = false;  // complete: once synced the manifest may say so
+  };
+  struct NextSegment {
+    std::shared_ptr<File> file;
+    uint64_t sequence = 0;
+  };
+  using Lock = std::unique_lock<std::mutex>;
+
+  Journal(JournalOptions options, Recovered recovered);
+  Status Start(bool new_timeline);
+  void StartThreads();
+  void StopThreads();
+
+  // journal.cc: gate and manifest.
+  void CloseGateFull();
+  void SetGate(uint32_t reasons) { gate_.fetch_or(reasons); }
+  void ClearGate(uint32_t reasons);
+  void UpdateHorizons();
+  void WakeWriter();
+  Status SaveCurrentManifest();
+  Result<NextSegment> CreateSegmentFile(uint32_t timeline);
+  void DeleteFiles(const std::vector<SegmentEntry>& segments);
+  void PauseThreads(Lock* lock);
+  void ResumeThreads(Lock* lock);
+  Status SealLiveSegment(Lock* lock);
+  SegmentEntry* FindSegment(uint64_t sequence);
+  Timeline CurrentTimeline() const;
+
+  // journal_writer.cc
+  void WriterMain();
+  void WaitForWork(Lock* lock);
+  bool MarkDue(int64_t now_us, int64_t* due_us) const;
+  Status WritePass();
+  Status WriteRange(StreamPoint to);
+  void SealBlock(StreamPoint to);
+  void PublishWritten();
+  bool RollWanted() const;
+  Status Roll();
+  Status WriteMark();
+  void ClampTime();
+
+  // journal_sync.cc
+  void SyncMain();
+  bool SyncDue(int64_t now_us, int64_t* due_us) const;
+  void SyncOnce(Lock* lock);
+  void KeeperMain();
+  void CreateNext(Lock* lock);
+  bool CheckLateness(int64_t now_us);
+
+  // journal_failure.cc
+  void Fail(const Status& status);
+  void TryRecover(Lock* lock);
+  StreamPoint ResumePoint() const;
+  Status RewriteFrom(StreamPoint from, const std::string& base_name);
+
+  const JournalOptions options_;
+  JournalBuffer buffer_;
+  alignas(64) std::atomic<uint32_t> gate_{0};
+  std::atomic<uint64_t> full_at_{0};  // the gate closes for a record that ends above
+  alignas(64) std::atomic<Lsn> wake_at_{~Lsn{0}};
+  alignas(64) std::atomic<Lsn> written_{0};
+  std::atomic<Lsn> durable_{0};
+  std::atomic<JournalState> state_{JournalState::kOk};
+  std::atomic<FsyncPolicy> policy_;
+  std::atomic<Lsn> roll_at_{kLsnMax};
+  std::atomic<Lsn> retain_from_{kLsnMax};
+
+  // mutex_ is never held across a file operation; manifest_file_mutex_ is, and comes first.
+  std::mutex manifest_file_mutex_;
+  mutable std::mutex mutex_;
+  std::condition_variable writer_wake_, sync_wake_, keeper_wake_, changed_;
+  Manifest manifest_;
+  uint64_t next_sequence_ = 1;
+  uint64_t buffer_bytes_max_;
+  uint64_t retained_bytes_min_;
+  bool eager_ = false;
+  bool stop_ = false;
+  bool paused_ = false;
+  bool drain_ = false;   // write without delay and sync whatever the policy
+  bool writer_waits_ = false;
+  bool sync_waits_ = false;
+  bool keeper_waits_ = false;
+  bool keeper_sleeps_ = false;
+  bool next_wanted_ = false;
+  bool manifest_stale_ = false;  // a segment was sealed since the last save
+  std::unique_ptr<NextSegment> next_;
+  std::vector<UnsyncedFile> unsynced_;
+  StreamPoint written_point_, durable_point_;
+  int64_t pending_since_us_ = 0;   // bytes wait for the writer since then; 0 = none
+  int64_t unsynced_since_us_ = 0;  // bytes wait for the sync thread since then; 0 = none
+  int64_t syncing_since_us_ = 0;   // the same, of the sync under way
+  bool syncing_ = false;
+  int64_t last_sync_us_ = 0;
+  std::string failure_;
+  bool failed_in_write_ = false;
+  bool rebase_asked_ = false;
+  std::string rebase_base_;
+  Lsn rebase_lsn_ = 0;
+  int64_t retry_at_us_ = 0;
+
+  // The writer thread's own (others touch them only while it is paused).
+  std::unique_ptr<SegmentWriter> live_;
+  StreamPoint position_;  // where the next block begins
+  bool at_boundary_ = true;
+  Lsn last_unit_lsn_ = 0;
+  Lsn marked_lsn_ = 0;
+  uint64_t now_ms_ = 0, block_first_ms_ = 0;
+  std::string scratch_;
+
+  std::thread writer_thread_, sync_thread_, keeper_thread_;
+};
+
+}  // namespace cairn

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What changes the chain of segments while the journal runs: waiting for durability, snapshots,
+// compaction, new timelines. Called by snapshot and replication threads and at role changes.
+#include <algorithm>
+
+#include "journal/journal.h"
+
+namespace cairn {
+
+Status Journal::SyncTo(Lsn lsn) {
+  CHECK(lsn <= tail());
+  Lock lock(mutex_);
+  while (durable_point_.lsn < lsn) {
+    if (stop_) return Status::Unavailable("the journal is closed");
+    if (state() != JournalState::kOk) {
+      drain_ = false;
+      return Status::Io(failure_);
+    }
+    drain_ = true;
+    writer_wake_.notify_all();
+    sync_wake_.notify_all();
+    changed_.wait(lock);
+  }
+  drain_ = false;
+  return Status::Ok();
+}
+
+Lsn Journal::BeginSnapshot() {
+  buffer_.ForgetDatabase();
+  const Lsn lsn = tail();
+  roll_at_.store(lsn, std::memory_order_release);
+  return lsn;
+}
+
+void Journal::PrepareRoll() {
+  Lock lock(mutex_);
+  if (next_ != nullptr) return;
+  next_wanted_ = true;
+  keeper_wake_.notify_all();
+}
+
+Status Journal::InstallBase(const std::string& name, Lsn lsn) {
+  CAIRN_RETURN_IF_ERROR(SyncTo(lsn));
+  std::string old_name;
+  Lsn old_lsn;
+  {
+    Lock lock(mutex_);
+    if (lsn < manifest_.base_lsn) return Status::Invalid("a newer base snapshot is in place");
+    old_name = manifest_.base_name;
+    old_lsn = manifest_.base_lsn;
+    manifest_.base_name = name;
+    manifest_.base_lsn = lsn;
+  }
+  if (Status status = SaveCurrentManifest(); !status.ok()) {
+    // Either manifest may be on disk; both sets of files are still there.
+    Lock lock(mutex_);
+    manifest_.base_name = old_name;
+    manifest_.base_lsn = old_lsn;
+    return status;
+  }
+  CAIRN_RETURN_IF_ERROR(DropBefore(lsn));
+  if (!old_name.empty() && old_name != name)
+    (void)options_.fs->Remove(options_.dir + "/" + old_name);
+  return Status::Ok();
+}
+
+Status Journal::DropBefore(Lsn lsn) {
+  lsn = std::min(lsn, retain_from_.load(std::memory_order_relaxed));
+  std::vector<SegmentEntry> dropped;
+  {
+    Lock lock(mutex_);
+    if (lsn > manifest_.base_lsn) return Status::Invalid("the base snapshot needs these segments");
+    auto& segments = manifest_.segments;
+    while (!segments.empty() && segments.front().ended() && segments.front().end_lsn <= lsn) {
+      dropped.push_back(segments.front());
+      segments.erase(segments.begin());
+    }
+    manifest_.DropUnusedTimelines();
+  }
+  if (dropped.empty()) return Status::Ok();
+  Status status = SaveCurrentManifest();
+  if (!status.ok()) {
+    // The old manifest may stand, so the files must stay listed.
+    Lock lock(mutex_);
+    manifest_.segments.insert(manifest_.segments.begin(), dropped.begin(), dropped.end());
+    return status;
+  }
+  DeleteFiles(dropped);
+  return Status::Ok();
+}
+
+// Afterwards no thread of the journal touches files or the writer's own fields.
+void Journal::PauseThreads(Lock* lock) {
+  paused_ = true;
+  while (!stop_ && !(writer_waits_ && sync_waits_ && keeper_waits_)) {
+    writer_wake_.notify_all();
+    sync_wake_.notify_all();
+    keeper_wake_.notify_all();
+    changed_.wait_for(*lock, std::chrono::milliseconds(1));
+  }
+}
+
+void Journal::ResumeThreads(Lock*) {
+  paused_ = false;
+  writer_wake_.notify_all();
+  sync_wake_.notify_all();
+  keeper_wake_.notify_all();
+}
+
+Status Journal::StartTimeline(const TimelineStart& start) {
+  const bool jump = !start.base_name.empty();
+  // A new base needs nothing of the old chain, not even a working disk under its last segment.
+  if (!jump) CAIRN_RETURN_IF_ERROR(SyncTo(tail()));
+  Lock lock(mutex_);
+  PauseThreads(&lock);
+  if (stop_) return Status::Unavailable("the journal is closed");
+  const Lsn lsn = jump ? start.lsn : tail();
+  Manifest m = manifest_;
+  lock.unlock();
+  m.replid = start.replid.empty() ? NewReplicationId() : start.replid;
+  m.replid2 = start.replid2;
+  m.second_offset = start.second_offset;
+  m.timelines.push_back({m.LastTimeline() + 1, m.replid, m.LastTimeline(), lsn});
+  const Timeline timeline = m.timelines.back();
+  auto created = CreateSegmentFile(timeline.number);
+  Status status = created.ok() ? Status::Ok() : created.status();
+  std::vector<SegmentEntry> dropped;
+  if (status.ok()) {
+    if (jump) {
+      dropped = std::move(m.segments);
+      m.segments.clear();
+      m.base_name = start.base_name;
+      m.base_lsn = lsn;
+    } else {
+      // The old segment is left without an index: closed at its durable end.
+      CutChain(&m, lsn, &dropped);
+      std::erase_if(m.segments, [&](const SegmentEntry& s) {
+        if (s.state == SegmentState::kNext) dropped.push_back(s);
+        return s.state == SegmentState::kNext;
+      });
+    }
+    SegmentEntry entry;
+    entry.state = SegmentState::kOpen;
+    entry.sequence = created->sequence;
+    entry.timeline = timeline.number;
+    entry.first_lsn = lsn;
+    m.segments.push_back(entry);
+    m.DropUnusedTimelines();
+    std::lock_guard<std::mutex> guard(manifest_file_mutex_);
+    status = SaveManifest(options_.fs, options_.dir, m);
+  }
+  lock.lock();
+  if (status.ok()) {
+    manifest_ = std::move(m);
+    next_.reset();
+    next_wanted_ = false;
+    unsynced_.clear();
+    pending_since_us_ = unsynced_since_us_ = 0;
+    live_ = std::make_unique<SegmentWriter>(created->file, created->sequence, timeline);
+    position_ = written_point_ = durable_point_ = {lsn, kNoDatabase};
+    last_unit_lsn_ = marked_lsn_ = lsn;
+    at_boundary_ = true;
+    roll_at_.store(kLsnMax);
+    if (jump) {
+      buffer_.Reset(position_);
+    } else {
+      buffer_.ForgetDatabase();
+    }
+    written_.store(lsn, std::memory_order_release);
+    durable_.store(lsn, std::memory_order_release);
+    if (state() != JournalState::kOk) {
+      state_.store(JournalState::kOk, std::memory_order_release);
+      failure_.clear();
+      ClearGate(kGateFailed);
+    }
+    UpdateHorizons();
+  }
+  ResumeThreads(&lock);
+  lock.unlock();
+  // A restore or full sync may be regretted: the segments of other timelines stay as files.
+  if (status.ok() && (!jump || start.delete_old)) DeleteFiles(dropped);
+  return status;
+}
+
+}  // namespace cairn

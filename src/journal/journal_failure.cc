@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What happens when the disk fails. The failed segment is closed at the durable end; everything
+// behind that is written again, from memory, into a new segment, synced, and then the manifest is
+// switched. Only then do held replies go out and writes come in. No step is believed before it is
+// durable, and each may fail: the next attempt starts over with another new file.
+#include <algorithm>
+
+#include "journal/journal.h"
+
+namespace cairn {
+
+// Writer or sync thread, without mutex_.
+void Journal::Fail(const Status& status) {
+  Lock lock(mutex_);
+  if (state() != JournalState::kOk) return;
+  state_.store(JournalState::kFailed, std::memory_order_release);
+  failure_ = status.message();
+  rebase_asked_ = false;
+  retry_at_us_ = options_.clock->MonotonicUs() + options_.retry_interval_us;
+  SetGate(kGateFailed);
+  options_.log->Warning("The journal failed, writes are refused: %s", failure_.c_str());
+  if (options_.listener != nullptr)
+    options_.listener->OnStateChange(JournalState::kFailed, failure_);
+  writer_wake_.notify_all();
+  changed_.notify_all();
+}
+
+// Under kNo nothing behind `written` was promised, and what the kernel took it keeps; after a
+// failed sync, though, that is exactly what is in doubt.
+StreamPoint Journal::ResumePoint() const {
+  return policy() == FsyncPolicy::kNo && failed_in_write_ ? written_point_ : durable_point_;
+}
+
+// Writer thread, with mutex_, while no sync runs.
+void Journal::TryRecover(Lock* lock) {
+  StreamPoint from = ResumePoint();
+  const std::string base = rebase_base_;
+  if (!base.empty()) from = {rebase_lsn_, kNoDatabase};
+  const int64_t retry_us = options_.clock->MonotonicUs() + options_.retry_interval_us;
+  if (from.lsn < buffer_.released()) {
+    retry_at_us_ = retry_us;
+    if (!rebase_asked_ && options_.listener != nullptr)
+      options_.listener->OnRebaseNeeded(durable_point_.lsn);
+    rebase_asked_ = true;
+    return;
+  }
+  state_.store(JournalState::kRebasing, std::memory_order_release);
+  lock->unlock();
+  Status status = RewriteFrom(from, base);
+  lock->lock();
+  retry_at_us_ = retry_us;
+  if (!status.ok()) {
+    state_.store(JournalState::kFailed, std::memory_order_release);
+    failure_ = status.message();
+    changed_.notify_all();
+    return;
+  }
+  written_point_ = durable_point_ = position_;
+  written_.store(position_.lsn, std::memory_order_release);
+  durable_.store(position_.lsn, std::memory_order_release);
+  unsynced_.clear();
+  pending_since_us_ = unsynced_since_us_ = 0;
+  rebase_base_.clear();
+  failure_.clear();
+  state_.store(JournalState::kOk, std::memory_order_release);
+  options_.log->Warning("The journal works again, in a new segment from LSN %llu on",
+                        static_cast<unsigned long long>(from.lsn));
+  UpdateHorizons();
+  ClearGate(kGateFailed | kGateSyncLate);
+  changed_.notify_all();
+  sync_wake_.notify_all();
+  if (options_.listener == nullptr) return;
+  const Lsn durable = position_.lsn;
+  lock->unlock();
+  options_.listener->OnStateChange(JournalState::kOk, "");
+  options_.listener->OnDurable(durable);
+  lock->lock();
+}
+
+Status Journal::RewriteFrom(StreamPoint from, const std::string& base_name) {
+  Timeline timeline;
+  {
+    Lock lock(mutex_);
+    timeline = CurrentTimeline();
+  }
+  auto created = CreateSegmentFile(timeline.number);
+  if (!created.ok()) return created.status();
+  SegmentEntry entry;
+  entry.state = SegmentState::kOpen;
+  entry.sequence = created->sequence;
+  entry.timeline = timeline.number;
+  entry.first_lsn = from.lsn;
+  live_ = std::make_unique<SegmentWriter>(created->file, created->sequence, timeline);
+  position_ = from;
+  at_boundary_ = true;
+  last_unit_lsn_ = from.lsn;
+  ClampTime();
+  const StreamPoint to = buffer_.Complete();
+  live_->Begin(position_, now_ms_);
+  Status status;
+  while (status.ok() && position_.lsn < to.lsn) {
+    SealBlock(to);
+    if (live_->buffered() >= size_t{1} << 20) status = live_->Flush();
+  }
+  if (status.ok()) status = live_->Flush();
+  if (status.ok()) status = live_->file()->Sync();
+  if (!status.ok()) {
+    DeleteFiles({entry});  // no manifest has ever listed it
+    return status;
+  }
+  std::vector<SegmentEntry> dropped;
+  {
+    Lock lock(mutex_);
+    if (base_name.empty()) {
+      CutChain(&manifest_, from.lsn, &dropped);
+    } else {
+      // The snapshot replaces everything before it.
+      for (const SegmentEntry& s : manifest_.segments)
+        if (s.state != SegmentState::kNext) dropped.push_back(s);
+      std::erase_if(manifest_.segments, [](const auto& s) { return s.state != SegmentState::kNext; });
+      manifest_.base_name = base_name;
+      manifest_.base_lsn = from.lsn;
+    }
+    // An unused next segment stays last.
+    auto next = std::find_if(manifest_.segments.begin(), manifest_.segments.end(),
+                             [](const auto& s) { return s.state == SegmentState::kNext; });
+    manifest_.segments.insert(next, entry);
+  }
+  // From here on a manifest on disk may list the new file, so that it stays even on errors.
+  CAIRN_RETURN_IF_ERROR(SaveCurrentManifest());
+  DeleteFiles(dropped);
+  return Status::Ok();
+}
+
+Status Journal::FinishRebase(const std::string& name, Lsn lsn) {
+  Lock lock(mutex_);
+  if (state() == JournalState::kOk) return Status::Ok();
+  if (lsn < buffer_.released() || lsn > tail()) return Status::Invalid("snapshot is too old");
+  rebase_base_ = name;
+  rebase_lsn_ = lsn;
+  retry_at_us_ = 0;
+  writer_wake_.notify_all();
+  while (!stop_ && !rebase_base_.empty() && (state() != JournalState::kFailed || retry_at_us_ == 0))
+    changed_.wait(lock);
+  if (rebase_base_.empty()) return Status::Ok();
+  rebase_base_.clear();
+  return Status::Io(failure_);
+}
+
+}  // namespace cairn

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The sync thread makes written bytes durable; the keeper creates the next segment, saves the
+// manifest after segments were sealed, and watches how late everysec is.
+#include <algorithm>
+
+#include "journal/journal.h"
+
+namespace cairn {
+namespace {
+
+constexpr int64_t kEverySecondSyncUs = 500'000;    // age of the oldest unsynced byte at which to sync
+constexpr int64_t kEverySecondLateUs = 1'000'000;  // ... and at which writes are no longer admitted
+constexpr int64_t kLatenessCheckUs = 50'000;
+
+}  // namespace
+
+bool Journal::SyncDue(int64_t now_us, int64_t* due_us) const {
+  if (paused_ || state() != JournalState::kOk || unsynced_.empty()) return false;
+  // A sealed segment is synced at once, so that the manifest can say so.
+  if (drain_ || policy() == FsyncPolicy::kAlways || unsynced_.front().sealed) return true;
+  if (policy() == FsyncPolicy::kNo) return false;
+  *due_us = unsynced_since_us_ + kEverySecondSyncUs;
+  return now_us >= *due_us;
+}
+
+void Journal::SyncMain() {
+  Lock lock(mutex_);
+  while (!stop_) {
+    const int64_t now_us = options_.clock->MonotonicUs();
+    int64_t due_us = -1;
+    if (SyncDue(now_us, &due_us)) {
+      SyncOnce(&lock);
+      continue;
+    }
+    sync_waits_ = true;
+    changed_.notify_all();
+    if (due_us < 0) {
+      sync_wake_.wait(lock);
+    } else {
+      sync_wake_.wait_for(lock,
+                          std::chrono::microseconds(std::max<int64_t>(due_us - now_us, 100)));
+    }
+    sync_waits_ = false;
+  }
+}
+
+void Journal::SyncOnce(Lock* lock) {
+  std::vector<UnsyncedFile> files = std::move(unsynced_);
+  unsynced_.clear();
+  const StreamPoint target = written_point_;
+  syncing_since_us_ = unsynced_since_us_;
+  unsynced_since_us_ = 0;
+  syncing_ = true;
+  lock->unlock();
+  Status status;
+  for (const UnsyncedFile& f : files)
+    if (status.ok()) status = f.file->Sync();
+  if (!status.ok()) Fail(status);
+  lock->lock();
+  syncing_ = false;
+  syncing_since_us_ = 0;
+  // Under kAlways the writer waits for this to start the next group.
+  writer_wake_.notify_one();
+  if (!status.ok()) {
+    failed_in_write_ = false;
+    return;
+  }
+  last_sync_us_ = options_.clock->MonotonicUs();
+  durable_point_ = target;
+  durable_.store(target.lsn, std::memory_order_release);
+  for (const UnsyncedFile& f : files) {
+    SegmentEntry* entry = FindSegment(f.sequence);
+    if (!f.sealed || entry == nullptr || entry->state != SegmentState::kOpen) continue;
+    entry->state = SegmentState::kSealed;
+    manifest_stale_ = true;
+    keeper_wake_.notify_one();
+  }
+  if (policy() == FsyncPolicy::kEverySecond && !CheckLateness(last_sync_us_))
+    ClearGate(kGateSyncLate);
+  changed_.notify_all();
+  if (options_.listener == nullptr) return;
+  lock->unlock();
+  options_.listener->OnDurable(target.lsn);
+  lock->lock();
+}
+
+// Under mutex_: whether the oldest byte that is not durable is too old.
+bool Journal::CheckLateness(int64_t now_us) {
+  for (int64_t since_us : {pending_since_us_, unsynced_since_us_, syncing_since_us_})
+    if (since_us != 0 && now_us - since_us >= kEverySecondLateUs) return true;
+  return false;
+}
+
+void Journal::KeeperMain() {
+  Lock lock(mutex_);
+  while (!stop_) {
+    if (next_wanted_ && next_ == nullptr && !paused_ && state() == JournalState::kOk) {
+      CreateNext(&lock);
+      continue;
+    }
+    if (manifest_stale_ && !paused_) {
+      lock.unlock();
+      Status status = SaveCurrentManifest();
+      if (!status.ok())
+        options_.log->Warning("Cannot write the journal's manifest: %s", status.message().c_str());
+      lock.lock();
+      if (status.ok()) continue;
+      manifest_stale_ = true;
+      keeper_wake_.wait_for(lock, std::chrono::seconds(1));
+      continue;
+    }
+    if (policy() == FsyncPolicy::kEverySecond && CheckLateness(options_.clock->MonotonicUs()) &&
+        !(gate() & kGateSyncLate)) {
+      SetGate(kGateSyncLate);
+      options_.log->Warning(
+          "The disk is slow: writes wait until the journal is synced (appendfsync everysec)");
+    }
+    keeper_waits_ = true;
+    changed_.notify_all();
+    if (unsynced_since_us_ == 0 && pending_since_us_ == 0 && syncing_since_us_ == 0) {
+      keeper_sleeps_ = true;
+      keeper_wake_.wait(lock);
+      keeper_sleeps_ = false;
+    } else {
+      keeper_wake_.wait_for(lock, std::chrono::microseconds(kLatenessCheckUs));
+    }
+    keeper_waits_ = false;
+  }
+}
+
+// The file, its directory entry and the manifest that lists it, all durable before it is used.
+void Journal::CreateNext(Lock* lock) {
+  const uint32_t timeline = manifest_.LastTimeline();
+  lock->unlock();
+  auto created = CreateSegmentFile(timeline);
+  Status status = created.ok() ? Status::Ok() : created.status();
+  SegmentEntry entry;
+  if (status.ok()) {
+    entry.sequence = created->sequence;
+    entry.timeline = timeline;
+    lock->lock();
+    manifest_.segments.push_back(entry);
+    lock->unlock();
+    status = SaveCurrentManifest();
+  }
+  lock->lock();
+  if (status.ok()) {
+    next_ = std::make_unique<NextSegment>(std::move(*created));
+    next_wanted_ = false;
+    changed_.notify_all();
+    return;
+  }
+  // The manifest on disk may list it: the file stays, unused. The live segment grows meanwhile.
+  if (created.ok())
+    std::erase_if(manifest_.segments,
+                  [&](const SegmentEntry& s) { return s.sequence == entry.sequence; });
+  options_.log->Warning("Cannot create the next journal segment: %s", status.message().c_str());
+  keeper_wake_.wait_for(*lock, std::chrono::seconds(1));
+}
+
+}  // namespace cairn

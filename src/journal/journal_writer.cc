@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The writer thread: seals what is complete into blocks and writes them.
+//
+// When it writes: under kAlways the moment the previous sync ends (the group is what gathered
+// meanwhile), else write_delay_us after the first byte or once kWriteBatchBytes wait. Between
+// passes it sleeps; `wake_at_` holds the tail at which a worker must wake it.
+#include <algorithm>
+
+#include "journal/journal.h"
+
+namespace cairn {
+namespace {
+
+constexpr uint64_t kWriteBatchBytes = 256 * 1024;  // waits for no sync and no delay
+constexpr size_t kFlushBytes = 1 << 20;            // encoded bytes a pwrite
+constexpr int64_t kMarkDelayUs = 10'000;           // idle for so long after a sync: write a mark
+constexpr uint64_t kLagBytes = 8 << 20;            // behind by so much: compress less
+constexpr int kLagAcceleration = 32;
+
+}  // namespace
+
+void Journal::WriterMain() {
+  Lock lock(mutex_);
+  for (;;) {
+    WaitForWork(&lock);
+    if (stop_) return;
+    if (state() != JournalState::kOk) {
+      TryRecover(&lock);
+      continue;
+    }
+    lock.unlock();
+    Status status = WritePass();
+    if (!status.ok()) Fail(status);
+    lock.lock();
+    if (!status.ok()) failed_in_write_ = true;
+  }
+}
+
+// Returns when there is something to do: bytes to write now, a mark, a recovery attempt, stop.
+void Journal::WaitForWork(Lock* lock) {
+  for (;;) {
+    UpdateHorizons();
+    if (stop_) return;
+    const int64_t now_us = options_.clock->MonotonicUs();
+    const bool always = policy() == FsyncPolicy::kAlways;
+    const bool syncing = syncing_;
+    const bool ok = state() == JournalState::kOk;
+    const Lsn complete = buffer_.Complete().lsn;
+    const uint64_t pending = complete - written_point_.lsn;
+    int64_t due_us = -1;  // of a timer; -1 = none
+    Lsn wake_at = ~Lsn{0};
+    if (!ok && !paused_) {
+      if (now_us >= retry_at_us_ && !syncing) return;
+      due_us = retry_at_us_;
+    } else if (!paused_ && pending > 0) {
+      if (pending_since_us_ == 0) {
+        pending_since_us_ = now_us;
+        ClampTime();
+        block_first_ms_ = now_ms_;
+        if (keeper_sleeps_) keeper_wake_.notify_one();
+      }
+      due_us = always ? -1 : pending_since_us_ + options_.write_delay_us;
+      if (drain_ || eager_ || pending >= kWriteBatchBytes) return;
+      if (always ? !syncing : now_us >= due_us) return;
+      wake_at = written_point_.lsn + kWriteBatchBytes;
+    } else if (!paused_) {
+      if (MarkDue(now_us, &due_us)) return;
+      // While a sync runs its end wakes us, so single records need not.
+      wake_at = written_point_.lsn + (always && syncing ? kWriteBatchBytes : 1);
+    }
+    wake_at_.store(wake_at, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (buffer_.Complete().lsn < wake_at) {
+      writer_waits_ = true;
+      changed_.notify_all();
+      if (due_us < 0) {
+        writer_wake_.wait(*lock);
+      } else {
+        writer_wake_.wait_for(*lock,
+                              std::chrono::microseconds(std::max<int64_t>(due_us - now_us, 100)));
+      }
+      writer_waits_ = false;
+    }
+    wake_at_.store(~Lsn{0}, std::memory_order_relaxed);
+  }
+}
+
+bool Journal::MarkDue(int64_t now_us, int64_t* due_us) const {
+  if (marked_lsn_ >= durable_point_.lsn || durable_point_.lsn != written_point_.lsn ||
+      !live_->begun() || policy() == FsyncPolicy::kNo)
+    return false;
+  *due_us = last_sync_us_ + kMarkDelayUs;
+  return now_us >= *due_us;
+}
+
+void Journal::ClampTime() {
+  now_ms_ = std::max(now_ms_, static_cast<uint64_t>(options_.clock->WallMs()));
+}
+
+Status Journal::WritePass() {
+  const StreamPoint complete = buffer_.Complete();
+  if (complete.lsn == position_.lsn) return WriteMark();
+  ClampTime();
+  Status status = WriteRange(complete);
+  Lock lock(mutex_);
+  block_first_ms_ = now_ms_;
+  pending_since_us_ = 0;
+  return status;
+}
+
+Status Journal::WriteRange(StreamPoint to) {
+  while (position_.lsn < to.lsn) {
+    if (at_boundary_ && RollWanted()) CAIRN_RETURN_IF_ERROR(Roll());
+    if (!live_->begun()) live_->Begin(position_, now_ms_);
+    // A snapshot's instant is a record end at which the database is forgotten.
+    const Lsn roll_at = roll_at_.load(std::memory_order_acquire);
+    const bool split = roll_at > position_.lsn && roll_at < to.lsn;
+    SealBlock(split ? StreamPoint{roll_at, kNoDatabase} : to);
+    if (live_->buffered() >= kFlushBytes || position_.lsn == to.lsn) {
+      CAIRN_RETURN_IF_ERROR(live_->Flush());
+      if (at_boundary_) PublishWritten();
+    }
+  }
+  return Status::Ok();
+}
+
+// One block from position_ on, up to `to` or to the last record end that a block can reach; a
+// record longer than a block is cut wherever the block is full.
+void Journal::SealBlock(StreamPoint to) {
+  const Lsn from = position_.lsn;
+  StreamPoint end = to;
+  bool boundary = true;
+  if (to.lsn - from > kBlockPlainBytesMax &&
+      !buffer_.LastBoundary(from, from + kBlockPlainBytesMax, &end)) {
+    end = {from + kBlockPlainBytesMax, kNoDatabase};
+    boundary = false;
+  }
+  BlockHeader header;
+  header.first_lsn = from;
+  StreamPoint first = position_;
+  if (at_boundary_ || (buffer_.FirstBoundary(from, end.lsn, &first) && first.lsn < end.lsn)) {
+    header.first_record = static_cast<uint32_t>(first.lsn - from);
+    header.database = first.database;
+  }
+  if (boundary) last_unit_lsn_ = end.lsn;
+  header.last_unit_lsn = last_unit_lsn_;
+  header.first_ms = block_first_ms_;
+  header.last_ms = now_ms_;
+  header.synced_lsn = durable();
+  const bool lags = buffer_.tail().lsn - from > kLagBytes && options_.acceleration > 0;
+  live_->AddBlock(header, buffer_.View(from, end.lsn, &scratch_),
+                  lags ? std::max(kLagAcceleration, options_.acceleration) : options_.acceleration);
+  position_ = end;
+  at_boundary_ = boundary;
+}
+
+void Journal::PublishWritten() {
+  Lsn written;
+  {
+    Lock lock(mutex_);
+    written_point_ = position_;
+    written = position_.lsn;
+    written_.store(written, std::memory_order_release);
+    if (unsynced_since_us_ == 0) unsynced_since_us_ = pending_since_us_;
+    if (unsynced_.empty() || unsynced_.back().sequence != live_->sequence())
+      unsynced_.push_back({live_->file(), live_->sequence(), false});
+    sync_wake_.notify_one();
+    const bool half_full = live_->bytes() > options_.segment_bytes_max / 2;
+    if (half_full && next_ == nullptr && !next_wanted_) {
+      next_wanted_ = true;
+      keeper_wake_.notify_one();
+    }
+  }
+  if (options_.listener != nullptr) options_.listener->OnWritten(written);
+}
+
+bool Journal::RollWanted() const {
+  return live_->begun() && (live_->bytes() >= options_.segment_bytes_max ||
+                            roll_at_.load(std::memory_order_relaxed) == position_.lsn);
+}
+
+// Goes on in the next segment if the keeper has one ready; else the live one simply grows on.
+Status Journal::Roll() {
+  {
+    Lock lock(mutex_);
+    if (next_ == nullptr) {
+      next_wanted_ = true;
+      keeper_wake_.notify_one();
+      return Status::Ok();
+    }
+  }
+  live_->AddIndex(position_.lsn);
+  CAIRN_RETURN_IF_ERROR(live_->Flush());
+  Lock lock(mutex_);
+  const NextSegment next = std::move(*next_);
+  next_.reset();
+  SegmentEntry* old = FindSegment(live_->sequence());
+  SegmentEntry* entry = FindSegment(next.sequence);
+  CHECK(old != nullptr && entry != nullptr);
+  old->end_lsn = position_.lsn;
+  old->bytes = live_->bytes();
+  old->first_ms = live_->first_ms();
+  old->last_ms = live_->last_ms();
+  entry->state = SegmentState::kOpen;
+  entry->first_lsn = position_.lsn;
+  if (unsynced_.empty() || unsynced_.back().sequence != live_->sequence())
+    unsynced_.push_back({live_->file(), live_->sequence(), false});
+  unsynced_.back().sealed = true;
+  live_ = std::make_unique<SegmentWriter>(next.file, next.sequence, CurrentTimeline());
+  roll_at_.store(kLsnMax, std::memory_order_relaxed);
+  sync_wake_.notify_one();
+  return Status::Ok();
+}
+
+Status Journal::WriteMark() {
+  if (!live_->begun() || marked_lsn_ >= durable()) return Status::Ok();
+  ClampTime();
+  BlockHeader header;
+  header.first_lsn = position_.lsn;
+  header.last_unit_lsn = last_unit_lsn_;
+  header.first_ms = header.last_ms = now_ms_;
+  header.synced_lsn = durable();
+  live_->AddBlock(header, {}, 0);
+  CAIRN_RETURN_IF_ERROR(live_->Flush());
+  Lock lock(mutex_);
+  marked_lsn_ = header.synced_lsn;
+  return Status::Ok();
+}
+
+}  // namespace cairn

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "journal/recovery.h"
+
+#include <algorithm>
+
+#include "journal/segment_reader.h"
+
+namespace cairn {
+namespace {
+
+// Walks the segments whose end the manifest does not know.
+class TailScan {
+ public:
+  TailScan(FileSystem* fs, const std::string& dir, const std::vector<SegmentEntry>& segments,
+           Lsn expected)
+      : fs_(fs), dir_(dir), segments_(segments), expected_(expected), last_unit_(expected) {}
+
+  Status Run(RecoveryReport* report);
+
+  Lsn last_unit() const { return last_unit_; }
+  // What the segment headers and blocks told of each open segment: first LSN and times.
+  const std::vector<SegmentEntry>& found() const { return found_; }
+
+ private:
+  Status ScanSegment(const SegmentEntry& segment);
+  void Stop(size_t segment, uint64_t offset, std::string reason);
+  Lsn GreatestPromiseBehind();
+
+  FileSystem* const fs_;
+  const std::string& dir_;
+  const std::vector<SegmentEntry>& segments_;
+  std::vector<SegmentEntry> found_;
+  Lsn expected_;
+  Lsn last_unit_;
+  size_t unit_segment_ = 0;   // the segment that last_unit_ lies in
+  uint64_t unit_offset_ = 0;  // the file offset behind it
+  bool stopped_ = false;
+  size_t stop_segment_ = 0;
+  uint64_t stop_offset_ = 0;
+  std::string stop_reason_;
+};
+
+void TailScan::Stop(size_t segment, uint64_t offset, std::string reason) {
+  stopped_ = true;
+  stop_segment_ = segment;
+  stop_offset_ = offset;
+  stop_reason_ = std::move(reason);
+}
+
+// An empty file says nothing; a missing one can only be an unused next.
+Status TailScan::ScanSegment(const SegmentEntry& segment) {
+  const size_t index = static_cast<size_t>(&segment - segments_.data());
+  const std::string path = SegmentPath(dir_, segment);
+  auto damaged = SegmentReader::OpenDamaged(fs_, path);
+  if (!damaged.ok()) {
+    if (damaged.status().code() != StatusCode::kNotFound) return damaged.status();
+    if (segment.state != SegmentState::kNext) Stop(index, 0, path + " is missing");
+    return Status::Ok();
+  }
+  auto size = (*damaged)->FileBytes();
+  if (!size.ok()) return size.status();
+  if (*size == 0) return Status::Ok();
+  auto reader = SegmentReader::Open(fs_, path);
+  if (!reader.ok()) {
+    if (reader.status().code() != StatusCode::kCorrupt) return reader.status();
+    Stop(index, 0, reader.status().message());
+    return Status::Ok();
+  }
+  SegmentReader& r = **reader;
+  if (r.header().first_lsn != expected_ || r.header().timeline.number != segment.timeline) {
+    Stop(index, 0, path + " begins at LSN " + std::to_string(r.header().first_lsn) +
+                       " where " + std::to_string(expected_) + " was expected");
+    return Status::Ok();
+  }
+  SegmentEntry entry = segment;
+  entry.state = SegmentState::kOpen;
+  entry.first_lsn = expected_;
+  entry.first_ms = entry.last_ms = r.header().created_ms;
+  SegmentReader::Block block;
+  SegmentReader::End end;
+  while ((end = r.Next(&block)) == SegmentReader::End::kNone) {
+    expected_ = r.next_lsn();
+    entry.last_ms = block.header.last_ms;
+    last_unit_ = std::max(last_unit_, block.header.last_unit_lsn);
+    if (last_unit_ == expected_) {
+      unit_segment_ = index;
+      unit_offset_ = r.offset();
+    }
+  }
+  entry.end_lsn = expected_;
+  found_.push_back(entry);
+  if (end == SegmentReader::End::kBad) {
+    if (r.status().code() != StatusCode::kCorrupt) return r.status();
+    Stop(index, r.offset(), r.status().message());
+  } else if (r.has_index()) {
+    unit_offset_ = *size;  // the index is no cut tail
+  }
+  return Status::Ok();
+}
+
+Lsn TailScan::GreatestPromiseBehind() {
+  Lsn greatest = 0;
+  for (size_t i = stop_segment_; i < segments_.size(); ++i) {
+    auto reader = SegmentReader::OpenDamaged(fs_, SegmentPath(dir_, segments_[i]));
+    if (!reader.ok()) continue;
+    SegmentReader::Block block;
+    while ((*reader)->ScanForBlock(&block)) {
+      if (i == stop_segment_ && block.offset < stop_offset_) continue;
+      if (block.header.timeline == segments_[i].timeline)
+        greatest = std::max(greatest, block.header.synced_lsn);
+    }
+  }
+  return greatest;
+}
+
+Status TailScan::Run(RecoveryReport* report) {
+  for (size_t i = 0; i < segments_.size() && !stopped_; ++i)
+    CAIRN_RETURN_IF_ERROR(ScanSegment(segments_[i]));
+  if (stopped_) {
+    const Lsn promised = GreatestPromiseBehind();
+    if (promised > expected_)
+      return Status::Corrupt("the log is damaged at LSN " + std::to_string(expected_) +
+                             " though it was durable up to " + std::to_string(promised) + ": " +
+                             stop_reason_);
+    report->cut_reason = stop_reason_;
+  } else if (last_unit_ < expected_) {
+    report->cut_reason = "the last record is incomplete";
+  }
+  if (segments_.empty()) return Status::Ok();
+  report->cut_lsn = last_unit_;
+  report->cut_file = SegmentName(segments_[unit_segment_].timeline,
+                                 segments_[unit_segment_].sequence);
+  for (size_t i = unit_segment_; i < segments_.size(); ++i) {
+    auto reader = SegmentReader::OpenDamaged(fs_, SegmentPath(dir_, segments_[i]));
+    if (!reader.ok()) continue;
+    if (auto size = (*reader)->FileBytes(); size.ok())
+      report->bytes_cut += *size - std::min(*size, i == unit_segment_ ? unit_offset_ : 0);
+  }
+  // A header without a block cuts nothing that anyone wrote.
+  if (!stopped_ && last_unit_ == expected_) report->bytes_cut = 0;
+  return Status::Ok();
+}
+
+Status CheckSealed(FileSystem* fs, const std::string& dir, const SegmentEntry& segment) {
+  const std::string path = SegmentPath(dir, segment);
+  auto reader = SegmentReader::OpenDamaged(fs, path);
+  if (!reader.ok()) {
+    if (reader.status().code() != StatusCode::kNotFound) return reader.status();
+    return Status::Corrupt(path + " is missing, with LSN " + std::to_string(segment.first_lsn) +
+                           " to " + std::to_string(segment.end_lsn));
+  }
+  auto size = (*reader)->FileBytes();
+  if (!size.ok()) return size.status();
+  if (segment.state == SegmentState::kSealed && *size != segment.bytes)
+    return Status::Corrupt(path + " has " + std::to_string(*size) + " bytes instead of " +
+                           std::to_string(segment.bytes) + ", from LSN " +
+                           std::to_string(segment.first_lsn) + " on");
+  return Status::Ok();
+}
+
+bool IsEmpty(FileSystem* fs, const std::string& path) {
+  auto file = fs->Open(path, FileSystem::Mode::kRead);
+  if (!file.ok()) return false;
+  auto size = (*file)->Size();
+  return size.ok() && *size == 0;
+}
+
+void ListUnknownFiles(FileSystem* fs, const std::string& dir, Recovered* recovered) {
+  auto names = fs->List(dir);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    uint32_t timeline;
+    uint64_t sequence;
+    if (!ParseSegmentName(name, &timeline, &sequence)) continue;
+    recovered->next_sequence = std::max(recovered->next_sequence, sequence + 1);
+    const auto& segments = recovered->manifest.segments;
+    if (std::none_of(segments.begin(), segments.end(),
+                     [&](const SegmentEntry& s) { return s.sequence == sequence; }))
+      recovered->report.unknown_files.push_back(name);
+  }
+}
+
+// No manifest: a new folder, unless segments say that one was lost.
+Result<Recovered> RecoverFresh(FileSystem* fs, const std::string& dir) {
+  Recovered recovered;
+  recovered.report.fresh = true;
+  ListUnknownFiles(fs, dir, &recovered);
+  if (!recovered.report.unknown_files.empty())
+    return Status::Corrupt(dir + " holds journal segments but no manifest");
+  return recovered;
+}
+
+Status CheckChain(const Manifest& m, Lsn tail) {
+  const Lsn first = m.segments.empty() ? tail : m.segments.front().first_lsn;
+  if (m.base_name.empty() ? first != 0 : first > m.base_lsn)
+    return Status::Corrupt("the log begins at LSN " + std::to_string(first) +
+                           " but the data set before it is missing");
+  if (!m.base_name.empty() && tail < m.base_lsn)
+    return Status::Corrupt("the log ends at LSN " + std::to_string(tail) +
+                           " below its base snapshot at " + std::to_string(m.base_lsn));
+  if (m.clean && tail != m.clean_lsn)
+    return Status::Corrupt("the log ends at LSN " + std::to_string(tail) +
+                           " but was shut down at " + std::to_string(m.clean_lsn));
+  return Status::Ok();
+}
+
+}  // namespace
+
+std::string RecoveryReport::Text() const {
+  if (fresh) return "new journal";
+  std::string text = clean ? "journal was shut down cleanly" : "journal was not shut down cleanly";
+  if (bytes_cut > 0)
+    text += "; cut " + std::to_string(bytes_cut) + " bytes behind LSN " + std::to_string(cut_lsn) +
+            " in " + cut_file + ": " + cut_reason;
+  for (const std::string& name : unknown_files) text += "; kept unknown file " + name;
+  return text;
+}
+
+void CutChain(Manifest* manifest, Lsn lsn, std::vector<SegmentEntry>* dropped) {
+  std::vector<SegmentEntry> kept;
+  for (SegmentEntry& s : manifest->segments) {
+    if (s.state == SegmentState::kNext) {
+      kept.push_back(s);
+    } else if (s.first_lsn >= lsn) {
+      dropped->push_back(s);
+    } else {
+      if (!s.ended() || s.end_lsn > lsn) {
+        if (s.end_lsn == 0 || s.end_lsn > lsn) s.end_lsn = lsn;
+        s.state = SegmentState::kClosed;
+      }
+      kept.push_back(s);
+    }
+  }
+  manifest->segments = std::move(kept);
+}
+
+Status Recovered::CutAt(Lsn lsn) {
+  const Lsn first = manifest.segments.empty() ? tail_lsn : manifest.segments.front().first_lsn;
+  if (lsn > tail_lsn || lsn < first || lsn < manifest.base_lsn)
+    return Status::Invalid("LSN " + std::to_string(lsn) + " is outside the log");
+  std::vector<SegmentEntry> dropped;
+  if (lsn < tail_lsn) report.clean = false;
+  CutChain(&manifest, lsn, &dropped);
+  tail_lsn = lsn;
+  return Status::Ok();
+}
+
+Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir) {
+  auto manifest = LoadManifest(fs, dir);
+  if (!manifest.ok()) {
+    if (manifest.status().code() != StatusCode::kNotFound) return manifest.status();
+    return RecoverFresh(fs, dir);
+  }
+  Recovered recovered;
+  Manifest& m = recovered.manifest = std::move(*manifest);
+  recovered.next_sequence = m.NextSequence();
+  ListUnknownFiles(fs, dir, &recovered);
+  auto first_open = std::find_if(m.segments.begin(), m.segments.end(),
+                                 [](const SegmentEntry& s) { return !s.ended(); });
+  Lsn expected = m.base_lsn;
+  for (auto s = m.segments.begin(); s != first_open; ++s) {
+    CAIRN_RETURN_IF_ERROR(CheckSealed(fs, dir, *s));
+    expected = s->end_lsn;
+  }
+  if (first_open == m.segments.begin() && first_open != m.segments.end() &&
+      first_open->state == SegmentState::kOpen)
+    expected = first_open->first_lsn;
+  const std::vector<SegmentEntry> open(first_open, m.segments.end());
+  for (const SegmentEntry& s : open)
+    if (IsEmpty(fs, SegmentPath(dir, s))) recovered.unused.push_back(s);
+  TailScan scan(fs, dir, open, expected);
+  CAIRN_RETURN_IF_ERROR(scan.Run(&recovered.report));
+  m.segments.erase(first_open, m.segments.end());
+  m.segments.insert(m.segments.end(), scan.found().begin(), scan.found().end());
+  recovered.tail_lsn = scan.last_unit();
+  std::vector<SegmentEntry> dropped;
+  CutChain(&m, recovered.tail_lsn, &dropped);
+  CAIRN_RETURN_IF_ERROR(CheckChain(m, recovered.tail_lsn));
+  recovered.report.clean = m.clean;
+  return recovered;
+}
+
+}  // namespace cairn

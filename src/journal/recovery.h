@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Recovery: what a folder holds at start. It only reads: a torn tail is cut by recording "valid to
+// LSN" in the next manifest (journal.cc), never by truncating a file.
+//
+// The rule that tells a torn tail from corruption: a damaged place is corruption if it lies in a
+// sealed segment, below the end that a clean shutdown recorded, or below the durable LSN that any
+// valid block behind it in its timeline states. Otherwise nothing behind it was ever promised to
+// anybody, and the log ends at the last complete unit before it.
+//
+// Thread rule: any thread, nobody else in the folder.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "journal/manifest.h"
+
+namespace cairn {
+
+struct RecoveryReport {
+  bool fresh = false;  // there was no journal
+  bool clean = false;  // shut down in order: the replication id stays
+  // The tail that was cut; bytes_cut 0 if none.
+  uint64_t bytes_cut = 0;  // of files
+  Lsn cut_lsn = 0;
+  std::string cut_file;
+  std::string cut_reason;
+  std::vector<std::string> unknown_files;  // kept, in nobody's list
+
+  std::string Text() const;  // one line for the log
+};
+
+struct Recovered {
+  Manifest manifest;  // every segment sealed or closed
+  Lsn tail_lsn = 0;
+  uint64_t next_sequence = 1;         // no file of this or a higher number exists
+  std::vector<SegmentEntry> unused;  // created but never written: Journal::Open deletes them
+  RecoveryReport report;
+
+  // For a restore to an earlier point: the log ends at `lsn`, which must be a unit's end. What
+  // follows begins a new timeline; the files behind stay.
+  Status CutAt(Lsn lsn);
+};
+
+// kCorrupt, with file and LSN, where the rule above says corruption.
+Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir);
+
+// Makes the chain end at `lsn`: segments that begin at or above it leave the list (into
+// `dropped`), the one that holds it is closed there. An unused next segment stays.
+void CutChain(Manifest* manifest, Lsn lsn, std::vector<SegmentEntry>* dropped);
+
+}  // namespace cairn

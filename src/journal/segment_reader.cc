@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "journal/segment_reader.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+
+namespace cairn {
+namespace {
+
+constexpr size_t kReadBytes = 1 << 20;
+constexpr size_t kScanStepBytes = 64 * 1024;
+
+}  // namespace
+
+Result<std::unique_ptr<SegmentReader>> SegmentReader::OpenDamaged(FileSystem* fs,
+                                                                  const std::string& path) {
+  auto file = fs->Open(path, FileSystem::Mode::kRead);
+  if (!file.ok()) return file.status();
+  return std::unique_ptr<SegmentReader>(new SegmentReader(std::move(*file), path));
+}
+
+Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(FileSystem* fs,
+                                                           const std::string& path) {
+  auto reader = OpenDamaged(fs, path);
+  if (!reader.ok()) return reader;
+  SegmentReader& r = **reader;
+  Status status = DecodeSegmentHeader(r.Peek(kSegmentHeaderBytes), &r.header_);
+  if (!r.status_.ok()) return r.status_;
+  if (!status.ok()) return Status(status.code(), path + ": " + status.message());
+  r.offset_ = kSegmentHeaderBytes;
+  r.next_lsn_ = r.header_.first_lsn;
+  r.previous_crc_ = r.header_.crc;
+  return reader;
+}
+
+std::string_view SegmentReader::Peek(size_t length) {
+  const bool inside = offset_ >= buffer_offset_ &&
+                      offset_ + length <= buffer_offset_ + buffer_.size();
+  if (!inside) {
+    const size_t want = std::max(length, kReadBytes);
+    buffer_.resize(want);
+    buffer_offset_ = offset_;
+    auto got = file_->ReadAt(offset_, buffer_.data(), want);
+    if (!got.ok()) status_ = got.status();
+    buffer_.resize(got.ok() ? *got : 0);
+  }
+  return std::string_view(buffer_).substr(offset_ - buffer_offset_, length);
+}
+
+SegmentReader::End SegmentReader::Bad(const Status& status) {
+  // A read error of the disk is reported as it is: it is no statement about the bytes.
+  if (status_.ok())
+    status_ = Status(status.code(), path_ + ": " + status.message() + " at offset " +
+                                        std::to_string(offset_) + ", LSN " +
+                                        std::to_string(next_lsn_));
+  return End::kBad;
+}
+
+bool SegmentReader::AcceptIndex() {
+  std::string_view head = Peek(8);
+  if (head.size() < 8 || LoadLe<uint32_t>(head.data()) != kIndexMagic) return false;
+  const size_t bytes = size_t{LoadLe<uint32_t>(head.data() + 4)} + 8;
+  if (bytes > kIndexFixedBytes + (size_t{1} << 24)) return false;
+  std::string_view frame = Peek(bytes);
+  std::vector<IndexEntry> entries;
+  Lsn first, end;
+  auto size = file_->Size();
+  return size.ok() && *size == offset_ + bytes && DecodeIndex(frame, &entries, &first, &end).ok() &&
+         end == next_lsn_;
+}
+
+SegmentReader::End SegmentReader::Next(Block* block) {
+  if (at_index_) return End::kClean;
+  std::string_view bytes = Peek(kBlockHeaderBytes);
+  if (!status_.ok()) return End::kBad;
+  if (bytes.empty()) return End::kClean;
+  BlockHeader& header = block->header;
+  if (Status status = DecodeBlockHeader(bytes, &header); !status.ok()) {
+    at_index_ = AcceptIndex();
+    return at_index_ ? End::kClean : Bad(status);
+  }
+  bytes = Peek(kBlockHeaderBytes + header.stored_bytes);
+  if (Status status = CheckBlock(bytes, header); !status.ok()) return Bad(status);
+  if (header.timeline != header_.timeline.number)
+    return Bad(Status::Corrupt("block of timeline " + std::to_string(header.timeline)));
+  if (chained_ && header.previous_crc != previous_crc_)
+    return Bad(Status::Corrupt("block does not follow the one before it"));
+  if (header.first_lsn != next_lsn_)
+    return Bad(Status::Corrupt("block has LSN " + std::to_string(header.first_lsn)));
+  block->offset = offset_;
+  block->frame = bytes.substr(kBlockHeaderBytes);
+  chained_ = true;
+  previous_crc_ = header.crc;
+  offset_ += bytes.size();
+  next_lsn_ = header.end_lsn();
+  return End::kNone;
+}
+
+bool SegmentReader::ScanForBlock(Block* block) {
+  status_ = Status::Ok();
+  for (;;) {
+    std::string_view bytes = Peek(kScanStepBytes);
+    if (bytes.size() < kBlockHeaderBytes) return false;
+    // The magic's bytes, least significant first.
+    size_t at = bytes.find(std::string_view("\x51\x2a\x4d\x18", 4));
+    if (at == std::string_view::npos) {
+      offset_ += bytes.size() - 3;
+      continue;
+    }
+    offset_ += at;
+    BlockHeader& header = block->header;
+    if (DecodeBlockHeader(Peek(kBlockHeaderBytes), &header).ok()) {
+      bytes = Peek(kBlockHeaderBytes + header.stored_bytes);
+      if (CheckBlock(bytes, header).ok()) {
+        block->offset = offset_;
+        block->frame = bytes.substr(kBlockHeaderBytes);
+        offset_ += bytes.size();
+        return true;
+      }
+    }
+    ++offset_;
+  }
+}
+
+void SegmentReader::Seek(Lsn lsn) {
+  auto size = file_->Size();
+  char trailer[8];
+  if (!size.ok() || *size < kSegmentHeaderBytes + kIndexFixedBytes) return;
+  auto got = file_->ReadAt(*size - 8, trailer, sizeof trailer);
+  if (!got.ok() || LoadLe<uint32_t>(trailer + 4) != kIndexTrailerMagic) return;
+  const uint64_t bytes = LoadLe<uint32_t>(trailer);
+  if (bytes < kIndexFixedBytes || bytes > *size - kSegmentHeaderBytes) return;
+  std::string frame(bytes, '\0');
+  got = file_->ReadAt(*size - bytes, frame.data(), bytes);
+  std::vector<IndexEntry> entries;
+  Lsn first, end;
+  if (!got.ok() || *got != bytes || !DecodeIndex(frame, &entries, &first, &end).ok()) return;
+  for (const IndexEntry& entry : entries) {
+    if (entry.lsn > lsn) break;
+    if (entry.lsn < next_lsn_ || entry.offset < offset_) continue;
+    offset_ = entry.offset;
+    next_lsn_ = entry.lsn;
+    chained_ = false;
+  }
+}
+
+}  // namespace cairn

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// SegmentReader: the blocks of one segment file, in order, each checked (checksum, timeline,
+// chain of checksums, LSN without a gap). Recovery, the stream reader and cairn-check share it.
+//
+// Thread rule: one object, one thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/file.h"
+#include "journal/format.h"
+
+namespace cairn {
+
+class SegmentReader {
+ public:
+  struct Block {
+    BlockHeader header;
+    uint64_t offset = 0;     // of the block header in the file
+    std::string_view frame;  // stored bytes, valid until the next call
+  };
+  enum class End {
+    kNone,   // a block was read
+    kClean,  // the file ends behind a whole block, or with its index
+    kBad     // status() says what stands at offset()
+  };
+
+  // Opens and checks the segment header. kCorrupt if it is missing or damaged.
+  static Result<std::unique_ptr<SegmentReader>> Open(FileSystem* fs, const std::string& path);
+  // For damaged files: reads on without a segment header, for ScanForBlock.
+  static Result<std::unique_ptr<SegmentReader>> OpenDamaged(FileSystem* fs,
+                                                            const std::string& path);
+
+  const SegmentHeader& header() const { return header_; }
+  // The next block, marks and the preamble included.
+  End Next(Block* block);
+  // From any place: the next block with a valid checksum, whatever stands between. False at the
+  // end of the file.
+  bool ScanForBlock(Block* block);
+  // Continues at a block that the segment's index names as the last one that begins at or below
+  // `lsn`. Without an index (a segment in use) nothing changes.
+  void Seek(Lsn lsn);
+  Status Decode(const Block& block, std::string* plain) {
+    return DecodeFrame(block.frame, block.header.plain_bytes, plain);
+  }
+
+  uint64_t offset() const { return offset_; }  // where the next block is expected
+  Lsn next_lsn() const { return next_lsn_; }
+  bool has_index() const { return at_index_; }  // kClean was reached at an index frame
+  const Status& status() const { return status_; }
+  Result<uint64_t> FileBytes() { return file_->Size(); }
+
+ private:
+  explicit SegmentReader(std::unique_ptr<File> file, std::string path)
+      : file_(std::move(file)), path_(std::move(path)) {}
+  // [offset_, offset_ + length) of the file, shorter at its end; valid until the next call.
+  std::string_view Peek(size_t length);
+  End Bad(const Status& status);
+  bool AcceptIndex();
+
+  std::unique_ptr<File> file_;
+  const std::string path_;
+  SegmentHeader header_;
+  uint64_t offset_ = 0;
+  Lsn next_lsn_ = 0;
+  bool chained_ = true;  // previous_crc_ is that of the header before offset_
+  uint32_t previous_crc_ = 0;
+  bool at_index_ = false;
+  Status status_;
+  std::string buffer_;  // file bytes from buffer_offset_ on
+  uint64_t buffer_offset_ = 0;
+};
+
+}  // namespace cairn

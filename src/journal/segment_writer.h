@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// SegmentWriter: encodes blocks into memory and writes them to one segment file at known offsets.
+// After an error the file is never written again: the journal closes it at its durable end and
+// goes on in another.
+//
+// Thread rule: one thread at a time; another may Sync the file meanwhile.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "journal/buffer.h"
+#include "journal/format.h"
+
+namespace cairn {
+
+class SegmentWriter {
+ public:
+  SegmentWriter(std::shared_ptr<File> file, uint64_t sequence, Timeline timeline)
+      : file_(std::move(file)), sequence_(sequence), timeline_(std::move(timeline)) {}
+
+  // Header, and the preamble if the stream is in a database other than 0 at `point`.
+  void Begin(StreamPoint point, uint64_t wall_ms);
+  bool begun() const { return begun_; }
+  // The next block; the caller fills first_lsn, first_record, database, last_unit_lsn, the times
+  // and synced_lsn. An empty `plain` makes a mark.
+  void AddBlock(BlockHeader header, std::string_view plain, int acceleration);
+  void AddIndex(Lsn end);
+  // Writes what was added so far.
+  Status Flush();
+
+  size_t buffered() const { return buffer_.size(); }
+  uint64_t bytes() const { return offset_ + buffer_.size(); }
+  uint64_t sequence() const { return sequence_; }
+  Lsn first_lsn() const { return first_lsn_; }
+  uint64_t first_ms() const { return first_ms_; }
+  uint64_t last_ms() const { return last_ms_; }
+  const std::shared_ptr<File>& file() const { return file_; }
+
+ private:
+  const std::shared_ptr<File> file_;
+  const uint64_t sequence_;
+  const Timeline timeline_;
+  bool begun_ = false;
+  Lsn first_lsn_ = 0;
+  uint64_t first_ms_ = 0;
+  uint64_t last_ms_ = 0;
+  uint32_t previous_crc_ = 0;
+  uint64_t offset_ = 0;  // of buffer_ in the file
+  std::string buffer_;
+  std::vector<IndexEntry> index_;
+};
+
+}  // namespace cairn

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/unit/support/fault_fs.h"
+
+#include <errno.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+namespace cairn {
+namespace {
+
+constexpr size_t kSectorBytes = 512;
+
+}  // namespace
+
+class FaultFile final : public File {
+ public:
+  FaultFile(FaultFs* fs, std::shared_ptr<FaultFs::Node> node, uint64_t generation)
+      : fs_(fs), node_(std::move(node)), generation_(generation) {}
+
+  Status WriteAt(uint64_t offset, std::string_view bytes) override {
+    std::lock_guard<std::mutex> guard(fs_->mutex_);
+    CAIRN_RETURN_IF_ERROR(Begin("write"));
+    size_t n = std::min<uint64_t>(bytes.size(), fs_->space_);
+    if (fs_->fail_writes_) n = std::min(n, bytes.size() / 2);
+    if (node_->now.size() < offset + n) node_->now.resize(offset + n);
+    node_->now.replace(offset, n, bytes.substr(0, n));
+    if (fs_->space_ != ~uint64_t{0}) fs_->space_ -= n;
+    if (fs_->fail_writes_) return Status::FromErrno("write", EIO);
+    if (n < bytes.size()) return Status::FromErrno("write", ENOSPC);
+    return Status::Ok();
+  }
+
+  Result<size_t> ReadAt(uint64_t offset, char* buffer, size_t length) override {
+    std::lock_guard<std::mutex> guard(fs_->mutex_);
+    if (generation_ != fs_->generation_) return Status::FromErrno("read", EIO);
+    if (offset >= node_->now.size()) return size_t{0};
+    return node_->now.copy(buffer, length, offset);
+  }
+
+  // What the file held when the sync began is durable; writes meanwhile are not.
+  Status Sync() override {
+    std::string image;
+    int64_t delay_us;
+    {
+      std::lock_guard<std::mutex> guard(fs_->mutex_);
+      CAIRN_RETURN_IF_ERROR(Begin("fsync"));
+      if (fs_->fail_syncs_) return Status::FromErrno("fsync", EIO);
+      image = node_->now;
+      delay_us = fs_->sync_delay_us_;
+    }
+    if (delay_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay_us));
+    std::lock_guard<std::mutex> guard(fs_->mutex_);
+    if (generation_ != fs_->generation_ || fs_->fail_syncs_)
+      return Status::FromErrno("fsync", EIO);
+    node_->synced = std::move(image);
+    return Status::Ok();
+  }
+
+  Result<uint64_t> Size() override {
+    std::lock_guard<std::mutex> guard(fs_->mutex_);
+    return static_cast<uint64_t>(node_->now.size());
+  }
+
+  Status Truncate(uint64_t size) override {
+    std::lock_guard<std::mutex> guard(fs_->mutex_);
+    CAIRN_RETURN_IF_ERROR(Begin("truncate"));
+    node_->now.resize(size);
+    return Status::Ok();
+  }
+
+ private:
+  Status Begin(const char* what) {
+    if (generation_ != fs_->generation_) return Status::FromErrno(what, EIO);
+    return fs_->Begin(what);
+  }
+
+  FaultFs* const fs_;
+  const std::shared_ptr<FaultFs::Node> node_;
+  const uint64_t generation_;
+};
+
+Status FaultFs::Begin(const char* what) {
+  if (operations_ >= freeze_at_) return Status::FromErrno(what, EIO);
+  ++operations_;
+  return Status::Ok();
+}
+
+void FaultFs::SetSpace(uint64_t bytes) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  space_ = bytes;
+}
+void FaultFs::FailWrites(bool fail) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  fail_writes_ = fail;
+}
+void FaultFs::FailSyncs(bool fail) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  fail_syncs_ = fail;
+}
+void FaultFs::FailRenames(bool fail) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  fail_renames_ = fail;
+}
+void FaultFs::SetSyncDelayUs(int64_t us) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  sync_delay_us_ = us;
+}
+void FaultFs::FreezeAfter(uint64_t operations) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  freeze_at_ = operations_ + operations;
+}
+uint64_t FaultFs::operations() const {
+  std::lock_guard<std::mutex> guard(mutex_);
+  return operations_;
+}
+bool FaultFs::frozen() const {
+  std::lock_guard<std::mutex> guard(mutex_);
+  return operations_ >= freeze_at_;
+}
+
+void FaultFs::LoseSectors(Node* node) {
+  std::string after = node->synced;
+  for (size_t at = 0; at < node->now.size(); at += kSectorBytes) {
+    const size_t n = std::min(kSectorBytes, node->now.size() - at);
+    if (random_.Below(2) == 0) continue;
+    if (after.size() < at + n) after.resize(at + n);
+    after.replace(at, n, node->now, at, n);
+  }
+  node->now = node->synced = after;
+}
+
+void FaultFs::PowerCut() {
+  std::lock_guard<std::mutex> guard(mutex_);
+  ++generation_;
+  size_t keep = random_.Below(changes_.size() + 1);
+  while (keep > 0 && changes_[keep - 1].joined) --keep;
+  entries_ = synced_entries_;
+  for (size_t i = 0; i < keep; ++i) {
+    if (changes_[i].node == nullptr) {
+      entries_.erase(changes_[i].path);
+    } else {
+      entries_[changes_[i].path] = changes_[i].node;
+    }
+  }
+  changes_.clear();
+  // Nodes are copied: files that the dead process still holds must not change the survivors.
+  for (auto& [path, node] : entries_) {
+    node = std::make_shared<Node>(*node);
+    LoseSectors(node.get());
+  }
+  synced_entries_ = entries_;
+  space_ = freeze_at_ = ~uint64_t{0};
+  fail_writes_ = fail_syncs_ = fail_renames_ = false;
+  sync_delay_us_ = 0;
+}
+
+std::string FaultFs::Get(const std::string& path) const {
+  std::lock_guard<std::mutex> guard(mutex_);
+  auto at = entries_.find(path);
+  return at == entries_.end() ? "" : at->second->now;
+}
+
+void FaultFs::Put(const std::string& path, std::string bytes) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  entries_[path] = synced_entries_[path] = std::make_shared<Node>(Node{bytes, bytes});
+}
+
+void FaultFs::Apply(const std::string& path, std::shared_ptr<Node> node, bool joined) {
+  if (node == nullptr) {
+    entries_.erase(path);
+  } else {
+    entries_[path] = node;
+  }
+  changes_.push_back({path, std::move(node), joined});
+}
+
+Result<std::unique_ptr<File>> FaultFs::Open(const std::string& path, Mode mode) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  auto at = entries_.find(path);
+  if (mode == Mode::kRead && at == entries_.end()) return Status::FromErrno("open " + path, ENOENT);
+  if (mode == Mode::kCreate && at != entries_.end())
+    return Status::FromErrno("open " + path, EEXIST);
+  if (at == entries_.end()) {
+    CAIRN_RETURN_IF_ERROR(Begin("create"));
+    Apply(path, std::make_shared<Node>(), false);
+    at = entries_.find(path);
+  } else if (mode == Mode::kTruncate) {
+    CAIRN_RETURN_IF_ERROR(Begin("truncate"));
+    at->second->now.clear();
+  }
+  return std::unique_ptr<File>(new FaultFile(this, at->second, generation_));
+}
+
+Status FaultFs::Rename(const std::string& from, const std::string& to) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  CAIRN_RETURN_IF_ERROR(Begin("rename"));
+  if (fail_renames_) return Status::FromErrno("rename", EIO);
+  auto at = entries_.find(from);
+  if (at == entries_.end()) return Status::FromErrno("rename", ENOENT);
+  std::shared_ptr<Node> node = at->second;
+  Apply(to, node, true);
+  Apply(from, nullptr, false);
+  return Status::Ok();
+}
+
+Status FaultFs::Link(const std::string& from, const std::string& to) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  CAIRN_RETURN_IF_ERROR(Begin("link"));
+  auto at = entries_.find(from);
+  if (at == entries_.end()) return Status::FromErrno("link", ENOENT);
+  if (entries_.count(to) != 0) return Status::FromErrno("link", EEXIST);
+  Apply(to, at->second, false);
+  return Status::Ok();
+}
+
+Status FaultFs::Remove(const std::string& path) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  CAIRN_RETURN_IF_ERROR(Begin("remove"));
+  if (entries_.count(path) == 0) return Status::FromErrno("remove " + path, ENOENT);
+  Apply(path, nullptr, false);
+  return Status::Ok();
+}
+
+Status FaultFs::MakeDirectory(const std::string&) { return Status::Ok(); }
+
+// One folder is enough for the journal: a sync makes all entries durable.
+Status FaultFs::SyncDirectory(const std::string&) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  CAIRN_RETURN_IF_ERROR(Begin("fsync folder"));
+  if (fail_syncs_) return Status::FromErrno("fsync folder", EIO);
+  synced_entries_ = entries_;
+  changes_.clear();
+  return Status::Ok();
+}
+
+Result<std::vector<std::string>> FaultFs::List(const std::string& path) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  std::vector<std::string> names;
+  const std::string prefix = path + "/";
+  for (const auto& [name, node] : entries_)
+    if (name.compare(0, prefix.size(), prefix) == 0) names.push_back(name.substr(prefix.size()));
+  return names;
+}
+
+Result<bool> FaultFs::Exists(const std::string& path) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  return entries_.count(path) != 0;
+}
+
+}  // namespace cairn

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// FaultFs: a FileSystem in memory that fails on demand and loses power. What was written but not
+// synced survives a power cut as a random subset of its 512-byte sectors; directory entries
+// changed since the folder's last sync survive as a random prefix of the changes.
+//
+// Any thread. Files opened before PowerCut or Freeze answer kIo afterwards.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/random.h"
+
+namespace cairn {
+
+class FaultFs final : public FileSystem {
+ public:
+  explicit FaultFs(uint64_t seed) : random_(seed) {}
+
+  // Faults; each stays until it is taken back.
+  void SetSpace(uint64_t bytes);           // ENOSPC once so many more bytes were written
+  void FailWrites(bool fail);              // EIO; half of the bytes reach the file
+  void FailSyncs(bool fail);               // EIO; the bytes stay unsynced for ever
+  void FailRenames(bool fail);
+  void SetSyncDelayUs(int64_t us);
+  // After `operations` more changing operations every one fails, as if the process had died.
+  void FreezeAfter(uint64_t operations);
+  uint64_t operations() const;  // changing operations so far
+  bool frozen() const;
+
+  // Drops what was not synced, lifts all faults.
+  void PowerCut();
+
+  // Test access to a file's current bytes.
+  std::string Get(const std::string& path) const;
+  void Put(const std::string& path, std::string bytes);  // synced
+
+  Result<std::unique_ptr<File>> Open(const std::string& path, Mode mode) override;
+  Status Rename(const std::string& from, const std::string& to) override;
+  Status Link(const std::string& from, const std::string& to) override;
+  Status Remove(const std::string& path) override;
+  Status MakeDirectory(const std::string& path) override;
+  Status SyncDirectory(const std::string& path) override;
+  Result<std::vector<std::string>> List(const std::string& path) override;
+  Result<bool> Exists(const std::string& path) override;
+
+ private:
+  friend class FaultFile;
+  struct Node {
+    std::string now;
+    std::string synced;
+  };
+  using Entries = std::map<std::string, std::shared_ptr<Node>>;
+  struct Change {
+    std::string path;
+    std::shared_ptr<Node> node;  // null: removed
+    bool joined = false;         // happens together with the next one (a rename)
+  };
+
+  Status Begin(const char* what);
+  void Apply(const std::string& path, std::shared_ptr<Node> node, bool joined);
+  void LoseSectors(Node* node);
+
+  mutable std::mutex mutex_;
+  Random random_;
+  Entries entries_;
+  Entries synced_entries_;
+  std::vector<Change> changes_;
+  uint64_t generation_ = 0;
+  uint64_t space_ = ~uint64_t{0};
+  bool fail_writes_ = false, fail_syncs_ = false, fail_renames_ = false;
+  int64_t sync_delay_us_ = 0;
+  uint64_t operations_ = 0;
+  uint64_t freeze_at_ = ~uint64_t{0};
+};
+
+}  // namespace cairn
