@@ -214,10 +214,7 @@ void Listener::HandOver(const std::shared_ptr<Shared>& shared, int fd) {
   shared->accepted.fetch_add(1, std::memory_order_relaxed);
   Worker& worker = shared->pool->LeastLoaded();
   worker.connection_count_.fetch_add(1, std::memory_order_relaxed);
-  worker.Post([shared, &worker, fd] {
-    worker.connection_count_.fetch_sub(1, std::memory_order_relaxed);
-    Receive(*shared, worker, fd);
-  });
+  worker.Post([shared, &worker, fd] { Receive(*shared, worker, fd); });
 }
 
 void Listener::Receive(Shared& shared, Worker& worker, int fd) {
@@ -226,9 +223,10 @@ void Listener::Receive(Shared& shared, Worker& worker, int fd) {
   if (handler == nullptr) {
     if (!refusal.empty()) (void)!send(fd, refusal.data(), refusal.size(), MSG_NOSIGNAL);
     close(fd);
+    worker.connection_count_.fetch_sub(1, std::memory_order_relaxed);
     return;
   }
-  Connection* connection = worker.Adopt(fd, handler);
+  Connection* connection = worker.AdoptCounted(fd, handler);
   if (!connection->closing() && shared.on_accepted) shared.on_accepted(*connection);
 }
 

@@ -190,11 +190,15 @@ void Worker::ArmTimer() {
 // --- connections ------------------------------------------------------------------------------
 
 Connection* Worker::Adopt(int fd, ConnectionHandler* handler) {
+  connection_count_.fetch_add(1, std::memory_order_relaxed);
+  return AdoptCounted(fd, handler);
+}
+
+Connection* Worker::AdoptCounted(int fd, ConnectionHandler* handler) {
   DCHECK(InThread());
   auto* connection = new Connection(this, fd, handler);
   connection->worker_index_ = connections_.size();
   connections_.push_back(connection);
-  connection_count_.fetch_add(1, std::memory_order_relaxed);
   connection->Start();
   if (stopping_) connection->Close();
   return connection;

@@ -140,6 +140,8 @@ class Worker {
   void ArmTimer();
   void FlushList();
   void UpdateSpin();
+  // Adopt for a listener, which counted the connection when it chose this worker.
+  Connection* AdoptCounted(int fd, ConnectionHandler* handler);
   void BeginStop();
   void MaybeEndLoop();
   void Remove(Connection* connection);

@@ -11,7 +11,7 @@ namespace {
 
 std::string Contents(OutputBuffer* out, size_t limit = SIZE_MAX) {
   std::string all;
-  std::vector<struct iovec> vectors(100'000);
+  std::vector<struct iovec> vectors(4096);
   int count = out->Gather(vectors.data(), static_cast<int>(vectors.size()), limit);
   for (int i = 0; i < count; i++) {
     all.append(static_cast<char*>(vectors[i].iov_base), vectors[i].iov_len);
