@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 #include "base/numbers.h"
@@ -272,7 +273,9 @@ ParseOutcome RequestParser::ParseArguments(const ParseLimits& limits) {
         return ParseOutcome::kNeedMore;
       }
       if (*partial_.at != '$') {
-        return Fail(std::string("expected '$', got '") + *partial_.at + "'");
+        std::string text = "expected '$', got '?'";
+        text[text.size() - 2] = *partial_.at;
+        return Fail(std::move(text));
       }
       int64_t bytes;
       std::string_view text(partial_.at + 1, static_cast<size_t>(r - partial_.at - 1));
