@@ -6,21 +6,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/hash.h"
 #include "base/random.h"
-#include "containers/hash_table.h"
 #include "types/sorted_set_listpack.h"
+#include "types/sorted_set_table.h"
 
 namespace cairn {
 namespace {
-
-struct MemberTraits {
-  using Item = ScoredMember;
-  static uint64_t Hash(const ScoredMember* member) { return HashBytes(member->bytes()); }
-};
-
-// Upper bound of what a pair takes in a listpack besides its member: heads, backlens, score.
-constexpr size_t kPairOverheadMax = 64;
 
 // What rep_ == 0 stands for: a listpack without elements.
 constexpr uint8_t kEmptyListpack[] = {7, 0, 0, 0, 0, 0, 0xff};
@@ -42,39 +33,14 @@ class Borrowed {
 
 }  // namespace
 
-struct SortedSet::Large {
-  HashTable<MemberTraits> members;
-  RankedBTree tree;
-
-  ~Large() {
-    for (auto cursor = tree.First(); cursor.Valid(); cursor.Next())
-      ScoredMember::Destroy(cursor.member());
-  }
-  ScoredMember* Find(std::string_view member) const {
-    return members.Find(HashBytes(member),
-                        [&](const ScoredMember* item) { return item->bytes() == member; });
-  }
-  void Add(double score, std::string_view member) {
-    ScoredMember* added = ScoredMember::Create(score, member);
-    members.InsertAndGrow(HashBytes(member), added);
-    tree.Insert(added);
-  }
-  ScoredMember* Unname(std::string_view member) {
-    ScoredMember* removed = members.Remove(
-        HashBytes(member), [&](const ScoredMember* item) { return item->bytes() == member; });
-    if (removed != nullptr) members.Maintain();
-    return removed;
-  }
-};
-
 SortedSet::SortedSet(uint64_t count, size_t member_bytes_max, const Thresholds& thresholds) {
   const bool small =
       static_cast<int64_t>(count) <= thresholds.zset_max_listpack_entries &&
       static_cast<int64_t>(member_bytes_max) <= thresholds.zset_max_listpack_value;
   if (small) return;
-  auto* large = new Large();
-  large->members.Reserve(count);
-  rep_ = reinterpret_cast<uint64_t>(large) | kLargeTag;
+  auto* table = new SortedSetTable();
+  table->members.Reserve(count);
+  rep_ = reinterpret_cast<uint64_t>(table) | kLargeTag;
 }
 
 std::optional<SortedSet> SortedSet::LoadListpack(std::string_view bytes,
@@ -93,7 +59,7 @@ std::optional<SortedSet> SortedSet::LoadListpack(std::string_view bytes,
 
 void SortedSet::Free() {
   if (IsLarge()) {
-    delete large();
+    delete table();
   } else {
     Listpack::Adopt(reinterpret_cast<void*>(rep_));
   }
@@ -106,16 +72,16 @@ ListpackView SortedSet::listpack() const {
 }
 
 uint64_t SortedSet::Size() const {
-  return IsLarge() ? large()->tree.size() : SortedListpack::Size(listpack());
+  return IsLarge() ? table()->tree.size() : SortedListpack::Size(listpack());
 }
 
 void SortedSet::ConvertToSkiplist() {
   if (IsLarge()) return;
-  auto* large = new Large();
-  large->members.Reserve(Size());
-  for (Iterator it = Iterate(); it.Valid(); it.Next()) large->Add(it.score(), it.member());
+  auto* table = new SortedSetTable();
+  table->members.Reserve(Size());
+  for (Iterator it = Iterate(); it.Valid(); it.Next()) table->Add(it.score(), it.member());
   Free();
-  rep_ = reinterpret_cast<uint64_t>(large) | kLargeTag;
+  rep_ = reinterpret_cast<uint64_t>(table) | kLargeTag;
 }
 
 // ---- Changing ----
@@ -151,16 +117,16 @@ SortedSet::AddResult SortedSet::Add(double score, std::string_view member, AddFl
   DCHECK(!std::isnan(score));
   if (!IsLarge()) return AddSmall(score, member, flags, thresholds);
   AddResult result;
-  if (ScoredMember* present = large()->Find(member); present != nullptr) {
+  if (ScoredMember* present = table()->Find(member); present != nullptr) {
     if (Resolve(present->score(), score, flags, &result))
-      large()->tree.Update(present, result.score);
+      table()->tree.Update(present, result.score);
     return result;
   }
   if (flags.xx) {
     result.nop = true;
     return result;
   }
-  large()->Add(score, member);
+  table()->Add(score, member);
   result.added = true;
   result.score = score;
   return result;
@@ -186,21 +152,21 @@ SortedSet::AddResult SortedSet::AddSmall(double score, std::string_view member, 
   const bool fits =
       static_cast<int64_t>(Size()) < thresholds.zset_max_listpack_entries &&
       static_cast<int64_t>(member.size()) <= thresholds.zset_max_listpack_value &&
-      listpack().Bytes() + member.size() + kPairOverheadMax < ListpackView::kBytesMax;
+      listpack().Bytes() + member.size() + SortedListpack::kPairOverheadMax < ListpackView::kBytesMax;
   if (fits) {
     SortedListpack::Insert(Borrowed(&rep_).get(), score, member);
   } else {
     ConvertToSkiplist();
-    large()->Add(score, member);
+    table()->Add(score, member);
   }
   return result;
 }
 
 bool SortedSet::Remove(std::string_view member) {
   if (IsLarge()) {
-    ScoredMember* removed = large()->Unname(member);
+    ScoredMember* removed = table()->Unname(member);
     if (removed == nullptr) return false;
-    large()->tree.Erase(removed);
+    table()->tree.Erase(removed);
     ScoredMember::Destroy(removed);
     return true;
   }
@@ -213,8 +179,8 @@ bool SortedSet::Remove(std::string_view member) {
 uint64_t SortedSet::RemoveSpan(RankSpan span) {
   if (span.count == 0) return 0;
   if (IsLarge()) {
-    large()->tree.EraseRange(span.first, span.count, [this](ScoredMember* member) {
-      large()->Unname(member->bytes());
+    table()->tree.EraseRange(span.first, span.count, [this](ScoredMember* member) {
+      table()->Unname(member->bytes());
       ScoredMember::Destroy(member);
     });
   } else {
@@ -235,7 +201,7 @@ uint64_t SortedSet::Pop(bool highest, uint64_t count, Visit visit) {
 
 bool SortedSet::Score(std::string_view member, double* score) const {
   if (IsLarge()) {
-    const ScoredMember* present = large()->Find(member);
+    const ScoredMember* present = table()->Find(member);
     if (present == nullptr) return false;
     *score = present->score();
     return true;
@@ -249,10 +215,10 @@ bool SortedSet::Score(std::string_view member, double* score) const {
 bool SortedSet::Rank(std::string_view member, bool reverse, uint64_t* rank, double* score) const {
   double found;
   if (IsLarge()) {
-    const ScoredMember* present = large()->Find(member);
+    const ScoredMember* present = table()->Find(member);
     if (present == nullptr) return false;
     found = present->score();
-    *rank = large()->tree.Rank(found, member);
+    *rank = table()->tree.Rank(found, member);
   } else {
     const auto pos = SortedListpack::Find(listpack(), member);
     if (pos == ListpackView::kNone) return false;
@@ -266,7 +232,7 @@ bool SortedSet::Rank(std::string_view member, bool reverse, uint64_t* rank, doub
 
 RankSpan SortedSet::SpanOf(const ScoreRange& range) const {
   if (IsLarge()) {
-    const RankedBTree& tree = large()->tree;
+    const RankedBTree& tree = table()->tree;
     const uint64_t first = tree.CountBelow(range.min, range.min_exclusive);
     const uint64_t end = tree.CountBelow(range.max, !range.max_exclusive);
     return {first, end > first ? end - first : 0};
@@ -295,7 +261,7 @@ RankSpan SortedSet::SpanOf(const LexRange& range) const {
     }
     return span;
   }
-  const RankedBTree& tree = large()->tree;
+  const RankedBTree& tree = table()->tree;
   auto below = [&](const LexBound& bound, bool or_equal) -> uint64_t {
     if (bound.kind == LexBound::Kind::kLowest) return 0;
     if (bound.kind == LexBound::Kind::kHighest) return tree.size();
@@ -315,7 +281,7 @@ SortedSet::Iterator SortedSet::Iterate(RankSpan span, bool reverse) const {
   it.reverse_ = reverse;
   it.tree_ = IsLarge();
   if (IsLarge()) {
-    it.cursor_ = large()->tree.Seek(start);
+    it.cursor_ = table()->tree.Seek(start);
   } else {
     it.listpack_ = listpack();
     it.pos_ = SortedListpack::Seek(it.listpack_, start);
@@ -365,7 +331,7 @@ uint64_t SortedSet::Scan(uint64_t cursor, uint64_t count, Visit visit) const {
   uint64_t visited = 0;
   // Empty buckets must not keep one call going for ever.
   for (uint64_t buckets = 0; buckets <= count * 10; ++buckets) {
-    cursor = large()->members.Scan(cursor, [&](const ScoredMember* member) {
+    cursor = table()->members.Scan(cursor, [&](const ScoredMember* member) {
       visit(member->bytes(), member->score());
       ++visited;
     });
@@ -382,11 +348,11 @@ size_t SortedSet::MemoryUsage(size_t samples) const {
   if (rep_ == 0) return 0;
   if (!IsLarge()) return malloc_usable_size(reinterpret_cast<void*>(rep_));
   const uint64_t size = Size();
-  size_t bytes = sizeof(Large) - sizeof(large()->members) + large()->members.MemoryBytes() +
-                 large()->tree.MemoryUsage();
+  size_t bytes = sizeof(SortedSetTable) - sizeof(table()->members) + table()->members.MemoryBytes() +
+                 table()->tree.MemoryUsage();
   uint64_t sampled = 0;
   size_t sampled_bytes = 0;
-  for (auto cursor = large()->tree.First(); cursor.Valid(); cursor.Next()) {
+  for (auto cursor = table()->tree.First(); cursor.Valid(); cursor.Next()) {
     if (samples != 0 && sampled == samples) break;
     sampled_bytes += malloc_usable_size(cursor.member());
     ++sampled;
@@ -400,7 +366,7 @@ size_t SortedSet::MemoryUsage(size_t samples) const {
 SortedSet SortedSet::Clone() const {
   SortedSet copy;
   if (IsLarge()) {
-    auto* cloned = new Large();
+    auto* cloned = new SortedSetTable();
     cloned->members.Reserve(Size());
     for (Iterator it = Iterate(); it.Valid(); it.Next()) cloned->Add(it.score(), it.member());
     copy.rep_ = reinterpret_cast<uint64_t>(cloned) | kLargeTag;
@@ -415,11 +381,11 @@ void SortedSet::CheckInvariants() const {
     CHECK(SortedListpack::Validate(listpack().AsBytes()));
     return;
   }
-  large()->tree.CheckInvariants();
-  large()->members.CheckInvariants();
-  CHECK(large()->members.size() == large()->tree.size());
-  for (auto cursor = large()->tree.First(); cursor.Valid(); cursor.Next())
-    CHECK(large()->Find(cursor.member()->bytes()) == cursor.member());
+  table()->tree.CheckInvariants();
+  table()->members.CheckInvariants();
+  CHECK(table()->members.size() == table()->tree.size());
+  for (auto cursor = table()->tree.First(); cursor.Valid(); cursor.Next())
+    CHECK(table()->Find(cursor.member()->bytes()) == cursor.member());
 }
 
 }  // namespace cairn

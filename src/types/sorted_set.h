@@ -34,6 +34,7 @@
 namespace cairn {
 
 class Random;
+struct SortedSetTable;
 
 class SortedSet {
  public:
@@ -147,11 +148,13 @@ class SortedSet {
   ListpackView listpack() const;
 
  private:
-  struct Large;
+  friend class SortedSetBuilder;
   static constexpr uint64_t kLargeTag = 1;
 
   bool IsLarge() const { return (rep_ & kLargeTag) != 0; }
-  Large* large() const { return reinterpret_cast<Large*>(rep_ & ~kLargeTag); }
+  SortedSetTable* table() const {
+    return reinterpret_cast<SortedSetTable*>(rep_ & ~kLargeTag);
+  }
   void Free();
   AddResult AddSmall(double score, std::string_view member, AddFlags flags,
                      const Thresholds& thresholds);

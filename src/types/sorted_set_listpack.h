@@ -13,6 +13,8 @@ namespace cairn {
 
 struct SortedListpack {
   using Pos = ListpackView::Pos;
+  // Upper bound of what a pair takes besides its member: heads, backlens, score.
+  static constexpr size_t kPairOverheadMax = 64;
 
   static uint64_t Size(ListpackView listpack) { return listpack.Length() / 2; }
   // The score behind the member at `member`.
