@@ -23,6 +23,26 @@ enum class Encoding : uint8_t {
   kStream
 };
 
+class List;
+class Set;
+class SortedSet;
+class Hash;
+class Stream;
+
+// The Type of each class of containers.
+template <typename T>
+inline constexpr Type kTypeOf = Type::kString;
+template <>
+inline constexpr Type kTypeOf<List> = Type::kList;
+template <>
+inline constexpr Type kTypeOf<Set> = Type::kSet;
+template <>
+inline constexpr Type kTypeOf<SortedSet> = Type::kSortedSet;
+template <>
+inline constexpr Type kTypeOf<Hash> = Type::kHash;
+template <>
+inline constexpr Type kTypeOf<Stream> = Type::kStream;
+
 inline const char* TypeName(Type type) {
   constexpr const char* kNames[] = {"string", "list", "set", "zset", "hash", "stream"};
   return kNames[static_cast<int>(type)];

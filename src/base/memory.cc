@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/memory.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#ifndef CAIRN_NO_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+
+namespace cairn {
+namespace {
+
+struct ThreadCounters {
+  std::atomic<const uint64_t*> allocated{nullptr};
+  std::atomic<const uint64_t*> freed{nullptr};
+};
+ThreadCounters g_threads[MemoryMeter::kThreadsMax];
+std::atomic<int> g_thread_count{0};
+
+size_t ReadRss() {
+  FILE* file = fopen("/proc/self/statm", "r");
+  if (file == nullptr) return 0;
+  unsigned long total = 0, resident = 0;
+  const int fields = fscanf(file, "%lu %lu", &total, &resident);
+  fclose(file);
+  return fields == 2 ? resident * static_cast<size_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+#ifndef CAIRN_NO_JEMALLOC
+size_t ReadSize(const char* name) {
+  size_t value = 0, length = sizeof value;
+  mallctl(name, &value, &length, nullptr, 0);
+  return value;
+}
+#endif
+
+}  // namespace
+
+size_t AllocatedBytes(const void* pointer) {
+  return pointer == nullptr ? 0 : malloc_usable_size(const_cast<void*>(pointer));
+}
+
+void MemoryMeter::RegisterThread() {
+#ifndef CAIRN_NO_JEMALLOC
+  const int index = g_thread_count.fetch_add(1);
+  if (index >= kThreadsMax) return;
+  uint64_t* pointer = nullptr;
+  size_t length = sizeof pointer;
+  if (mallctl("thread.allocatedp", &pointer, &length, nullptr, 0) == 0)
+    g_threads[index].allocated.store(pointer, std::memory_order_release);
+  length = sizeof pointer;
+  if (mallctl("thread.deallocatedp", &pointer, &length, nullptr, 0) == 0)
+    g_threads[index].freed.store(pointer, std::memory_order_release);
+#endif
+}
+
+size_t MemoryMeter::Used() {
+  uint64_t sum = 0;
+  const int count = std::min(g_thread_count.load(), kThreadsMax);
+  for (int i = 0; i < count; ++i) {
+    const uint64_t* allocated = g_threads[i].allocated.load(std::memory_order_acquire);
+    const uint64_t* freed = g_threads[i].freed.load(std::memory_order_acquire);
+    if (allocated != nullptr) sum += __atomic_load_n(allocated, __ATOMIC_RELAXED);
+    if (freed != nullptr) sum -= __atomic_load_n(freed, __ATOMIC_RELAXED);
+  }
+  return static_cast<int64_t>(sum) > 0 ? sum : 0;
+}
+
+size_t MemoryMeter::Exact() { return ReadMemoryFigures().allocated; }
+
+MemoryFigures ReadMemoryFigures() {
+  MemoryFigures figures;
+  figures.rss = ReadRss();
+#ifndef CAIRN_NO_JEMALLOC
+  uint64_t epoch = 1;
+  size_t length = sizeof epoch;
+  mallctl("epoch", &epoch, &length, &epoch, sizeof epoch);
+  figures.allocated = ReadSize("stats.allocated");
+  figures.active = ReadSize("stats.active");
+  figures.resident = ReadSize("stats.resident");
+  figures.retained = ReadSize("stats.retained");
+#else
+  figures.allocated = figures.active = figures.resident = figures.rss;
+#endif
+  return figures;
+}
+
+std::string AllocatorName() {
+#ifndef CAIRN_NO_JEMALLOC
+  return "jemalloc-" + std::to_string(JEMALLOC_VERSION_MAJOR) + "." +
+         std::to_string(JEMALLOC_VERSION_MINOR) + "." + std::to_string(JEMALLOC_VERSION_BUGFIX);
+#else
+  return "libc";
+#endif
+}
+
+std::string AllocatorStatistics() {
+#ifndef CAIRN_NO_JEMALLOC
+  std::string text;
+  malloc_stats_print(
+      [](void* opaque, const char* piece) { static_cast<std::string*>(opaque)->append(piece); },
+      &text, nullptr);
+  return text;
+#else
+  return "Stats not supported for the current allocator";
+#endif
+}
+
+void PurgeAllocator() {
+#ifndef CAIRN_NO_JEMALLOC
+  char name[64];
+  snprintf(name, sizeof name, "arena.%d.purge", MALLCTL_ARENAS_ALL);
+  mallctl(name, nullptr, nullptr, nullptr, 0);
+#endif
+}
+
+size_t SystemMemoryBytes() {
+  return static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace cairn

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the process uses: figures of the allocator (jemalloc; sanitizer builds have their own and
+// answer 0 where they cannot say) and of the system. Any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace cairn {
+
+// Bytes of the heap block at `pointer`, as the allocator rounded them.
+size_t AllocatedBytes(const void* pointer);
+
+// Bytes allocated by the calling thread since it began, and freed by it: two words that jemalloc
+// keeps anyway. Register each long-lived thread once; UsedMemory sums them without a lock.
+class MemoryMeter {
+ public:
+  static constexpr int kThreadsMax = 512;
+  // Adds the calling thread to the sum, for ever.
+  static void RegisterThread();
+  // Bytes in use: the sum over registered threads plus what others had at the last RefreshExact.
+  static size_t Used();
+  // Asks the allocator itself (slower); INFO and the cron call it.
+  static size_t Exact();
+};
+
+struct MemoryFigures {
+  size_t allocated = 0;  // by the program
+  size_t active = 0;     // in pages that hold allocations
+  size_t resident = 0;   // physical pages of the allocator
+  size_t retained = 0;
+  size_t rss = 0;        // of the process
+};
+MemoryFigures ReadMemoryFigures();
+std::string AllocatorName();            // "jemalloc-5.3.0"
+std::string AllocatorStatistics();      // malloc_stats_print
+void PurgeAllocator();                  // gives unused pages back
+size_t SystemMemoryBytes();
+
+}  // namespace cairn

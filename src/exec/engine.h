@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Engine: what all executors share: the keyspace, the journal, the command registry, the
+// configuration, modes and statistics. Made by server/ and handed to everybody by reference.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "config/store.h"
+#include "exec/modes.h"
+#include "exec/server_control.h"
+#include "exec/slowlog.h"
+#include "exec/statistics.h"
+#include "keyspace/keyspace.h"
+#include "keyspace/lazy_free.h"
+#include "spec/registry.h"
+#include "types/thresholds.h"
+
+namespace cairn {
+
+struct KeyEvent;
+class Journal;
+class LsnStripes;
+
+// Receives the events of a unit while its locks are still held (order), to be delivered later.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  virtual void Publish(const KeyEvent& event) = 0;
+};
+
+// Told of every changed key, under its shard's lock (client-side caching).
+class KeyObserver {
+ public:
+  virtual ~KeyObserver() = default;
+  virtual void OnKeyChanged(int db, std::string_view key) = 0;
+};
+
+struct Engine {
+  Engine(Clock* clock_in, Log* log_in, ConfigStore* store_in, Registry* registry_in,
+         Keyspace* keyspace_in);
+  ~Engine();
+
+  Clock& clock;
+  Log& log;
+  ConfigStore& config_store;
+  const Config& config;
+  Registry& registry;
+  Keyspace& keyspace;
+  LazyFree lazy_free;
+  Modes modes;
+  Statistics statistics;
+  Slowlog slowlog;
+  ServerControl* control = nullptr;  // set by server/ before the first command
+  Journal* journal = nullptr;        // nullptr: appendonly no
+  // Under appendfsync always: the last LSN by key hash, for replies that must wait; else nullptr.
+  LsnStripes* stripes = nullptr;
+  EventSink* event_sink = nullptr;
+  KeyObserver* key_observer = nullptr;
+  std::atomic<int64_t> dirty{0};     // changes since the last snapshot
+  std::string run_id, replication_id;
+  std::atomic<bool> active_expire{true};
+  std::atomic<uint64_t> next_client_id{1};
+
+  // Gives a thread its slot: of the gate, the journal and the statistics alike.
+  int AddThread();
+  ThreadStatistics* thread_statistics(int slot) { return thread_statistics_[slot]; }
+
+  // The thresholds of small encodings, read afresh: a plain copy.
+  Thresholds ReadThresholds() const;
+
+ private:
+  ThreadStatistics* thread_statistics_[Gate::kSlots] = {};
+};
+
+}  // namespace cairn

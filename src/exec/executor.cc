@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "exec/executor.h"
+
+#include "base/numbers.h"
+#include "journal/journal.h"
+
+namespace cairn {
+namespace {
+
+// Commands of these names reach a Redis port when a browser is tricked into it.
+bool IsHttp(std::string_view name) {
+  return EqualsIgnoreCase(name, "post") || EqualsIgnoreCase(name, "host:");
+}
+
+std::string Printable(std::string_view text, size_t bytes_max) {
+  std::string out(text.substr(0, bytes_max));
+  for (char& c : out)
+    if (c == '\r' || c == '\n' || c == '\0') c = ' ';
+  return out;
+}
+
+// Commands that run at once inside MULTI instead of being queued.
+bool RunsInsideMulti(const Command& command) {
+  const std::string& n = command.full_name;
+  return n == "exec" || n == "discard" || n == "multi" || n == "watch" || n == "quit" ||
+         n == "reset";
+}
+
+}  // namespace
+
+Executor::Executor(Engine* engine)
+    : engine_(*engine),
+      slot_(engine->AddThread()),
+      unit_(engine, slot_),
+      random_(ReadTicks() ^ static_cast<uint64_t>(slot_) << 56),
+      statistics_(engine->thread_statistics(slot_)),
+      exec_command_(engine->registry.Find("exec")),
+      ticks_per_us_(TicksPerMicrosecond()) {}
+
+ExpiryMode Executor::CurrentExpiryMode() const {
+  constexpr uint64_t kHiding =
+      kModeFollower | kModeLogRefused | kModePausedAll | kModePausedWrite;
+  return (engine_.modes.word() & kHiding) != 0 ? ExpiryMode::kHide : ExpiryMode::kNormal;
+}
+
+void Executor::Prepare(const Session& session, const Request& request, Prepared* prepared) {
+  prepared->parent = nullptr;
+  prepared->command = engine_.registry.Resolve(request.args, &prepared->parent);
+  prepared->key = {};
+  const Command* command = prepared->command;
+  if (command == nullptr || command->single_key == 0 ||
+      request.args.size() <= static_cast<size_t>(command->single_key))
+    return;
+  prepared->key = request.args[static_cast<size_t>(command->single_key)];
+  prepared->hash = HashBytes(prepared->key);
+  // A hint only: the database may be another one by the time the command runs.
+  if (KeyTable* table = engine_.keyspace.PeekTable(ShardOf(prepared->hash), session.db))
+    table->entries.PrefetchBucket(prepared->hash);
+}
+
+size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, OutputBuffer& out,
+                     int64_t clock_ms) {
+  clock_ms_ = clock_ms;
+  Prepared prepared[kChunk];
+  size_t done = first;
+  last_ticks_ = ReadTicks();
+  while (done < batch.size()) {
+    const size_t chunk = std::min(kChunk, batch.size() - done);
+    engine_.keyspace.gate().Enter(slot_);
+    for (size_t i = 0; i < chunk; ++i) Prepare(session, batch[done + i], &prepared[i]);
+    if (chunk > 1) {
+      for (size_t i = 0; i < chunk; ++i) {
+        if (prepared[i].key.data() == nullptr) continue;
+        if (KeyTable* table = engine_.keyspace.PeekTable(ShardOf(prepared[i].hash), session.db))
+          table->entries.PrefetchItem(prepared[i].hash);
+      }
+    }
+    size_t i = 0;
+    bool stop = false;
+    for (; i < chunk && !stop; ++i) {
+      RunOne(session, batch[done + i], prepared[i], out);
+      stop = session.suspended || session.close_after_reply ||
+             session.record->closing.load(std::memory_order_relaxed);
+      // A retried request (paused) is not done.
+      if (session.retry) break;
+    }
+    engine_.keyspace.gate().Leave(slot_);
+    done += i;
+    if (stop || session.retry) break;
+  }
+  if (engine_.journal != nullptr) engine_.journal->WakeIfNeeded();
+  return done - first;
+}
+
+void Executor::RunOne(Session& session, const Request& request, const Prepared& prepared,
+                      OutputBuffer& out) {
+  ReplyWriter reply(&out, session.resp);
+  const uint64_t start = out.end_position();
+  const Command* command = prepared.command;
+  if (command == nullptr) {
+    RefuseUnknown(session, request, prepared.parent, reply);
+    return;
+  }
+  const uint64_t mode = engine_.modes.word();
+  if (!PassGates(session, *command, request.args, mode, reply)) return;
+  if (session.transaction.active && !RunsInsideMulti(*command)) {
+    Queue(session, *command, request.args, reply);
+    return;
+  }
+  if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkipThis;
+  if (command == exec_command_) {
+    RunExec(session, *command, reply);
+  } else {
+    LockPlan plan;
+    if (prepared.key.data() != nullptr) {
+      plan.AddHash(prepared.hash);
+    } else {
+      int db = session.db;
+      plan = PlanFor(session, *command, request.args, &db);
+    }
+    unit_.Begin(plan, clock_ms_, CurrentExpiryMode());
+    // A mode may have changed while we waited for the locks (rules-semantics 2).
+    if (engine_.modes.word() != mode &&
+        !PassGates(session, *command, request.args, engine_.modes.word(), reply)) {
+      unit_.End();
+      return;
+    }
+    if (session.record->closing.load(std::memory_order_relaxed)) {
+      unit_.End();
+      return;
+    }
+    Context ctx(*this, unit_, session, *command, request.args, request.raw, reply);
+    if (prepared.key.data() != nullptr) ctx.set_hashed_key(prepared.key, prepared.hash);
+    const uint64_t errors = reply.error_count();
+    command->spec.handler(ctx);
+    unit_.SettleCommand(session.db, request.args, request.raw, 0, ctx.has_effects());
+    CountReplyErrors(*command, reply, errors);
+  }
+  if (unit_.active()) {
+    if (const uint64_t end = unit_.End(); end != 0) session.last_write_lsn = end;
+  }
+  if (unit_.hold_lsn() != 0 && unit_.hold_lsn() > engine_.journal->durable()) [[unlikely]]
+    out.MarkHold(start, unit_.hold_lsn());
+
+  const uint64_t now = ReadTicks();
+  CommandCounters& counters = statistics_->commands[command->id];
+  Bump(counters.calls);
+  Bump(counters.ticks, now - last_ticks_);
+  statistics_->Add(Stat::kCommands);
+  session.record->last_command.store(command->id, std::memory_order_relaxed);
+  const int64_t slow_us = engine_.config.slowlog_log_slower_than();
+  if (slow_us >= 0 && static_cast<double>(now - last_ticks_) >=
+                          static_cast<double>(slow_us) * ticks_per_us_) [[unlikely]] {
+    if (!command->Is(kSkipSlowlog)) Slow(session, request.args, now - last_ticks_);
+  }
+  last_ticks_ = now;
+  if (session.reply_mode != ReplyMode::kOn) [[unlikely]] {
+    out.TruncateTo(start);
+    if (session.reply_mode == ReplyMode::kSkipThis) session.reply_mode = ReplyMode::kOn;
+  }
+}
+
+void Executor::Slow(Session& session, Arguments arguments, uint64_t ticks) {
+  std::string name;
+  {
+    std::lock_guard guard(session.record->mutex);
+    name = session.record->name;
+  }
+  engine_.slowlog.Add(arguments, clock_ms_ / 1000,
+                      static_cast<int64_t>(static_cast<double>(ticks) / ticks_per_us_),
+                      session.record->address, std::move(name),
+                      static_cast<size_t>(engine_.config.slowlog_max_len()));
+}
+
+void Executor::CountReplyErrors(const Command& command, ReplyWriter& reply, uint64_t before) {
+  if (reply.error_count() == before) [[likely]] return;
+  Bump(statistics_->commands[command.id].failed);
+  statistics_->Add(Stat::kErrors);
+  engine_.statistics.CountError(reply.last_error_code());
+}
+
+void Executor::Reject(Session& session, const Command* command, std::string_view error,
+                      ReplyWriter& reply) {
+  // A refusal while queueing spoils the transaction.
+  if (session.transaction.active) session.transaction.aborted = true;
+  reply.Error(error);
+  statistics_->Add(Stat::kErrors);
+  if (command != nullptr) Bump(statistics_->commands[command->id].rejected);
+  engine_.statistics.CountError(reply.last_error_code());
+  if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kOn;
+}
+
+void Executor::RefuseUnknown(Session& session, const Request& request, const Command* parent,
+                             ReplyWriter& reply) {
+  const Arguments args = request.args;
+  if (!session.authenticated) return Reject(session, nullptr, errors::kNoAuth, reply);
+  if (IsHttp(args[0])) {
+    engine_.log.Warning(
+        "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+        "commands to Cairn. This is likely due to an attacker attempting to use Cross Protocol "
+        "Scripting to compromise your Cairn instance. Connection from %s aborted.",
+        session.record->address.c_str());
+    session.close_after_reply = true;
+    return;
+  }
+  if (parent != nullptr) {
+    const std::string text = "ERR unknown subcommand '" + Printable(args[1], 128) + "'. Try " +
+                             [&] {
+                               std::string upper = parent->full_name;
+                               for (char& c : upper) c = static_cast<char>(toupper(c));
+                               return upper;
+                             }() +
+                             " HELP.";
+    return Reject(session, nullptr, text, reply);
+  }
+  constexpr size_t kShownBytesMax = 128;
+  std::string shown;
+  for (size_t i = 1; i < args.size() && shown.size() < kShownBytesMax; ++i)
+    shown += "'" + Printable(args[i], kShownBytesMax - shown.size()) + "' ";
+  Reject(session, nullptr,
+         "ERR unknown command '" + Printable(args[0], kShownBytesMax) +
+             "', with args beginning with: " + shown,
+         reply);
+}
+
+bool Executor::PassGates(Session& session, const Command& command, Arguments arguments,
+                         uint64_t mode, ReplyWriter& reply) {
+  if (!command.ArityFits(arguments.size()) || command.spec.handler == nullptr) {
+    Reject(session, &command,
+           "ERR wrong number of arguments for '" + command.full_name + "' command", reply);
+    return false;
+  }
+  if (!session.authenticated && !command.Is(kNoAuth)) {
+    Reject(session, &command, errors::kNoAuth, reply);
+    return false;
+  }
+  const bool writes = command.Is(kWrite) ||
+                      (&command == exec_command_ && (session.transaction.flags & kWrite) != 0);
+  if (session.transaction.active && command.Is(kNoMulti)) {
+    Reject(session, &command, "ERR Command not allowed inside a transaction", reply);
+    return false;
+  }
+  if (writes && engine_.journal != nullptr && !engine_.journal->Admits()) [[unlikely]] {
+    if (engine_.journal->state() != JournalState::kOk) {
+      Reject(session, &command, "MISCONF Errors writing to the AOF file: " +
+                                    engine_.journal->failure(), reply);
+    } else {
+      // The log's buffer is full: wait, before any lock, until it has drained.
+      session.suspended = session.retry = true;
+    }
+    return false;
+  }
+  if ((mode & Modes::kFlagMask) == 0) [[likely]] return true;
+  if (Modes::Has(mode, kModeLoading) && !command.Is(kLoading)) {
+    Reject(session, &command, errors::kLoading, reply);
+    return false;
+  }
+  if (Modes::Has(mode, kModeFollower) && writes) {
+    Reject(session, &command, errors::kReadOnly, reply);
+    return false;
+  }
+  const bool paused = Modes::Has(mode, kModePausedAll) ||
+                      (Modes::Has(mode, kModePausedWrite) &&
+                       (writes || command.Is(kMayReplicate) || &command == exec_command_));
+  // CLIENT stays usable, or nobody could end the pause.
+  if (paused && !command.full_name.starts_with("client") && !session.transaction_queueing()) {
+    session.suspended = session.retry = true;
+    return false;
+  }
+  return true;
+}
+
+LockPlan Executor::PlanFor(const Session& session, const Command& command, Arguments arguments,
+                           int* db) {
+  (void)session;
+  LockPlan plan;
+  Scope scope = command.spec.scope;
+  if (command.spec.scope_of != nullptr) scope = command.spec.scope_of(arguments);
+  if (scope == Scope::kAll) plan.all = true;
+  // Inside EXEC a walk cannot lock shard by shard: the caller asks for all (see RunExec).
+  if (scope == Scope::kWalk) plan.walk = true;
+  if (scope == Scope::kKeys && (command.spec.keys.count > 0 || command.spec.keys_of != nullptr)) {
+    keys_.Clear();
+    // A call whose keys cannot be told gets no locks; its handler words the error.
+    if (ExtractKeys(command, arguments, keys_)) {
+      for (const KeyReference& key : keys_.keys())
+        if ((key.flags & kNotKey) == 0)
+          plan.AddHash(HashBytes(arguments[static_cast<size_t>(key.position)]));
+    }
+  }
+  // SELECT inside MULTI changes where later commands look; shards do not depend on it.
+  (void)db;
+  return plan;
+}
+
+void Executor::Call(Session& session, const Command& command, Arguments arguments,
+                    std::string_view raw, ReplyWriter& reply, bool in_exec) {
+  const uint64_t errors = reply.error_count();
+  const int64_t dirty = unit_.dirty();
+  const uint64_t start = ReadTicks();
+  const int db = session.db;
+  Context ctx(*this, unit_, session, command, arguments, raw, reply);
+  ctx.set_in_exec(in_exec);
+  command.spec.handler(ctx);
+  unit_.SettleCommand(db, arguments, raw, dirty, ctx.has_effects());
+  CountReplyErrors(command, reply, errors);
+  CommandCounters& counters = statistics_->commands[command.id];
+  Bump(counters.calls);
+  Bump(counters.ticks, ReadTicks() - start);
+  statistics_->Add(Stat::kCommands);
+}
+
+bool Executor::Apply(Session& session, Arguments arguments, OutputBuffer& out) {
+  const Command* command = engine_.registry.Resolve(arguments, nullptr);
+  ReplyWriter reply(&out, 2);
+  if (command == nullptr || command->spec.handler == nullptr ||
+      !command->ArityFits(arguments.size())) {
+    reply.Error("ERR unknown command or wrong number of arguments in the stream");
+    return false;
+  }
+  clock_ms_ = engine_.clock.WallMs();
+  const uint64_t errors = reply.error_count();
+  engine_.keyspace.gate().Enter(slot_);
+  if (command == exec_command_) {
+    RunExec(session, *command, reply);
+  } else if (session.transaction.active && !RunsInsideMulti(*command)) {
+    Queue(session, *command, arguments, reply);
+  } else {
+    int db = session.db;
+    unit_.set_silent(true);
+    unit_.Begin(PlanFor(session, *command, arguments, &db), clock_ms_, ExpiryMode::kApply);
+    Context ctx(*this, unit_, session, *command, arguments, {}, reply);
+    command->spec.handler(ctx);
+    unit_.End();
+  }
+  engine_.keyspace.gate().Leave(slot_);
+  return reply.error_count() == errors;
+}
+
+size_t Executor::ExpireSlice(int first_shard, int step, size_t limit, int64_t clock_ms) {
+  // A visit looks at whole buckets and opens only those that hold a key with an expiry.
+  constexpr size_t kBucketsPerLock = 64;
+  size_t deleted = 0;
+  if (!engine_.active_expire.load(std::memory_order_relaxed) ||
+      CurrentExpiryMode() != ExpiryMode::kNormal || engine_.modes.Has(kModeLoading))
+    return 0;
+  std::vector<std::pair<uint64_t, Entry*>> due;
+  for (int shard = first_shard; shard < kShards && deleted < limit; shard += step) {
+    for (int db = 0; db < engine_.keyspace.databases() && deleted < limit; ++db) {
+      bool more = true;
+      // At most one sweep of the table a slice.
+      size_t swept = 0;
+      while (more && deleted < limit) {
+        if (engine_.journal != nullptr && !engine_.journal->Admits()) return deleted;
+        more = false;
+        LockPlan plan;
+        plan.shards.Add(shard);
+        RunUnit(plan, clock_ms, [&](Unit& unit) {
+          KeyTable* table = engine_.keyspace.PeekTable(shard, db);
+          if (table == nullptr || table->volatile_size() == 0) return;
+          const size_t buckets = table->entries.bucket_count();
+          due.clear();
+          for (size_t i = 0; i < kBucketsPerLock && swept < buckets; ++i, ++swept) {
+            if (table->expire_cursor >= buckets) table->expire_cursor = 0;
+            const size_t index = table->expire_cursor++;
+            if (!table->entries.BucketHasMark(index)) continue;
+            table->entries.VisitMarked(index, [&](Entry* entry) {
+              if (unit.IsExpired(entry)) due.emplace_back(EntryTraits::Hash(entry), entry);
+            });
+          }
+          for (auto [hash, entry] : due) deleted += unit.ExpireIfDue(db, hash, entry);
+          more = swept < buckets;
+        });
+      }
+    }
+  }
+  if (deleted > 0 && engine_.journal != nullptr) engine_.journal->WakeIfNeeded();
+  return deleted;
+}
+
+}  // namespace cairn

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Executor: the pipeline that turns requests into replies. One a worker thread, plus one for
+// replay. Each request passes, in this order:
+//
+//   look-up -> arity -> authentication -> gates by mode -> queue if in MULTI -> lock its scope ->
+//   gates again if a mode changed meanwhile -> handler -> journal -> unlock -> statistics
+//
+// Requests of one read are run in chunks of kChunk inside one section of the gate; the keys of a
+// chunk are hashed and their buckets, then entries, prefetched before the first of them runs.
+//
+// Thread rule: one thread; it owns the gate slot, the journal slot and the Unit of the same number.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/random.h"
+#include "exec/context.h"
+#include "exec/engine.h"
+#include "exec/unit.h"
+#include "resp/request_parser.h"
+
+namespace cairn {
+
+class Executor {
+ public:
+  static constexpr size_t kChunk = 16;
+
+  explicit Executor(Engine* engine);
+
+  // Runs requests of `batch` from `first` on until all are done or the session stops (suspended,
+  // closing). Returns how many were run. `clock_ms` is the worker's wall clock.
+  size_t Run(Session& session, const RequestBatch& batch, size_t first, OutputBuffer& out,
+             int64_t clock_ms);
+
+  // Runs one command without a session's gates (replay, a leader's stream): `mode` kApply.
+  // Returns false, with the error reply in `out`, if the command is unknown or fails.
+  bool Apply(Session& session, Arguments arguments, OutputBuffer& out);
+
+  // Runs `body(unit)` as a unit of its own under `plan` (cron, expiry); enters and leaves the gate.
+  template <typename Body>
+  uint64_t RunUnit(const LockPlan& plan, int64_t clock_ms, const Body& body) {
+    engine_.keyspace.gate().Enter(slot_);
+    unit_.Begin(plan, clock_ms, CurrentExpiryMode());
+    body(unit_);
+    const uint64_t end = unit_.End();
+    engine_.keyspace.gate().Leave(slot_);
+    return end;
+  }
+
+  // One slice of the active expiry cycle over the shards of one worker. Deletes at most `limit`
+  // entries; returns how many.
+  size_t ExpireSlice(int first_shard, int step, size_t limit, int64_t clock_ms);
+
+  // Runs the command inside the open unit (EXEC, scripts): gates have passed, locks are held.
+  void Call(Session& session, const Command& command, Arguments arguments, std::string_view raw,
+            ReplyWriter& reply, bool in_exec);
+
+  Engine& engine() { return engine_; }
+  Unit& unit() { return unit_; }
+  Random& random() { return random_; }
+  int slot() const { return slot_; }
+  ThreadStatistics& statistics() { return *statistics_; }
+  ExpiryMode CurrentExpiryMode() const;
+
+ private:
+  friend class TransactionRunner;
+
+  struct Prepared {
+    const Command* command;
+    const Command* parent;
+    std::string_view key;  // of single-key commands
+    uint64_t hash;
+  };
+
+  void Prepare(const Session& session, const Request& request, Prepared* prepared);
+  void RunOne(Session& session, const Request& request, const Prepared& prepared,
+              OutputBuffer& out);
+  // The gates. False: an error was replied (or the session was suspended).
+  bool PassGates(Session& session, const Command& command, Arguments arguments, uint64_t mode,
+                 ReplyWriter& reply);
+  void RefuseUnknown(Session& session, const Request& request, const Command* parent,
+                     ReplyWriter& reply);
+  void Reject(Session& session, const Command* command, std::string_view error,
+              ReplyWriter& reply);
+  void Queue(Session& session, const Command& command, Arguments arguments, ReplyWriter& reply);
+  void RunExec(Session& session, const Command& exec, ReplyWriter& reply);
+  LockPlan PlanFor(const Session& session, const Command& command, Arguments arguments, int* db);
+  bool WatchesStand(Session& session);
+  void CountReplyErrors(const Command& command, ReplyWriter& reply, uint64_t before);
+  void Slow(Session& session, Arguments arguments, uint64_t ticks);
+
+  Engine& engine_;
+  const int slot_;
+  Unit unit_;
+  Random random_;
+  ThreadStatistics* statistics_;
+  KeySink keys_;
+  int64_t clock_ms_ = 0;
+  uint64_t last_ticks_ = 0;
+  const Command* exec_command_;
+  const double ticks_per_us_;
+};
+
+}  // namespace cairn

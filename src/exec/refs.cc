@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "exec/refs.h"
+
+#include <cstring>
+
+#include "base/numbers.h"
+
+namespace cairn {
+
+const Entry* Context::Find(const KeyId& id, Touch touch) {
+  Entry* entry = unit_.Lookup(id.db, id.key, id.hash);
+  if (touch == Touch::kYes) {
+    ThreadStatistics* statistics = engine().thread_statistics(unit_.slot());
+    if (entry != nullptr) {
+      statistics->Add(Stat::kHits);
+      if (!session_.no_touch) unit_.Access(entry);
+    } else {
+      statistics->Add(Stat::kMisses);
+      unit_.Event(kNotifyKeyMiss, "keymiss", id.db, id.key);
+    }
+  }
+  return entry;
+}
+
+StringRef Context::ReadString(std::string_view key) {
+  const KeyId id = Id(key);
+  Entry* entry = const_cast<Entry*>(Find(id));
+  const bool wrong = entry != nullptr && !entry->is_string();
+  if (wrong) Error(errors::kWrongType);
+  return StringRef(this, id, wrong ? nullptr : entry, wrong);
+}
+
+StringRef Context::WriteString(std::string_view key) {
+  const KeyId id = Id(key);
+  Entry* entry = unit_.Lookup(id.db, id.key, id.hash);
+  if (entry != nullptr && !session_.no_touch) unit_.Access(entry);
+  const bool wrong = entry != nullptr && !entry->is_string();
+  if (wrong) Error(errors::kWrongType);
+  return StringRef(this, id, wrong ? nullptr : entry, wrong);
+}
+
+void Context::Put(const KeyId& id, Value value, int64_t expiry_ms) {
+  Entry* old = unit_.Lookup(id.db, id.key, id.hash);
+  Entry* fresh = Entry::New(id.key, std::move(value), expiry_ms);
+  if (old != nullptr) {
+    unit_.Replace(id.db, id.hash, old, fresh);
+  } else {
+    unit_.Insert(id.db, id.hash, fresh);
+    unit_.Event(kNotifyNew, "new", id.db, id.key);
+  }
+  unit_.Dirty(1);
+}
+
+void Context::PutString(const KeyId& id, std::string_view bytes, int64_t expiry_ms) {
+  Entry* old = unit_.Lookup(id.db, id.key, id.hash);
+  Entry* fresh = Entry::NewString(id.key, bytes, expiry_ms);
+  if (old != nullptr) {
+    unit_.Replace(id.db, id.hash, old, fresh);
+  } else {
+    unit_.Insert(id.db, id.hash, fresh);
+    unit_.Event(kNotifyNew, "new", id.db, id.key);
+  }
+  unit_.Dirty(1);
+}
+
+bool Context::Store(std::string_view key, Value value, int type, const char* event) {
+  if (value.EmptyContainer()) {
+    Delete(key);
+    return false;
+  }
+  Put(Id(key), std::move(value));
+  Notify(type, event, key);
+  return true;
+}
+
+bool Context::Delete(const KeyId& id) {
+  if (!unit_.Delete(id.db, id.key, id.hash)) return false;
+  unit_.Dirty(1);
+  unit_.Event(kNotifyGeneric, "del", id.db, id.key);
+  return true;
+}
+
+Value Context::Take(const KeyId& id, int64_t* expiry_ms) {
+  Entry* entry = unit_.Lookup(id.db, id.key, id.hash);
+  CHECK(entry != nullptr);
+  *expiry_ms = entry->expiry_ms();
+  return unit_.Remove(id.db, id.hash, entry);
+}
+
+void Context::SetExpiry(const KeyId& id, int64_t expiry_ms) {
+  Entry* entry = unit_.Lookup(id.db, id.key, id.hash);
+  CHECK(entry != nullptr);
+  unit_.BeforeChange(id.db, entry, id.hash);
+  if (entry->has_expiry() && expiry_ms != kNoExpiry) {
+    entry->set_expiry_in_place(expiry_ms);
+  } else if (entry->has_expiry() || expiry_ms != kNoExpiry) {
+    const bool had_expiry = entry->has_expiry();
+    const Entry* old = entry;
+    unit_.Relocated(id.db, id.hash, old, had_expiry, entry->WithExpiry(expiry_ms));
+  }
+  unit_.Changed(id.db, id.key, id.hash);
+  unit_.Dirty(1);
+}
+
+std::string_view StringRef::view() const {
+  const Entry* entry = current();
+  if (entry->form() == Entry::Form::kInt)
+    return {digits_, FormatInt64(digits_, entry->integer())};
+  return entry->text();
+}
+
+void StringRef::ReplyBulk() const {
+  const Entry* entry = current();
+  if (entry->form() != Entry::Form::kBlock) {
+    ctx_->reply().Bulk(view());
+    return;
+  }
+  StringBlock* block = entry->block();
+  block->AddReference();
+  ctx_->reply().BulkBorrowed(
+      block->view(), [](void* owner) { static_cast<StringBlock*>(owner)->Release(); }, block);
+}
+
+// The new entry takes the old one's place, keeping nothing of it but its expiry (see callers).
+void StringRef::Finish(Entry* fresh) {
+  Unit& unit = ctx_->unit();
+  if (Entry* old = current(); old != nullptr) {
+    Remember(unit.Replace(id_.db, id_.hash, old, fresh));
+  } else {
+    Remember(unit.Insert(id_.db, id_.hash, fresh));
+    unit.Event(kNotifyNew, "new", id_.db, id_.key);
+  }
+  Remember(fresh);
+  unit.Dirty(1);
+}
+
+void StringRef::SetInteger(int64_t value) {
+  Entry* entry = current();
+  if (entry == nullptr || entry->form() != Entry::Form::kInt) {
+    const int64_t expiry = entry != nullptr ? entry->expiry_ms() : kNoExpiry;
+    return Finish(Entry::New(id_.key, Value::FromInteger(value), expiry));
+  }
+  ctx_->unit().BeforeChange(id_.db, entry, id_.hash);
+  entry->set_integer(value);
+  ctx_->unit().Changed(id_.db, id_.key, id_.hash);
+  ctx_->unit().Dirty(1);
+}
+
+void StringRef::SetBytes(std::string_view bytes) {
+  Entry* entry = current();
+  const int64_t expiry = entry != nullptr ? entry->expiry_ms() : kNoExpiry;
+  Finish(Entry::NewString(id_.key, bytes, expiry));
+}
+
+void StringRef::SetRaw(std::string_view bytes) {
+  Entry* entry = current();
+  const int64_t expiry = entry != nullptr ? entry->expiry_ms() : kNoExpiry;
+  Finish(Entry::New(id_.key, Value::FromRawString(std::string(bytes)), expiry));
+}
+
+char* StringRef::MutableBytes(size_t size) {
+  Unit& unit = ctx_->unit();
+  Entry* entry = current();
+  const size_t old_size = entry != nullptr ? view().size() : 0;
+  const size_t new_size = size > old_size ? size : old_size;
+  const int64_t expiry = entry != nullptr ? entry->expiry_ms() : kNoExpiry;
+  if (new_size >= kBlockBytesMin) {
+    StringBlock* block =
+        entry != nullptr && entry->form() == Entry::Form::kBlock ? entry->block() : nullptr;
+    if (block != nullptr && !block->shared() && block->capacity >= new_size) {
+      unit.BeforeChange(id_.db, entry, id_.hash);
+    } else {
+      // Grows by half again, so that appending byte by byte stays linear.
+      const size_t capacity = new_size > old_size ? new_size + new_size / 2 : new_size;
+      StringBlock* larger = StringBlock::New(old_size, capacity);
+      if (old_size > 0) memcpy(larger->data, view().data(), old_size);
+      Finish(Entry::New(id_.key, Value::FromBlock(larger), expiry));
+      unit.Dirty(-1);
+      block = larger;
+    }
+    memset(block->data + old_size, 0, new_size - old_size);
+    block->size = new_size;
+    unit.Changed(id_.db, id_.key, id_.hash);
+    unit.Dirty(1);
+    return block->data;
+  }
+  if (entry != nullptr && entry->form() == Entry::Form::kEmbedded && new_size == old_size) {
+    unit.BeforeChange(id_.db, entry, id_.hash);
+    entry->set_raw();
+    unit.Changed(id_.db, id_.key, id_.hash);
+    unit.Dirty(1);
+    return entry->embedded_data();
+  }
+  std::string bytes(entry != nullptr ? view() : std::string_view());
+  bytes.resize(new_size, '\0');
+  Finish(Entry::New(id_.key, Value::FromRawString(std::move(bytes)), expiry));
+  return current()->embedded_data();
+}
+
+void StringRef::Append(std::string_view bytes) {
+  const size_t old_size = current() != nullptr ? view().size() : 0;
+  char* data = MutableBytes(old_size + bytes.size());
+  if (!bytes.empty()) memcpy(data + old_size, bytes.data(), bytes.size());
+}
+
+}  // namespace cairn

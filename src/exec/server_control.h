@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// ServerControl: what commands ask of the server above them: its clients, its life, its INFO.
+// Implemented in server/. Every call may come from any worker; none waits for another thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "exec/session.h"
+
+namespace cairn {
+
+struct ShutdownRequest {
+  bool save = false, nosave = false, now = false, force = false, abort = false;
+};
+
+class ServerControl {
+ public:
+  virtual ~ServerControl() = default;
+
+  // All connected clients, in the order of their ids.
+  virtual std::vector<std::shared_ptr<ClientRecord>> Clients() = 0;
+  // Marks the client closing and tells its worker. False if it is gone.
+  virtual bool Kill(uint64_t client_id) = 0;
+  // Ends the wait of a blocked client, with a timeout's reply or with -UNBLOCKED.
+  virtual bool Unblock(uint64_t client_id, bool with_error) = 0;
+  // Suspends commands (or only writes) of all clients until wall time `until_ms`; 0 ends it.
+  virtual void Pause(int64_t until_ms, bool writes_only) = 0;
+  virtual Status Shutdown(const ShutdownRequest& request) = 0;
+  // The text of INFO for these section names (lower case; empty: the default ones).
+  virtual std::string Info(const std::vector<std::string>& sections) = 0;
+  virtual void ResetStatistics() = 0;
+  // Stops every worker for this long (DEBUG SLEEP).
+  virtual void Sleep(int64_t microseconds) = 0;
+};
+
+}  // namespace cairn

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Session: what a connection means to commands: its database, user, protocol version, transaction.
+// Owned by one worker and touched by no other thread; what others may see or set is its
+// ClientRecord.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "keyspace/watch_table.h"
+#include "spec/registry.h"
+
+namespace cairn {
+
+// Arguments that outlive the read they came with (rules-semantics 21).
+class OwnedArgs {
+ public:
+  OwnedArgs() = default;
+  explicit OwnedArgs(Arguments arguments);
+  OwnedArgs(OwnedArgs&&) = default;
+  OwnedArgs& operator=(OwnedArgs&&) = default;
+  Arguments view() const { return {views_.data(), views_.size()}; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  std::unique_ptr<char[]> text_;
+  std::vector<std::string_view> views_;
+  size_t bytes_ = 0;
+};
+
+// What other threads may know of a client (CLIENT LIST) and ask of it (CLIENT KILL). Numbers are
+// relaxed atomics with one writer, texts stand under the mutex.
+struct ClientRecord {
+  uint64_t id = 0;
+  std::string address, local_address;  // constant
+  int64_t created_ms = 0;              // wall clock
+  int worker = 0;
+  int fd = -1;
+  std::atomic<int64_t> last_active_ms{0};
+  std::atomic<int> db{0}, resp{2};
+  std::atomic<uint32_t> flags{0};  // ClientFlag
+  std::atomic<int> multi{-1};      // queued commands; -1 outside MULTI
+  std::atomic<int> watches{0}, subscriptions{0}, pattern_subscriptions{0}, shard_subscriptions{0};
+  std::atomic<uint64_t> query_bytes{0}, query_capacity{0}, output_bytes{0}, output_memory{0};
+  std::atomic<uint64_t> bytes_in{0}, bytes_out{0}, commands{0};
+  std::atomic<int64_t> multi_bytes{0};
+  std::atomic<int> last_command{-1};  // Command::id
+  std::atomic<bool> closing{false};   // set by CLIENT KILL; tested after locking
+
+  mutable std::mutex mutex;
+  std::string name, library_name, library_version, user = "default";
+};
+enum ClientFlag : uint32_t {
+  kClientBlocked = 1 << 0,
+  kClientMulti = 1 << 1,
+  kClientDirtyCas = 1 << 2,
+  kClientCloseAfterReply = 1 << 3,
+  kClientPubsub = 1 << 4,
+  kClientMonitor = 1 << 5,
+  kClientNoEvict = 1 << 6,
+  kClientNoTouch = 1 << 7,
+  kClientUnix = 1 << 8,
+  kClientTracking = 1 << 9,
+  kClientReplica = 1 << 10,
+  kClientUnblocked = 1 << 11,
+};
+
+struct WatchedKey {
+  int db;
+  std::string key;
+  uint64_t hash;
+  bool expired;  // logically expired already when it was watched
+};
+
+struct QueuedCommand {
+  const Command* command;
+  OwnedArgs args;
+};
+
+struct Transaction {
+  bool active = false;   // MULTI was said
+  bool aborted = false;  // a command was refused while queueing
+  std::vector<QueuedCommand> queue;
+  size_t bytes = 0;
+  uint64_t flags = 0;    // the OR of the queued commands' flags
+};
+
+enum class ReplyMode : uint8_t { kOn, kOff, kSkipThis, kSkipNext };
+
+struct Session {
+  explicit Session(std::shared_ptr<ClientRecord> r) : record(std::move(r)) {}
+
+  std::shared_ptr<ClientRecord> record;
+  int db = 0;
+  int resp = 2;
+  bool authenticated = false;
+  bool no_touch = false;
+  bool no_evict = false;
+  bool internal = false;         // not a client's: replay, cron
+  bool close_after_reply = false;
+  bool suspended = false;        // blocked or parked: later requests of the read wait
+  bool retry = false;            // the request that suspended it is to be run again (parked)
+  ReplyMode reply_mode = ReplyMode::kOn;
+  Transaction transaction;
+  std::vector<WatchedKey> watched;
+  std::shared_ptr<WatchState> watch_state;  // of all of `watched`
+  uint64_t last_write_lsn = 0;              // end of this session's last journal record
+  // Upper folders hang their per-session state here (subscriptions, tracking, blocking).
+  struct Extension {
+    virtual ~Extension() = default;
+  };
+  std::unique_ptr<Extension> pubsub, tracking, blocking, replication;
+
+  uint64_t id() const { return record->id; }
+  bool in_transaction() const { return transaction.active; }
+  // Commands are queued now, not run: state gates wait until EXEC.
+  bool transaction_queueing() const { return transaction.active; }
+};
+
+}  // namespace cairn

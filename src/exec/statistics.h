@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Statistics: one writer a thread, relaxed, summed when somebody asks. RESETSTAT stores a baseline
+// instead of zeroing what others write (rules-semantics 29).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cairn {
+
+// Adds to a counter that only the calling thread writes: no locked instruction.
+inline void Bump(std::atomic<uint64_t>& counter, uint64_t n = 1) {
+  counter.store(counter.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+
+struct CommandCounters {
+  std::atomic<uint64_t> calls{0}, ticks{0}, rejected{0}, failed{0};
+};
+
+enum class Stat : int {
+  kCommands,
+  kHits,
+  kMisses,
+  kExpired,
+  kEvicted,
+  kConnections,
+  kRejectedConnections,
+  kErrors,
+  kExpireCycleMicros,
+  kUnexpectedErrors,
+  kCount
+};
+
+// One thread's counters.
+struct alignas(64) ThreadStatistics {
+  std::atomic<uint64_t> values[static_cast<int>(Stat::kCount)] = {};
+  std::unique_ptr<CommandCounters[]> commands;
+  size_t command_count = 0;
+
+  void Add(Stat stat, uint64_t n = 1) { Bump(values[static_cast<int>(stat)], n); }
+};
+
+class Statistics {
+ public:
+  // For a thread's use, for ever.
+  ThreadStatistics* AddThread(size_t command_count);
+
+  uint64_t Sum(Stat stat) const;
+  struct CommandSum {
+    uint64_t calls, ticks, rejected, failed;
+  };
+  CommandSum SumCommand(size_t command) const;
+  // An error reply was sent; `code` is its first word. Any thread, takes a mutex.
+  void CountError(std::string_view code);
+  std::map<std::string, uint64_t> Errors() const;
+  void Reset();
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<ThreadStatistics>> threads_;
+  uint64_t baseline_[static_cast<int>(Stat::kCount)] = {};
+  std::vector<CommandSum> command_baseline_;
+  std::map<std::string, uint64_t> errors_;
+};
+
+// The processor's cycle counter and its rate, for timing every command at the cost of one read.
+inline uint64_t ReadTicks() { return __builtin_ia32_rdtsc(); }
+double TicksPerMicrosecond();  // measured once at first use
+
+}  // namespace cairn

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The half of the pipeline that belongs to MULTI: queueing, and EXEC, which locks the union of its
+// commands' shards and of its watched keys' shards once (rules-semantics 1).
+#include "exec/executor.h"
+#include "exec/transaction.h"
+
+namespace cairn {
+namespace {
+constexpr size_t kQueuedBytesMax = size_t{1} << 30;  // of one transaction
+}
+
+void ForgetWatches(Session& session) {
+  if (session.watch_state != nullptr) session.watch_state->dead.store(true);
+  session.watch_state.reset();
+  session.watched.clear();
+  session.record->watches.store(0, std::memory_order_relaxed);
+}
+
+void DiscardTransaction(Session& session) {
+  session.transaction = {};
+  session.record->multi.store(-1, std::memory_order_relaxed);
+  ForgetWatches(session);
+}
+
+void Executor::Queue(Session& session, const Command& command, Arguments arguments,
+                     ReplyWriter& reply) {
+  Transaction& transaction = session.transaction;
+  OwnedArgs owned(arguments);
+  if (transaction.bytes + owned.bytes() > kQueuedBytesMax)
+    return Reject(session, &command, "ERR transaction is too large", reply);
+  transaction.bytes += owned.bytes();
+  transaction.flags |= command.spec.flags;
+  transaction.queue.push_back({&command, std::move(owned)});
+  session.record->multi.store(static_cast<int>(transaction.queue.size()),
+                              std::memory_order_relaxed);
+  reply.SimpleString("QUEUED");
+}
+
+bool Executor::WatchesStand(Session& session) {
+  if (session.watch_state == nullptr) return true;
+  if (session.watch_state->dirty.load(std::memory_order_acquire)) return false;
+  for (const WatchedKey& watched : session.watched) {
+    if (watched.expired) continue;
+    KeyTable* table = engine_.keyspace.PeekTable(ShardOf(watched.hash), watched.db);
+    const Entry* entry =
+        table == nullptr ? nullptr : table->entries.Find(watched.hash, [&](const Entry* e) {
+          return e->key() == watched.key;
+        });
+    // Alive when it was watched, past its time now: a change, though nobody deleted it yet.
+    if (entry != nullptr && unit_.IsExpired(entry)) return false;
+  }
+  return true;
+}
+
+void Executor::RunExec(Session& session, const Command& exec, ReplyWriter& reply) {
+  Transaction& transaction = session.transaction;
+  if (!transaction.active) return reply.Error("ERR EXEC without MULTI");
+  if (transaction.aborted) {
+    DiscardTransaction(session);
+    reply.Error(errors::kExecAbort);
+    Bump(statistics_->commands[exec.id].failed);
+    engine_.statistics.CountError("EXECABORT");
+    return;
+  }
+  LockPlan plan;
+  for (const QueuedCommand& queued : transaction.queue) {
+    int db = session.db;
+    plan.Merge(PlanFor(session, *queued.command, queued.args.view(), &db));
+  }
+  if (plan.walk) plan.all = true;
+  for (const WatchedKey& watched : session.watched) plan.AddHash(watched.hash);
+  const uint64_t mode = engine_.modes.word();
+  const bool applying = session.internal;
+  unit_.set_silent(applying);
+  unit_.Begin(plan, clock_ms_, applying ? ExpiryMode::kApply : CurrentExpiryMode());
+  if (!applying && engine_.modes.word() != mode) {
+    for (const QueuedCommand& queued : transaction.queue) {
+      if (PassGates(session, *queued.command, queued.args.view(), engine_.modes.word(), reply))
+        continue;
+      if (!session.retry) DiscardTransaction(session);
+      return;
+    }
+  }
+  if (!WatchesStand(session)) {
+    DiscardTransaction(session);
+    reply.NullArray();
+    return;
+  }
+  Transaction running = std::move(transaction);
+  DiscardTransaction(session);
+  reply.Array(running.queue.size());
+  for (const QueuedCommand& queued : running.queue)
+    Call(session, *queued.command, queued.args.view(), {}, reply, true);
+}
+
+}  // namespace cairn

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "exec/unit.h"
+
+#include "base/numbers.h"
+#include "exec/access_clock.h"
+#include "exec/engine.h"
+#include "journal/journal.h"
+#include "journal/stripes.h"
+
+namespace cairn {
+namespace {
+
+void AppendNumberLine(std::string* out, char kind, size_t n) {
+  char text[kInt64CharsMax];
+  out->push_back(kind);
+  out->append(text, FormatUint64(text, n));
+  out->append("\r\n", 2);
+}
+
+}  // namespace
+
+void AppendResp(std::string* out, Arguments parts) {
+  AppendNumberLine(out, '*', parts.size());
+  for (std::string_view part : parts) {
+    AppendNumberLine(out, '$', part.size());
+    out->append(part);
+    out->append("\r\n", 2);
+  }
+}
+
+Keyspace& Unit::keyspace() { return engine_.keyspace; }
+
+void Unit::Begin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
+  DCHECK(!active_);
+  active_ = true;
+  mode_ = mode;
+  now_ms_ = clock_ms;
+  notify_ = static_cast<int>(engine_.config.notify_keyspace_events());
+  track_hashes_ = engine_.stripes != nullptr;
+  hold_lsn_ = 0;
+  if (plan.all) {
+    keyspace().gate().Leave(slot_);
+    keyspace().gate().Close();
+    all_ = true;
+    for (int i = 0; i < kShards; ++i) TakeShard(i);
+    return;
+  }
+  plan.shards.ForEach([this](int shard) {
+    keyspace().shard(shard).lock.Lock();
+    held_.Add(shard);
+    TakeShard(shard);
+  });
+}
+
+void Unit::TakeShard(int index) {
+  // One clock for everybody who met in a shard: time never runs backwards along the serial order.
+  const Shard& shard = keyspace().shard(index);
+  if (shard.last_now_ms > now_ms_) now_ms_ = shard.last_now_ms;
+}
+
+void Unit::LockShard(int shard) {
+  if (all_) return;
+  keyspace().shard(shard).lock.Lock();
+  held_.Add(shard);
+  TakeShard(shard);
+}
+
+void Unit::UnlockShard(int shard) {
+  if (all_) return;
+  keyspace().shard(shard).last_now_ms = now_ms_;
+  held_.words[shard >> 6] &= ~(uint64_t{1} << (shard & 63));
+  keyspace().shard(shard).lock.Unlock();
+}
+
+Entry* Unit::Lookup(int db, std::string_view key, uint64_t hash) {
+  CHECK(Holds(ShardOf(hash)));
+  NoteHash(hash);
+  KeyTable* table = keyspace().PeekTable(ShardOf(hash), db);
+  if (table == nullptr) return nullptr;
+  Entry* entry =
+      table->entries.Find(hash, [key](const Entry* candidate) { return candidate->key() == key; });
+  if (entry == nullptr || !entry->has_expiry()) return entry;
+  if (!IsExpired(entry)) return entry;
+  if (mode_ == ExpiryMode::kNormal) Expire(db, hash, entry);
+  return nullptr;
+}
+
+void Unit::Expire(int db, uint64_t hash, Entry* entry) {
+  const std::string key(entry->key());
+  Dispose(Remove(db, hash, entry));
+  const std::string_view parts[] = {"DEL", key};
+  Effect(db, parts);
+  Event(kNotifyExpired, "expired", db, key);
+  if (engine_.thread_statistics(slot_) != nullptr)
+    engine_.thread_statistics(slot_)->Add(Stat::kExpired);
+}
+
+bool Unit::ExpireIfDue(int db, uint64_t hash, Entry* entry) {
+  if (mode_ != ExpiryMode::kNormal || !IsExpired(entry)) return false;
+  Expire(db, hash, entry);
+  return true;
+}
+
+void Unit::Access(Entry* entry) {
+  const uint32_t clock = NextAccessClock(engine_.config, entry->access(), now_ms_);
+  // Unchanged most of the time: a read should not dirty the cache line for nothing.
+  if (clock != entry->access()) entry->set_access(clock);
+}
+
+void Unit::BeforeChangeSlow(int db, Entry* entry) {
+  if (keyspace().observer() != nullptr) keyspace().observer()->BeforeChange(db, entry);
+  entry->set_epoch(!entry->epoch());
+}
+
+void Unit::Changed(int db, std::string_view key, uint64_t hash) {
+  Shard& shard = ShardFor(hash);
+  if (shard.watches != nullptr) [[unlikely]] shard.watches->Touch(db, key);
+  if (engine_.key_observer != nullptr) [[unlikely]] engine_.key_observer->OnKeyChanged(db, key);
+}
+
+Entry* Unit::Insert(int db, uint64_t hash, Entry* entry) {
+  Shard& shard = ShardFor(hash);
+  CHECK(Holds(ShardOf(hash)));
+  entry->set_epoch(shard.epoch);
+  entry->set_access(FreshAccessClock(engine_.config, now_ms_));
+  KeyTable& table = keyspace().Table(ShardOf(hash), db);
+  table.entries.InsertAndGrow(hash, entry, entry->has_expiry());
+  if (entry->has_expiry()) table.AddVolatile(1);
+  Changed(db, entry->key(), hash);
+  Ready(db, entry->key(), hash);
+  return entry;
+}
+
+void Unit::Relocated(int db, uint64_t hash, const Entry* old, bool had_expiry, Entry* fresh) {
+  KeyTable& table = keyspace().Table(ShardOf(hash), db);
+  table.entries.Relocate(hash, old, fresh, fresh->has_expiry());
+  table.AddVolatile(int64_t{fresh->has_expiry()} - int64_t{had_expiry});
+  ++generation_;
+}
+
+Entry* Unit::Replace(int db, uint64_t hash, Entry* old, Entry* fresh) {
+  BeforeChange(db, old, hash);
+  fresh->set_epoch(old->epoch());
+  fresh->set_access(FreshAccessClock(engine_.config, now_ms_));
+  const bool had_expiry = old->has_expiry();
+  // Small strings, by far the usual case, are freed on the spot without the detour.
+  if (old->is_string()) {
+    Relocated(db, hash, old, had_expiry, fresh);
+    Entry::Free(old);
+  } else {
+    Value value = old->TakeValue();
+    Relocated(db, hash, old, had_expiry, fresh);
+    Entry::FreeShell(old);
+    Dispose(std::move(value));
+  }
+  Changed(db, fresh->key(), hash);
+  Ready(db, fresh->key(), hash);
+  return fresh;
+}
+
+Value Unit::Remove(int db, uint64_t hash, Entry* entry) {
+  BeforeChange(db, entry, hash);
+  KeyTable& table = keyspace().Table(ShardOf(hash), db);
+  Entry* removed = table.entries.Remove(hash, [entry](const Entry* e) { return e == entry; });
+  CHECK(removed == entry);
+  table.entries.Maintain();
+  if (entry->has_expiry()) table.AddVolatile(-1);
+  ++generation_;
+  Changed(db, entry->key(), hash);
+  Ready(db, entry->key(), hash);
+  Value value = entry->TakeValue();
+  Entry::FreeShell(entry);
+  return value;
+}
+
+void Unit::Dispose(Value value) {
+  if (value.type() != Type::kString && value.FreeEffort() > LazyFree::kEffortMin)
+    garbage_.push_back(std::move(value));
+}
+
+bool Unit::Delete(int db, std::string_view key, uint64_t hash) {
+  Entry* entry = Lookup(db, key, hash);
+  if (entry == nullptr) return false;
+  Dispose(Remove(db, hash, entry));
+  return true;
+}
+
+void Unit::EventSlow(int type, const char* name, int db, std::string_view key) {
+  events_.push_back({type, db, name, std::string(key)});
+}
+
+void Unit::AppendSelect(int db) {
+  char text[kInt64CharsMax];
+  const std::string_view parts[] = {"SELECT", {text, FormatInt64(text, db)}};
+  AppendResp(&effects_, parts);
+}
+
+void Unit::EnterEffectDb(int db) {
+  if (effect_db_first_ < 0) {
+    effect_db_first_ = db;
+  } else if (effect_db_ != db) {
+    AppendSelect(db);
+  }
+  effect_db_ = db;
+  ++effect_count_;
+}
+
+void Unit::Effect(int db, Arguments parts) {
+  if (silent_) return;
+  EnterEffectDb(db);
+  AppendResp(&effects_, parts);
+}
+
+void Unit::EffectRaw(int db, std::string_view resp) {
+  if (silent_) return;
+  EnterEffectDb(db);
+  effects_.append(resp);
+}
+
+void Unit::SettleCommand(int db, Arguments arguments, std::string_view resp, int64_t dirty_before,
+                         bool has_effects) {
+  if (dirty_ == dirty_before || has_effects) return;
+  if (!resp.empty()) {
+    EffectRaw(db, resp);
+  } else {
+    Effect(db, arguments);
+  }
+}
+
+uint64_t Unit::Journal() {
+  if (effect_count_ == 0 || engine_.journal == nullptr) return 0;
+  if (effect_db_ != effect_db_first_) AppendSelect(effect_db_first_);
+  if (effect_count_ > 1) {
+    // Several effects are one unit: all or none of them after a crash and on followers.
+    effects_.insert(0, "*1\r\n$5\r\nMULTI\r\n");
+    effects_.append("*1\r\n$4\r\nEXEC\r\n");
+  }
+  reservation_ = engine_.journal->Reserve(static_cast<unsigned>(slot_),
+                                          static_cast<uint32_t>(effect_db_first_), effects_.size());
+  return reservation_.end;
+}
+
+uint64_t Unit::End() {
+  DCHECK(active_);
+  const uint64_t end = Journal();
+  if (track_hashes_) ComputeHold(end);
+  if (!events_.empty() && engine_.event_sink != nullptr)
+    for (const KeyEvent& event : events_) engine_.event_sink->Publish(event);
+  if (all_) {
+    for (int i = 0; i < kShards; ++i) keyspace().shard(i).last_now_ms = now_ms_;
+    keyspace().gate().Open();
+    keyspace().gate().Enter(slot_);
+  } else {
+    held_.ForEach([this](int shard) {
+      keyspace().shard(shard).last_now_ms = now_ms_;
+      keyspace().shard(shard).lock.Unlock();
+    });
+  }
+  if (end != 0) engine_.journal->Publish(reservation_, effects_);
+  if (dirty_ != 0) engine_.dirty.fetch_add(dirty_, std::memory_order_relaxed);
+  Reset();
+  return end;
+}
+
+void Unit::Reset() {
+  constexpr size_t kKeptBytes = 1 << 20;
+  all_ = false;
+  active_ = false;
+  held_ = {};
+  dirty_ = 0;
+  effect_count_ = 0;
+  effect_db_first_ = effect_db_ = -1;
+  effects_.clear();
+  if (effects_.capacity() > kKeptBytes) effects_.shrink_to_fit();
+  hashes_.clear();
+  events_.clear();
+  for (Value& value : garbage_) engine_.lazy_free.Post(std::move(value));
+  garbage_.clear();
+  for (auto& tables : garbage_tables_) engine_.lazy_free.Post(std::move(tables));
+  garbage_tables_.clear();
+  if (!after_.empty()) {
+    std::vector<std::function<void()>> tasks;
+    tasks.swap(after_);
+    for (auto& task : tasks) task();
+  }
+}
+
+void Unit::ComputeHold(uint64_t end) {
+  hold_lsn_ = end;
+  if (all_) {
+    hold_lsn_ = std::max<uint64_t>(end, engine_.journal->tail());
+  } else {
+    for (uint64_t hash : hashes_)
+      hold_lsn_ = std::max<uint64_t>(hold_lsn_, engine_.stripes->Max(hash));
+  }
+  if (end != 0)
+    for (uint64_t hash : hashes_) engine_.stripes->Note(hash, end);
+}
+
+void Unit::Flush(int db) {
+  CHECK(all_);
+  garbage_tables_.push_back(keyspace().Detach(db));
+  ++generation_;
+}
+
+}  // namespace cairn

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Unit: one atomic piece of work on the keyspace: a command, a whole EXEC, a script, a slice of
+// the expiry cycle. It holds the locks, the frozen time, and the ChangeSet that its end settles
+// once: one journal record, then the deliveries. One object a thread, reused.
+//
+//   unit.Begin(plan)  locks     -> Lookup, Insert, Replace, Remove, Event, Effect ... ->
+//   unit.End()        reserves the journal record, unlocks, publishes it, hands garbage over
+//
+// Everything that changes an Entry goes through the functions here (by way of the refs of
+// exec/refs.h); they fire the pre-change hook, keep the counters and mark watchers, waiters and
+// trackers. Pointers to entries stay good until `generation()` changes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "journal/buffer.h"
+#include "keyspace/keyspace.h"
+#include "keyspace/lazy_free.h"
+#include "spec/command.h"
+
+namespace cairn {
+
+class Engine;
+
+struct LockPlan {
+  bool all = false;
+  bool walk = false;  // the handler locks shards itself, one at a time
+  ShardSet shards;
+
+  void AddHash(uint64_t hash) { shards.Add(ShardOf(hash)); }
+  void Merge(const LockPlan& other) {
+    all |= other.all;
+    walk |= other.walk;
+    shards.Merge(other.shards);
+  }
+};
+
+// How look-ups treat keys whose time has come (rules-semantics 15).
+enum class ExpiryMode : uint8_t {
+  kNormal,  // delete them, journal the DEL
+  kHide,    // absent, but nothing changes
+  kApply    // alive: replay, a leader's stream
+};
+
+// A keyspace event, kept until the unit ends. `type` is one of config's NotifyBits.
+struct KeyEvent {
+  int type;
+  int db;
+  const char* name;
+  std::string key;
+};
+
+struct KeyName {
+  int db;
+  std::string key;
+};
+
+class Unit {
+ public:
+  Unit(Engine* engine, int slot) : engine_(*engine), slot_(slot) {}
+  Unit(const Unit&) = delete;
+  Unit& operator=(const Unit&) = delete;
+
+  // -- locking --
+  // The calling thread must be inside the gate (plan.all: it is taken out of it meanwhile).
+  void Begin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode);
+  // Adds a shard to a unit that has begun without locks (scope Walk): one at a time.
+  void LockShard(int shard);
+  void UnlockShard(int shard);
+  bool all() const { return all_; }
+  bool Holds(int shard) const { return all_ || held_.Has(shard); }
+  bool active() const { return active_; }
+  // Settles everything. Returns the LSN behind the record it appended, or 0.
+  uint64_t End();
+
+  // -- time --
+  int64_t now_ms() const { return now_ms_; }
+  ExpiryMode expiry_mode() const { return mode_; }
+
+  // -- look-up --
+  // The live entry of a key, or nullptr. Expired entries are treated as the mode says.
+  Entry* Lookup(int db, std::string_view key, uint64_t hash);
+  // Sets the access clock (LRU or LFU).
+  void Access(Entry* entry);
+  uint32_t generation() const { return generation_; }
+  bool IsExpired(const Entry* entry) const {
+    return mode_ != ExpiryMode::kApply && entry->has_expiry() && entry->expiry_ms() < now_ms_;
+  }
+
+  // -- changes; each fires what has to be fired before a change --
+  // To be called before the value of an entry is changed in place.
+  void BeforeChange(int db, Entry* entry, uint64_t hash) {
+    if (entry->epoch() != ShardFor(hash).epoch) [[unlikely]] BeforeChangeSlow(db, entry);
+  }
+  // After the value of an entry changed in place: watchers, tracking.
+  void Changed(int db, std::string_view key, uint64_t hash);
+  // Adds an entry for a key that has none. Takes it over.
+  Entry* Insert(int db, uint64_t hash, Entry* entry);
+  // `fresh`, a new value with or without expiry, takes the place of `old`, which is freed.
+  Entry* Replace(int db, uint64_t hash, Entry* old, Entry* fresh);
+  // The entry, which BeforeChange saw, was reallocated with its value (a longer string, another
+  // expiry): `old` may be freed memory and is only compared.
+  void Relocated(int db, uint64_t hash, const Entry* old, bool had_expiry, Entry* fresh);
+  // Takes the entry out and gives its value back.
+  Value Remove(int db, uint64_t hash, Entry* entry);
+  // Frees a value here, or in the background if that takes long.
+  void Dispose(Value value);
+  // Deletes a key, if it is there and alive.
+  bool Delete(int db, std::string_view key, uint64_t hash);
+  // Deletes an entry whose time has come (the active cycle); false if it has not.
+  bool ExpireIfDue(int db, uint64_t hash, Entry* entry);
+  // Under All: empties a database.
+  void Flush(int db);
+
+  // -- the ChangeSet --
+  void Dirty(int64_t n) { dirty_ += n; }
+  int64_t dirty() const { return dirty_; }
+  void Event(int type, const char* name, int db, std::string_view key) {
+    if (notify_ & type) [[unlikely]] EventSlow(type, name, db, key);
+  }
+  // The key may now serve blocked clients (or wake them with an error).
+  void Ready(int db, std::string_view key, uint64_t hash) {
+    if (ShardFor(hash).waiter_count != 0) [[unlikely]] ready_.push_back({db, std::string(key)});
+  }
+  std::vector<KeyName>& ready() { return ready_; }
+  std::vector<KeyEvent>& events() { return events_; }
+  // A journal effect in database `db`, in the vocabulary of src/exec/README.md.
+  void Effect(int db, Arguments parts);
+  void EffectRaw(int db, std::string_view resp);
+  int effect_count() const { return effect_count_; }
+  // Closes the current command's bookkeeping: if it dirtied data without giving effects, its own
+  // request is the effect. `resp` may be empty: then it is made from the arguments.
+  void SettleCommand(int db, Arguments arguments, std::string_view resp, int64_t dirty_before,
+                     bool has_effects);
+  // Turns off journaling of the current unit (a follower applying its leader's bytes).
+  void set_silent(bool silent) { silent_ = silent; }
+  // Remembers which key hashes the unit touched, for replies that must wait (always).
+  void NoteHash(uint64_t hash) {
+    if (track_hashes_) hashes_.push_back(hash);
+  }
+  // The greatest LSN that a reply of this unit reveals; valid after End.
+  uint64_t hold_lsn() const { return hold_lsn_; }
+
+  // Runs `task` after the unit ended, without locks (file work, pushes; rules-semantics 19).
+  template <typename F>
+  void AfterUnit(F&& task) {
+    after_.emplace_back(std::forward<F>(task));
+  }
+
+  Keyspace& keyspace();
+  Engine& engine() { return engine_; }
+  int slot() const { return slot_; }
+
+ private:
+  Shard& ShardFor(uint64_t hash) { return keyspace().shard(ShardOf(hash)); }
+  void BeforeChangeSlow(int db, Entry* entry);
+  void EventSlow(int type, const char* name, int db, std::string_view key);
+  void Expire(int db, uint64_t hash, Entry* entry);
+  void AppendSelect(int db);
+  void EnterEffectDb(int db);
+  void Reset();
+  void TakeShard(int shard);
+  uint64_t Journal();
+  void ComputeHold(uint64_t end);
+
+  Engine& engine_;
+  const int slot_;
+  bool active_ = false;
+  bool all_ = false;
+  bool silent_ = false;
+  bool track_hashes_ = false;
+  ExpiryMode mode_ = ExpiryMode::kNormal;
+  int notify_ = 0;
+  ShardSet held_;
+  int64_t now_ms_ = 0;
+  uint32_t generation_ = 0;
+  int64_t dirty_ = 0;
+  int effect_count_ = 0;
+  int effect_db_first_ = -1;  // database of the first effect
+  int effect_db_ = -1;        // database that the effects so far end in
+  std::string effects_;       // RESP of the effects, SELECTs between them where needed
+  uint64_t hold_lsn_ = 0;
+  std::vector<uint64_t> hashes_;
+  std::vector<KeyEvent> events_;
+  std::vector<KeyName> ready_;
+  std::vector<Value> garbage_;
+  std::vector<Keyspace::Tables> garbage_tables_;
+  std::vector<std::function<void()>> after_;
+  Reservation reservation_;
+};
+
+// Appends a request in RESP.
+void AppendResp(std::string* out, Arguments parts);
+
+}  // namespace cairn

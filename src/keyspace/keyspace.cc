@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "keyspace/keyspace.h"
+
+namespace cairn {
+
+Keyspace::Keyspace(int databases) : databases_(databases), shards_(new Shard[kShards]) {
+  for (int i = 0; i < kShards; ++i)
+    shards_[i].tables.reset(new std::atomic<KeyTable*>[static_cast<size_t>(databases)]());
+}
+
+Keyspace::~Keyspace() {
+  for (int db = 0; db < databases_; ++db) FreeTables(Detach(db));
+}
+
+KeyTable& Keyspace::MakeTable(int shard, int db) {
+  auto* table = new KeyTable;
+  shards_[shard].tables[static_cast<size_t>(db)].store(table, std::memory_order_release);
+  return *table;
+}
+
+size_t Keyspace::Size(int db) const {
+  size_t sum = 0;
+  for (int i = 0; i < kShards; ++i)
+    if (const KeyTable* table = PeekTable(i, db)) sum += table->size();
+  return sum;
+}
+
+size_t Keyspace::VolatileSize(int db) const {
+  size_t sum = 0;
+  for (int i = 0; i < kShards; ++i)
+    if (const KeyTable* table = PeekTable(i, db)) sum += table->volatile_size();
+  return sum;
+}
+
+Keyspace::Tables Keyspace::Detach(int db) {
+  if (observer_ != nullptr) observer_->BeforeReplace(db);
+  Tables tables;
+  for (int i = 0; i < kShards; ++i) {
+    Shard& shard = shards_[i];
+    KeyTable* table = shard.tables[static_cast<size_t>(db)].load(std::memory_order_relaxed);
+    if (table == nullptr) continue;
+    if (shard.watches != nullptr) {
+      shard.watches->TouchIf([&](int watched_db, std::string_view key) {
+        return watched_db == db &&
+               table->entries.Find(HashBytes(key), [key](const Entry* e) {
+                 return e->key() == key;
+               }) != nullptr;
+      });
+    }
+    shard.tables[static_cast<size_t>(db)].store(nullptr, std::memory_order_relaxed);
+    tables.emplace_back(table);
+  }
+  return tables;
+}
+
+void Keyspace::FreeTables(Tables tables) {
+  for (auto& table : tables) table->entries.Clear([](Entry* entry) { Entry::Free(entry); });
+}
+
+void Keyspace::Swap(int db1, int db2) {
+  if (observer_ != nullptr) {
+    observer_->BeforeReplace(db1);
+    observer_->BeforeReplace(db2);
+  }
+  for (int i = 0; i < kShards; ++i) {
+    Shard& shard = shards_[i];
+    auto& a = shard.tables[static_cast<size_t>(db1)];
+    auto& b = shard.tables[static_cast<size_t>(db2)];
+    if (shard.watches != nullptr) {
+      shard.watches->TouchIf([&](int db, std::string_view key) {
+        if (db != db1 && db != db2) return false;
+        // Redis: a watched key is touched if it exists in either database.
+        auto exists = [key](KeyTable* table) {
+          return table != nullptr && table->entries.Find(HashBytes(key), [key](const Entry* e) {
+                   return e->key() == key;
+                 }) != nullptr;
+        };
+        return exists(a.load(std::memory_order_relaxed)) || exists(b.load(std::memory_order_relaxed));
+      });
+    }
+    KeyTable* table = a.load(std::memory_order_relaxed);
+    a.store(b.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    b.store(table, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace cairn

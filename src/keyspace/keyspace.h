@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The keyspace: a fixed number of shards by key hash, each holding its part of all databases.
+//
+//   Keyspace -> Shard[128] -> KeyTable[databases] -> Entry
+//
+// A shard is chosen by the key's hash alone, so SELECT, MOVE and COPY need no other lock. The
+// count does not depend on the number of threads: SCAN cursors and files may rely on it.
+//
+// Lock order: gate, then shard locks in ascending order, then leaf mutexes (lazy-free queue,
+// slow log). A thread that holds scope All (the closed gate) needs no shard lock.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/hash.h"
+#include "containers/hash_table.h"
+#include "keyspace/entry.h"
+#include "keyspace/gate.h"
+#include "keyspace/shard_lock.h"
+#include "keyspace/value.h"
+#include "keyspace/watch_table.h"
+
+namespace cairn {
+
+constexpr int kShardBits = 7;
+constexpr int kShards = 1 << kShardBits;
+inline int ShardOf(uint64_t hash) { return static_cast<int>(hash >> (64 - kShardBits)); }
+
+// A set of shards, for lock plans.
+struct ShardSet {
+  uint64_t words[kShards / 64] = {};
+
+  void Add(int shard) { words[shard >> 6] |= uint64_t{1} << (shard & 63); }
+  bool Has(int shard) const { return (words[shard >> 6] >> (shard & 63)) & 1; }
+  bool empty() const { return (words[0] | words[1]) == 0; }
+  void Merge(const ShardSet& other) {
+    words[0] |= other.words[0];
+    words[1] |= other.words[1];
+  }
+  // In ascending order.
+  template <typename Visit>
+  void ForEach(const Visit& visit) const {
+    for (int w = 0; w < kShards / 64; ++w)
+      for (uint64_t bits = words[w]; bits != 0; bits &= bits - 1)
+        visit(w * 64 + std::countr_zero(bits));
+  }
+};
+
+// One shard's part of one database.
+struct KeyTable {
+  HashTable<EntryTraits> entries;           // the mark of a slot: the entry has an expiry
+  std::atomic<size_t> volatile_count{0};    // entries with an expiry; one writer at a time
+  size_t expire_cursor = 0;                 // bucket where the active expiry cycle goes on
+  std::vector<std::string> field_expiries;  // hashes with field TTLs, for the active cycle
+
+  size_t size() const { return entries.size(); }
+  size_t volatile_size() const { return volatile_count.load(std::memory_order_relaxed); }
+  void AddVolatile(int64_t n) {
+    volatile_count.store(volatile_size() + static_cast<size_t>(n), std::memory_order_relaxed);
+  }
+};
+
+class WaitTable;
+
+struct alignas(128) Shard {
+  ShardLock lock;
+  bool epoch = false;        // the epoch bit of entries that the running snapshot need not visit
+  int64_t last_now_ms = 0;   // the latest `now` of a unit that locked this shard
+  uint32_t waiter_count = 0; // blocked clients registered in `waiters`
+  std::unique_ptr<WatchTable> watches;  // nullptr while nobody watches
+  std::shared_ptr<WaitTable> waiters;   // nullptr while nobody waits
+  alignas(64) std::unique_ptr<std::atomic<KeyTable*>[]> tables;  // by database; made on first use
+};
+
+// Told before an entry changes whose epoch bit is old (the snapshot), under its shard's lock; and
+// of whole databases that are replaced, under All.
+class MutationObserver {
+ public:
+  virtual ~MutationObserver() = default;
+  virtual void BeforeChange(int db, Entry* entry) = 0;
+  // The tables of `db` (-1: of all) are about to be detached and freed, or swapped.
+  virtual void BeforeReplace(int db) = 0;
+};
+
+class Keyspace {
+ public:
+  explicit Keyspace(int databases);
+  ~Keyspace();
+  Keyspace(const Keyspace&) = delete;
+  Keyspace& operator=(const Keyspace&) = delete;
+
+  int databases() const { return databases_; }
+  Gate& gate() { return gate_; }
+  Shard& shard(int index) { return shards_[index]; }
+
+  // The part of `db` that shard holds; made if missing. Under the shard's lock or All.
+  KeyTable& Table(int shard, int db) {
+    KeyTable* table = shards_[shard].tables[static_cast<size_t>(db)].load(std::memory_order_relaxed);
+    return table != nullptr ? *table : MakeTable(shard, db);
+  }
+  // nullptr if there is none. Without a lock only good for prefetching inside the gate.
+  KeyTable* PeekTable(int shard, int db) const {
+    return shards_[shard].tables[static_cast<size_t>(db)].load(std::memory_order_acquire);
+  }
+
+  // Sums over the shards; exact under All, else a moment's mixture. Any thread inside the gate.
+  size_t Size(int db) const;
+  size_t VolatileSize(int db) const;
+
+  void set_observer(MutationObserver* observer) { observer_ = observer; }
+  MutationObserver* observer() const { return observer_; }
+
+  using Tables = std::vector<std::unique_ptr<KeyTable>>;
+  // Under All: takes the tables of `db` out, leaving it empty; the caller frees them (FreeTables)
+  // where nobody waits for it. Watchers of keys that existed are marked.
+  Tables Detach(int db);
+  static void FreeTables(Tables tables);
+  // Under All.
+  void Swap(int db1, int db2);
+
+ private:
+  KeyTable& MakeTable(int shard, int db);
+
+  const int databases_;
+  MutationObserver* observer_ = nullptr;
+  Gate gate_;
+  std::unique_ptr<Shard[]> shards_;
+};
+
+}  // namespace cairn

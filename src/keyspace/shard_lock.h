@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// ShardLock: one word, spin then park (Drepper, "Futexes are tricky", mutex 3). Exclusive: reads
+// too write access clocks and expire keys. Holders never block, make system calls or wait for
+// another thread, so a short spin nearly always wins.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace cairn {
+
+class ShardLock {
+ public:
+  void Lock() {
+    uint32_t expected = kFree;
+    if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) LockSlow();
+  }
+  bool TryLock() {
+    uint32_t expected = kFree;
+    return word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire);
+  }
+  void Unlock() {
+    if (word_.exchange(kFree, std::memory_order_release) == kHeldAndWaited) word_.notify_one();
+  }
+  bool held() const { return word_.load(std::memory_order_relaxed) != kFree; }
+
+ private:
+  static constexpr uint32_t kFree = 0, kHeld = 1, kHeldAndWaited = 2;
+  static constexpr int kSpins = 200;
+
+  void LockSlow() {
+    for (int spin = 0; spin < kSpins; ++spin) {
+      if (word_.load(std::memory_order_relaxed) == kFree && TryLock()) return;
+      __builtin_ia32_pause();
+    }
+    while (word_.exchange(kHeldAndWaited, std::memory_order_acquire) != kFree)
+      word_.wait(kHeldAndWaited, std::memory_order_relaxed);
+  }
+
+  std::atomic<uint32_t> word_{kFree};
+};
+
+}  // namespace cairn

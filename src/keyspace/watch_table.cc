@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "keyspace/watch_table.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+
+namespace cairn {
+
+std::string WatchTable::NameOf(int db, std::string_view key) {
+  std::string name(sizeof db, '\0');
+  StoreLe(name.data(), db);
+  return name.append(key);
+}
+
+int WatchTable::DbOf(const std::string& name) { return LoadLe<int>(name.data()); }
+
+void WatchTable::MarkAll(const States& states) {
+  for (const auto& state : states) state->dirty.store(true, std::memory_order_release);
+}
+
+void WatchTable::Add(int db, std::string_view key, std::shared_ptr<WatchState> state) {
+  States& states = keys_[NameOf(db, key)];
+  std::erase_if(states, [](const auto& s) { return s->dead.load(std::memory_order_relaxed); });
+  states.push_back(std::move(state));
+}
+
+void WatchTable::Touch(int db, std::string_view key) {
+  auto found = keys_.find(NameOf(db, key));
+  if (found == keys_.end()) return;
+  MarkAll(found->second);
+  keys_.erase(found);
+}
+
+}  // namespace cairn
