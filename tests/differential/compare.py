@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""When two replies that differ in their bytes still agree, and why: the code of differences.md.
+
+Cairn is held to Redis 7.4, the oracle is 7.0.15. Each rule belongs to named commands and undoes one
+difference; what is left must be equal. Each returns None when the replies agree, else a text.
+Numbers in [brackets] are the entries of differences.md.
+"""
+
+import math
+import re
+
+from harness.resp import Error, Simple
+
+DIFFERENT = "the replies differ"
+
+
+def same_kind(mine, theirs):
+    return type(mine) is type(theirs)
+
+
+def deep_sorted(value):
+    return sorted(value, key=lambda v: (str(type(v)), repr(v)))
+
+
+def pairs(value):
+    if isinstance(value, dict):
+        return sorted(value.items())
+    if value and isinstance(value[0], list):
+        return sorted(tuple(v) for v in value)
+    return sorted(zip(value[::2], value[1::2]))
+
+
+# [1] Order that no one promises
+
+def unordered(command, mine, theirs, context):
+    if isinstance(mine, list) and isinstance(theirs, list) and \
+            deep_sorted(mine) == deep_sorted(theirs) and same_kind(mine, theirs):
+        return None
+    return DIFFERENT
+
+
+def unordered_pairs(command, mine, theirs, context):
+    if same_kind(mine, theirs) and isinstance(mine, (list, dict)) and pairs(mine) == pairs(theirs):
+        return None
+    return DIFFERENT
+
+
+def scan_page(command, mine, theirs, context):
+    """A whole collection in one page: cursors both 0, the elements the same."""
+    if not isinstance(mine, list) or not isinstance(theirs, list):
+        return DIFFERENT
+    if b"100000" not in command or len(command) > 3 and b"0" not in command[1:3]:
+        return None  # A page in the middle: cursors are each server's own.
+    if mine[0] != theirs[0]:
+        return "the cursors differ"
+    if command[0].upper() == b"SCAN" or command[0].upper() == b"SSCAN":
+        return None if sorted(mine[1]) == sorted(theirs[1]) else DIFFERENT
+    if command[0].upper() == b"ZSCAN":
+        return None if canonical_pairs(mine[1]) == canonical_pairs(theirs[1]) else DIFFERENT
+    return None if pairs(mine[1]) == pairs(theirs[1]) else DIFFERENT
+
+
+def canonical_pairs(flat):
+    """Members with their scores as numbers. [4]"""
+    return sorted((m, float(s)) for m, s in zip(flat[::2], flat[1::2]))
+
+
+# [2] Chance
+
+def random_choice(command, mine, theirs, context):
+    """The same number of elements, each one that the collection has; distinct if count > 0."""
+    if mine is None or theirs is None or isinstance(mine, Error) or isinstance(theirs, Error):
+        return DIFFERENT
+    if isinstance(mine, bytes) and isinstance(theirs, bytes):
+        return None
+    if not same_kind(mine, theirs) or len(mine) != len(theirs):
+        return "another number of elements"
+    if b"100000" in command:
+        if len(command) > 3:
+            return None if _scored(mine) == _scored(theirs) else DIFFERENT
+        return unordered(command, mine, theirs, context)
+    return None
+
+
+def _scored(value):
+    flat = pairs(value)
+    if any(isinstance(v, float) for _, v in flat):
+        return flat
+    try:
+        return [(m, float(s)) for m, s in flat]
+    except ValueError:
+        return flat
+
+
+def any_key(command, mine, theirs, context):
+    return None if (mine is None) == (theirs is None) and same_kind(mine, theirs) else DIFFERENT
+
+
+# [3] The clock moved on between the two servers
+
+def clock(command, mine, theirs, context):
+    if isinstance(mine, int) and isinstance(theirs, int) and mine > 0 and theirs > 0:
+        slack = 2 if command[0].upper() in (b"TTL", b"EXPIRETIME", b"OBJECT") else 2000
+        return None if abs(mine - theirs) <= slack else "times are %d apart" % abs(mine - theirs)
+    return DIFFERENT
+
+
+# [4] 7.2 and later print doubles in the shortest form that reads back
+
+def shortest_double(number):
+    """How Redis 7.2 and later print it: integers as such, else the shortest digits."""
+    if math.isinf(number):
+        return b"inf" if number > 0 else b"-inf"
+    if number == int(number) and abs(number) < 2 ** 52:
+        return b"-0" if number == 0 and math.copysign(1, number) < 0 else b"%d" % int(number)
+    mantissa, exponent = ("%r" % number, 0)
+    text = mantissa.lower()
+    if "e" in text:
+        text, exponent = text.split("e")[0], int(text.split("e")[1])
+    sign = "-" if text.startswith("-") else ""
+    text = text.lstrip("-")
+    whole, _, part = text.partition(".")
+    if part == "0":
+        part = ""
+    digits = (whole + part).lstrip("0") or "0"
+    power = exponent - len(part)
+    stripped = digits.rstrip("0")
+    power += len(digits) - len(stripped)
+    digits = stripped
+    return (sign + _layout(digits, power)).encode()
+
+
+def _layout(digits, power):
+    """digits * 10**power, laid out as the fpconv algorithm does."""
+    count = len(digits)
+    first = count + power - 1  # the exponent of the first digit
+    if power >= 0 and first < count + 7:
+        return digits + "0" * power
+    if power < 0 and (power > -7 or abs(first) < 4):
+        point = count + power
+        if point <= 0:
+            return "0." + "0" * -point + digits
+        return digits[:point] + "." + digits[point:]
+    tail = "." + digits[1:] if count > 1 else ""
+    return "%s%se%s%d" % (digits[0], tail, "-" if first < 0 else "+", abs(first))
+
+
+def doubles(command, mine, theirs, context):
+    """Numbers in text agree as numbers, and mine are written as 7.4 writes them."""
+    return _doubles(mine, theirs)
+
+
+def _doubles(mine, theirs):
+    if isinstance(mine, float) and isinstance(theirs, float):
+        return None if mine == theirs or math.isnan(mine) and math.isnan(theirs) else DIFFERENT
+    if not same_kind(mine, theirs):
+        return DIFFERENT
+    if isinstance(mine, list):
+        if len(mine) != len(theirs):
+            return DIFFERENT
+        for one, other in zip(mine, theirs):
+            problem = _doubles(one, other)
+            if problem:
+                return problem
+        return None
+    if mine == theirs:
+        return None
+    if isinstance(mine, bytes) and not isinstance(mine, Simple):
+        try:
+            if float(mine) != float(theirs):
+                return DIFFERENT
+        except ValueError:
+            return DIFFERENT
+        wanted = shortest_double(float(mine))
+        return None if mine == wanted else "the double should read %s" % wanted.decode()
+    return DIFFERENT
+
+
+# [5] Encodings that 7.2 brought
+
+def object_reply(command, mine, theirs, context):
+    word = command[1].upper() if len(command) > 1 else b""
+    if word == b"IDLETIME":
+        return clock(command, mine, theirs, context)
+    if word == b"ENCODING":
+        if (theirs, mine) in ((b"quicklist", b"listpack"), (b"hashtable", b"listpack")):
+            return None
+    return DIFFERENT
+
+
+# [6] Texts that changed after 7.0
+
+RENAMED_ERRORS = [
+    # (pattern of 7.0, pattern of 7.4); applied to the oracle's text
+]
+
+
+def newer_text(text):
+    for pattern, replacement in RENAMED_ERRORS:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+# [7] DUMP: another RDB version in the footer, another order of elements
+
+def dump_payload(command, mine, theirs, context):
+    if isinstance(mine, bytes) and isinstance(theirs, bytes):
+        context.cross_restore.add(command[1])
+        return None
+    return DIFFERENT
+
+
+def stream_report(command, mine, theirs, context):
+    """[8] XINFO shows the radix tree's node counts and clock times; XPENDING shows idle times."""
+    return None if _without(mine) == _without(theirs) else DIFFERENT
+
+
+CLOCK_FIELDS = (b"radix-tree-keys", b"radix-tree-nodes", b"idle", b"inactive", b"seen-time",
+                b"active-time")
+
+
+def _without(value):
+    """A report as plain lists, with the fields that depend on layout or clock taken out."""
+    if isinstance(value, dict):
+        value = [x for pair in value.items() for x in pair]
+    if not isinstance(value, (list, tuple)):
+        return value
+    out, drop = [], False
+    for item in value:
+        if drop:
+            drop = False
+            continue
+        if isinstance(item, bytes) and item in CLOCK_FIELDS:
+            drop = True
+            continue
+        out.append(_without(item))
+    return out
+
+
+def pending(command, mine, theirs, context):
+    def bare(reply):
+        if isinstance(reply, list):
+            return [e[:2] + e[3:] if isinstance(e, list) and len(e) == 4 and
+                    isinstance(e[2], int) else e for e in reply]
+        return reply
+    return None if bare(mine) == bare(theirs) else DIFFERENT
+
+
+def full_stream(command, mine, theirs, context):
+    """XINFO STREAM FULL also carries delivery times inside its pending lists."""
+    def scrub(value):
+        if isinstance(value, list):
+            return [scrub(v) for v in value]
+        return 0 if isinstance(value, int) and value > 10 ** 11 else value
+    return None if scrub(_without(mine)) == scrub(_without(theirs)) else DIFFERENT
+
+
+RULES = {}
+
+
+def rule(function, names):
+    for name in names.split():
+        RULES[name.encode()] = function
+
+
+rule(unordered, "SMEMBERS SINTER SUNION SDIFF KEYS HKEYS HVALS")
+rule(unordered_pairs, "HGETALL")
+rule(scan_page, "SCAN SSCAN HSCAN ZSCAN")
+rule(random_choice, "SRANDMEMBER HRANDFIELD ZRANDMEMBER SPOP")
+rule(any_key, "RANDOMKEY")
+rule(clock, "TTL PTTL EXPIRETIME PEXPIRETIME")
+rule(object_reply, "OBJECT")
+rule(dump_payload, "DUMP")
+rule(full_stream, "XINFO")
+rule(pending, "XPENDING")
+rule(doubles, "ZADD ZINCRBY ZSCORE ZMSCORE ZRANGE ZREVRANGE ZRANGEBYSCORE ZREVRANGEBYSCORE ZPOPMIN "
+              "ZPOPMAX ZMPOP ZUNION ZINTER ZDIFF GEODIST GEOPOS GEOSEARCH GEORADIUS GEORADIUS_RO "
+              "GEORADIUSBYMEMBER GEORADIUSBYMEMBER_RO")
+
+
+class Context:
+    """What the comparison remembers: keys to cross-restore, and the commands queued in MULTI."""
+
+    def __init__(self):
+        self.cross_restore = set()
+        self.queued = None
+
+    def follow(self, command, reply):
+        """Keeps up with MULTI; returns the queued commands when `reply` is that of EXEC."""
+        name = command[0].upper()
+        if self.queued is not None and reply == b"QUEUED" and isinstance(reply, Simple):
+            self.queued.append(command)
+        elif name == b"MULTI" and reply == b"OK":
+            self.queued = []
+        elif name in (b"EXEC", b"DISCARD") and not isinstance(reply, Error):
+            queued, self.queued = self.queued, None
+            return queued if name == b"EXEC" and isinstance(reply, list) else None
+        elif name == b"EXEC" and reply.text.startswith(b"EXECABORT"):
+            self.queued = None
+        return None
+
+
+def differ(command, mine, theirs, context):
+    """None, or why these two replies (value, raw bytes) to one command do not agree."""
+    queued = context.follow(command, theirs[0])
+    if mine[1] == theirs[1]:
+        return None
+    if mine[1][:1] != theirs[1][:1]:
+        return "replies of different kinds"
+    if queued is not None:
+        if not isinstance(mine[0], list) or len(mine[0]) != len(theirs[0]):
+            return "EXEC has another number of replies"
+        for inner, one, other in zip(queued, mine[0], theirs[0]):
+            problem = differ_value(inner, one, other, context)
+            if problem:
+                return "inside EXEC, %s: %s" % (inner[0].decode("latin-1"), problem)
+        return None
+    if identical(mine[0], theirs[0]) and command[0].upper() not in RULES:
+        return "the same value in other bytes"  # A number written another way, say.
+    return differ_value(command, mine[0], theirs[0], context)
+
+
+def identical(one, other):
+    """Equal in value and kind, all the way down."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(identical, one, other))
+    if isinstance(one, dict):
+        return identical(list(one.items()), list(other.items()))
+    return one == other or one != one and other != other
+
+
+def differ_value(command, one, other, context):
+    if identical(one, other):
+        return None
+    if isinstance(one, Error) and isinstance(other, Error):
+        if one.text == newer_text(other.text.decode("latin-1")).encode("latin-1"):
+            return None
+        return "the errors differ"
+    handler = RULES.get(command[0].upper())
+    if handler is None:
+        return DIFFERENT
+    try:
+        return handler(command, one, other, context)
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        return "the replies differ (and the rule failed: %r)" % error

@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Random commands from one-line templates.
+
+A family lists templates such as
+
+    SET k v ~( [NX|XX] [GET] [EX ttl|PX ttlms|KEEPTTL] )~
+
+  WORD        a literal, as is '...'        word      what Generator.word() returns
+  word:a:b    Generator.word("a", "b")      x+ x* x?  one to four, none to three, one or none of x
+  [a|b c]     half the time one of these    {a|b c}   always one of these
+  ~( ... )~   the parts in random order
+
+Generator methods return bytes, or a list of bytes that stands for several arguments. One command
+in fifty is then damaged (argument dropped, doubled, replaced), which gives wrong arity and syntax
+errors to every command without a template for each.
+
+Ranges by name are only defined where all scores are equal: they have keys of their own, `lex`.
+Nothing here depends on the time: a TTL is either long gone or hours away, so that two servers that
+run the same commands some milliseconds apart still agree.
+"""
+
+import random
+import re
+import struct
+
+KINDS = ("string", "hash", "list", "set", "zset", "stream", "bitmap", "hll", "geo")
+KEYS_PER_KIND = 6
+
+TOKEN = re.compile(r"'[^']*'|~\(|\)~|[\[\]{}|]|[+*?](?=\s|$|[\]}|)])|[^\s\[\]{}|~()+*?]+")
+
+EDGE_INTS = [b"0", b"-0", b"00", b"+1", b" 1", b"1 ", b"1.0", b"1e3", b"0x10", b"", b"abc",
+             b"2147483647", b"-2147483648", b"4294967296", b"9223372036854775807",
+             b"-9223372036854775808", b"9223372036854775808", b"-9223372036854775809",
+             b"18446744073709551615", b"18446744073709551616", b"99999999999999999999999"]
+EDGE_FLOATS = [b"inf", b"-inf", b"+inf", b"nan", b"-nan", b"Infinity", b"1e400", b"-1e400",
+               b"1e308", b"1.7976931348623157e308", b"5e-324", b"1e-400", b"0x1p3", b"0x10", b"",
+               b" 1", b"1 ", b"abc", b"1.5abc", b"--1", b".5", b"5.", b"+3", b"1e5", b"-0", b"-0.0",
+               b"9007199254740993", b"1e17", b"123456789012345678", b"3.0e3", b"1e21", b"1e-7"]
+JUNK = [b"", b"abc", b"-1", b"0", b"9223372036854775807", b"99999999999999999999", b"1.5", b"nan",
+        b"\x00\xff", b"NX", b"*", b"$", b"WITHSCORES", b"LIMIT", b"GET", b"COUNT"]
+
+
+class Generator:
+    """Draws commands; all randomness comes from one seeded source."""
+
+    def __init__(self, seed):
+        self.rng = random.Random(seed)
+        self.r = self.rng.random
+        self.kind = "string"
+        # Some rounds work on few elements, some on many: every encoding is met.
+        self.spread = self.pick((6, 30, 300, 3000))
+        self.big = self.pick((0.0, 0.002, 0.02))
+
+    # Choosing
+
+    def pick(self, seq):
+        return seq[int(self.r() * len(seq))]
+
+    def below(self, n):
+        return int(self.r() * n)
+
+    def repeat(self, least, most):
+        n = least
+        while n < most and self.r() < 0.5:
+            n += 1
+        return n
+
+    # Keys
+
+    def k(self, kind=None):
+        """A key of the family's kind; now and then one of another kind, or an odd one."""
+        p = self.r()
+        if kind == "lex":
+            return b"lex:%d" % self.below(3) if p < 0.95 else self.k(self.pick(("string", "list")))
+        if p < 0.03:
+            kind = self.pick(KINDS)
+        elif p < 0.04:
+            return self.pick((b"", b"\x00bin\xff\r\n", b"{tag}key", b"no such key"))
+        kind = kind or self.kind
+        return b"%s:%d" % (kind.encode(), self.below(KEYS_PER_KIND))
+
+    def any(self):
+        return self.k(self.pick(KINDS))
+
+    def nkeys(self, kind=None):
+        """numkeys key [key ...], sometimes with the wrong number."""
+        keys = [self.k(kind) for _ in range(self.repeat(1, 5))]
+        count = len(keys)
+        if self.r() < 0.02:
+            count += self.pick((-1, 1, -10, 1 << 40))
+        return [b"%d" % count] + keys
+
+    # Values
+
+    def v(self):
+        p = self.r()
+        if p < 0.45:
+            return b"value%d" % self.below(self.spread)
+        if p < 0.65:
+            return b"%d" % (self.below(2000) - 1000)
+        if p < 0.70:
+            return self.pick(EDGE_INTS)
+        if p < 0.74:
+            return self.pick(EDGE_FLOATS)
+        if p < 0.80:
+            return self.rng.randbytes(self.below(12))
+        if p < 0.90:
+            return b"x" * self.pick((0, 1, 11, 12, 20, 21, 43, 44, 45, 46, 63, 64, 65))
+        if p < 1 - self.big:
+            return b"y%d" % self.below(1 << 30) * self.below(8)
+        return b"big" * self.pick((100, 1000, 1366, 3000, 6000, 9000))
+
+    def m(self):
+        """A member or field: from a range, so that commands meet the same ones again."""
+        p = self.r()
+        if p < 0.75:
+            return b"m%d" % self.below(self.spread)
+        if p < 0.92:
+            return b"%d" % (self.below(self.spread) - self.spread // 3)
+        if p < 0.96:
+            return self.pick((b"", b"\x00", b"\xff\xfe\r\n", b"x" * 64, b"x" * 65, b"a b", b"01"))
+        return self.v()
+
+    def many(self, what):
+        """A long run of elements in one command."""
+        draw = getattr(self, what)
+        return [draw() for _ in range(self.pick((5, 20, 60, 150)))]
+
+    def many2(self, first, second):
+        one, two = getattr(self, first), getattr(self, second)
+        out = []
+        for _ in range(self.pick((5, 20, 60, 150))):
+            out += [one(), two()]
+        return out
+
+    def int(self):
+        return self.pick(EDGE_INTS) if self.r() < 0.12 else b"%d" % (self.below(40) - 15)
+
+    def idx(self):
+        p = self.r()
+        if p < 0.04:
+            return self.pick(EDGE_INTS)
+        if p < 0.3:
+            return b"%d" % (self.below(self.spread * 2) - self.spread)
+        return self.pick((b"0", b"1", b"2", b"3", b"5", b"10", b"-1", b"-2", b"-3", b"-10"))
+
+    def count(self):
+        return self.pick(EDGE_INTS) if self.r() < 0.05 else b"%d" % self.below(12)
+
+    def float(self):
+        p = self.r()
+        if p < 0.12:
+            return self.pick(EDGE_FLOATS)
+        if p < 0.5:
+            return b"%d" % (self.below(200) - 100)
+        if p < 0.8:
+            return b"%.3f" % (self.r() * 200 - 100)
+        return b"%r" % (self.r() * 10 ** self.below(20)) if p < 0.9 else b"%.2e" % (self.r() * 1e9)
+
+    def pattern(self):
+        return self.pick((b"*", b"*1*", b"m?", b"value[0-9]", b"[^m]*", b"\\*", b"", b"m1*", b"*:1",
+                          b"[a-", b"**", b"h?sh:*", b"nothing"))
+
+    def word(self):
+        return self.pick((b"abc", b"ohmytext", b"mynewtext", b"", b"foo", b"bar"))
+
+    # Times: far away, or long past
+
+    def ttl(self):
+        return self.pick(EDGE_INTS) if self.r() < 0.1 else \
+            self.pick((b"10000", b"100000", b"50000000", b"-1", b"-100", b"0"))
+
+    def ttlms(self):
+        return self.pick(EDGE_INTS) if self.r() < 0.1 else \
+            self.pick((b"10000000", b"100000000", b"50000000000", b"-1", b"-100", b"0"))
+
+    def at(self):
+        return self.pick(EDGE_INTS) if self.r() < 0.1 else \
+            self.pick((b"4000000000", b"5000000000", b"1", b"1000000000", b"-5", b"0"))
+
+    def atms(self):
+        return self.pick(EDGE_INTS) if self.r() < 0.1 else \
+            self.pick((b"4000000000000", b"5000000000001", b"1", b"1000000000000", b"-5"))
+
+    # Sorted sets and geo
+
+    def score_bound(self):
+        p = self.r()
+        if p < 0.15:
+            return self.pick((b"-inf", b"+inf", b"inf"))
+        return (b"(" if p < 0.4 else b"") + self.float()
+
+    def lex_bound(self):
+        p = self.r()
+        if p < 0.2:
+            return self.pick((b"-", b"+"))
+        if p < 0.23:
+            return self.pick((b"", b"m1", b"(", b"["))
+        return (b"(" if p < 0.5 else b"[") + self.m()
+
+    def lon(self):
+        return self.pick((b"181", b"-181", b"abc", b"nan")) if self.r() < 0.02 else \
+            b"%.6f" % (self.r() * 20 + 5)
+
+    def lat(self):
+        return self.pick((b"86", b"-86", b"", b"inf")) if self.r() < 0.02 else \
+            b"%.6f" % (self.r() * 20 + 35)
+
+    def unit(self):
+        return self.pick((b"m", b"km", b"mi", b"ft", b"KM", b"parsec"
+                          if self.r() < 0.1 else b"m"))
+
+    def radius(self):
+        return self.pick((b"100", b"1000", b"500.5", b"10000", b"0", b"-1", b"abc")
+                         if self.r() < 0.3 else (b"200", b"400", b"900"))
+
+    # Bits
+
+    def offset(self):
+        p = self.r()
+        if p < 0.05:
+            return self.pick((b"-1", b"4294967296", b"abc", b"", b"9223372036854775807"))
+        return b"%d" % (self.below(200) if p < 0.9 else self.below(40000))
+
+    def bit(self):
+        return self.pick((b"0", b"1", b"1", b"0", b"2") if self.r() < 0.1 else (b"0", b"1"))
+
+    def bittype(self):
+        return self.pick((b"u8", b"i8", b"u1", b"i64", b"u63", b"i5", b"u16", b"i32", b"u32", b"u64",
+                          b"i65", b"x8", b"u0") if self.r() < 0.2 else
+                         (b"u8", b"i8", b"u4", b"i16", b"u63", b"i64"))
+
+    def bitoff(self):
+        return (b"#" if self.r() < 0.3 else b"") + b"%d" % self.below(120)
+
+    # Streams: ids are always given, never taken from the clock
+
+    def sid(self):
+        p = self.r()
+        if p < 0.05:
+            return self.pick((b"0-0", b"abc", b"-1-1", b"1-", b"18446744073709551615-1", b"-", b"+",
+                              b"1-2-3", b"$"))
+        if p < 0.15:
+            return b"%d" % self.below(80)
+        return b"%d-%d" % (self.below(80), self.below(5))
+
+    def sid_rising(self):
+        """An id that mostly grows, so that most XADDs succeed."""
+        self.last_id = getattr(self, "last_id", 0) + self.below(3)
+        if self.r() < 0.05:
+            return b"%d-*" % (self.last_id + 1)
+        return b"%d-%d" % (self.last_id, self.below(100))
+
+    def sbound(self):
+        return self.pick((b"-", b"+")) if self.r() < 0.4 else \
+            (b"(" if self.r() < 0.15 else b"") + self.sid()
+
+    def group(self):
+        return self.pick((b"g1", b"g2", b"g1", b"nogroup"))
+
+    def consumer(self):
+        return self.pick((b"alice", b"bob", b"carol"))
+
+    def streams(self):
+        """STREAMS key [key ...] id [id ...]"""
+        n = self.repeat(1, 3)
+        return [b"STREAMS"] + [self.k("stream") for _ in range(n)] + \
+            [self.sid() for _ in range(n - (self.r() < 0.02))]
+
+    def streams_group(self):
+        n = self.repeat(1, 3)
+        return [b"STREAMS"] + [self.k("stream") for _ in range(n)] + \
+            [b">" if self.r() < 0.8 else self.sid() for _ in range(n)]
+
+    def digest_payload(self):
+        """Bytes that RESTORE has to refuse."""
+        return self.rng.randbytes(self.below(20)) + struct.pack("<HQ", self.below(12), 12345)
+
+    # Damage
+
+    def damage(self, command):
+        """One argument dropped, doubled, added or replaced."""
+        p = self.r()
+        n = len(command)
+        if n > 1 and command[1].startswith(b"lex:"):
+            return command  # All its scores have to stay equal.
+        if p < 0.3 and n > 1:
+            del command[1 + self.below(n - 1)]
+        elif p < 0.5:
+            command.append(self.pick(JUNK))
+        elif p < 0.6 and n > 1:
+            command = command[:1 + self.below(n - 1)]
+        elif p < 0.7 and n > 1:
+            at = 1 + self.below(n - 1)
+            command.insert(at, command[at])
+        elif n > 1:
+            command[1 + self.below(n - 1)] = self.pick(JUNK)
+        return command
+
+
+class Template:
+    """One compiled template line."""
+
+    def __init__(self, line, weight=1.0):
+        self.line, self.weight = line, weight
+        self.name = line.split()[0].upper().encode()
+        tokens = TOKEN.findall(line)
+        if "".join(tokens) != "".join(line.split()):
+            raise ValueError("cannot read the template " + line)
+        self.parts, rest = self._sequence(tokens, 0, ())
+        assert rest == len(tokens), line
+
+    def draw(self, gen):
+        out = []
+        for part in self.parts:
+            part(gen, out)
+        if gen.r() < 0.02:
+            out = gen.damage(out)
+        if gen.r() < 0.03:
+            out[0] = out[0].lower()
+        return out
+
+    def _sequence(self, tokens, at, stops):
+        parts = []
+        while at < len(tokens) and tokens[at] not in stops:
+            part, at = self._one(tokens, at)
+            if at < len(tokens) and tokens[at] in "+*?":
+                part = _repeated(part, tokens[at])
+                at += 1
+            parts.append(part)
+        return parts, at
+
+    def _one(self, tokens, at):
+        token = tokens[at]
+        if token in ("[", "{"):
+            close = "]" if token == "[" else "}"
+            branches, at = [], at + 1
+            while True:
+                branch, at = self._sequence(tokens, at, ("|", close))
+                branches.append(branch)
+                at += 1
+                if tokens[at - 1] == close:
+                    return _choice(branches, token == "["), at
+        if token == "~(":
+            parts, at = self._sequence(tokens, at + 1, (")~",))
+            return _shuffled(parts), at + 1
+        if hasattr(Generator, token.split(":")[0]) and token[0].islower():
+            return _drawn(token), at + 1
+        return _literal(token.strip("'").encode()), at + 1
+
+
+def _literal(text):
+    return lambda gen, out: out.append(text)
+
+
+def _drawn(token):
+    name, *params = token.split(":")
+
+    def part(gen, out):
+        value = getattr(gen, name)(*params)
+        out.extend(value) if isinstance(value, list) else out.append(value)
+    return part
+
+
+def _choice(branches, optional):
+    def part(gen, out):
+        if optional and gen.r() < 0.5:
+            return
+        for piece in gen.pick(branches):
+            piece(gen, out)
+    return part
+
+
+def _shuffled(parts):
+    def part(gen, out):
+        order = list(parts)
+        gen.rng.shuffle(order)
+        for piece in order:
+            piece(gen, out)
+    return part
+
+
+def _repeated(piece, how):
+    def part(gen, out):
+        least, most = {"+": (1, 4), "*": (0, 3), "?": (0, 1)}[how]
+        for _ in range(gen.repeat(least, most)):
+            piece(gen, out)
+    return part
+
+
+class Family:
+    """Templates about one kind of key. `main` is the command whose presence turns it on."""
+
+    def __init__(self, name, main, kind, text, weight=1.0):
+        self.name, self.main, self.kind, self.weight = name, main.encode(), kind, weight
+        self.templates = []
+        for line in text.strip().splitlines():
+            line = line.strip()
+            if not line or line.startswith("//"):
+                continue
+            share = 1.0
+            if line[0].isdigit():
+                number, line = line.split(None, 1)
+                share = float(number)
+            self.templates.append(Template(line, share))
+
+    def commands(self):
+        return sorted({t.name for t in self.templates})
+
+    def keep(self, known):
+        self.templates = [t for t in self.templates if t.name in known]
+        self.table = []
+        for template in self.templates:
+            self.table += [template] * max(1, round(template.weight * 4))
+
+    def draw(self, gen):
+        gen.kind = self.kind
+        return gen.pick(self.table).draw(gen)

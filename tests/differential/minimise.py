@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Shrinks the history before a mismatch to the few commands that matter.
+
+Works by replaying subsets on both servers: first the commands that share an argument with the one
+that failed, then ever smaller parts (delta debugging), within a time limit.
+"""
+
+import time
+
+from differential.compare import Context
+from differential.pair import Died
+from differential.rounds import first_difference
+
+CHUNK = 200
+
+
+class Minimiser:
+    """`fails(history)` runs it afresh and says whether its last command still differs."""
+
+    def __init__(self, pair, mismatch, seconds):
+        self.pair, self.mismatch = pair, mismatch
+        self.deadline = time.monotonic() + seconds
+        self.digest = mismatch.what.startswith("DEBUG DIGEST")
+        self.death = mismatch.what.startswith("died")
+
+    def fails(self, history):
+        self.pair.connect(self.mismatch.protocol)
+        self.pair.exchange([[b"CONFIG", b"SET", n, v] for n, v in self.mismatch.thresholds])
+        try:
+            found = self._replay(history)
+            if self.digest and found is None:
+                mine, theirs = self.pair.digests()
+                return mine != theirs
+        except Died:
+            return self.death
+        return not self.death and not self.digest and found == len(history) - 1
+
+    def _replay(self, history):
+        context = Context()
+        for start in range(0, len(history), CHUNK):
+            chunk = history[start:start + CHUNK]
+            mine, theirs = self.pair.exchange(chunk)
+            if mine != theirs:
+                found = first_difference(chunk, mine, theirs, context)
+                if found:
+                    return start + found[0]
+        return None
+
+    def run(self):
+        """The shortest failing history found, or the whole one if it does not fail again."""
+        history = self.mismatch.history
+        if not self.fails(history):
+            return None
+        keep_last = 0 if self.digest or self.death else 1
+        if keep_last:
+            words = {arg for arg in history[-1][1:] if b":" in arg}
+            related = [c for c in history[:-1] if words.intersection(c)] + history[-1:]
+            if self.fails(related):
+                history = related
+        return self._ddmin(history, keep_last)
+
+    def _ddmin(self, history, keep_last):
+        size = max(1, len(history) // 2)
+        while time.monotonic() < self.deadline:
+            at, shrunk = 0, False
+            while at < len(history) - keep_last and time.monotonic() < self.deadline:
+                stop = min(at + size, len(history) - keep_last)
+                shorter = history[:at] + history[stop:]
+                if shorter and self.fails(shorter):
+                    history, shrunk = shorter, True
+                else:
+                    at = stop
+            if size == 1 and not shrunk:
+                break
+            size = max(1, size // 2)
+        return history

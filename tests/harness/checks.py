@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Assertions with messages that show both sides, and views that RESP2 and RESP3 share."""
+
+import time
+
+
+class Failure(AssertionError):
+    """A check that did not hold."""
+
+
+class Skip(Exception):
+    """A test that cannot run here; its reason is printed."""
+
+
+def skip(reason):
+    raise Skip(reason)
+
+
+def check(condition, message="condition is false"):
+    if not condition:
+        raise Failure(message)
+
+
+def _show(value):
+    text = repr(value)
+    return text if len(text) < 600 else text[:600] + "... (%d characters)" % len(text)
+
+
+def equal(got, wanted, note=""):
+    if isinstance(wanted, str):
+        wanted = wanted.encode()
+    if got != wanted or (got is None) != (wanted is None):
+        raise Failure("%sgot    %s\n  wanted %s" % (note and note + "\n  ", _show(got),
+                                                    _show(wanted)))
+
+
+def near(got, wanted, tolerance, note=""):
+    if not isinstance(got, (int, float)) or abs(got - wanted) > tolerance:
+        raise Failure("%s: got %r, wanted %r within %r" % (note, got, wanted, tolerance))
+
+
+def members(got, wanted, note=""):
+    """Equal without regard to order."""
+    wanted = [w.encode() if isinstance(w, str) else w for w in wanted]
+    equal(sorted(got), sorted(wanted), note)
+
+
+def eventually(condition, seconds=5.0, note="never came true"):
+    """Polls until `condition()` is true and returns its value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Failure("after %.1f s: %s" % (seconds, note))
+        time.sleep(0.01)
+
+
+def as_pairs(reply):
+    """A map as a list of pairs, whether it came as a RESP3 map or a flat RESP2 array."""
+    if isinstance(reply, dict):
+        return list(reply.items())
+    if reply and isinstance(reply[0], list):
+        return [tuple(p) for p in reply]
+    return list(zip(reply[::2], reply[1::2]))
+
+
+def as_dict(reply):
+    return dict(as_pairs(reply))
