@@ -37,10 +37,12 @@ std::string SocketText(const sockaddr_storage& address, socklen_t length) {
   if (address.ss_family == AF_INET6) {
     const auto& in = reinterpret_cast<const sockaddr_in6&>(address);
     inet_ntop(AF_INET6, &in.sin6_addr, text, sizeof text);
-    return "[" + std::string(text) + "]:" + std::to_string(ntohs(in.sin6_port));
+    return std::string("[").append(text).append("]:").append(
+        std::to_string(ntohs(in.sin6_port)));
   }
   const auto& un = reinterpret_cast<const sockaddr_un&>(address);
-  size_t path = length > offsetof(sockaddr_un, sun_path) ? strnlen(un.sun_path, sizeof un.sun_path) : 0;
+  size_t path = 0;  // an unnamed socket has none
+  if (length > offsetof(sockaddr_un, sun_path)) path = strnlen(un.sun_path, sizeof un.sun_path);
   return std::string(un.sun_path, path) + ":0";
 }
 
@@ -183,7 +185,9 @@ void Connection::Flush() {
     sent += bytes;
     Bump(&worker_.totals_.writes, 1);
     Bump(&worker_.totals_.bytes_out, bytes);
-    if (bytes < gathered || sent >= kFlushBytesMax) socket_full_ = out_.Sendable(worker_.durable_) > 0;
+    if (bytes < gathered || sent >= kFlushBytesMax) {
+      socket_full_ = out_.Sendable(worker_.durable_) > 0;
+    }
   }
   AfterFlush();
 }

@@ -84,7 +84,9 @@ class ReplyWriter {
   void Double(double value);
   // A bulk in both versions, as INCRBYFLOAT answers.
   void LongDouble(long double value);
-  void Bool(bool value) { Raw(resp3_ ? (value ? "#t\r\n" : "#f\r\n") : (value ? ":1\r\n" : ":0\r\n")); }
+  void Bool(bool value) {
+    resp3_ ? Raw(value ? "#t\r\n" : "#f\r\n") : Raw(value ? ":1\r\n" : ":0\r\n");
+  }
   void BigNumber(std::string_view digits);
   // `extension` has three letters: "txt", "mkd".
   void Verbatim(std::string_view extension, std::string_view text);

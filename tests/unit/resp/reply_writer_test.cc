@@ -55,8 +55,8 @@ TEST_CASE("reply writer: golden bytes") {
       {[](ReplyWriter& w) { w.LongDouble(3.25L); }, "$4\r\n3.25\r\n", "$4\r\n3.25\r\n"},
       {[](ReplyWriter& w) { w.Bool(true); }, ":1\r\n", "#t\r\n"},
       {[](ReplyWriter& w) { w.Bool(false); }, ":0\r\n", "#f\r\n"},
-      {[](ReplyWriter& w) { w.BigNumber("12345678901234567890"); }, "$20\r\n12345678901234567890\r\n",
-       "(12345678901234567890\r\n"},
+      {[](ReplyWriter& w) { w.BigNumber("12345678901"); }, "$11\r\n12345678901\r\n",
+       "(12345678901\r\n"},
       {[](ReplyWriter& w) { w.Verbatim("txt", "hi"); }, "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"},
   };
   for (const Row& row : rows) {
