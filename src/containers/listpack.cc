@@ -94,6 +94,12 @@ ListpackValue Decode(const uint8_t* p) {
   }
 }
 
+// The last 8 bytes of a text, or its last byte if it is shorter; no bytes are equal to no bytes.
+uint64_t TailOf(const uint8_t* text, size_t size) {
+  if (size >= 8) return LoadLe<uint64_t>(text + size - 8);
+  return size > 0 ? text[size - 1] : 0;
+}
+
 bool LooksLikeInt(std::string_view text) {
   if (text.empty() || text.size() > kInt64CharsMax) return false;
   return static_cast<unsigned char>(text[0] - '0') <= 9 || text[0] == '-';
@@ -247,20 +253,29 @@ ListpackView::Pos ListpackView::Find(Pos from, std::string_view element, size_t 
   if (from == kNone) return kNone;
   int64_t wanted = 0;
   const bool is_number = LooksLikeInt(element) && ParseInt64(element, &wanted);
+  // Short strings, by far the commonest, are told apart by head byte and last bytes (names of
+  // fields differ there rather than in front); only then the rest is compared.
   const size_t size = element.size();
-  for (Pos pos = from; data_[pos] != kEnd;) {
-    const uint8_t first = data_[pos];
-    if (first >= 0x80 && first < 0xc0) {  // short string: by far the commonest
-      if ((first & 0x3fu) == size && memcmp(data_ + pos + 1, element.data(), size) == 0) return pos;
+  const uint8_t head = static_cast<uint8_t>(size < 64 ? 0x80 | size : 0);
+  const uint64_t tail = TailOf(reinterpret_cast<const uint8_t*>(element.data()), size);
+  const uint8_t* const base = data_;
+  for (Pos pos = from;;) {
+    const uint8_t first = base[pos];
+    if (first >= 0x80 && first < 0xc0) {
+      const uint8_t* text = base + pos + 1;
+      if (first == head && TailOf(text, size) == tail &&
+          (size == 0 || memcmp(text, element.data(), size) == 0))
+        return pos;
+      pos += 2 + (first & 0x3fu);
     } else {
-      const ListpackValue value = Decode(data_ + pos);
+      if (first == kEnd) return kNone;
+      const ListpackValue value = Decode(base + pos);
       if (value.is_int() ? is_number && value.integer() == wanted : value.text() == element)
         return pos;
+      pos = Skip(pos);
     }
-    pos = Skip(pos);
-    for (size_t i = 0; i < skip && data_[pos] != kEnd; ++i) pos = Skip(pos);
+    for (size_t i = 0; i < skip && base[pos] != kEnd; ++i) pos = Skip(pos);
   }
-  return kNone;
 }
 
 Listpack::Listpack(size_t capacity) : ListpackView(nullptr) {
