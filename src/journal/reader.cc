@@ -17,6 +17,7 @@ Result<std::unique_ptr<JournalReader>> JournalReader::Open(FileSystem* fs, std::
   while (count < segments.size() && segments[count].state != SegmentState::kNext &&
          segments[count].first_lsn <= from)
     ++count;
+  if (count == 0 && segments.empty() && from == reader->manifest_.base_lsn) return reader;
   if (count == 0) return Status::NotFound("the log does not reach back to LSN " +
                                           std::to_string(from));
   reader->next_segment_ = count - 1;
@@ -28,7 +29,15 @@ Result<bool> JournalReader::OpenNextSegment() {
   const SegmentEntry& entry = manifest_.segments[next_segment_++];
   if (entry.state == SegmentState::kNext) return false;
   auto segment = SegmentReader::Open(fs_, SegmentPath(dir_, entry));
-  if (!segment.ok()) return segment.status();
+  if (!segment.ok()) {
+    // A running journal lists its live segment before it writes the first byte.
+    auto file = fs_->Open(SegmentPath(dir_, entry), FileSystem::Mode::kRead);
+    if (entry.state == SegmentState::kOpen && file.ok()) {
+      auto size = (*file)->Size();
+      if (size.ok() && *size == 0) return false;
+    }
+    return segment.status();
+  }
   segment_ = std::move(*segment);
   if (segment_->header().first_lsn != entry.first_lsn ||
       segment_->header().timeline.number != entry.timeline)

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Torn writes, bit flips, power cuts, failing disks: what must survive, and what must be refused.
+#include "journal/recovery.h"
+
+#include "base/random.h"
+#include "tests/unit/journal/journal_harness.h"
+
+namespace cairn {
+namespace {
+
+// A journal under `always` with some records, crashed after its mark block was written.
+struct Crashed : JournalHarness {
+  explicit Crashed(uint64_t seed, int records = 8) : JournalHarness(seed) {
+    options.policy = FsyncPolicy::kAlways;
+    REQUIRE(Open().ok());
+    for (int i = 0; i < records; ++i) {
+      ends.push_back(Append(Record(i, 40)));
+      REQUIRE(journal->SyncTo(ends.back()).ok());
+    }
+    Lsn end = ends.back();
+    REQUIRE(Eventually([&] {
+      auto reader = SegmentReader::Open(&fs, path);
+      SegmentReader::Block block;
+      bool mark = false;
+      while (reader.ok() && (*reader)->Next(&block) == SegmentReader::End::kNone)
+        mark = block.header.is_mark() && block.header.synced_lsn == end;
+      return mark;
+    }));
+    journal.reset();
+    bytes = fs.Get(path);
+    auto reader = SegmentReader::Open(&fs, path);
+    SegmentReader::Block block;
+    while ((*reader)->Next(&block) == SegmentReader::End::kNone)
+      offsets.push_back(block.offset);
+  }
+
+  const std::string path = "d/" + SegmentName(1, 1);
+  std::string bytes;
+  std::vector<Lsn> ends;
+  std::vector<uint64_t> offsets;  // of the blocks, marks included
+};
+
+TEST_CASE("recovery: a file cut at every byte of its last blocks loses whole records only") {
+  Crashed h(1);
+  // The end of the data blocks by offset, as a model of what a cut leaves.
+  for (size_t cut = h.offsets[h.offsets.size() - 3]; cut < h.bytes.size(); ++cut) {
+    h.fs.Put(h.path, h.bytes.substr(0, cut));
+    auto recovered = RecoverJournal(&h.fs, "d");
+    REQUIRE(recovered.ok());
+    REQUIRE_FALSE(recovered->report.clean);
+    bool whole = recovered->tail_lsn == 0;
+    for (Lsn end : h.ends) whole = whole || end == recovered->tail_lsn;
+    REQUIRE(whole);
+    const std::string all = h.ReadAll(recovered->manifest, 0, kLsnMax);
+    REQUIRE(all.size() == recovered->tail_lsn);
+    const bool at_block = std::count(h.offsets.begin(), h.offsets.end(), cut) > 0;
+    REQUIRE((recovered->report.bytes_cut == 0) == at_block);
+  }
+}
+
+TEST_CASE("recovery: a flipped bit in a block that was synced is corruption, with its LSN") {
+  Crashed h(2);
+  Random random(2);
+  for (size_t b = 0; b + 1 < h.offsets.size(); ++b) {
+    for (int i = 0; i < 12; ++i) {
+      const size_t at = h.offsets[b] + random.Below(h.offsets[b + 1] - h.offsets[b]);
+      std::string bad = h.bytes;
+      bad[at] ^= static_cast<char>(1 << random.Below(8));
+      h.fs.Put(h.path, bad);
+      auto recovered = RecoverJournal(&h.fs, "d");
+      // A damaged mark block says nothing about the stream unless a later one promises more.
+      if (recovered.ok()) {
+        REQUIRE(recovered->tail_lsn == h.ends.back());
+        continue;
+      }
+      REQUIRE(recovered.status().code() == StatusCode::kCorrupt);
+      REQUIRE(recovered.status().message().find("LSN") != std::string::npos);
+    }
+  }
+  // The last mark itself: nothing behind it promises anything, and nothing is lost.
+  std::string bad = h.bytes;
+  bad[h.offsets.back() + 20] ^= 1;
+  h.fs.Put(h.path, bad);
+  auto recovered = RecoverJournal(&h.fs, "d");
+  REQUIRE(recovered.ok());
+  REQUIRE(recovered->tail_lsn == h.ends.back());
+  // The segment's header.
+  bad = h.bytes;
+  bad[60] ^= 1;
+  h.fs.Put(h.path, bad);
+  REQUIRE(RecoverJournal(&h.fs, "d").status().code() == StatusCode::kCorrupt);
+}
+
+TEST_CASE("recovery: sealed segments refuse any damage, lost files are named") {
+  JournalHarness h(3);
+  REQUIRE(h.Open().ok());
+  for (int i = 0; i < 50; ++i) h.Append(h.Record(i, 100));
+  REQUIRE(h.journal->Close().ok());
+  const Manifest m = h.journal->manifest();
+  const Lsn tail = h.journal->tail();
+  h.journal.reset();
+  const std::string path = "d/" + SegmentName(1, 1);
+  const std::string bytes = h.fs.Get(path);
+  Random random(3);
+  for (int i = 0; i < 200; ++i) {
+    std::string bad = bytes;
+    bad[random.Below(bytes.size() - kIndexFixedBytes - kIndexEntryBytes)] ^= 4;
+    h.fs.Put(path, bad);
+    const std::string read = h.ReadAll(m, 0, kLsnMax);
+    REQUIRE(read.substr(0, 6) == "ERROR:");
+  }
+  h.fs.Put(path, bytes.substr(0, bytes.size() - 1));
+  REQUIRE(RecoverJournal(&h.fs, "d").status().code() == StatusCode::kCorrupt);
+  REQUIRE(h.fs.Remove(path).ok());
+  REQUIRE(RecoverJournal(&h.fs, "d").status().code() == StatusCode::kCorrupt);
+  h.fs.Put(path, bytes);
+  REQUIRE(RecoverJournal(&h.fs, "d")->tail_lsn == tail);
+  REQUIRE(h.fs.Remove("d/manifest").ok());
+  REQUIRE(RecoverJournal(&h.fs, "d").status().code() == StatusCode::kCorrupt);
+}
+
+// Runs rounds of appends, each ended by a power cut; what was durable must come back, in order.
+void PowerCuts(uint64_t seed, FsyncPolicy policy) {
+  INFO("seed " << seed);
+  JournalHarness h(seed);
+  h.options.policy = policy;
+  h.options.segment_bytes_max = 8000;
+  Random random(seed);
+  std::string model;
+  uint64_t number = 0;
+  for (int round = 0; round < 6; ++round) {
+    Status opened = h.Open();
+    INFO(opened.message());
+    REQUIRE(opened.ok());
+    const Lsn start = h.journal->tail();
+    REQUIRE(start <= model.size());
+    model.resize(start);
+    bool first = true;
+    for (uint64_t n = random.Below(60); n > 0; --n) {
+      const size_t bytes = random.Below(20) == 0 ? 400'000 : random.Below(2000);
+      const std::string record = h.Record(number++, bytes);
+      h.Append(record);
+      if (first) model += "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
+      first = false;
+      model += record;
+      if (random.Below(4) == 0)
+        std::this_thread::sleep_for(std::chrono::microseconds(random.Below(1500)));
+    }
+    if (random.Below(3) == 0) (void)h.journal->SyncTo(h.journal->tail());
+    // Freeze first: after that nothing more can become durable, so the promise is exact.
+    h.fs.FreezeAfter(0);
+    const Lsn durable = h.journal->durable();
+    h.journal.reset();
+    h.fs.PowerCut();
+    auto recovered = RecoverJournal(&h.fs, "d");
+    INFO(recovered.status().message());
+    REQUIRE(recovered.ok());
+    REQUIRE(recovered->tail_lsn >= durable);
+    REQUIRE(recovered->tail_lsn <= model.size());
+    REQUIRE(h.ReadAll(recovered->manifest, 0, kLsnMax) == model.substr(0, recovered->tail_lsn));
+    // The cut stands at the end of a record.
+    const Lsn tail = recovered->tail_lsn;
+    REQUIRE((tail == 0 || model[tail - 1] == '\n'));
+    REQUIRE((tail == model.size() || model[tail] == '*'));
+  }
+}
+
+TEST_CASE("recovery: power cuts under always lose nothing that was durable") {
+  for (uint64_t seed = 100; seed < 115; ++seed) PowerCuts(seed, FsyncPolicy::kAlways);
+}
+
+TEST_CASE("recovery: power cuts under everysec and no cut a tail, never refuse") {
+  for (uint64_t seed = 200; seed < 212; ++seed) PowerCuts(seed, FsyncPolicy::kEverySecond);
+  for (uint64_t seed = 300; seed < 308; ++seed) PowerCuts(seed, FsyncPolicy::kNo);
+}
+
+TEST_CASE("failure: write, sync and full disks heal, in memory order") {
+  for (FsyncPolicy policy : {FsyncPolicy::kAlways, FsyncPolicy::kEverySecond, FsyncPolicy::kNo}) {
+    for (int kind = 0; kind < 3; ++kind) {
+      if (policy == FsyncPolicy::kNo && kind == 1) continue;  // it does not sync
+      INFO("policy " << static_cast<int>(policy) << " kind " << kind);
+      JournalHarness h(4);
+      h.options.policy = policy;
+      REQUIRE(h.Open().ok());
+      std::string model = "*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n";
+      for (int i = 0; i < 10; ++i) {
+        h.Append(h.Record(i, 300), 3);
+        model += h.Record(i, 300);
+      }
+      REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+      const Lsn durable = h.journal->durable();
+      if (kind == 0) h.fs.FailWrites(true);
+      if (kind == 1) h.fs.FailSyncs(true);
+      if (kind == 2) h.fs.SetSpace(100);
+      for (int i = 10; i < 20; ++i) {
+        h.Append(h.Record(i, 300), 3);
+        model += h.Record(i, 300);
+      }
+      REQUIRE(h.Eventually([&] { return h.journal->state() != JournalState::kOk; }));
+      REQUIRE((h.journal->gate() & kGateFailed) != 0);
+      REQUIRE_FALSE(h.journal->failure().empty());
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));  // some attempts fail
+      REQUIRE(h.journal->state() != JournalState::kOk);
+      REQUIRE(h.journal->durable() == durable);
+      h.fs.FailWrites(false);
+      h.fs.FailSyncs(false);
+      h.fs.SetSpace(~uint64_t{0});
+      REQUIRE(h.Eventually([&] { return h.journal->Admits(); }));
+      REQUIRE(h.journal->durable() == model.size());
+      h.Append(h.Record(20, 300), 3);
+      model += h.Record(20, 300);
+      REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+      h.fs.FreezeAfter(0);
+      h.journal.reset();
+      h.fs.PowerCut();
+      REQUIRE(h.Open().ok());
+      REQUIRE(h.journal->tail() == model.size());
+      REQUIRE(h.ReadAll(h.journal->manifest(), 0, model.size()) == model);
+    }
+  }
+}
+
+TEST_CASE("failure: bytes that memory has given back need a snapshot") {
+  JournalHarness h(5);
+  h.options.buffer_bytes_max = 1 << 20;
+  h.options.retained_bytes_min = 0;
+  REQUIRE(h.Open().ok());
+  h.fs.FailSyncs(true);
+  for (int i = 0; i < 40; ++i) {
+    h.Append(h.Record(i, 200'000));
+    std::this_thread::sleep_for(std::chrono::microseconds(500));
+  }
+  REQUIRE(h.Eventually([&] { return h.rebase_requests > 0; }));
+  h.fs.FailSyncs(false);
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  REQUIRE(h.journal->state() == JournalState::kFailed);
+  const Lsn s = h.journal->BeginSnapshot();
+  h.fs.Put("d/base-s", "snapshot");
+  h.Append(h.Record(99, 10));
+  REQUIRE(h.journal->FinishRebase("base-s", s).ok());
+  REQUIRE(h.journal->Admits());
+  h.fs.FreezeAfter(0);
+  h.journal.reset();
+  h.fs.PowerCut();
+  REQUIRE(h.Open().ok());
+  REQUIRE(h.journal->manifest().base_lsn == s);
+  REQUIRE(h.ReadAll(h.journal->manifest(), s, kLsnMax) ==
+          "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n" + h.Record(99, 10));
+}
+
+TEST_CASE("compaction: a crash at every step leaves a chain that starts") {
+  for (uint64_t step = 0; step < 40; ++step) {
+    INFO("step " << step);
+    JournalHarness h(1000 + step);
+    h.options.segment_bytes_max = 1000;
+    REQUIRE(h.Open().ok());
+    for (int i = 0; i < 20; ++i) {
+      h.Append(h.Record(i, 700));
+      std::this_thread::sleep_for(std::chrono::microseconds(300));
+    }
+    const Lsn tail = h.journal->tail();
+    REQUIRE(h.journal->SyncTo(tail).ok());
+    const std::string before = h.ReadAll(h.journal->manifest(), 0, tail);
+    REQUIRE(before.size() == tail);
+    h.fs.Put("d/base-a", "snapshot");
+    h.fs.FreezeAfter(step);
+    (void)h.journal->InstallBase("base-a", tail);
+    h.fs.FreezeAfter(0);
+    h.journal.reset();
+    h.fs.PowerCut();
+    auto recovered = RecoverJournal(&h.fs, "d");
+    INFO(recovered.status().message());
+    REQUIRE(recovered.ok());
+    REQUIRE(recovered->tail_lsn == tail);
+    const Lsn base = recovered->manifest.base_lsn;
+    REQUIRE((base == 0 || base == tail));
+    REQUIRE(h.ReadAll(recovered->manifest, base, kLsnMax) == before.substr(base));
+    REQUIRE(h.Open().ok());
+    h.Append(h.Record(1, 10));
+    REQUIRE(h.journal->Close().ok());
+  }
+}
+
+TEST_CASE("restore: the log ends earlier, on a new timeline, older files stay") {
+  JournalHarness h(6);
+  REQUIRE(h.Open().ok());
+  const Lsn keep = h.Append(h.Record(1, 100));
+  REQUIRE(h.journal->SyncTo(keep).ok());
+  const Manifest live = h.journal->manifest();
+  auto found = FindLsnAtTime(&h.fs, "d", live, ~uint64_t{0});
+  REQUIRE((found.ok() && *found == keep));
+  h.Append(h.Record(2, 100));
+  REQUIRE(h.journal->Close().ok());
+  h.journal.reset();
+  auto recovered = RecoverJournal(&h.fs, "d");
+  REQUIRE(recovered.ok());
+  REQUIRE_FALSE(recovered->CutAt(recovered->tail_lsn + 1).ok());
+  REQUIRE(recovered->CutAt(keep).ok());
+  auto journal = Journal::Open(h.options, std::move(*recovered));
+  REQUIRE(journal.ok());
+  h.journal = std::move(*journal);
+  REQUIRE(h.journal->tail() == keep);
+  REQUIRE(h.journal->manifest().LastTimeline() == 2);
+  h.Append(h.Record(3, 100));
+  REQUIRE(h.journal->Close().ok());
+  const std::string select = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
+  REQUIRE(h.ReadAll(h.journal->manifest(), 0, kLsnMax) ==
+          select + h.Record(1, 100) + select + h.Record(3, 100));
+}
+
+}  // namespace
+}  // namespace cairn
