@@ -47,8 +47,7 @@ uint32_t PartitionPoint(uint32_t count, Before before) {
 ScoredMember* ScoredMember::Create(double score, std::string_view member) {
   size_t header = 1;
   for (size_t rest = member.size() >> 7; rest != 0; rest >>= 7) ++header;
-  auto* created =
-      new (Allocate(sizeof(ScoredMember) + header + member.size())) ScoredMember();
+  auto* created = new (Allocate(sizeof(ScoredMember) + header + member.size())) ScoredMember();
   created->score_ = score;
   uint8_t* p = created->tail_;
   size_t rest = member.size();
@@ -58,7 +57,9 @@ ScoredMember* ScoredMember::Create(double score, std::string_view member) {
   return created;
 }
 
-void ScoredMember::Destroy(ScoredMember* member) { free(member); }
+void ScoredMember::Destroy(ScoredMember* member) {
+  free(member);
+}
 
 std::string_view ScoredMember::LongBytes() const {
   size_t length = 0;
@@ -118,8 +119,7 @@ void RankedBTree::SetEntry(Inner* inner, uint32_t index, const Entry& entry) {
 }
 
 // Entries `first` .. `first + count` of `from` to `to` from `at` on; the two may be one node.
-void RankedBTree::MoveEntries(Inner* from, uint32_t first, uint32_t count, Inner* to,
-                              uint32_t at) {
+void RankedBTree::MoveEntries(Inner* from, uint32_t first, uint32_t count, Inner* to, uint32_t at) {
   memmove(to->scores + at, from->scores + first, count * sizeof(double));
   memmove(to->members + at, from->members + first, count * sizeof(ScoredMember*));
   memmove(to->counts + at, from->counts + first, count * sizeof(uint64_t));
@@ -395,8 +395,9 @@ void RankedBTree::AddEntry(Path* path, int depth, uint32_t index, Entry entry) {
       CHECK(height_ + 1 < kHeightMax);
       auto* root = static_cast<Inner*>(Allocate(sizeof(Inner)));
       ++inners_;
-      SetEntry(root, 0,
-               height_ == 0 ? EntryOf(static_cast<Leaf*>(root_)) : EntryOf(static_cast<Inner*>(root_)));
+      SetEntry(
+          root, 0,
+          height_ == 0 ? EntryOf(static_cast<Leaf*>(root_)) : EntryOf(static_cast<Inner*>(root_)));
       SetEntry(root, 1, entry);
       root->count = 2;
       root_ = root;
@@ -434,8 +435,7 @@ void RankedBTree::Erase(ScoredMember* member) {
   EraseSlots(&path, 1);
 }
 
-void RankedBTree::EraseRange(uint64_t rank, uint64_t count,
-                             FunctionRef<void(ScoredMember*)> sink) {
+void RankedBTree::EraseRange(uint64_t rank, uint64_t count, FunctionRef<void(ScoredMember*)> sink) {
   CHECK(rank <= size_ && count <= size_ - rank);
   ScoredMember* erased[kLeafSlots];
   while (count > 0) {

@@ -34,9 +34,8 @@ class Borrowed {
 }  // namespace
 
 SortedSet::SortedSet(uint64_t count, size_t member_bytes_max, const Thresholds& thresholds) {
-  const bool small =
-      static_cast<int64_t>(count) <= thresholds.zset_max_listpack_entries &&
-      static_cast<int64_t>(member_bytes_max) <= thresholds.zset_max_listpack_value;
+  const bool small = static_cast<int64_t>(count) <= thresholds.zset_max_listpack_entries &&
+                     static_cast<int64_t>(member_bytes_max) <= thresholds.zset_max_listpack_value;
   if (small) return;
   auto* table = new SortedSetTable();
   table->members.Reserve(count);
@@ -149,10 +148,10 @@ SortedSet::AddResult SortedSet::AddSmall(double score, std::string_view member, 
   }
   result.added = true;
   result.score = score;
-  const bool fits =
-      static_cast<int64_t>(Size()) < thresholds.zset_max_listpack_entries &&
-      static_cast<int64_t>(member.size()) <= thresholds.zset_max_listpack_value &&
-      listpack().Bytes() + member.size() + SortedListpack::kPairOverheadMax < ListpackView::kBytesMax;
+  const bool fits = static_cast<int64_t>(Size()) < thresholds.zset_max_listpack_entries &&
+                    static_cast<int64_t>(member.size()) <= thresholds.zset_max_listpack_value &&
+                    listpack().Bytes() + member.size() + SortedListpack::kPairOverheadMax <
+                        ListpackView::kBytesMax;
   if (fits) {
     SortedListpack::Insert(Borrowed(&rep_).get(), score, member);
   } else {
@@ -342,14 +341,16 @@ uint64_t SortedSet::Scan(uint64_t cursor, uint64_t count, Visit visit) const {
 
 // ---- The object as a whole ----
 
-size_t SortedSet::FreeEffort() const { return IsLarge() ? Size() : 1; }
+size_t SortedSet::FreeEffort() const {
+  return IsLarge() ? Size() : 1;
+}
 
 size_t SortedSet::MemoryUsage(size_t samples) const {
   if (rep_ == 0) return 0;
   if (!IsLarge()) return malloc_usable_size(reinterpret_cast<void*>(rep_));
   const uint64_t size = Size();
-  size_t bytes = sizeof(SortedSetTable) - sizeof(table()->members) + table()->members.MemoryBytes() +
-                 table()->tree.MemoryUsage();
+  size_t bytes = sizeof(SortedSetTable) - sizeof(table()->members) +
+                 table()->members.MemoryBytes() + table()->tree.MemoryUsage();
   uint64_t sampled = 0;
   size_t sampled_bytes = 0;
   for (auto cursor = table()->tree.First(); cursor.Valid(); cursor.Next()) {

@@ -152,9 +152,7 @@ class SortedSet {
   static constexpr uint64_t kLargeTag = 1;
 
   bool IsLarge() const { return (rep_ & kLargeTag) != 0; }
-  SortedSetTable* table() const {
-    return reinterpret_cast<SortedSetTable*>(rep_ & ~kLargeTag);
-  }
+  SortedSetTable* table() const { return reinterpret_cast<SortedSetTable*>(rep_ & ~kLargeTag); }
   void Free();
   AddResult AddSmall(double score, std::string_view member, AddFlags flags,
                      const Thresholds& thresholds);

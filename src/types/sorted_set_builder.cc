@@ -28,7 +28,9 @@ ScoredMember* SortedSetBuilder::Add(double score, std::string_view member, bool*
   return table_->Name(hash, score, member);
 }
 
-uint64_t SortedSetBuilder::Size() const { return table_->members.size(); }
+uint64_t SortedSetBuilder::Size() const {
+  return table_->members.size();
+}
 
 SortedSet SortedSetBuilder::Build(const Thresholds& thresholds) {
   std::vector<ScoredMember*> order;

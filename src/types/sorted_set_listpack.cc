@@ -90,8 +90,8 @@ bool SortedListpack::Validate(std::string_view bytes) {
     double score;
     if (!ParseScore(listpack.Get(pos), &score)) return false;
     pos = listpack.Next(pos);
-    if (!seen.empty() && (score < previous_score ||
-                          (score == previous_score && member <= previous_member)))
+    if (!seen.empty() &&
+        (score < previous_score || (score == previous_score && member <= previous_member)))
       return false;
     if (!seen.insert(member).second) return false;
     previous_member = std::move(member);

@@ -41,7 +41,9 @@ double Weighted(const ZsetInput& input, double score, Aggregate aggregate) {
   return aggregate == Aggregate::kCount ? input.weight : input.weight * score;
 }
 
-double ZeroIfNan(double value) { return std::isnan(value) ? 0 : value; }
+double ZeroIfNan(double value) {
+  return std::isnan(value) ? 0 : value;
+}
 
 // `value` may be no number: it is then not smaller nor greater, and the sum becomes 0.
 double Aggregated(double present, double value, Aggregate aggregate) {
@@ -57,9 +59,8 @@ double Aggregated(double present, double value, Aggregate aggregate) {
 
 std::vector<ZsetInput> BySize(std::span<const ZsetInput> inputs) {
   std::vector<ZsetInput> sorted(inputs.begin(), inputs.end());
-  std::stable_sort(sorted.begin(), sorted.end(), [](const ZsetInput& a, const ZsetInput& b) {
-    return SizeOf(a) < SizeOf(b);
-  });
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const ZsetInput& a, const ZsetInput& b) { return SizeOf(a) < SizeOf(b); });
   return sorted;
 }
 

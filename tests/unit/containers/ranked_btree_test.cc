@@ -87,7 +87,9 @@ class Pair {
   std::vector<std::string> erased_;
 };
 
-std::string Name(uint64_t i) { return "member:" + std::to_string(i); }
+std::string Name(uint64_t i) {
+  return "member:" + std::to_string(i);
+}
 
 TEST_CASE("ScoredMember keeps members of every length") {
   for (size_t length : {0, 1, 127, 128, 129, 16383, 16384, 3000000}) {
@@ -112,8 +114,7 @@ TEST_CASE("RankedBTree agrees with a sorted vector under random changes") {
       const uint64_t dice = random.Below(100);
       const size_t n = pair.items_.size();
       if (n == 0 || dice < (shrink ? 25u : 70u)) {
-        pair.Insert(static_cast<double>(random.Below(scores)) / 4 - 3,
-                    Name(serial * 7919 % 10007));
+        pair.Insert(static_cast<double>(random.Below(scores)) / 4 - 3, Name(serial * 7919 % 10007));
         ++serial;
       } else if (dice < 85) {
         pair.EraseAt(random.Below(n));
