@@ -43,6 +43,8 @@ ExpiryMode Executor::CurrentExpiryMode() const {
   return (engine_.modes.word() & kHiding) != 0 ? ExpiryMode::kHide : ExpiryMode::kNormal;
 }
 
+void Executor::WakeJournal() { engine_.journal->WakeIfNeeded(); }
+
 void Executor::Prepare(const Session& session, const Request& request, Prepared* prepared) {
   prepared->parent = nullptr;
   prepared->command = engine_.registry.Resolve(request.args, &prepared->parent);
@@ -84,11 +86,12 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
       // A retried request (paused) is not done.
       if (session.retry) break;
     }
+    // Inside the gate: only there may the journal be looked at while it is being opened.
+    if (engine_.journal != nullptr) engine_.journal->WakeIfNeeded();
     engine_.keyspace.gate().Leave(slot_);
     done += i;
     if (stop || session.retry) break;
   }
-  if (engine_.journal != nullptr) engine_.journal->WakeIfNeeded();
   return done - first;
 }
 
@@ -351,13 +354,14 @@ size_t Executor::ExpireSlice(int first_shard, int step, size_t limit, int64_t cl
       // At most one sweep of the table a slice.
       size_t swept = 0;
       while (more && deleted < limit) {
-        if (engine_.journal != nullptr && !engine_.journal->Admits()) return deleted;
         more = false;
         LockPlan plan;
         plan.shards.Add(shard);
         RunUnit(plan, clock_ms, [&](Unit& unit) {
           KeyTable* table = engine_.keyspace.PeekTable(shard, db);
           if (table == nullptr || table->volatile_size() == 0) return;
+          // No appends while the log has no room: keys wait for the next round.
+          if (engine_.journal != nullptr && !engine_.journal->Admits()) return;
           const size_t buckets = table->entries.bucket_count();
           due.clear();
           for (size_t i = 0; i < kBucketsPerLock && swept < buckets; ++i, ++swept) {
@@ -374,7 +378,6 @@ size_t Executor::ExpireSlice(int first_shard, int step, size_t limit, int64_t cl
       }
     }
   }
-  if (deleted > 0 && engine_.journal != nullptr) engine_.journal->WakeIfNeeded();
   return deleted;
 }
 

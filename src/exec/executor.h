@@ -46,6 +46,7 @@ class Executor {
     unit_.Begin(plan, clock_ms, CurrentExpiryMode());
     body(unit_);
     const uint64_t end = unit_.End();
+    if (end != 0) WakeJournal();
     engine_.keyspace.gate().Leave(slot_);
     return end;
   }
@@ -75,6 +76,7 @@ class Executor {
     uint64_t hash;
   };
 
+  void WakeJournal();
   void Prepare(const Session& session, const Request& request, Prepared* prepared);
   void RunOne(Session& session, const Request& request, const Prepared& prepared,
               OutputBuffer& out);

@@ -281,7 +281,10 @@ void Unit::Reset() {
   if (!after_.empty()) {
     std::vector<std::function<void()>> tasks;
     tasks.swap(after_);
+    // They may take long (files) or close the gate themselves.
+    keyspace().gate().Leave(slot_);
     for (auto& task : tasks) task();
+    keyspace().gate().Enter(slot_);
   }
 }
 

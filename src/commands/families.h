@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The families of commands, each a table of rows in a file of its own.
+#pragma once
+
+#include <span>
+
+#include "spec/command.h"
+#include "spec/registry.h"
+
+namespace cairn {
+
+std::span<const CommandSpec> ConnectionCommands();
+std::span<const CommandSpec> TransactionCommands();
+
+// All families, in one place: there is no static registration.
+void RegisterAllCommands(Registry* registry);
+
+}  // namespace cairn

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "server/client.h"
+
+#include "exec/transaction.h"
+#include "server/server.h"
+
+namespace cairn {
+namespace {
+constexpr size_t kParseAhead = 64;  // requests parsed before they are run
+}
+
+Client::Client(Server* server, WorkerContext* context, std::shared_ptr<ClientRecord> record)
+    : server_(*server), context_(*context), session_(std::move(record)) {
+  session_.authenticated = server_.engine().config.requirepass().empty();
+}
+
+Client::~Client() = default;
+
+void Client::Attach(Connection& connection) {
+  connection_ = &connection;
+  ClientRecord& record = *session_.record;
+  {
+    std::lock_guard guard(record.mutex);
+    record.address = connection.peer_address();
+    record.local_address = connection.local_address();
+  }
+  record.fd = connection.fd();
+  if (connection.is_unix()) record.flags.fetch_or(kClientUnix, std::memory_order_relaxed);
+  connection.set_output_cap(kOutputBytesMax);
+  context_.clients[session_.id()] = this;
+  server_.AddClient(session_.record);
+}
+
+std::span<char> Client::OnReadBuffer(Connection&, std::span<char> scratch) {
+  return parser_.ReadTarget(scratch);
+}
+
+void Client::OnData(Connection& connection, char* data, size_t n) {
+  session_.record->last_active_ms.store(context_.worker.wall_ms(), std::memory_order_relaxed);
+  parser_.Feed(data, n);
+  if (session_.suspended) {
+    parser_.EndRead();
+  } else {
+    Process();
+  }
+  const auto limit = static_cast<size_t>(server_.engine().config.client_query_buffer_limit());
+  if (parser_.buffered_bytes() > limit && !connection.closing()) [[unlikely]] {
+    server_.engine().log.Warning("Closing client that reached max query buffer length: id=%llu addr=%s",
+                                 static_cast<unsigned long long>(session_.id()),
+                                 connection.peer_address().c_str());
+    connection.Close();
+  }
+}
+
+void Client::Process() {
+  RequestBatch& batch = context_.batch;
+  OutputBuffer& out = connection_->out();
+  const Config& config = server_.engine().config;
+  ParseOutcome outcome = ParseOutcome::kRequest;
+  while (outcome == ParseOutcome::kRequest) {
+    batch.Clear();
+    ParseLimits limits;
+    limits.bulk_bytes_max = static_cast<uint64_t>(config.proto_max_bulk_len());
+    limits.authenticated = session_.authenticated;
+    // Before AUTH the limits may change with every request, so nothing is parsed ahead.
+    const size_t ahead = session_.authenticated ? kParseAhead : 1;
+    while (batch.size() < ahead && outcome == ParseOutcome::kRequest)
+      outcome = parser_.Next(limits, &batch);
+    if (!batch.empty()) {
+      const size_t done =
+          context_.executor.Run(session_, batch, 0, out, context_.worker.wall_ms());
+      if (done < batch.size()) {
+        if (!session_.close_after_reply) parser_.Rewind(batch[done]);
+        outcome = ParseOutcome::kNeedMore;
+      }
+      if (session_.suspended || session_.close_after_reply) outcome = ParseOutcome::kNeedMore;
+    }
+    if (session_.record->closing.load(std::memory_order_relaxed)) break;
+  }
+  if (outcome == ParseOutcome::kError) {
+    ReplyWriter(&out, session_.resp).Error("ERR " + parser_.error());
+    server_.engine().log.Verbose("Protocol error (%s) from client: id=%llu addr=%s",
+                                 parser_.error().c_str(),
+                                 static_cast<unsigned long long>(session_.id()),
+                                 connection_->peer_address().c_str());
+    session_.close_after_reply = true;
+  }
+  parser_.EndRead();
+  Publish();
+  if (session_.suspended) {
+    if (session_.retry) context_.parked.push_back(session_.id());
+  }
+  if (session_.close_after_reply || session_.record->closing.load(std::memory_order_relaxed)) {
+    connection_->CloseAfterFlush();
+  } else {
+    connection_->FlushSoon();
+  }
+}
+
+void Client::Resume() {
+  if (!session_.suspended || connection_->closing()) return;
+  session_.suspended = session_.retry = false;
+  Process();
+}
+
+// What CLIENT LIST shows of this client, refreshed once a read.
+void Client::Publish() {
+  ClientRecord& record = *session_.record;
+  record.query_bytes.store(parser_.buffered_bytes(), std::memory_order_relaxed);
+  record.query_capacity.store(parser_.memory_bytes(), std::memory_order_relaxed);
+  record.output_bytes.store(connection_->out().size(), std::memory_order_relaxed);
+  record.output_memory.store(connection_->out().memory_bytes(), std::memory_order_relaxed);
+  record.bytes_in.store(connection_->bytes_in(), std::memory_order_relaxed);
+  record.bytes_out.store(connection_->bytes_out(), std::memory_order_relaxed);
+  record.db.store(session_.db, std::memory_order_relaxed);
+  record.resp.store(session_.resp, std::memory_order_relaxed);
+}
+
+void Client::OnEof(Connection& connection) {
+  // Whoever hung up will not read a parked or blocked command's reply.
+  if (session_.suspended) {
+    connection.Close();
+  } else {
+    connection.CloseAfterFlush();
+  }
+}
+
+void Client::OnOutputCap(Connection& connection) {
+  server_.engine().log.Warning("Client id=%llu addr=%s closed for overcoming of output buffer limits.",
+                               static_cast<unsigned long long>(session_.id()),
+                               connection.peer_address().c_str());
+  connection.Close();
+}
+
+void Client::OnClosed(Connection&) {
+  ForgetWatches(session_);
+  context_.clients.erase(session_.id());
+  server_.RemoveClient(session_.id());
+  delete this;
+}
+
+}  // namespace cairn

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Client: a connection, the parser of its requests and its session. Lives on one worker and
+// deletes itself when the connection is gone.
+//
+//   bytes -> parser -> batch -> Executor::Run -> connection.out() -> one write at the turn's end
+//
+// A session that suspends itself in mid-batch (paused, parked for the log, blocked) leaves the rest
+// of the batch unexecuted: the parser keeps those bytes and Resume parses them again. A suspended
+// connection goes on reading, up to the query buffer limit, so that its end is noticed.
+#pragma once
+
+#include <memory>
+
+#include "exec/session.h"
+#include "net/connection.h"
+#include "resp/request_parser.h"
+#include "server/worker_context.h"
+
+namespace cairn {
+
+class Server;
+
+class Client final : public ConnectionHandler {
+ public:
+  // A reply that is not read grows to this; then the connection is closed.
+  static constexpr size_t kOutputBytesMax = size_t{4} << 30;
+
+  Client(Server* server, WorkerContext* context, std::shared_ptr<ClientRecord> record);
+  ~Client() override;
+
+  void Attach(Connection& connection);
+  Session& session() { return session_; }
+  Connection* connection() { return connection_; }
+  // The reason for the suspension is gone: runs what was left.
+  void Resume();
+
+  std::span<char> OnReadBuffer(Connection& connection, std::span<char> scratch) override;
+  void OnData(Connection& connection, char* data, size_t n) override;
+  void OnEof(Connection& connection) override;
+  void OnOutputCap(Connection& connection) override;
+  void OnClosed(Connection& connection) override;
+
+ private:
+  void Process();
+  void Publish();
+
+  Server& server_;
+  WorkerContext& context_;
+  Connection* connection_ = nullptr;
+  Session session_;
+  RequestParser parser_;
+};
+
+}  // namespace cairn

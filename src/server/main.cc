@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// cairn-server [FILE] [--directive value ...]: the command line as redis-server takes it.
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "config/store.h"
+#include "server/server.h"
+
+namespace {
+
+constexpr char kHelp[] =
+    "Usage: cairn-server [FILE] [--directive value ...]\n"
+    "       cairn-server - (read the configuration from standard input)\n"
+    "       cairn-server -v or --version\n"
+    "       cairn-server -h or --help\n\n"
+    "Examples:\n"
+    "       cairn-server (with the default configuration)\n"
+    "       cairn-server conf/cairn.conf\n"
+    "       cairn-server --port 7777 --appendfsync always\n"
+    "       cairn-server conf/cairn.conf --loglevel verbose\n";
+
+std::string ReadStandardInput() {
+  std::string text;
+  char buffer[4096];
+  size_t n;
+  while ((n = fread(buffer, 1, sizeof buffer, stdin)) > 0) text.append(buffer, n);
+  return text;
+}
+
+int Fail(const cairn::Status& status) {
+  fprintf(stderr, "cairn-server: %s\n", status.message().c_str());
+  return 1;
+}
+
+bool WritePidFile(const std::string& path) {
+  FILE* file = fopen(path.c_str(), "w");
+  if (file == nullptr) return false;
+  fprintf(file, "%d\n", getpid());
+  return fclose(file) == 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (arguments.size() == 1 && (arguments[0] == "-v" || arguments[0] == "--version")) {
+    printf("Cairn server v=%s redis=%s bits=64\n", cairn::kVersion, cairn::kRedisVersion);
+    return 0;
+  }
+  if (arguments.size() == 1 && (arguments[0] == "-h" || arguments[0] == "--help")) {
+    fputs(kHelp, stdout);
+    return 0;
+  }
+  auto line = cairn::ParseCommandLine(arguments);
+  if (!line.ok()) return Fail(line.status());
+  cairn::ConfigStore store;
+  bool from_input = false;
+  for (const std::string& argument : arguments) from_input |= argument == "-";
+  if (cairn::Status status = store.Load(*line, from_input ? ReadStandardInput() : ""); !status.ok())
+    return Fail(status);
+  const cairn::Config& config = store.config();
+
+  if (chdir(config.dir().c_str()) != 0)
+    return Fail(cairn::Status::FromErrno("Can't chdir to '" + config.dir() + "'", errno));
+  if (char* absolute = realpath(".", nullptr); absolute != nullptr) {
+    store.SetInternally("dir", absolute);
+    free(absolute);
+  }
+  if (config.daemonize() && daemon(1, 0) != 0)
+    return Fail(cairn::Status::FromErrno("daemonize", errno));
+
+  cairn::Log log;
+  log.set_level(config.loglevel());
+  if (cairn::Status status = log.Open(config.logfile()); !status.ok()) return Fail(status);
+  log.Notice("Cairn %s starting, pid %d, port %d", cairn::kVersion, getpid(),
+             static_cast<int>(config.port()));
+  if (const std::string warning = store.InertWarning(); !warning.empty())
+    log.Warning("%s", warning.c_str());
+  std::string pidfile = config.pidfile();
+  if (!pidfile.empty() && !WritePidFile(pidfile))
+    log.Warning("Can't write the pid file %s", pidfile.c_str());
+
+  cairn::Server server(&store, &log);
+  if (cairn::Status status = server.Start(); !status.ok()) {
+    log.Warning("%s", status.message().c_str());
+    if (!config.logfile().empty()) fprintf(stderr, "cairn-server: %s\n", status.message().c_str());
+    // Threads may be running: leave without tearing down what they use.
+    fflush(stdout);
+    _exit(1);
+  }
+  return server.Wait();
+}

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "server/server.h"
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "commands/families.h"
+#include "journal/reader.h"
+#include "journal/recovery.h"
+#include "server/client.h"
+
+namespace cairn {
+namespace {
+
+constexpr int64_t kCronMs = 100;
+constexpr size_t kExpirePerCron = 20000;
+constexpr std::string_view kDenied =
+    "-DENIED Cairn is running in protected mode because protected mode is enabled and no password "
+    "is set for the default user. In this mode connections are only accepted from the loopback "
+    "interface. To accept connections from other machines, set a password with 'requirepass', or "
+    "turn protected mode off with 'CONFIG SET protected-mode no' sent from the loopback interface, "
+    "once you are sure that no one you do not trust can reach this port.\r\n";
+
+std::string RandomHexId() {
+  unsigned char bytes[20];
+  RandomBytes(bytes, sizeof bytes);
+  std::string text;
+  for (unsigned char byte : bytes) {
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 15];
+  }
+  return text;
+}
+
+FsyncPolicy PolicyOf(AppendFsync policy) {
+  switch (policy) {
+    case AppendFsync::kAlways: return FsyncPolicy::kAlways;
+    case AppendFsync::kEverysec: return FsyncPolicy::kEverySecond;
+    case AppendFsync::kNo: break;
+  }
+  return FsyncPolicy::kNo;
+}
+
+bool IsLoopback(int fd) {
+  sockaddr_storage address;
+  socklen_t length = sizeof address;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return true;
+  if (address.ss_family == AF_UNIX) return true;
+  if (address.ss_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const unsigned char*>(
+        &reinterpret_cast<sockaddr_in*>(&address)->sin_addr);
+    return v4[0] == 127;
+  }
+  const auto* v6 = reinterpret_cast<const unsigned char*>(
+      &reinterpret_cast<sockaddr_in6*>(&address)->sin6_addr);
+  static const unsigned char kLoopback6[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  static const unsigned char kMapped[13] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
+  return memcmp(v6, kLoopback6, 16) == 0 || memcmp(v6, kMapped, 13) == 0;
+}
+
+}  // namespace
+
+Server::Server(ConfigStore* store, Log* log)
+    : store_(*store), log_(*log), config_(store->config()) {}
+
+Server::~Server() = default;
+
+Status Server::Start() {
+  start_time_ms_ = SystemClock()->WallMs();
+  uint64_t seed;
+  RandomBytes(&seed, sizeof seed);
+  SeedHash(seed);
+  RegisterAllCommands(&registry_);
+  keyspace_ = std::make_unique<Keyspace>(static_cast<int>(config_.databases()));
+  engine_ = std::make_unique<Engine>(SystemClock(), &log_, &store_, &registry_, keyspace_.get());
+  engine_->control = this;
+  engine_->run_id = RandomHexId();
+  engine_->replication_id = RandomHexId();
+  engine_->modes.Set(kModeLoading, true);
+  RegisterHooks();
+  // Signals are for the main thread's Wait alone.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, s);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  int threads = static_cast<int>(config_.threads());
+  if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
+  pool_ = std::make_unique<WorkerPool>(threads, SystemClock());
+  for (int i = 0; i < threads; ++i)
+    contexts_.push_back(
+        std::make_unique<WorkerContext>(engine_.get(), &(*pool_)[static_cast<size_t>(i)]));
+  CAIRN_RETURN_IF_ERROR(Listen());
+  CAIRN_RETURN_IF_ERROR(pool_->Start());
+  for (size_t i = 0; i < contexts_.size(); ++i) StartCron(i);
+  listener_->Start(&(*pool_)[0]);
+  if (config_.appendonly()) CAIRN_RETURN_IF_ERROR(OpenJournal());
+  engine_->modes.Set(kModeLoading, false);
+  log_.Notice("Ready to accept connections");
+  return Status::Ok();
+}
+
+Status Server::Listen() {
+  SocketOptions options;
+  options.backlog = static_cast<int>(config_.tcp_backlog());
+  options.tcp_keepalive_s = static_cast<int>(config_.tcp_keepalive());
+  options.unix_permissions = static_cast<int>(config_.unixsocketperm());
+  std::vector<int> fds;
+  const int port = static_cast<int>(config_.port());
+  if (port != 0) {
+    for (std::string address : config_.bind()) {
+      // A leading '-' marks an address that may be absent on this machine.
+      const bool optional = !address.empty() && address[0] == '-';
+      if (optional) address.erase(0, 1);
+      auto fd = ListenTcp(address, port, options);
+      if (fd.ok()) {
+        fds.push_back(*fd);
+      } else if (!optional) {
+        return Status::Io("Could not create server TCP listening socket " + address + ":" +
+                          std::to_string(port) + ": " + fd.status().message());
+      }
+    }
+  }
+  if (!config_.unixsocket().empty()) {
+    auto fd = ListenUnix(config_.unixsocket(), options);
+    if (!fd.ok())
+      return Status::Io("Failed opening Unix socket: " + fd.status().message());
+    fds.push_back(*fd);
+  }
+  if (fds.empty()) return Status::Invalid("Configured to not listen anywhere, exiting.");
+  listener_ = std::make_unique<Listener>(
+      pool_.get(), std::move(fds), options,
+      [this](Worker& worker, int fd, std::string* refusal) {
+        return MakeClient(worker, fd, refusal);
+      },
+      [](Connection& connection) {
+        static_cast<Client*>(connection.handler())->Attach(connection);
+      });
+  return Status::Ok();
+}
+
+ConnectionHandler* Server::MakeClient(Worker& worker, int fd, std::string* refusal) {
+  WorkerContext& context = *contexts_[static_cast<size_t>(worker.index())];
+  if (client_count() >= static_cast<size_t>(config_.maxclients())) {
+    *refusal = "-ERR max number of clients reached\r\n";
+    context.executor.statistics().Add(Stat::kRejectedConnections);
+    return nullptr;
+  }
+  if (config_.protected_mode() && config_.requirepass().empty() && !IsLoopback(fd)) {
+    *refusal = kDenied;
+    context.executor.statistics().Add(Stat::kRejectedConnections);
+    return nullptr;
+  }
+  context.executor.statistics().Add(Stat::kConnections);
+  auto record = std::make_shared<ClientRecord>();
+  record->id = engine_->next_client_id.fetch_add(1);
+  record->created_ms = worker.wall_ms();
+  record->last_active_ms.store(worker.wall_ms());
+  record->worker = worker.index();
+  client_count_.fetch_add(1);
+  return new Client(this, &context, std::move(record));
+}
+
+Status Server::OpenJournal() {
+  const std::string dir = config_.dir() + "/" + config_.appenddirname();
+  FileSystem* files = RealFileSystem();
+  CAIRN_RETURN_IF_ERROR(files->MakeDirectory(dir));
+  auto recovered = RecoverJournal(files, dir);
+  if (!recovered.ok())
+    return Status::Corrupt(recovered.status().message() + "; run cairn-check verify " + dir);
+  if (!recovered->report.fresh) {
+    log_.Notice("%s", recovered->report.Text().c_str());
+    CAIRN_RETURN_IF_ERROR(Replay(*recovered));
+  }
+  JournalOptions options;
+  options.fs = files;
+  options.clock = SystemClock();
+  options.log = &log_;
+  options.listener = this;
+  options.dir = dir;
+  options.policy = PolicyOf(config_.appendfsync());
+  options.buffer_bytes_max = static_cast<uint64_t>(config_.journal_buffer_size());
+  options.segment_bytes_max = static_cast<uint64_t>(config_.journal_segment_size());
+  auto journal = Journal::Open(std::move(options), std::move(*recovered));
+  if (!journal.ok()) return journal.status();
+  journal_ = std::move(*journal);
+  // Workers look at the pointer only inside the gate.
+  Gate& gate = keyspace_->gate();
+  gate.Close();
+  engine_->journal = journal_.get();
+  engine_->replication_id = journal_->manifest().replid;
+  gate.Open();
+  ApplyFsyncPolicy();
+  return Status::Ok();
+}
+
+void Server::ApplyFsyncPolicy() {
+  const bool always = config_.appendfsync() == AppendFsync::kAlways;
+  engine_->stripes = always && journal_ != nullptr ? &stripes_ : nullptr;
+  if (journal_ != nullptr) journal_->SetPolicy(PolicyOf(config_.appendfsync()));
+}
+
+void Server::RegisterHooks() {
+  // Hooks of CONFIG SET run under scope All.
+  store_.OnChange({"appendfsync"}, [this](const Config&) {
+    ApplyFsyncPolicy();
+    return Status::Ok();
+  });
+  store_.OnChange({"loglevel"}, [this](const Config& config) {
+    log_.set_level(config.loglevel());
+    return Status::Ok();
+  });
+  store_.OnChange({"journal-buffer-size"}, [this](const Config& config) {
+    if (journal_ != nullptr)
+      journal_->SetBufferBytesMax(static_cast<uint64_t>(config.journal_buffer_size()));
+    return Status::Ok();
+  });
+}
+
+void Server::StartCron(size_t index) {
+  WorkerContext& context = *contexts_[index];
+  context.worker.Post([this, &context, index] {
+    MemoryMeter::RegisterThread();
+    context.cron.set_callback([this, index] { Cron(index); });
+    context.worker.ScheduleAfter(&context.cron, kCronMs);
+  });
+}
+
+void Server::Cron(size_t index) {
+  WorkerContext& context = *contexts_[index];
+  context.worker.ScheduleAfter(&context.cron, kCronMs);
+  const int64_t now = context.worker.wall_ms();
+  context.executor.ExpireSlice(static_cast<int>(index), static_cast<int>(contexts_.size()),
+                               kExpirePerCron, now);
+  const int64_t timeout_ms = config_.timeout() * 1000;
+  if (timeout_ms > 0) {
+    std::vector<Client*> idle;
+    for (auto& [id, client] : context.clients)
+      if (!client->session().suspended &&
+          now - client->session().record->last_active_ms.load(std::memory_order_relaxed) >
+              timeout_ms)
+        idle.push_back(client);
+    for (Client* client : idle) client->connection()->Close();
+  }
+  const int64_t until = pause_until_ms_.load(std::memory_order_relaxed);
+  if (index == 0 && until != 0 && now >= until) Pause(0, false);
+  if (journal_ == nullptr && !context.parked.empty() && until == 0) ResumeParked();
+}
+
+void Server::ResumeParked() {
+  for (auto& context : contexts_) {
+    WorkerContext* c = context.get();
+    c->worker.Post([c] {
+      std::vector<uint64_t> parked;
+      parked.swap(c->parked);
+      for (uint64_t id : parked)
+        if (auto found = c->clients.find(id); found != c->clients.end()) found->second->Resume();
+    });
+  }
+}
+
+int Server::Wait() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, s);
+  while (!shutdown_.load()) {
+    int received = 0;
+    if (sigwait(&signals, &received) != 0) continue;
+    if (received == SIGHUP) {
+      const Status status = log_.Open(config_.logfile());
+      if (!status.ok()) log_.Warning("%s", status.message().c_str());
+      continue;
+    }
+    if (!shutdown_.load())
+      log_.Warning("Received %s scheduling shutdown...",
+                   received == SIGTERM ? "SIGTERM" : "SIGINT");
+    shutdown_.store(true);
+  }
+  log_.Notice("User requested shutdown...");
+  engine_->modes.Set(kModeShutdown, true);
+  listener_->CloseAndWait();
+  pool_->Stop();
+  int exit_status = 0;
+  if (journal_ != nullptr) {
+    const Status status = journal_->Close();
+    if (!status.ok()) {
+      log_.Warning("Error closing the journal: %s", status.message().c_str());
+      exit_status = 1;
+    }
+  }
+  if (!config_.pidfile().empty()) unlink(config_.pidfile().c_str());
+  if (!config_.unixsocket().empty()) unlink(config_.unixsocket().c_str());
+  log_.Warning("Cairn is now ready to exit, bye bye...");
+  return exit_status;
+}
+
+void Server::AddClient(std::shared_ptr<ClientRecord> record) {
+  std::lock_guard guard(clients_mutex_);
+  clients_[record->id] = std::move(record);
+}
+
+void Server::RemoveClient(uint64_t id) {
+  client_count_.fetch_sub(1);
+  std::lock_guard guard(clients_mutex_);
+  clients_.erase(id);
+}
+
+uint64_t Server::accepted() const { return listener_ == nullptr ? 0 : listener_->accepted(); }
+
+Server::NetTotals Server::net_totals() const {
+  NetTotals sum;
+  for (const auto& context : contexts_) {
+    const WorkerTotals& t = context->worker.totals();
+    sum.bytes_in += t.bytes_in.load(std::memory_order_relaxed);
+    sum.bytes_out += t.bytes_out.load(std::memory_order_relaxed);
+    sum.reads += t.reads.load(std::memory_order_relaxed);
+    sum.writes += t.writes.load(std::memory_order_relaxed);
+    sum.turns += t.turns.load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+std::vector<std::shared_ptr<ClientRecord>> Server::Clients() {
+  std::vector<std::shared_ptr<ClientRecord>> all;
+  std::lock_guard guard(clients_mutex_);
+  for (const auto& [id, record] : clients_) all.push_back(record);
+  return all;
+}
+
+bool Server::Kill(uint64_t client_id) {
+  std::shared_ptr<ClientRecord> record;
+  {
+    std::lock_guard guard(clients_mutex_);
+    auto found = clients_.find(client_id);
+    if (found == clients_.end()) return false;
+    record = found->second;
+  }
+  record->closing.store(true);
+  WorkerContext* context = contexts_[static_cast<size_t>(record->worker)].get();
+  context->worker.Post([context, client_id] {
+    auto found = context->clients.find(client_id);
+    if (found != context->clients.end()) found->second->connection()->CloseAfterFlush();
+  });
+  return true;
+}
+
+bool Server::Unblock(uint64_t, bool) { return false; }
+
+void Server::Pause(int64_t until_ms, bool writes_only) {
+  pause_until_ms_.store(until_ms, std::memory_order_relaxed);
+  if (until_ms == 0) {
+    engine_->modes.Set(kModePausedAll, false);
+    engine_->modes.Set(kModePausedWrite, false);
+    ResumeParked();
+    return;
+  }
+  engine_->modes.Set(writes_only ? kModePausedWrite : kModePausedAll, true);
+}
+
+Status Server::Shutdown(const ShutdownRequest& request) {
+  if (request.abort) return Status::Invalid("No shutdown in progress.");
+  shutdown_.store(true);
+  kill(getpid(), SIGTERM);  // wakes Wait
+  return Status::Ok();
+}
+
+void Server::ResetStatistics() { engine_->statistics.Reset(); }
+
+void Server::Sleep(int64_t microseconds) {
+  // Called under scope All: nobody else runs a command meanwhile.
+  usleep(static_cast<useconds_t>(microseconds));
+}
+
+void Server::OnDurable(Lsn durable) {
+  for (auto& context : contexts_) {
+    Worker* worker = &context->worker;
+    worker->Post([worker, durable] { worker->SetDurable(durable); });
+  }
+}
+
+void Server::OnAdmissionOpen() { ResumeParked(); }
+
+void Server::OnStateChange(JournalState state, const std::string& reason) {
+  engine_->modes.Set(kModeLogRefused, state != JournalState::kOk);
+  if (state == JournalState::kOk) {
+    log_.Warning("The journal is writable again, writes are accepted");
+    ResumeParked();
+  } else {
+    log_.Warning("The journal failed, writes are refused: %s", reason.c_str());
+  }
+}
+
+void Server::OnRebaseNeeded(Lsn) {}
+
+Status Server::Replay(const Recovered& recovered) {
+  const int64_t start = SystemClock()->MonotonicMs();
+  auto reader = JournalReader::Open(RealFileSystem(), config_.dir() + "/" + config_.appenddirname(),
+                                    recovered.manifest, recovered.manifest.segments.empty()
+                                        ? recovered.tail_lsn
+                                        : recovered.manifest.segments.front().first_lsn,
+                                    recovered.tail_lsn);
+  if (!reader.ok()) return reader.status();
+  Executor executor(engine_.get());
+  auto record = std::make_shared<ClientRecord>();
+  Session session(record);
+  session.internal = session.authenticated = true;
+  OutputBuffer out;
+  RequestParser parser;
+  RequestBatch batch;
+  uint64_t commands = 0;
+  StreamPiece piece;
+  std::string copy;
+  for (;;) {
+    auto more = (*reader)->Next(&piece);
+    if (!more.ok()) return more.status();
+    if (!*more) break;
+    copy.assign(piece.bytes);
+    parser.Feed(copy.data(), copy.size());
+    ParseOutcome outcome = ParseOutcome::kRequest;
+    while (outcome == ParseOutcome::kRequest) {
+      batch.Clear();
+      ParseLimits limits;
+      limits.bulk_bytes_max = UINT64_MAX >> 1;
+      while (batch.size() < 64 && outcome == ParseOutcome::kRequest)
+        outcome = parser.Next(limits, &batch);
+      for (size_t i = 0; i < batch.size(); ++i, ++commands) {
+        if (!executor.Apply(session, batch[i].args, out)) {
+          std::string reply(out.size(), '\0');
+          iovec vector;
+          if (out.Gather(&vector, 1, 200) == 1)
+            reply.assign(static_cast<char*>(vector.iov_base), vector.iov_len);
+          return Status::Corrupt("Replaying the journal near LSN " + std::to_string(piece.lsn) +
+                                 ": " + std::string(batch[i].args[0]) + " failed: " + reply);
+        }
+        out.Clear();
+      }
+    }
+    if (outcome == ParseOutcome::kError)
+      return Status::Corrupt("Replaying the journal near LSN " + std::to_string(piece.lsn) + ": " +
+                             parser.error());
+    parser.EndRead();
+  }
+  log_.Notice("DB loaded from the journal: %llu commands in %.3f seconds",
+              static_cast<unsigned long long>(commands),
+              static_cast<double>(SystemClock()->MonotonicMs() - start) / 1000);
+  return Status::Ok();
+}
+
+}  // namespace cairn

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Server: wires everything together and owns it: engine, workers, listeners, journal; the registry
+// of clients; cron; the orderly start and end.
+//
+//   start:  configuration -> bind the sockets -> workers (answering -LOADING) -> replay ->
+//           journal -> ready
+//   end:    listeners, sessions, workers, journal (its clean mark), files
+//
+// Thread rule: made, run and destroyed by the main thread, which sleeps waiting for signals;
+// ServerControl's calls come from any worker.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "exec/engine.h"
+#include "exec/executor.h"
+#include "journal/journal.h"
+#include "journal/stripes.h"
+#include "net/listener.h"
+#include "net/worker_pool.h"
+#include "server/worker_context.h"
+
+namespace cairn {
+
+class Server final : public ServerControl, public JournalListener {
+ public:
+  Server(ConfigStore* store, Log* log);
+  ~Server() override;
+
+  // Everything up to "Ready to accept connections". The error is one line for the operator.
+  Status Start();
+  // Sleeps until a signal or SHUTDOWN asks for the end, then ends in order. The exit status.
+  int Wait();
+
+  Engine& engine() { return *engine_; }
+  WorkerContext& context(size_t worker) { return *contexts_[worker]; }
+  size_t workers() const { return contexts_.size(); }
+  int64_t start_time_ms() const { return start_time_ms_; }
+
+  void AddClient(std::shared_ptr<ClientRecord> record);
+  void RemoveClient(uint64_t id);
+  size_t client_count() const { return client_count_.load(std::memory_order_relaxed); }
+  uint64_t accepted() const;
+  // Bytes and loop turns of all workers.
+  struct NetTotals {
+    uint64_t bytes_in = 0, bytes_out = 0, reads = 0, writes = 0, turns = 0;
+  };
+  NetTotals net_totals() const;
+
+  // ServerControl
+  std::vector<std::shared_ptr<ClientRecord>> Clients() override;
+  bool Kill(uint64_t client_id) override;
+  bool Unblock(uint64_t client_id, bool with_error) override;
+  void Pause(int64_t until_ms, bool writes_only) override;
+  Status Shutdown(const ShutdownRequest& request) override;
+  std::string Info(const std::vector<std::string>& sections) override;
+  void ResetStatistics() override;
+  void Sleep(int64_t microseconds) override;
+
+  // JournalListener: from the journal's threads.
+  void OnDurable(Lsn durable) override;
+  void OnAdmissionOpen() override;
+  void OnStateChange(JournalState state, const std::string& reason) override;
+  void OnRebaseNeeded(Lsn durable) override;
+
+ private:
+  Status Listen();
+  Status OpenJournal();
+  Status Replay(const struct Recovered& recovered);
+  void RegisterHooks();
+  void StartCron(size_t worker);
+  void Cron(size_t worker);
+  void ResumeParked();
+  void ApplyFsyncPolicy();
+  std::string FsyncName() const;
+  ConnectionHandler* MakeClient(Worker& worker, int fd, std::string* refusal);
+
+  ConfigStore& store_;
+  Log& log_;
+  const Config& config_;
+  Registry registry_;
+  std::unique_ptr<Keyspace> keyspace_;
+  std::unique_ptr<Engine> engine_;
+  LsnStripes stripes_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<WorkerPool> pool_;
+  std::vector<std::unique_ptr<WorkerContext>> contexts_;
+  std::unique_ptr<Listener> listener_;
+  int64_t start_time_ms_ = 0;
+  std::atomic<int64_t> pause_until_ms_{0};
+  std::atomic<size_t> client_count_{0};
+  std::atomic<bool> shutdown_{false};
+  mutable std::mutex clients_mutex_;
+  std::map<uint64_t, std::shared_ptr<ClientRecord>> clients_;
+  friend class InfoWriter;
+};
+
+}  // namespace cairn

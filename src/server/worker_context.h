@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What belongs to one worker thread above net/: its executor, the batch its reads are parsed into,
+// its clients. Touched by that thread only.
+#pragma once
+
+#include <unordered_map>
+#include <vector>
+
+#include "exec/executor.h"
+#include "net/worker.h"
+#include "resp/request_parser.h"
+
+namespace cairn {
+
+class Client;
+
+struct WorkerContext {
+  WorkerContext(Engine* engine, Worker* worker_in) : worker(*worker_in), executor(engine) {}
+
+  Worker& worker;
+  Executor executor;
+  RequestBatch batch;
+  std::unordered_map<uint64_t, Client*> clients;  // by id
+  std::vector<uint64_t> parked;                   // clients whose request waits for a mode or the log
+  Timer cron;
+};
+
+}  // namespace cairn
