@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// cairn-check: looks at a journal folder while no server runs in it. Reads through the same code
+// as the server; changes nothing except `repair --yes`.
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/numbers.h"
+#include "journal/reader.h"
+#include "journal/recovery.h"
+#include "utils/cairn-check/repair.h"
+
+namespace cairn {
+namespace {
+
+// Exit statuses, as --help lists them.
+enum Exit { kExitOk = 0, kExitTornTail = 1, kExitCorrupt = 2, kExitUsage = 3, kExitIo = 4 };
+
+constexpr const char* kHelp =
+    "cairn-check - examine a Cairn journal folder\n"
+    "\n"
+    "  cairn-check verify DIR                  check every block of the log\n"
+    "  cairn-check list DIR                    timelines, base snapshot, segments\n"
+    "  cairn-check cat DIR|SEGMENT [--from LSN] [--to LSN]\n"
+    "                                          print the stream: an AOF\n"
+    "  cairn-check repair DIR [--yes]          end a damaged log before the damage;\n"
+    "                                          without --yes only say what would go\n"
+    "\n"
+    "Run it while no server uses the folder. repair keeps the old manifest and every\n"
+    "segment it takes out of the log in DIR/damaged-N.\n"
+    "\n"
+    "Exit status: 0 the log is whole; 1 it has a torn tail, which the server cuts by\n"
+    "itself at its next start; 2 it is damaged; 3 wrong usage; 4 a file cannot be read.\n";
+
+int Complain(const Status& status) {
+  fprintf(stderr, "cairn-check: %s\n", status.message().c_str());
+  return status.code() == StatusCode::kCorrupt ? kExitCorrupt : kExitIo;
+}
+
+std::string TimeText(uint64_t ms) {
+  if (ms == 0) return "-";
+  time_t seconds = static_cast<time_t>(ms / 1000);
+  tm parts;
+  char text[64];
+  gmtime_r(&seconds, &parts);
+  size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  snprintf(text + n, sizeof text - n, ".%03uZ", static_cast<unsigned>(ms % 1000));
+  return text;
+}
+
+int Verify(FileSystem* fs, const std::string& dir) {
+  auto recovered = RecoverJournal(fs, dir);
+  if (!recovered.ok()) return Complain(recovered.status());
+  const Manifest& m = recovered->manifest;
+  const Lsn from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
+  auto reader = JournalReader::Open(fs, dir, m, from, recovered->tail_lsn);
+  if (!reader.ok()) return Complain(reader.status());
+  StreamPiece piece;
+  for (;;) {
+    auto more = (*reader)->Next(&piece);
+    if (!more.ok()) return Complain(more.status());
+    if (!*more) break;
+  }
+  if (recovered->report.fresh) {
+    printf("no journal here\n");
+    return kExitOk;
+  }
+  printf("LSN %llu to %llu in %zu segments; %s\n", static_cast<unsigned long long>(from),
+         static_cast<unsigned long long>(recovered->tail_lsn), m.segments.size(),
+         recovered->report.Text().c_str());
+  if (!m.base_name.empty() && !fs->Exists(dir + "/" + m.base_name).value())
+    return Complain(Status::Corrupt("base snapshot " + m.base_name + " is missing"));
+  return recovered->report.bytes_cut > 0 ? kExitTornTail : kExitOk;
+}
+
+int List(FileSystem* fs, const std::string& dir) {
+  auto listed = LoadManifest(fs, dir);
+  if (!listed.ok()) return Complain(listed.status());
+  // Ends of open segments are known only by reading; a damaged log is listed as it stands.
+  auto recovered = RecoverJournal(fs, dir);
+  const Manifest& m = recovered.ok() ? recovered->manifest : *listed;
+  printf("replication id %s", m.replid.c_str());
+  if (!m.replid2.empty())
+    printf(", before LSN %llu %s", static_cast<unsigned long long>(m.second_offset),
+           m.replid2.c_str());
+  printf("\n");
+  for (const Timeline& t : m.timelines)
+    printf("timeline %u  %s  parent %u  from LSN %llu\n", t.number, t.replid.c_str(), t.parent,
+           static_cast<unsigned long long>(t.branch_lsn));
+  if (!m.base_name.empty())
+    printf("base %s  LSN %llu\n", m.base_name.c_str(), static_cast<unsigned long long>(m.base_lsn));
+  for (const SegmentEntry& s : m.segments)
+    printf("%-24s %-6s timeline %u  LSN %llu to %llu  %s to %s\n",
+           SegmentName(s.timeline, s.sequence).c_str(), SegmentStateName(s.state), s.timeline,
+           static_cast<unsigned long long>(s.first_lsn), static_cast<unsigned long long>(s.end_lsn),
+           TimeText(s.first_ms).c_str(), TimeText(s.last_ms).c_str());
+  if (m.clean) printf("clean shutdown at LSN %llu\n", static_cast<unsigned long long>(m.clean_lsn));
+  return recovered.ok() ? kExitOk : Complain(recovered.status());
+}
+
+bool Print(std::string_view bytes) {
+  return fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
+}
+
+// Database of the stream at `lsn`, for a start in mid-stream: by the block that begins there.
+void PrintSelect(const StreamPiece& piece) {
+  if (piece.first_record != 0 || piece.database == kNoDatabase || piece.database == 0) return;
+  char select[kSelectBytesMax];
+  Print({select, EncodeSelect(select, piece.database)});
+}
+
+int CatSegment(FileSystem* fs, const std::string& path, Lsn from, Lsn to) {
+  auto reader = SegmentReader::Open(fs, path);
+  if (!reader.ok()) return Complain(reader.status());
+  SegmentReader::Block block;
+  std::string plain;
+  SegmentReader::End end;
+  while ((end = (*reader)->Next(&block)) == SegmentReader::End::kNone) {
+    const BlockHeader& h = block.header;
+    if (h.in_stream() ? h.end_lsn() <= from : from > h.first_lsn) continue;
+    if (h.first_lsn >= to) return kExitOk;
+    if (Status status = (*reader)->Decode(block, &plain); !status.ok()) return Complain(status);
+    const size_t skip = h.in_stream() && from > h.first_lsn ? from - h.first_lsn : 0;
+    const size_t length = h.in_stream() ? std::min(h.end_lsn(), to) - h.first_lsn : plain.size();
+    if (!Print(std::string_view(plain).substr(skip, length - skip))) return kExitIo;
+  }
+  return end == SegmentReader::End::kBad ? Complain((*reader)->status()) : kExitOk;
+}
+
+int CatFolder(FileSystem* fs, const std::string& dir, Lsn from, Lsn to) {
+  auto recovered = RecoverJournal(fs, dir);
+  if (!recovered.ok()) return Complain(recovered.status());
+  const Manifest& m = recovered->manifest;
+  if (from == 0) from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
+  to = std::min(to, recovered->tail_lsn);
+  auto reader = JournalReader::Open(fs, dir, m, from, to);
+  if (!reader.ok()) return Complain(reader.status());
+  StreamPiece piece;
+  for (bool first = true;; first = false) {
+    auto more = (*reader)->Next(&piece);
+    if (!more.ok()) return Complain(more.status());
+    if (!*more) return kExitOk;
+    if (first) PrintSelect(piece);
+    if (!Print(piece.bytes)) return kExitIo;
+  }
+}
+
+int Usage() {
+  fputs(kHelp, stderr);
+  return kExitUsage;
+}
+
+int Main(const std::vector<std::string>& args) {
+  if (args.size() == 1 && (args[0] == "--help" || args[0] == "-h")) {
+    fputs(kHelp, stdout);
+    return kExitOk;
+  }
+  if (args.size() < 2) return Usage();
+  FileSystem* fs = RealFileSystem();
+  const std::string& command = args[0];
+  const std::string& path = args[1];
+  Lsn from = 0, to = kLsnMax;
+  bool yes = false;
+  for (size_t i = 2; i < args.size(); ++i) {
+    if (command == "repair" && args[i] == "--yes") {
+      yes = true;
+    } else if (command == "cat" && i + 1 < args.size() &&
+               ((args[i] == "--from" && ParseUint64(args[i + 1], &from)) ||
+                (args[i] == "--to" && ParseUint64(args[i + 1], &to)))) {
+      ++i;
+    } else {
+      return Usage();
+    }
+  }
+  if (command == "verify") return Verify(fs, path);
+  if (command == "list") return List(fs, path);
+  if (command == "cat")
+    return fs->List(path).ok() ? CatFolder(fs, path, from, to) : CatSegment(fs, path, from, to);
+  if (command == "repair") {
+    std::string text;
+    Status status = RepairJournal(fs, path, yes, &text);
+    fputs(text.c_str(), stdout);
+    return status.ok() ? kExitOk : Complain(status);
+  }
+  return Usage();
+}
+
+}  // namespace
+}  // namespace cairn
+
+int main(int argc, char** argv) {
+  return cairn::Main(std::vector<std::string>(argv + 1, argv + argc));
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "utils/cairn-check/repair.h"
+
+#include <algorithm>
+
+#include "journal/recovery.h"
+#include "journal/segment_reader.h"
+
+namespace cairn {
+namespace {
+
+constexpr int kAsideFoldersMax = 1000;
+
+// What a walk over all listed segments found: where the readable stream ends, and why.
+struct Readable {
+  Lsn end = 0;
+  std::string reason;  // "" if all is whole
+  std::vector<SegmentEntry> segments;  // those walked, with what is known of them
+};
+
+Readable Walk(FileSystem* fs, const std::string& dir, const Manifest& m) {
+  Readable found;
+  Lsn expected = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
+  found.end = expected;
+  for (SegmentEntry s : m.segments) {
+    auto reader = SegmentReader::Open(fs, SegmentPath(dir, s));
+    if (!reader.ok()) {
+      if (s.state != SegmentState::kNext) found.reason = reader.status().message();
+      return found;
+    }
+    if ((*reader)->header().first_lsn != expected) {
+      found.reason = SegmentPath(dir, s) + " does not continue the segment before it";
+      return found;
+    }
+    s.first_lsn = expected;
+    const Lsn limit = s.ended() ? s.end_lsn : kLsnMax;
+    Lsn unit = expected;
+    SegmentReader::Block block;
+    auto end = SegmentReader::End::kNone;
+    while ((*reader)->next_lsn() < limit &&
+           (end = (*reader)->Next(&block)) == SegmentReader::End::kNone)
+      unit = std::max(unit, std::min(block.header.last_unit_lsn, limit));
+    found.end = expected = unit;
+    found.segments.push_back(s);
+    if (end == SegmentReader::End::kBad) found.reason = (*reader)->status().message();
+    if (end == SegmentReader::End::kClean && s.ended() && unit < limit)
+      found.reason = SegmentPath(dir, s) + " ends early";
+    if (!found.reason.empty()) return found;
+  }
+  return found;
+}
+
+Status MoveAside(FileSystem* fs, const std::string& dir, const std::vector<SegmentEntry>& segments,
+                 std::string* text) {
+  std::string aside;
+  for (int n = 1; aside.empty() && n < kAsideFoldersMax; ++n) {
+    const std::string name = dir + "/damaged-" + std::to_string(n);
+    auto there = fs->Exists(name);
+    if (!there.ok()) return there.status();
+    if (!*there) aside = name;
+  }
+  if (aside.empty()) return Status::Limit("too many damaged-N folders");
+  CAIRN_RETURN_IF_ERROR(fs->MakeDirectory(aside));
+  CAIRN_RETURN_IF_ERROR(fs->Link(ManifestPath(dir), aside + "/manifest"));
+  // Linked now, taken away only after the new manifest stands: a crash loses nothing.
+  for (const SegmentEntry& s : segments) {
+    const std::string name = SegmentName(s.timeline, s.sequence);
+    Status status = fs->Link(dir + "/" + name, aside + "/" + name);
+    if (!status.ok() && status.code() != StatusCode::kNotFound) return status;
+  }
+  CAIRN_RETURN_IF_ERROR(fs->SyncDirectory(aside));
+  CAIRN_RETURN_IF_ERROR(fs->SyncDirectory(dir));
+  *text += "originals are in " + aside + "\n";
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status RepairJournal(FileSystem* fs, const std::string& dir, bool really, std::string* text) {
+  auto loaded = LoadManifest(fs, dir);
+  if (!loaded.ok()) return loaded.status();
+  Manifest m = std::move(*loaded);
+  Readable found = Walk(fs, dir, m);
+  auto recovered = RecoverJournal(fs, dir);
+  if (found.reason.empty() && !recovered.ok()) found.reason = recovered.status().message();
+  if (found.reason.empty()) {
+    *text += "the log is whole up to LSN " + std::to_string(found.end) + ", nothing to repair\n";
+    return Status::Ok();
+  }
+  if (!m.base_name.empty() && found.end < m.base_lsn)
+    return Status::Corrupt("the log is damaged at LSN " + std::to_string(found.end) +
+                           " below its base snapshot at " + std::to_string(m.base_lsn) +
+                           ": remove segments by hand or restore a backup");
+  *text += "damage: " + found.reason + "\n";
+  *text += "the log would end at LSN " + std::to_string(found.end) + "\n";
+  // Open segments that were walked take their place in the chain; those behind leave it.
+  std::vector<SegmentEntry> dropped(m.segments.begin() + static_cast<long>(found.segments.size()),
+                                    m.segments.end());
+  m.segments = found.segments;
+  std::vector<SegmentEntry> beyond;
+  CutChain(&m, found.end, &beyond);
+  dropped.insert(dropped.begin(), beyond.begin(), beyond.end());
+  std::vector<SegmentEntry> originals = dropped;
+  for (SegmentEntry& s : m.segments)
+    if (s.state == SegmentState::kClosed && s.end_lsn == found.end) originals.push_back(s);
+  for (const SegmentEntry& s : dropped)
+    *text += "drops " + SegmentName(s.timeline, s.sequence) + "\n";
+  m.clean = false;
+  if (!really) {
+    *text += "nothing was changed; run again with --yes to do it\n";
+    return Status::Ok();
+  }
+  CAIRN_RETURN_IF_ERROR(MoveAside(fs, dir, originals, text));
+  CAIRN_RETURN_IF_ERROR(SaveManifest(fs, dir, m));
+  for (const SegmentEntry& s : dropped) {
+    Status status = fs->Remove(SegmentPath(dir, s));
+    if (!status.ok() && status.code() != StatusCode::kNotFound) return status;
+  }
+  *text += "done: the log ends at LSN " + std::to_string(found.end) + "\n";
+  return Status::Ok();
+}
+
+}  // namespace cairn

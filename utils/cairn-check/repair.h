@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Repair of a damaged journal folder: the log ends at the last complete unit before the damage.
+// Nobody else may use the folder.
+#pragma once
+
+#include <string>
+
+#include "base/file.h"
+
+namespace cairn {
+
+// Says in `text`, a line a fact, what is damaged and what goes, and does it if `really`: the old
+// manifest and the segments that leave the log move into DIR/damaged-N, then the new manifest is
+// put in place. kCorrupt if the folder cannot be helped (no readable manifest).
+Status RepairJournal(FileSystem* fs, const std::string& dir, bool really, std::string* text);
+
+}  // namespace cairn
