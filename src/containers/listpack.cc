@@ -348,6 +348,20 @@ void Listpack::DeleteRange(int64_t index, size_t count) {
   if (pos != kNone && count != 0) Delete(pos, count);
 }
 
+void Listpack::Append(std::span<const ListpackEntry> entries) {
+  size_t pos = Bytes() - 1;
+  const size_t count = Length() + entries.size();
+  size_t added = 0;
+  for (const ListpackEntry& entry : entries) added += entry.StoredBytes();
+  uint8_t* data = Resize(pos + added + 1);
+  for (const ListpackEntry& entry : entries) {
+    entry.Write(data + pos);
+    pos += entry.StoredBytes();
+  }
+  data[pos] = kEnd;
+  SetHeader(pos + 1, count);
+}
+
 void Listpack::AppendAll(ListpackView other) {
   const size_t total = Bytes();
   const size_t body = other.Bytes() - kEmptyBytes;

@@ -185,6 +185,8 @@ class Listpack : public ListpackView {
   Pos Append(std::string_view element) { return Append(ListpackEntry(element)); }
   Pos Append(int64_t element) { return Append(ListpackEntry(element)); }
   Pos Append(const ListpackEntry& entry) { return Splice(Bytes() - 1, 0, &entry); }
+  // All of them behind the last, with one resize.
+  void Append(std::span<const ListpackEntry> entries);
   Pos Prepend(std::string_view element) { return Prepend(ListpackEntry(element)); }
   Pos Prepend(int64_t element) { return Prepend(ListpackEntry(element)); }
   Pos Prepend(const ListpackEntry& entry) { return Splice(kHeaderBytes, 0, &entry); }

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A consumer group of a stream: how far it has read, which entries it delivered that nobody
+// acknowledged, and its consumers.
+//
+//   group.pending:     id -> {consumer, when delivered, how often}
+//   consumer.pending:  id                                            for each of its own
+//
+// Invariant: an id is in the pending list of a consumer if and only if the group's names him.
+// Times are milliseconds of the Unix epoch, given by the caller.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "containers/paged_map.h"
+#include "types/stream_id.h"
+
+namespace cairn {
+
+struct StreamConsumer {
+  struct Nothing {};
+  int64_t seen_ms = 0;     // last attempt
+  int64_t active_ms = -1;  // last time it was given an entry; -1: never
+  PagedMap<StreamId, Nothing> pending;
+};
+
+struct StreamPending {
+  StreamConsumer* consumer = nullptr;  // null only while loading
+  int64_t delivered_ms = 0;
+  uint64_t deliveries = 0;
+};
+
+class StreamGroup {
+ public:
+  static constexpr int64_t kEntriesReadUnknown = -1;
+  using Pending = PagedMap<StreamId, StreamPending>;
+  using Consumers = std::map<std::string, std::unique_ptr<StreamConsumer>, std::less<>>;
+
+  StreamId last_id;  // last delivered
+  int64_t entries_read = kEntriesReadUnknown;
+
+  const Pending& pending() const { return pending_; }
+  const Consumers& consumers() const { return consumers_; }
+
+  StreamConsumer* FindConsumer(std::string_view name) const;
+  // Finds or creates it (second: true) and notes that it was seen.
+  std::pair<StreamConsumer*, bool> GetConsumer(std::string_view name, int64_t now_ms);
+  // With all it has pending; how many those were, or -1 if there is no such consumer.
+  int64_t DeleteConsumer(std::string_view name);
+  const std::string& NameOf(const StreamConsumer* consumer) const;  // O(consumers)
+
+  // Null if it is not pending; invalid after the next change.
+  StreamPending* FindPending(StreamId id) { return pending_.Find(id); }
+  // Pending for `consumer` from now on, whoever had it; the counts are the caller's to set.
+  StreamPending* Assign(StreamId id, StreamConsumer* consumer);
+  // No longer pending; false if it was not.
+  bool Acknowledge(StreamId id);
+  // The item at `pos`; returns the next position.
+  Pending::Pos AcknowledgeAt(Pending::Pos pos);
+
+  // Calls visit(id, const StreamPending&) for up to `count` entries in start..end, of `consumer`
+  // only unless that is null, idle for min_idle_ms at least (0: any).
+  template <typename Visit>
+  void ForEachPending(StreamId start, StreamId end, uint64_t count, const StreamConsumer* consumer,
+                      int64_t min_idle_ms, int64_t now_ms, Visit&& visit) const {
+    const auto show = [&](StreamId id, const StreamPending& item) {
+      if (min_idle_ms != 0 && now_ms - item.delivered_ms < min_idle_ms) return;
+      visit(id, item);
+      --count;
+    };
+    if (consumer != nullptr) {
+      const auto& own = consumer->pending;
+      for (auto pos = own.Lower(start); count > 0 && pos != own.End() && own.At(pos).key <= end;
+           pos = own.Next(pos))
+        show(own.At(pos).key, *pending_.Find(own.At(pos).key));
+      return;
+    }
+    for (auto pos = pending_.Lower(start);
+         count > 0 && pos != pending_.End() && pending_.At(pos).key <= end;
+         pos = pending_.Next(pos))
+      show(pending_.At(pos).key, pending_.At(pos).value);
+  }
+
+  // Loading: first all pending entries without a consumer, then each consumer with its ids. False
+  // where an id is twice there, or not pending in the group, or has a consumer already.
+  bool LoadPending(StreamId id, int64_t delivered_ms, uint64_t deliveries);
+  StreamConsumer* LoadConsumer(std::string_view name, int64_t seen_ms, int64_t active_ms);
+  bool LoadOwner(StreamConsumer* consumer, StreamId id);
+  // Whether each pending entry has a consumer.
+  bool Complete() const;
+
+  std::unique_ptr<StreamGroup> Clone() const;
+  size_t MemoryUsage() const;
+  void CheckInvariants() const;
+
+ private:
+  Pending pending_;
+  Consumers consumers_;
+};
+
+}  // namespace cairn
