@@ -296,7 +296,9 @@ bool Option::TakesManyWords() const {
   }
 }
 
-Result<std::string> NormalizeOption(const Option& o, std::span<const std::string> given,
+namespace {
+
+Result<std::string> NormalizeByKind(const Option& o, std::span<const std::string> given,
                                     const Config& config) {
   if (!o.TakesManyWords()) {
     if (given.size() != 1) return Status::Invalid("wrong number of arguments");
@@ -320,8 +322,6 @@ Result<std::string> NormalizeOption(const Option& o, std::span<const std::string
       return Join(words);
   }
 }
-
-namespace {
 
 int64_t NumberOf(const Option& o, std::string_view text) {
   int64_t value = 0;
@@ -375,6 +375,14 @@ OptionCell CellOf(const Option& o, Config* config) {
 }
 
 }  // namespace
+
+Result<std::string> NormalizeOption(const Option& o, std::span<const std::string> given,
+                                    const Config& config) {
+  auto value = NormalizeByKind(o, given, config);
+  if (value.ok() && o.is(kRefused) && *value != o.fallback)
+    return Status::Invalid("not supported yet");
+  return value;
+}
 
 void StoreOption(const Option& o, std::string_view text, Config* config) {
   const OptionCell cell = CellOf(o, config);

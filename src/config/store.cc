@@ -78,18 +78,25 @@ Status ConfigStore::Load(const CommandLine& line, std::string_view standard_inpu
   }
   CAIRN_RETURN_IF_ERROR(add("standard input", standard_input));
   CAIRN_RETURN_IF_ERROR(add(kCommandLine, line.directives));
+  for (const Directive& directive : all)
+    if (EqualsIgnoreCase(directive.words[0], "user") && FindOption("aclfile")->is(kRefused))
+      return directive.Error("not supported yet");  // to ignore it would open doors
   return ApplyDirectives(all, &config_);
 }
 
 std::string ConfigStore::InertWarning() const {
-  std::string names;
+  std::string never, not_yet;
   for (const Option& option : Options()) {
     // A directive at its default asks for nothing, so nobody needs to hear about it.
-    if (!option.is(kInert) || FormatOption(option, config_) == option.fallback) continue;
-    if (!names.empty()) names += ", ";
-    names += option.name;
+    if (FormatOption(option, config_) == option.fallback) continue;
+    if (option.is(kInert)) (never += never.empty() ? "" : ", ") += option.name;
+    if (option.is(kNotYet)) (not_yet += not_yet.empty() ? "" : ", ") += option.name;
   }
-  return names.empty() ? "" : "these directives have no effect in Cairn: " + names;
+  std::string line;
+  if (!never.empty()) line = "these directives have no effect in Cairn: " + never;
+  if (!not_yet.empty())
+    line += (line.empty() ? "" : "; ") + ("these have none in this version: " + not_yet);
+  return line;
 }
 
 void ConfigStore::OnChange(std::vector<std::string> names, Hook hook) {

@@ -45,7 +45,8 @@ class ConfigStore {
   // Start-up: the file, then `standard_input` (its whole text), then the directives; later ones
   // win. The error is one line that names file, line and directive. Arguments exclude argv[0].
   Status Load(const CommandLine& line, std::string_view standard_input);
-  // One line for the log that names options which were set but have no effect here; "" if none.
+  // One line for the log that names options which were set but have no effect here, or not yet;
+  // "" if none.
   std::string InertWarning() const;
   // Absolute path of the file given at start, "" if there was none.
   const std::string& file() const { return file_; }
