@@ -6,6 +6,10 @@ namespace cairn {
 void RegisterAllCommands(Registry* registry) {
   registry->Add(ConnectionCommands());
   registry->Add(TransactionCommands());
+  registry->Add(ClientCommands());
+  registry->Add(CommandCommands());
+  registry->Add(ConfigCommands());
+  registry->Add(ServerCommands());
 }
 
 }  // namespace cairn

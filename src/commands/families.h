@@ -12,6 +12,10 @@ namespace cairn {
 
 std::span<const CommandSpec> ConnectionCommands();
 std::span<const CommandSpec> TransactionCommands();
+std::span<const CommandSpec> ClientCommands();
+std::span<const CommandSpec> CommandCommands();
+std::span<const CommandSpec> ConfigCommands();
+std::span<const CommandSpec> ServerCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// CONFIG GET, SET, REWRITE, RESETSTAT, HELP.
+#include "commands/families.h"
+#include "commands/help.h"
+#include "exec/context.h"
+
+namespace cairn {
+namespace {
+
+// CONFIG GET pattern [pattern ...]
+void ConfigGet(Context& ctx) {
+  const auto pairs = ctx.engine().config_store.Get(ctx.args().subspan(2));
+  ctx.reply().Map(pairs.size());
+  for (const auto& [name, value] : pairs) {
+    ctx.reply().Bulk(name);
+    ctx.reply().Bulk(value);
+  }
+}
+
+bool MaySetProtected(Context& ctx) {
+  switch (ctx.config().enable_protected_configs()) {
+    case ProtectedAction::kYes: return true;
+    case ProtectedAction::kNo: return false;
+    case ProtectedAction::kLocal: break;
+  }
+  const std::string& address = ctx.session().record->address;
+  return address.starts_with("127.") || address.starts_with("[::1]") || address.starts_with("/");
+}
+
+// CONFIG SET name value [name value ...]; scope All: the hooks change what every worker reads
+void ConfigSet(Context& ctx) {
+  if (ctx.argc() % 2 != 0)
+    return ctx.Error("ERR wrong number of arguments for 'config|set' command");
+  ConfigStore::Pairs pairs;
+  for (size_t i = 2; i < ctx.argc(); i += 2) pairs.emplace_back(ctx.arg(i), ctx.arg(i + 1));
+  const Status status = ctx.engine().config_store.Set(pairs, MaySetProtected(ctx));
+  if (!status.ok()) return ctx.Error("ERR " + status.message());
+  ctx.Ok();
+}
+
+// CONFIG REWRITE
+void ConfigRewrite(Context& ctx) {
+  if (ctx.engine().config_store.file().empty())
+    return ctx.Error("ERR The server is running without a config file");
+  const Status status = ctx.engine().config_store.Rewrite();
+  if (status.ok()) return ctx.Ok();
+  ctx.engine().log.Warning("CONFIG REWRITE failed: %s", status.message().c_str());
+  ctx.Error("ERR Rewriting config file: " + status.message());
+}
+
+// CONFIG RESETSTAT
+void ConfigResetStat(Context& ctx) {
+  ctx.engine().control->ResetStatistics();
+  ctx.engine().lazy_free.ResetFreed();
+  ctx.Ok();
+}
+
+void ConfigHelp(Context& ctx) {
+  static constexpr std::string_view kLines[] = {
+      "GET <pattern>", "    Return parameters matching the glob-like <pattern> and their values.",
+      "SET <directive> <value>", "    Set the configuration <directive> to <value>.",
+      "RESETSTAT", "    Reset statistics reported by the INFO command.",
+      "REWRITE", "    Rewrite the configuration file."};
+  ReplyHelp(ctx, "CONFIG", kLines);
+}
+
+constexpr uint64_t kConfigFlags = kAdmin | kNoScript | kLoading | kStale;
+constexpr CommandSpec kRows[] = {
+    {"CONFIG", -2, 0, {}, 0, nullptr, Scope::kNone},
+    {"CONFIG|GET", -3, kConfigFlags, {}, 0, &ConfigGet},
+    {"CONFIG|SET", -4, kConfigFlags, {}, 0, &ConfigSet, Scope::kAll},
+    {"CONFIG|REWRITE", 2, kConfigFlags, {}, 0, &ConfigRewrite},
+    {"CONFIG|RESETSTAT", 2, kConfigFlags, {}, 0, &ConfigResetStat},
+    {"CONFIG|HELP", 2, kLoading | kStale, {}, 0, &ConfigHelp},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> ConfigCommands() { return kRows; }
+
+}  // namespace cairn

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The line that CLIENT LIST prints for a client, with every field tools parse.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "exec/session.h"
+
+namespace cairn {
+
+std::string DescribeClient(const ClientRecord& record, const Registry& registry, int64_t now_ms);
+// "normal", "replica", "pubsub" or "master".
+std::string_view ClientType(const ClientRecord& record);
+
+}  // namespace cairn
