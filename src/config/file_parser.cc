@@ -113,10 +113,14 @@ Status ApplyOption(const Directive& directive, const Option& option, bool* save_
 
 }  // namespace
 
+std::string Directive::Where() const {
+  std::string where = source;
+  if (line != 0) where += ":" + ToString(int64_t{line});
+  return where + ": '" + text + "'";
+}
+
 Status Directive::Error(std::string_view why) const {
-  std::string message = source;
-  if (line != 0) message += ":" + ToString(int64_t{line});
-  return Status::Invalid(message + ": '" + text + "': " + std::string(why));
+  return Status::Invalid(Where() + ": " + std::string(why));
 }
 
 Result<Words> SplitLine(std::string_view line) {

@@ -26,6 +26,7 @@ struct Directive {
   std::string text;  // the line, trimmed
   Words words;       // never empty; words[0] is the name as written
 
+  std::string Where() const;  // "FILE:LINE: 'TEXT'"
   // "FILE:LINE: 'TEXT': why"
   Status Error(std::string_view why) const;
 };

@@ -81,7 +81,18 @@ Status ConfigStore::Load(const CommandLine& line, std::string_view standard_inpu
   for (const Directive& directive : all)
     if (EqualsIgnoreCase(directive.words[0], "user") && FindOption("aclfile")->is(kRefused))
       return directive.Error("not supported yet");  // to ignore it would open doors
-  return ApplyDirectives(all, &config_);
+  CAIRN_RETURN_IF_ERROR(ApplyDirectives(all, &config_));
+  for (const Directive& directive : all)
+    if (const Option* option = FindOption(directive.words[0])) origins_[option] = directive.Where();
+  return Status::Ok();
+}
+
+std::string ConfigStore::Origin(std::string_view name) const {
+  const Option* option = FindOption(name);
+  CHECK(option != nullptr);
+  const auto found = origins_.find(option);
+  if (found != origins_.end()) return found->second;
+  return std::string("default: '") + option->name + " " + option->fallback + "'";
 }
 
 std::string ConfigStore::InertWarning() const {

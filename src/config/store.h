@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -48,6 +49,9 @@ class ConfigStore {
   // One line for the log that names options which were set but have no effect here, or not yet;
   // "" if none.
   std::string InertWarning() const;
+  // Where an option got its value at start, for messages such as "port in use":
+  // "cairn.conf:3: 'port 6379'", or "default: 'port 6379'".
+  std::string Origin(std::string_view name) const;
   // Absolute path of the file given at start, "" if there was none.
   const std::string& file() const { return file_; }
 
@@ -81,6 +85,7 @@ class ConfigStore {
   mutable std::mutex mutex_;
   Config config_;
   std::string file_;
+  std::map<const Option*, std::string> origins_;  // written by Load alone
   std::vector<Registration> hooks_;
 };
 

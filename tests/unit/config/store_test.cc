@@ -70,6 +70,9 @@ TEST_CASE("files, standard input and the command line load in this order") {
   REQUIRE(Value(store, "save") == "900 1 300 10 60 1");
   REQUIRE(store.config().bind() == Words{"127.0.0.1", "-::1"});
   REQUIRE(store.file() == "a.conf");
+  REQUIRE(store.Origin("requirepass") == "b.conf:2: 'REQUIREPASS \"a b\"'");
+  REQUIRE(store.Origin("port") == "command line: 'port 3'");
+  REQUIRE(store.Origin("maxmemory") == "default: 'maxmemory 0'");
 }
 
 TEST_CASE("command lines are taken as redis-server takes them") {
