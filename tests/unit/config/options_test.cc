@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "config/options.h"
 
+#include <atomic>
 #include <set>
+#include <thread>
 
 #include "base/numbers.h"
 #include "config/file_parser.h"
@@ -114,6 +116,33 @@ TEST_CASE("a reader keeps its snapshot of a text across changes") {
   REQUIRE(before.empty());
   REQUIRE(one == "/var/log/one");
   REQUIRE(&config.logfile() == &before);  // an old value is used again, not kept twice
+}
+
+// For the thread sanitizer: readers without a lock beside a writer.
+TEST_CASE("values are read while they change") {
+  Config config;
+  std::atomic<bool> done{false};
+  std::atomic<int> torn{0};
+  std::thread reader([&] {
+    while (!done) {
+      const std::string& text = config.requirepass();
+      if (!text.empty() && text != std::string(text.size(), 'x')) ++torn;
+      const BufferLimit limit = config.client_output_buffer_limit()[0];
+      if (limit.hard_bytes != limit.soft_bytes) ++torn;
+      if (config.hz() < 1 || config.bind().size() > 2) ++torn;
+    }
+  });
+  for (int i = 0; i < 300; ++i) {
+    const std::string n = std::to_string(i % 50);
+    REQUIRE(SetOption(&config, "requirepass", std::string(static_cast<size_t>(i % 50), 'x')).ok());
+    REQUIRE(
+        SetOption(&config, "client-output-buffer-limit", "normal " + n + " " + n + " 1").ok());
+    REQUIRE(SetOption(&config, "hz", n).ok());
+    REQUIRE(SetOption(&config, "bind", i % 2 ? "* -::*" : "127.0.0.1").ok());
+  }
+  done = true;
+  reader.join();
+  REQUIRE(torn == 0);
 }
 
 // conf/cairn.conf is the manual: it names every option that does something once, in the table's
