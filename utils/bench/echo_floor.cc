@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The floor: a bare epoll loop that answers every request (counted by its '*' lines being whole
+// reads) with +OK: one read and one write a wake-up and nothing else. What is left of a server's
+// CPU a request above this is its own.
+//
+//   echo_floor PORT: answers each inline or multibulk PING/SET/GET that redis-benchmark sends
+//   with as many "+OK" as the read held requests.
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 1;
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  const int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(atoi(argv[1])));
+  if (bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      listen(listener, 511) != 0) {
+    perror("echo_floor");
+    return 1;
+  }
+  const int epoll = epoll_create1(0);
+  epoll_event event = {};
+  event.events = EPOLLIN;
+  event.data.fd = listener;
+  epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
+  static char buffer[1 << 16];
+  std::string reply;
+  epoll_event events[256];
+  for (;;) {
+    const int n = epoll_wait(epoll, events, 256, -1);
+    for (int i = 0; i < n; ++i) {
+      const int fd = events[i].data.fd;
+      if (fd == listener) {
+        const int client = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
+        if (client < 0) continue;
+        setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        event.events = EPOLLIN;
+        event.data.fd = client;
+        epoll_ctl(epoll, EPOLL_CTL_ADD, client, &event);
+        continue;
+      }
+      const ssize_t got = read(fd, buffer, sizeof buffer);
+      if (got <= 0) {
+        if (got == 0) close(fd);
+        continue;
+      }
+      reply.clear();
+      for (const char* p = buffer; (p = static_cast<const char*>(memchr(
+                                        p, '*', static_cast<size_t>(buffer + got - p)))) != nullptr;
+           ++p)
+        reply += "+OK\r\n";
+      if (write(fd, reply.data(), reply.size()) < 0) close(fd);
+    }
+  }
+}
