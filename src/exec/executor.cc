@@ -132,6 +132,7 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
       unit_.End();
       return;
     }
+    session.record->last_command.store(command->id, std::memory_order_relaxed);
     Context ctx(*this, unit_, session, *command, request.args, request.raw, reply);
     if (prepared.key.data() != nullptr) ctx.set_hashed_key(prepared.key, prepared.hash);
     const uint64_t errors = reply.error_count();
@@ -150,7 +151,6 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   Bump(counters.calls);
   Bump(counters.ticks, now - last_ticks_);
   statistics_->Add(Stat::kCommands);
-  session.record->last_command.store(command->id, std::memory_order_relaxed);
   const int64_t slow_us = engine_.config.slowlog_log_slower_than();
   if (slow_us >= 0 && static_cast<double>(now - last_ticks_) >=
                           static_cast<double>(slow_us) * ticks_per_us_) [[unlikely]] {

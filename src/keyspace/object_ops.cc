@@ -6,10 +6,7 @@
 #include "types/list.h"
 #include "types/set.h"
 #include "types/sorted_set.h"
-#if __has_include("types/stream.h")
 #include "types/stream.h"
-#define CAIRN_HAS_STREAM
-#endif
 
 namespace cairn {
 namespace {
@@ -33,11 +30,7 @@ auto Visit(Type type, uint64_t rep, const Function& function) {
     case Type::kSet: return function(*Borrowed<Set>(rep));
     case Type::kSortedSet: return function(*Borrowed<SortedSet>(rep));
     case Type::kHash: return function(*Borrowed<Hash>(rep));
-#ifdef CAIRN_HAS_STREAM
     case Type::kStream: return function(*Borrowed<Stream>(rep));
-#else
-    case Type::kStream: break;
-#endif
     case Type::kString: break;
   }
   CHECK(false);
@@ -52,11 +45,7 @@ void FreeObject(Type type, uint64_t rep) {
     case Type::kSet: Set::Adopt(rep); return;
     case Type::kSortedSet: SortedSet::Adopt(rep); return;
     case Type::kHash: Hash::Adopt(rep); return;
-#ifdef CAIRN_HAS_STREAM
     case Type::kStream: Stream::Adopt(rep); return;
-#else
-    case Type::kStream: break;
-#endif
     case Type::kString: break;
   }
   CHECK(false);
