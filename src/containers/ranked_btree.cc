@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <new>
-
 #include "base/check.h"
 
 namespace cairn {
@@ -43,32 +41,6 @@ uint32_t PartitionPoint(uint32_t count, Before before) {
 }
 
 }  // namespace
-
-ScoredMember* ScoredMember::Create(double score, std::string_view member) {
-  size_t header = 1;
-  for (size_t rest = member.size() >> 7; rest != 0; rest >>= 7) ++header;
-  auto* created = new (Allocate(sizeof(ScoredMember) + header + member.size())) ScoredMember();
-  created->score_ = score;
-  uint8_t* p = created->tail_;
-  size_t rest = member.size();
-  for (; rest >= 0x80; rest >>= 7) *p++ = static_cast<uint8_t>(rest | 0x80);
-  *p++ = static_cast<uint8_t>(rest);
-  memcpy(p, member.data(), member.size());
-  return created;
-}
-
-void ScoredMember::Destroy(ScoredMember* member) {
-  free(member);
-}
-
-std::string_view ScoredMember::LongBytes() const {
-  size_t length = 0;
-  int shift = 0;
-  const uint8_t* p = tail_;
-  for (; *p >= 0x80; shift += 7) length |= static_cast<size_t>(*p++ & 0x7F) << shift;
-  length |= static_cast<size_t>(*p++) << shift;
-  return {reinterpret_cast<const char*>(p), length};
-}
 
 RankedBTree::~RankedBTree() {
   if (root_ != nullptr) FreeNodes(root_, 0);

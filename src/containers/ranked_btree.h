@@ -30,30 +30,9 @@
 #include <string_view>
 
 #include "base/function_ref.h"
+#include "containers/scored_member.h"
 
 namespace cairn {
-
-// A member of a sorted set with its score: one allocation, {score, varint length, bytes}.
-class ScoredMember {
- public:
-  static ScoredMember* Create(double score, std::string_view member);
-  static void Destroy(ScoredMember* member);
-
-  double score() const { return score_; }
-  // Only for a member that is in no tree; in a tree, use RankedBTree::Update.
-  void set_score(double score) { score_ = score; }
-  std::string_view bytes() const {
-    if (tail_[0] < 0x80) return {reinterpret_cast<const char*>(tail_ + 1), tail_[0]};
-    return LongBytes();
-  }
-
- private:
-  ScoredMember() = default;
-  std::string_view LongBytes() const;
-
-  double score_;
-  uint8_t tail_[];  // length, 7 bits a byte, low bits first, high bit = more follow; the bytes
-};
 
 class RankedBTree {
   struct Slot {
@@ -109,7 +88,7 @@ class RankedBTree {
   void Insert(ScoredMember* member);
   // Takes out `member`, which must be there.
   void Erase(ScoredMember* member);
-  // Gives `member`, which must be there, another score and its new place.
+  // Gives `member`, which must be there, another score, which it can hold, and its new place.
   void Update(ScoredMember* member, double score);
   // Takes out the `count` items from `rank` on (all must exist), handing each to
   // `sink` when the tree holds it no more. O(log n) for each leaf touched.

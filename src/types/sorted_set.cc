@@ -117,8 +117,7 @@ SortedSet::AddResult SortedSet::Add(double score, std::string_view member, AddFl
   if (!IsLarge()) return AddSmall(score, member, flags, thresholds);
   AddResult result;
   if (ScoredMember* present = table()->Find(member); present != nullptr) {
-    if (Resolve(present->score(), score, flags, &result))
-      table()->tree.Update(present, result.score);
+    if (Resolve(present->score(), score, flags, &result)) table()->Rescore(present, result.score);
     return result;
   }
   if (flags.xx) {

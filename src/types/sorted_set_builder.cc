@@ -12,10 +12,6 @@ namespace cairn {
 SortedSetBuilder::SortedSetBuilder() : table_(std::make_unique<SortedSetTable>()) {}
 SortedSetBuilder::~SortedSetBuilder() = default;
 
-ScoredMember* SortedSetBuilder::Find(std::string_view member) const {
-  return table_->Find(member);
-}
-
 ScoredMember* SortedSetBuilder::Add(double score, std::string_view member, bool* added) {
   const uint64_t hash = HashBytes(member);
   if (ScoredMember* present = table_->Find(hash, member); present != nullptr) {
@@ -26,6 +22,10 @@ ScoredMember* SortedSetBuilder::Add(double score, std::string_view member, bool*
   longest_ = std::max(longest_, member.size());
   bytes_ += member.size();
   return table_->Name(hash, score, member);
+}
+
+void SortedSetBuilder::SetScore(ScoredMember* entry, double score) {
+  table_->SetScore(entry, score);
 }
 
 uint64_t SortedSetBuilder::Size() const {

@@ -19,10 +19,10 @@ class SortedSetBuilder {
   SortedSetBuilder();
   ~SortedSetBuilder();
 
-  // The member's entry, or nullptr. Its score may be set until Build().
-  ScoredMember* Find(std::string_view member) const;
-  // Adds the member unless it is there; `added` tells. O(1).
+  // The member's entry, which is made with `score` if there is none; `added` tells. O(1).
   ScoredMember* Add(double score, std::string_view member, bool* added);
+  // Ends the validity of the entry.
+  void SetScore(ScoredMember* entry, double score);
   uint64_t Size() const;
   // The set, in the smallest encoding the thresholds allow (this is how a stored result may be a
   // listpack again). The builder is spent. O(n log n).

@@ -39,6 +39,23 @@ struct SortedSetTable {
   void Add(double score, std::string_view member) {
     tree.Insert(Name(HashBytes(member), score, member));
   }
+  // Gives a member that is in no order yet another score; it may move.
+  ScoredMember* SetScore(ScoredMember* member, double score) {
+    if (member->CanHold(score)) {
+      member->set_score(score);
+      return member;
+    }
+    ScoredMember* moved = ScoredMember::Create(score, member->bytes());
+    members.Relocate(HashBytes(member->bytes()), member, moved);
+    ScoredMember::Destroy(member);
+    return moved;
+  }
+  // The same for a member in its order.
+  void Rescore(ScoredMember* member, double score) {
+    if (member->CanHold(score)) return tree.Update(member, score);
+    tree.Erase(member);
+    tree.Insert(SetScore(member, score));
+  }
   // Takes the member out of the table; it is still in the order. nullptr if absent.
   ScoredMember* Unname(std::string_view member) {
     ScoredMember* removed = members.Remove(

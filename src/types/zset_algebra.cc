@@ -77,8 +77,8 @@ SortedSet ZsetUnion(std::span<const ZsetInput> inputs, Aggregate aggregate,
     ForEach(input, [&](std::string_view member, double score) {
       const double value = ZeroIfNan(Weighted(input, score, aggregate));
       bool added;
-      ScoredMember* result = builder.Add(value, member, &added);
-      if (!added) result->set_score(Aggregated(result->score(), value, aggregate));
+      ScoredMember* present = builder.Add(value, member, &added);
+      if (!added) builder.SetScore(present, Aggregated(present->score(), value, aggregate));
       return true;
     });
   }

@@ -120,7 +120,7 @@ TEST_CASE("SortedSetBuilder chooses the encoding of the result") {
     for (int i = count; i > 0; --i) {
       std::string member = std::to_string(i);
       member.resize(std::max(length, member.size()), '.');
-      builder.Add(i % 7, member, &added)->set_score(i % 5);
+      builder.SetScore(builder.Add(i % 7, member, &added), i % 5 / 3.0);
       REQUIRE(added);
       builder.Add(0, member, &added);
       REQUIRE_FALSE(added);
