@@ -53,7 +53,7 @@ StreamAddResult Stream::Add(StreamIdKind kind, StreamId given, int64_t now_ms,
   if (next <= last) return StreamAddResult::kNotGreater;
   size_t bytes = 0;
   for (const std::string_view text : fields) bytes += text.size();
-  if (bytes > kNodeBytesMax / 2) return StreamAddResult::kTooLarge;
+  if (bytes >= kNodeBytesMax) return StreamAddResult::kTooLarge;
   Append(next, fields, thresholds);
   *id = next;
   return StreamAddResult::kOk;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The groups of a stream: creating them, claiming, and the arithmetic of their counters.
-#include "base/check.h"
 #include "types/stream.h"
 
 namespace cairn {

@@ -156,7 +156,8 @@ TEST_CASE("stream: random changes against std::map") {
         Fields fields;
         const uint64_t set = random.Below(3);
         for (uint64_t f = 0; f <= set; ++f) {
-          fields.push_back(set == 1 ? ToString(static_cast<int64_t>(f)) : "f" + std::string(f, 'x'));
+          fields.push_back(set == 1 ? ToString(static_cast<int64_t>(f))
+                                    : "f" + std::string(f, 'x'));
           fields.push_back(random.Below(2) == 0 ? ToString(static_cast<int64_t>(random.Next()))
                                                 : std::string(random.Below(80), 'v'));
         }
