@@ -16,6 +16,7 @@ std::span<const CommandSpec> ClientCommands();
 std::span<const CommandSpec> CommandCommands();
 std::span<const CommandSpec> ConfigCommands();
 std::span<const CommandSpec> ServerCommands();
+std::span<const CommandSpec> ListCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);
