@@ -134,11 +134,8 @@ SortedSet::AddResult SortedSet::AddSmall(double score, std::string_view member, 
                                          const Thresholds& thresholds) {
   AddResult result;
   if (const auto pos = SortedListpack::Find(listpack(), member); pos != ListpackView::kNone) {
-    if (Resolve(SortedListpack::ScoreOf(listpack(), pos), score, flags, &result)) {
-      Borrowed borrowed(&rep_);
-      borrowed->Delete(pos, 2);
-      SortedListpack::Insert(borrowed.get(), result.score, member);
-    }
+    if (Resolve(SortedListpack::ScoreOf(listpack(), pos), score, flags, &result))
+      SortedListpack::Update(Borrowed(&rep_).get(), pos, result.score, member);
     return result;
   }
   if (flags.xx) {

@@ -31,21 +31,32 @@ bool ParseScore(ListpackValue value, double* score) {
   return ParseDouble(text, score);
 }
 
-// Where (score, member) belongs before: kNone for the end.
-ListpackView::Pos PlaceOf(ListpackView listpack, double score, std::string_view member) {
+// Whether the member at `pos` sorts behind (score, member).
+bool SortsBehind(ListpackView listpack, ListpackView::Pos pos, double score,
+                 std::string_view member) {
+  const double other = SortedListpack::ScoreOf(listpack, pos);
+  if (other != score) return other > score;
   char digits[kInt64CharsMax];
-  auto above = [&](ListpackView::Pos pos) {
-    const double other = SortedListpack::ScoreOf(listpack, pos);
-    if (other != score) return other > score;
-    return listpack.Get(pos).Text(digits) > member;
-  };
-  const auto last_score = listpack.Last();
-  // Appending is common and would otherwise be the longest walk.
-  if (last_score == ListpackView::kNone || !above(listpack.Prev(last_score)))
-    return ListpackView::kNone;
-  auto pos = listpack.First();
-  while (!above(pos)) pos = listpack.Next(listpack.Next(pos));
+  return listpack.Get(pos).Text(digits) > member;
+}
+
+// The first member from `pos` on that sorts behind (score, member): kNone for the end.
+ListpackView::Pos PlaceFrom(ListpackView listpack, ListpackView::Pos pos, double score,
+                            std::string_view member) {
+  while (pos != ListpackView::kNone && !SortsBehind(listpack, pos, score, member))
+    pos = listpack.Next(listpack.Next(pos));
   return pos;
+}
+
+void InsertAt(Listpack* listpack, ListpackView::Pos place, double score, std::string_view member) {
+  char text[kDoubleCharsMax];
+  const ListpackEntry entry = ScoreEntry(score, text);
+  if (place == ListpackView::kNone) {
+    listpack->Append(member);
+    listpack->Append(entry);
+  } else {
+    listpack->InsertAfter(listpack->InsertBefore(place, member), entry);
+  }
 }
 
 }  // namespace
@@ -65,15 +76,30 @@ uint64_t SortedListpack::RankOf(ListpackView listpack, Pos member) {
 }
 
 void SortedListpack::Insert(Listpack* listpack, double score, std::string_view member) {
-  char text[kDoubleCharsMax];
-  const ListpackEntry entry = ScoreEntry(score, text);
-  const Pos place = PlaceOf(*listpack, score, member);
-  if (place == ListpackView::kNone) {
-    listpack->Append(member);
-    listpack->Append(entry);
-  } else {
-    listpack->InsertAfter(listpack->InsertBefore(place, member), entry);
+  const Pos last_score = listpack->Last();
+  // Appending is common and would otherwise be the longest walk.
+  const bool append = last_score == ListpackView::kNone ||
+                      !SortsBehind(*listpack, listpack->Prev(last_score), score, member);
+  const Pos place =
+      append ? ListpackView::kNone : PlaceFrom(*listpack, listpack->First(), score, member);
+  InsertAt(listpack, place, score, member);
+}
+
+void SortedListpack::Update(Listpack* listpack, Pos pos, double score, std::string_view member) {
+  const Pos score_pos = listpack->Next(pos);
+  const Pos next = listpack->Next(score_pos);
+  const Pos previous_score = listpack->Prev(pos);
+  const bool down = previous_score != ListpackView::kNone &&
+                    SortsBehind(*listpack, listpack->Prev(previous_score), score, member);
+  const bool up = next != ListpackView::kNone && !SortsBehind(*listpack, next, score, member);
+  if (!down && !up) {
+    char text[kDoubleCharsMax];
+    listpack->Replace(score_pos, ScoreEntry(score, text));
+    return;
   }
+  const Pos behind = listpack->Delete(pos, 2);
+  const Pos from = down ? listpack->First() : behind;
+  InsertAt(listpack, PlaceFrom(*listpack, from, score, member), score, member);
 }
 
 bool SortedListpack::Validate(std::string_view bytes) {

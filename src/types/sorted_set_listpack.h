@@ -29,6 +29,8 @@ struct SortedListpack {
   }
   // Puts an absent member in its place.
   static void Insert(Listpack* listpack, double score, std::string_view member);
+  // Gives the member at `pos`, whose bytes are `member`, another score.
+  static void Update(Listpack* listpack, Pos pos, double score, std::string_view member);
   static bool Validate(std::string_view bytes);
 };
 
