@@ -8,7 +8,7 @@
 namespace cairn {
 namespace {
 
-constexpr size_t kReadBytes = 1 << 20;
+constexpr size_t kReadBytes = 256 * 1024;
 constexpr size_t kScanStepBytes = 64 * 1024;
 
 }  // namespace

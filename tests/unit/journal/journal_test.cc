@@ -142,12 +142,12 @@ TEST_CASE("journal: the gate closes when the buffer is full and opens again") {
   h.options.policy = FsyncPolicy::kAlways;
   h.options.buffer_bytes_max = 1 << 20;
   REQUIRE(h.Open().ok());
-  h.fs.SetSyncDelayUs(50'000);
+  h.fs.SetSyncDelayUs(400'000);
   for (int i = 0; i < 30; ++i) h.Append(h.Record(i, 100'000));
   REQUIRE(h.journal->gate() == kGateBufferFull);
+  h.fs.SetSyncDelayUs(0);
   REQUIRE(h.Eventually([&] { return h.journal->Admits(); }));
   REQUIRE(h.openings >= 1);
-  h.fs.SetSyncDelayUs(0);
   REQUIRE(h.journal->Close().ok());
 }
 

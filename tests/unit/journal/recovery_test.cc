@@ -44,7 +44,7 @@ struct Crashed : JournalHarness {
 TEST_CASE("recovery: a file cut at every byte of its last blocks loses whole records only") {
   Crashed h(1);
   // The end of the data blocks by offset, as a model of what a cut leaves.
-  for (size_t cut = h.offsets[h.offsets.size() - 3]; cut < h.bytes.size(); ++cut) {
+  for (size_t cut = h.offsets[h.offsets.size() - 2]; cut < h.bytes.size(); ++cut) {
     h.fs.Put(h.path, h.bytes.substr(0, cut));
     auto recovered = RecoverJournal(&h.fs, "d");
     REQUIRE(recovered.ok());
@@ -167,12 +167,12 @@ void PowerCuts(uint64_t seed, FsyncPolicy policy) {
 }
 
 TEST_CASE("recovery: power cuts under always lose nothing that was durable") {
-  for (uint64_t seed = 100; seed < 115; ++seed) PowerCuts(seed, FsyncPolicy::kAlways);
+  for (uint64_t seed = 100; seed < 110; ++seed) PowerCuts(seed, FsyncPolicy::kAlways);
 }
 
 TEST_CASE("recovery: power cuts under everysec and no cut a tail, never refuse") {
-  for (uint64_t seed = 200; seed < 212; ++seed) PowerCuts(seed, FsyncPolicy::kEverySecond);
-  for (uint64_t seed = 300; seed < 308; ++seed) PowerCuts(seed, FsyncPolicy::kNo);
+  for (uint64_t seed = 200; seed < 207; ++seed) PowerCuts(seed, FsyncPolicy::kEverySecond);
+  for (uint64_t seed = 300; seed < 304; ++seed) PowerCuts(seed, FsyncPolicy::kNo);
 }
 
 TEST_CASE("failure: write, sync and full disks heal, in memory order") {
