@@ -174,7 +174,7 @@ size_t FormatDouble(char* buffer, double value) {
     return static_cast<size_t>(p - buffer);
   }
   // Whole numbers that a double holds exactly are written as integers (Redis's double2ll).
-  if (value < 0x1p52 && value == std::floor(value)) {
+  if (value < 0x1p62 && value == std::floor(value)) {
     p += FormatUint64(p, static_cast<uint64_t>(value));
     return static_cast<size_t>(p - buffer);
   }

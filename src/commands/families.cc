@@ -11,6 +11,9 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(ConfigCommands());
   registry->Add(ServerCommands());
   registry->Add(ListCommands());
+  registry->Add(SortedSetCommands());
+  registry->Add(SortedSetRangeCommands());
+  registry->Add(SortedSetAlgebraCommands());
 }
 
 }  // namespace cairn

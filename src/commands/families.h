@@ -17,6 +17,9 @@ std::span<const CommandSpec> CommandCommands();
 std::span<const CommandSpec> ConfigCommands();
 std::span<const CommandSpec> ServerCommands();
 std::span<const CommandSpec> ListCommands();
+std::span<const CommandSpec> SortedSetCommands();
+std::span<const CommandSpec> SortedSetRangeCommands();
+std::span<const CommandSpec> SortedSetAlgebraCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Sorted sets: adding, removing, looking up, popping, sampling. Ranges are in
+// sorted_set_ranges.cc, unions and intersections in sorted_set_algebra.cc.
+#include "types/sorted_set.h"
+
+#include <cmath>
+#include <vector>
+
+#include "base/glob.h"
+#include "commands/families.h"
+#include "commands/sorted_set_replies.h"
+#include "exec/args.h"
+#include "exec/context.h"
+#include "exec/executor.h"
+#include "exec/refs.h"
+
+namespace cairn {
+namespace {
+
+constexpr std::string_view kNan = "ERR resulting score is not a number (NaN)";
+
+// ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]  O(log N) each
+void AddMembers(Context& ctx, SortedSet::AddFlags flags, bool change_count, size_t first) {
+  const size_t words = ctx.argc() - first;
+  if (words == 0 || words % 2 != 0) return ctx.Error(errors::kSyntax);
+  if (flags.nx && flags.xx)
+    return ctx.Error("ERR XX and NX options at the same time are not compatible");
+  if ((flags.gt && flags.nx) || (flags.lt && flags.nx) || (flags.gt && flags.lt))
+    return ctx.Error("ERR GT, LT, and/or NX options at the same time are not compatible");
+  if (flags.incr && words > 2)
+    return ctx.Error("ERR INCR option supports a single increment-element pair");
+  std::vector<double> scores(words / 2);
+  size_t longest = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (!ParseDouble(ctx.arg(first + 2 * i), &scores[i])) return ctx.Error(errors::kNotFloat);
+    longest = std::max(longest, ctx.arg(first + 2 * i + 1).size());
+  }
+  auto set = ctx.Write<SortedSet>(ctx.arg(1));
+  if (set.failed()) return;
+  if (!set && flags.xx) return flags.incr ? ctx.reply().Null() : ctx.reply().Integer(0);
+  const Thresholds thresholds = ctx.engine().ReadThresholds();
+  const bool fresh = !set;
+  SortedSet& value = set.Create();
+  if (fresh) value = SortedSet(scores.size(), longest, thresholds);
+  int64_t added = 0, updated = 0;
+  SortedSet::AddResult result;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    result = value.Add(scores[i], ctx.arg(first + 2 * i + 1), flags, thresholds);
+    if (result.nan) break;
+    added += result.added;
+    updated += result.updated;
+  }
+  if (result.nan) {
+    ctx.Error(kNan);
+  } else if (flags.incr) {
+    result.nop ? ctx.reply().Null() : ctx.reply().Double(result.score);
+  } else {
+    ctx.reply().Integer(change_count ? added + updated : added);
+  }
+  if (added + updated > 0) {
+    set.Commit(kNotifyZset, flags.incr ? "zincr" : "zadd", added + updated);
+  } else {
+    set.Unchanged();
+  }
+}
+
+void ZAdd(Context& ctx) {
+  SortedSet::AddFlags flags;
+  bool change_count = false;
+  Args args(ctx, 2);
+  for (;;) {
+    if (args.Take("NX")) {
+      flags.nx = true;
+    } else if (args.Take("XX")) {
+      flags.xx = true;
+    } else if (args.Take("CH")) {
+      change_count = true;
+    } else if (args.Take("INCR")) {
+      flags.incr = true;
+    } else if (args.Take("GT")) {
+      flags.gt = true;
+    } else if (args.Take("LT")) {
+      flags.lt = true;
+    } else {
+      break;
+    }
+  }
+  AddMembers(ctx, flags, change_count, args.position());
+}
+
+// ZINCRBY key increment member  O(log N)
+void ZIncrBy(Context& ctx) {
+  SortedSet::AddFlags flags;
+  flags.incr = true;
+  AddMembers(ctx, flags, false, 2);
+}
+
+// ZREM key member [member ...]  O(M log N)
+void ZRem(Context& ctx) {
+  auto set = ctx.Write<SortedSet>(ctx.arg(1));
+  if (set.failed()) return;
+  if (!set) return ctx.reply().Integer(0);
+  int64_t removed = 0;
+  SortedSet& value = set.Mutable();
+  for (size_t i = 2; i < ctx.argc(); ++i) removed += value.Remove(ctx.arg(i));
+  ctx.reply().Integer(removed);
+  if (removed > 0) {
+    set.Commit(kNotifyZset, "zrem", removed);
+  } else {
+    set.Unchanged();
+  }
+}
+
+// ZCARD key  O(1)
+void ZCard(Context& ctx) {
+  auto set = ctx.Read<SortedSet>(ctx.arg(1));
+  if (set.failed()) return;
+  ctx.reply().Integer(set ? static_cast<int64_t>(set->Size()) : 0);
+}
+
+// ZSCORE key member  O(1)
+void ZScore(Context& ctx) {
+  auto set = ctx.Read<SortedSet>(ctx.arg(1));
+  if (set.failed()) return;
+  double score;
+  set && set->Score(ctx.arg(2), &score) ? ctx.reply().Double(score) : ctx.reply().Null();
+}
+
+// ZMSCORE key member [member ...]  O(M)
+void ZMScore(Context& ctx) {
+  auto set = ctx.Read<SortedSet>(ctx.arg(1));
+  if (set.failed()) return;
+  ctx.reply().Array(ctx.argc() - 2);
+  for (size_t i = 2; i < ctx.argc(); ++i) {
+    double score;
+    set && set->Score(ctx.arg(i), &score) ? ctx.reply().Double(score) : ctx.reply().Null();
+  }
+}
+
+void ReplyRank(Context& ctx, bool reverse) {
+  if (ctx.argc() > 4)
+    return ctx.Error("ERR wrong number of arguments for '" + ctx.command().full_name +
+                     "' command");
+  const bool with_score = ctx.argc() == 4;
+  if (with_score && !EqualsIgnoreCase(ctx.arg(3), "withscore")) return ctx.Error(errors::kSyntax);
+  auto set = ctx.Read<SortedSet>(ctx.arg(1));
+  if (set.failed()) return;
+  uint64_t rank;
+  double score;
+  if (!set || !set->Rank(ctx.arg(2), reverse, &rank, &score))
+    return with_score ? ctx.reply().NullArray() : ctx.reply().Null();
+  if (with_score) ctx.reply().Array(2);
+  ctx.reply().Integer(static_cast<int64_t>(rank));
+  if (with_score) ctx.reply().Double(score);
+}
+
+// ZRANK key member [WITHSCORE]  O(log N)
+void ZRank(Context& ctx) { ReplyRank(ctx, false); }
+// ZREVRANK key member [WITHSCORE]  O(log N)
+void ZRevRank(Context& ctx) { ReplyRank(ctx, true); }
+
+// Pops and settles; each member is replied as a pair of its own if `nested`.
+void PopAndReply(Context& ctx, WriteRef<SortedSet>& set, bool highest, uint64_t count,
+                 bool nested) {
+  count = std::min<uint64_t>(count, set->Size());
+  ctx.reply().Array(nested ? count : count * 2);
+  set.Mutable().Pop(highest, count, [&](std::string_view member, double score) {
+    if (nested) ctx.reply().Array(2);
+    ctx.reply().Bulk(member);
+    ctx.reply().Double(score);
+  });
+  set.Commit(kNotifyZset, highest ? "zpopmax" : "zpopmin", static_cast<int64_t>(count));
+}
+
+void Pop(Context& ctx, bool highest) {
+  if (ctx.argc() > 3) return ctx.Error(errors::kSyntax);
+  const bool many = ctx.argc() == 3;
+  int64_t count = 1;
+  if (many && (!ParseInt64(ctx.arg(2), &count) || count < 0)) return ctx.Error(errors::kPositive);
+  auto set = ctx.Write<SortedSet>(ctx.arg(1));
+  if (set.failed()) return;
+  if (!set || count == 0) return ctx.reply().EmptyArray();
+  PopAndReply(ctx, set, highest, static_cast<uint64_t>(count), many && ctx.resp3());
+}
+
+// ZPOPMIN key [count]  O(log N * M)
+void ZPopMin(Context& ctx) { Pop(ctx, false); }
+// ZPOPMAX key [count]  O(log N * M)
+void ZPopMax(Context& ctx) { Pop(ctx, true); }
+
+// ZMPOP numkeys key [key ...] MIN|MAX [COUNT count]  O(K + M log N)
+void ZMPop(Context& ctx) {
+  int64_t keys, count = 1;
+  if (!ParseInt64(ctx.arg(1), &keys) || keys < 1)
+    return ctx.Error("ERR numkeys should be greater than 0");
+  const uint64_t where = static_cast<uint64_t>(keys) + 2;
+  if (static_cast<uint64_t>(keys) > ctx.argc() || where >= ctx.argc())
+    return ctx.Error(errors::kSyntax);
+  const bool highest = EqualsIgnoreCase(ctx.arg(where), "max");
+  if (!highest && !EqualsIgnoreCase(ctx.arg(where), "min")) return ctx.Error(errors::kSyntax);
+  Args args(ctx, where + 1);
+  for (bool seen = false; args.More(); seen = true) {
+    if (!seen && args.Take("COUNT", 1)) {
+      count = args.Int("ERR count should be greater than 0");
+      if (!args.failed() && count < 1) args.Fail("ERR count should be greater than 0");
+    } else {
+      args.Fail(errors::kSyntax);
+    }
+  }
+  if (!args.Done()) return;
+  for (size_t i = 2; i < where; ++i) {
+    auto set = ctx.Write<SortedSet>(ctx.arg(i));
+    if (set.failed()) return;
+    if (!set) continue;
+    const uint64_t popped = std::min<uint64_t>(static_cast<uint64_t>(count), set->Size());
+    ctx.reply().Array(2);
+    ctx.reply().Bulk(ctx.arg(i));
+    PopAndReply(ctx, set, highest, popped, true);
+    ctx.Effect({highest ? "ZPOPMAX" : "ZPOPMIN", ctx.arg(i),
+                ToString(static_cast<int64_t>(popped))});
+    return;
+  }
+  ctx.reply().NullArray();
+}
+
+// ZRANDMEMBER key [count [WITHSCORES]]  O(M)
+void ZRandMember(Context& ctx) {
+  const bool many = ctx.argc() > 2;
+  const bool with_scores = ctx.argc() > 3;
+  int64_t count = 1;
+  if (many && !ParseInt64(ctx.arg(2), &count)) return ctx.Error(errors::kNotInteger);
+  if (ctx.argc() > 4 || (with_scores && !EqualsIgnoreCase(ctx.arg(3), "withscores")))
+    return ctx.Error(errors::kSyntax);
+  if (many && (count == INT64_MIN ||
+               (with_scores && (count < -INT64_MAX / 2 || count > INT64_MAX / 2))))
+    return ctx.Error(errors::kValueRange);
+  auto set = ctx.Read<SortedSet>(ctx.arg(1));
+  if (set.failed()) return;
+  if (!set) return many ? ctx.reply().EmptyArray() : ctx.reply().Null();
+  Random& random = ctx.executor().random();
+  if (!many) {
+    const auto it = set->RandomMember(random);
+    return ctx.reply().Bulk(it.member());
+  }
+  ScoredReply reply(ctx.reply(), with_scores);
+  if (count < 0) {
+    // Negative: that many, with repetitions.
+    reply.Begin(static_cast<uint64_t>(-count));
+    for (int64_t i = 0; i < -count; ++i) {
+      const auto it = set->RandomMember(random);
+      reply.Add(it.member(), it.score());
+    }
+    return;
+  }
+  const uint64_t n = std::min<uint64_t>(static_cast<uint64_t>(count), set->Size());
+  const auto ranks = set->RandomRanks(random, n);
+  reply.Begin(ranks.size());
+  for (uint64_t rank : ranks) {
+    const auto it = set->Iterate({rank, 1});
+    reply.Add(it.member(), it.score());
+  }
+}
+
+// ZSCAN key cursor [MATCH pattern] [COUNT count]  O(1) a call
+void ZScan(Context& ctx) {
+  uint64_t cursor;
+  if (!ParseUint64(ctx.arg(2), &cursor)) return ctx.Error("ERR invalid cursor");
+  std::string_view pattern = "*";
+  int64_t count = 10;
+  Args args(ctx, 3);
+  while (args.More()) {
+    if (args.Take("COUNT", 1)) {
+      count = args.Int();
+      if (!args.failed() && count < 1) args.Fail(errors::kSyntax);
+    } else if (args.Take("MATCH", 1)) {
+      pattern = args.Next();
+    } else {
+      args.Fail(errors::kSyntax);
+    }
+  }
+  if (!args.Done()) return;
+  auto set = ctx.Read<SortedSet>(ctx.arg(1));
+  if (set.failed()) return;
+  ctx.reply().Array(2);
+  if (!set) {
+    ctx.reply().Bulk("0");
+    return ctx.reply().EmptyArray();
+  }
+  std::vector<std::pair<std::string, double>> found;
+  // Sparse buckets: goes on until COUNT members were seen, within a bound.
+  uint64_t seen = 0;
+  for (int64_t rounds = 0; rounds < count * 10; ++rounds) {
+    cursor = set->Scan(cursor, static_cast<uint64_t>(count),
+                       [&](std::string_view member, double score) {
+                         ++seen;
+                         if (pattern == "*" || GlobMatch(pattern, member))
+                           found.emplace_back(member, score);
+                       });
+    if (cursor == 0 || seen >= static_cast<uint64_t>(count)) break;
+  }
+  char digits[kInt64CharsMax];
+  ctx.reply().Bulk({digits, FormatUint64(digits, cursor)});
+  ctx.reply().Array(found.size() * 2);
+  for (const auto& [member, score] : found) {
+    ctx.reply().Bulk(member);
+    ctx.reply().Bulk(ToString(score));
+  }
+}
+
+constexpr CommandSpec kRows[] = {
+    {"ZADD", -4, kWrite | kDenyOom | kFast, Key(kRW | kUpdate), kAclSortedSet, &ZAdd},
+    {"ZINCRBY", 4, kWrite | kDenyOom | kFast, Key(kRW | kAccess | kUpdate), kAclSortedSet,
+     &ZIncrBy},
+    {"ZREM", -3, kWrite | kFast, Key(kRW | kDelete), kAclSortedSet, &ZRem},
+    {"ZCARD", 2, kReadonly | kFast, Key(kRO), kAclSortedSet, &ZCard},
+    {"ZSCORE", 3, kReadonly | kFast, Key(kRO | kAccess), kAclSortedSet, &ZScore},
+    {"ZMSCORE", -3, kReadonly | kFast, Key(kRO | kAccess), kAclSortedSet, &ZMScore},
+    {"ZRANK", -3, kReadonly | kFast, Key(kRO | kAccess), kAclSortedSet, &ZRank},
+    {"ZREVRANK", -3, kReadonly | kFast, Key(kRO | kAccess), kAclSortedSet, &ZRevRank},
+    {"ZPOPMIN", -2, kWrite | kFast, Key(kRW | kAccess | kDelete), kAclSortedSet, &ZPopMin},
+    {"ZPOPMAX", -2, kWrite | kFast, Key(kRW | kAccess | kDelete), kAclSortedSet, &ZPopMax},
+    {"ZMPOP", -4, kWrite, KeyNum(kRW | kAccess | kDelete, 1), kAclSortedSet, &ZMPop},
+    {"ZRANDMEMBER", -2, kReadonly, Key(kRO | kAccess), kAclSortedSet, &ZRandMember},
+    {"ZSCAN", -3, kReadonly, Key(kRO | kAccess), kAclSortedSet, &ZScan},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> SortedSetCommands() { return kRows; }
+
+}  // namespace cairn
