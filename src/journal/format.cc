@@ -157,7 +157,8 @@ Status DecodeBlockHeader(std::string_view bytes, BlockHeader* header) {
   header->timeline = LoadLe<uint32_t>(p + 76);
   if (header->plain_bytes > kBlockPlainBytesMax || header->stored_bytes > kBlockStoredBytesMax ||
       (header->plain_bytes == 0) != (header->stored_bytes == 0) ||
-      header->first_lsn > kLsnMax - kBlockPlainBytesMax || header->last_unit_lsn > header->end_lsn())
+      header->first_lsn > kLsnMax - kBlockPlainBytesMax ||
+      header->last_unit_lsn > header->end_lsn())
     return Status::Corrupt("block header contradicts itself");
   return Status::Ok();
 }

@@ -4,7 +4,7 @@
 // and writes them, a sync thread makes them durable, a keeper thread creates the next segment and
 // keeps the manifest. Workers never touch a file and never wait here.
 //
-//   exec: Admits()? -> lock shards -> Reserve -> unlock -> Publish ... -> WakeIfNeeded, once a batch
+//   exec: Admits()? -> lock shards -> Reserve -> unlock -> Publish ... -> WakeIfNeeded once a batch
 //
 //   released <= written <= Complete() <= tail          durable <= written
 //
@@ -94,7 +94,7 @@ struct TimelineStart {
   // `lsn` on that snapshot file (full sync, restore), and older segments leave the manifest.
   std::string base_name;
   Lsn lsn = 0;
-  bool delete_old = false;  // with a base: also delete the files of the old chain, once that is safe
+  bool delete_old = false;  // with a base: delete the old chain's files once that is safe
 };
 
 class Journal {

@@ -118,7 +118,8 @@ Status Journal::RewriteFrom(StreamPoint from, const std::string& base_name) {
       // The snapshot replaces everything before it.
       for (const SegmentEntry& s : manifest_.segments)
         if (s.state != SegmentState::kNext) dropped.push_back(s);
-      std::erase_if(manifest_.segments, [](const auto& s) { return s.state != SegmentState::kNext; });
+      std::erase_if(manifest_.segments,
+                    [](const auto& s) { return s.state != SegmentState::kNext; });
       manifest_.base_name = base_name;
       manifest_.base_lsn = from.lsn;
     }

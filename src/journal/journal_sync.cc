@@ -9,8 +9,8 @@
 namespace cairn {
 namespace {
 
-constexpr int64_t kEverySecondSyncUs = 500'000;    // age of the oldest unsynced byte at which to sync
-constexpr int64_t kEverySecondLateUs = 1'000'000;  // ... and at which writes are no longer admitted
+constexpr int64_t kEverySecondSyncUs = 500'000;    // age of the oldest unsynced byte: sync
+constexpr int64_t kEverySecondLateUs = 1'000'000;  // ... and admit no more writes
 constexpr int64_t kLatenessCheckUs = 50'000;
 
 }  // namespace

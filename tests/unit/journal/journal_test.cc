@@ -62,7 +62,8 @@ TEST_CASE("journal: four threads append, order within a thread and content hold"
       Random random(t);
       for (int i = 0; i < kRecords; ++i) {
         // Now and then a record that spans blocks or lines.
-        const size_t bytes = random.Below(1000) == 0 ? 700'000 : random.Below(300) == 0 ? 70'000 : 20;
+        const uint64_t dice = random.Below(1000);
+        const size_t bytes = dice == 0 ? 700'000 : dice < 4 ? 70'000 : 20;
         h.Append("<" + std::to_string(t) + "," + std::to_string(i) + std::string(bytes, '.') + ">",
                  t % 2, t);
         // Gives the keeper time to have the next segment ready.
