@@ -79,7 +79,8 @@ Result<bool> JournalReader::Next(StreamPiece* piece) {
       if (segment_end_ != kLsnMax)
         return Status::Corrupt("segment of timeline " +
                                std::to_string(segment_->header().timeline.number) +
-                               " ends at LSN " + std::to_string(segment_->next_lsn()) + " instead of " +
+                               " ends at LSN " + std::to_string(segment_->next_lsn()) +
+                               " instead of " +
                                std::to_string(segment_end_));
       segment_ = nullptr;
       continue;
