@@ -111,7 +111,7 @@ def shortest_double(number):
     """How Redis 7.2 and later print it: integers as such, else the shortest digits."""
     if math.isinf(number):
         return b"inf" if number > 0 else b"-inf"
-    if number == int(number) and abs(number) < 2 ** 52:
+    if number == int(number) and abs(number) < 2 ** 62:
         return b"-0" if number == 0 and math.copysign(1, number) < 0 else b"%d" % int(number)
     mantissa, exponent = ("%r" % number, 0)
     text = mantissa.lower()
