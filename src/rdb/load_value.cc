@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/numbers.h"
+#include "rdb/stream_codec.h"
 #include "rdb/value.h"
 #include "rdb/ziplist.h"
 #include "types/sorted_set_builder.h"
@@ -232,7 +233,6 @@ Result<RdbValue> RdbLoad(uint8_t type, const Thresholds& thresholds, RdbReader* 
   if (!IsRdbType(type)) return Bad("unknown value type");
   const auto rdb_type = static_cast<RdbType>(type);
   switch (rdb_type) {
-    default: return Bad("unknown value type");
     case RdbType::kString: {
       std::string text;
       reader->Text(&text);
@@ -258,9 +258,13 @@ Result<RdbValue> RdbLoad(uint8_t type, const Thresholds& thresholds, RdbReader* 
     case RdbType::kHashListpack:
     case RdbType::kHashListpackEx:
     case RdbType::kHashListpackExPreGa: return LoadHashListpack(rdb_type, thresholds, reader);
+    case RdbType::kStreamListpacks:
+    case RdbType::kStreamListpacks2:
+    case RdbType::kStreamListpacks3: return RdbLoadStream(rdb_type, reader);
     case RdbType::kModulePreGa:
     case RdbType::kModule2: return Status::Unavailable("value of a module");
   }
+  return Bad("unknown value type");
 }
 
 }  // namespace cairn

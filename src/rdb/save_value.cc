@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/check.h"
 #include "base/numbers.h"
+#include "rdb/stream_codec.h"
 #include "rdb/value.h"
 
 namespace cairn {
@@ -31,7 +32,8 @@ auto WithBorrowed(Type type, uint64_t rep, Use use) {
     case Type::kList: return call(List::Adopt(rep));
     case Type::kSet: return call(Set::Adopt(rep));
     case Type::kSortedSet: return call(SortedSet::Adopt(rep));
-    default: CHECK(type == Type::kHash); return call(Hash::Adopt(rep));
+    case Type::kHash: return call(Hash::Adopt(rep));
+    default: CHECK(type == Type::kStream); return call(Stream::Adopt(rep));
   }
 }
 
@@ -87,6 +89,11 @@ RdbType RdbTypeOf(const Hash& hash, int) {
   }
 }
 
+RdbType RdbTypeOf(const Stream&, int version) {
+  return version >= kRdbVersionSetListpack ? RdbType::kStreamListpacks3
+                                           : RdbType::kStreamListpacks2;
+}
+
 int RdbVersionOf(RdbType type) {
   switch (type) {
     case RdbType::kSetListpack:
@@ -134,6 +141,10 @@ void RdbSave(const Hash& hash, RdbType type, RdbWriter* writer) {
     case RdbType::kHashMetadata: return SaveHashMetadata(hash, writer);
     default: return SaveHashFields(hash, writer);
   }
+}
+
+void RdbSave(const Stream& stream, RdbType type, RdbWriter* writer) {
+  RdbSaveStream(stream, type, writer);
 }
 
 RdbType RdbTypeOf(Type type, uint64_t rep, int version) {

@@ -20,6 +20,7 @@
 #include "types/list.h"
 #include "types/set.h"
 #include "types/sorted_set.h"
+#include "types/stream.h"
 #include "types/thresholds.h"
 #include "types/type.h"
 
@@ -31,6 +32,7 @@ RdbType RdbTypeOf(const List& list, int version);
 RdbType RdbTypeOf(const Set& set, int version);
 RdbType RdbTypeOf(const SortedSet& set, int version);
 RdbType RdbTypeOf(const Hash& hash, int version);
+RdbType RdbTypeOf(const Stream& stream, int version);
 // The RDB version from which on readers know `type`; kRdbVersionMin at least.
 int RdbVersionOf(RdbType type);
 
@@ -39,6 +41,7 @@ void RdbSave(const List& list, RdbType type, RdbWriter* writer);
 void RdbSave(const Set& set, RdbType type, RdbWriter* writer);
 void RdbSave(const SortedSet& set, RdbType type, RdbWriter* writer);
 void RdbSave(const Hash& hash, RdbType type, RdbWriter* writer);
+void RdbSave(const Stream& stream, RdbType type, RdbWriter* writer);
 
 // The same for a value as the keyspace holds it: any type but kString, by its word, which stays
 // the keyspace's.
@@ -47,7 +50,7 @@ void RdbSave(Type type, uint64_t rep, RdbType rdb_type, RdbWriter* writer);
 
 // A loaded value. The alternatives stand in the order of Type.
 struct RdbValue {
-  std::variant<std::string, List, Set, SortedSet, Hash> value;
+  std::variant<std::string, List, Set, SortedSet, Hash, Stream> value;
 
   Type type() const { return static_cast<Type>(value.index()); }
   std::string& string() { return std::get<std::string>(value); }

@@ -58,6 +58,37 @@ std::string Of(const Hash& hash) {
   return Join(std::move(parts), true);
 }
 
+std::string PendingOf(const StreamConsumer& consumer, StreamGroup& group) {
+  std::string text;
+  for (auto pos = consumer.pending.First(); pos != consumer.pending.End();
+       pos = consumer.pending.Next(pos)) {
+    StreamId id = consumer.pending.At(pos).key;
+    text += text.empty() ? "" : " ";
+    text += ToString(id) + "*" + std::to_string(group.FindPending(id)->deliveries);
+  }
+  return text;
+}
+
+std::string Of(const Stream& stream) {
+  std::string text = "last " + ToString(stream.last_id()) + "; deleted " +
+                     ToString(stream.max_deleted_id()) + "; added " +
+                     std::to_string(stream.entries_added());
+  for (StreamReader reader(stream, {}, StreamId::Max()); reader.Next();) {
+    text += "; " + ToString(reader.entry().id);
+    reader.entry().ForEachField([&](std::string_view field, std::string_view value) {
+      text.append(" ").append(field).append(" ").append(value);
+    });
+  }
+  for (const auto& [name, group] : stream.groups()) {
+    text += "; group " + name + " at " + ToString(group->last_id) + " read " +
+            (group->entries_read < 0 ? "nil" : std::to_string(group->entries_read));
+    for (const auto& [consumer_name, consumer] : group->consumers()) {
+      text += "; consumer " + consumer_name + ": " + PendingOf(*consumer, *group);
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string Describe(const RdbValue& value) {

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "rdb/stream_codec.h"
+
+#include "base/bytes.h"
+
+namespace cairn {
+namespace {
+
+constexpr size_t kRawIdBytes = 16;
+
+bool HasOffsets(RdbType type) { return type != RdbType::kStreamListpacks; }
+bool HasActiveTime(RdbType type) { return type == RdbType::kStreamListpacks3; }
+
+struct RawId {
+  explicit RawId(StreamId id) {
+    StoreBe64(bytes, id.ms);
+    StoreBe64(bytes + 8, id.seq);
+  }
+  std::string_view view() const { return {bytes, kRawIdBytes}; }
+  char bytes[kRawIdBytes];
+};
+
+StreamId FromRaw(std::string_view raw) { return {LoadBe64(raw.data()), LoadBe64(raw.data() + 8)}; }
+
+void WriteId(StreamId id, RdbWriter* writer) {
+  writer->Length(id.ms);
+  writer->Length(id.seq);
+}
+
+StreamId ReadId(RdbReader* reader) {
+  StreamId id;
+  id.ms = reader->Length();
+  id.seq = reader->Length();
+  return id;
+}
+
+StreamId ReadRawId(RdbReader* reader) {
+  std::string_view raw = reader->Raw(kRawIdBytes);
+  return reader->ok() ? FromRaw(raw) : StreamId();
+}
+
+void WriteGroup(const std::string& name, const StreamGroup& group, RdbType type,
+                RdbWriter* writer) {
+  writer->String(name);
+  WriteId(group.last_id, writer);
+  if (HasOffsets(type)) writer->Length(static_cast<uint64_t>(group.entries_read));
+  const StreamGroup::Pending& pending = group.pending();
+  writer->Length(pending.size());
+  for (auto pos = pending.First(); pos != pending.End(); pos = pending.Next(pos)) {
+    writer->Bytes(RawId(pending.At(pos).key).view());
+    writer->Int64(pending.At(pos).value.delivered_ms);
+    writer->Length(pending.At(pos).value.deliveries);
+  }
+  writer->Length(group.consumers().size());
+  for (const auto& [consumer_name, consumer] : group.consumers()) {
+    writer->String(consumer_name);
+    writer->Int64(consumer->seen_ms);
+    if (HasActiveTime(type)) writer->Int64(consumer->active_ms);
+    writer->Length(consumer->pending.size());
+    for (auto pos = consumer->pending.First(); pos != consumer->pending.End();
+         pos = consumer->pending.Next(pos)) {
+      writer->Bytes(RawId(consumer->pending.At(pos).key).view());
+    }
+  }
+}
+
+// The readers below leave their error in the RdbReader.
+
+// Nodes whose ids ascend, over all entries; *last becomes the last of them.
+void ReadNodes(RdbReader* reader, Stream* stream, StreamId* last) {
+  bool any = false;
+  for (uint64_t nodes = reader->Length(); nodes > 0 && reader->ok(); --nodes) {
+    std::string_view raw = reader->Text();
+    if (!reader->ok()) return;
+    if (raw.size() != kRawIdBytes) return reader->Fail("stream node id");
+    const StreamId master = FromRaw(raw);
+    std::string_view bytes = reader->Text();
+    if (!reader->ok()) return;
+    if (!ValidStreamNode(bytes)) return reader->Fail("stream node");
+    StreamNodeReader entries(ListpackView(bytes.data()), master);
+    if (!entries.First()) return reader->Fail("stream node without entries");
+    do {
+      if (any && entries.entry().id <= *last) return reader->Fail("stream ids do not ascend");
+      *last = entries.entry().id;
+      any = true;
+    } while (entries.Next());
+    if (!stream->LoadNode(master, bytes)) return reader->Fail("stream nodes out of order");
+  }
+}
+
+void ReadConsumers(RdbType type, RdbReader* reader, StreamGroup* group) {
+  std::string name;
+  for (uint64_t consumers = reader->Length(); consumers > 0 && reader->ok(); --consumers) {
+    reader->Text(&name);
+    const int64_t seen_ms = reader->Int64();
+    // Before there was an active time, the seen time moved with it.
+    const int64_t active_ms = HasActiveTime(type) ? reader->Int64() : seen_ms;
+    if (!reader->ok()) return;
+    StreamConsumer* consumer = group->LoadConsumer(name, seen_ms, active_ms);
+    if (consumer == nullptr) return reader->Fail("stream consumer twice");
+    for (uint64_t pending = reader->Length(); pending > 0 && reader->ok(); --pending) {
+      const StreamId id = ReadRawId(reader);
+      if (!reader->ok()) return;
+      if (!group->LoadOwner(consumer, id)) return reader->Fail("stream consumer's pending id");
+    }
+  }
+}
+
+void ReadGroup(RdbType type, RdbReader* reader, Stream* stream) {
+  std::string name;
+  reader->Text(&name);
+  const StreamId last_id = ReadId(reader);
+  const uint64_t offset = HasOffsets(type) ? reader->Length() : 0;
+  if (!reader->ok()) return;
+  int64_t entries_read = HasOffsets(type) ? static_cast<int64_t>(offset)
+                                          : stream->EntriesReadAt(last_id);
+  if (entries_read < 0) entries_read = StreamGroup::kEntriesReadUnknown;
+  StreamGroup* group = stream->CreateGroup(name, last_id, entries_read);
+  if (group == nullptr) return reader->Fail("stream group twice");
+  for (uint64_t pending = reader->Length(); pending > 0 && reader->ok(); --pending) {
+    const StreamId id = ReadRawId(reader);
+    const int64_t delivered_ms = reader->Int64();
+    const uint64_t deliveries = reader->Length();
+    if (!reader->ok()) return;
+    if (!group->LoadPending(id, delivered_ms, deliveries)) return reader->Fail("stream pending id");
+  }
+  ReadConsumers(type, reader, group);
+  if (reader->ok() && !group->Complete()) reader->Fail("stream pending id without a consumer");
+}
+
+}  // namespace
+
+void RdbSaveStream(const Stream& stream, RdbType type, RdbWriter* writer) {
+  const Stream::Nodes& nodes = stream.nodes();
+  writer->Length(nodes.size());
+  for (auto pos = nodes.First(); pos != nodes.End(); pos = nodes.Next(pos)) {
+    writer->String(RawId(nodes.At(pos).key).view());
+    writer->String(nodes.At(pos).value.AsBytes());
+  }
+  writer->Length(stream.Length());
+  WriteId(stream.last_id(), writer);
+  if (HasOffsets(type)) {
+    WriteId(stream.first_id(), writer);
+    WriteId(stream.max_deleted_id(), writer);
+    writer->Length(stream.entries_added());
+  }
+  writer->Length(stream.groups().size());
+  for (const auto& [name, group] : stream.groups()) WriteGroup(name, *group, type, writer);
+}
+
+Result<RdbValue> RdbLoadStream(RdbType type, RdbReader* reader) {
+  Stream stream;
+  StreamId last_entry;
+  ReadNodes(reader, &stream, &last_entry);
+  const uint64_t length = reader->Length();
+  const StreamId last_id = ReadId(reader);
+  StreamId max_deleted_id;
+  uint64_t entries_added = length;
+  if (HasOffsets(type)) {
+    ReadId(reader);  // of the first entry, which the entries tell
+    max_deleted_id = ReadId(reader);
+    entries_added = reader->Length();
+  }
+  CAIRN_RETURN_IF_ERROR(reader->status());
+  if (last_id < last_entry) return Status::Corrupt("stream with an entry behind its last id");
+  if (!stream.LoadState(length, last_id, stream.EdgeId(true), max_deleted_id, entries_added)) {
+    return Status::Corrupt("stream length");
+  }
+  for (uint64_t groups = reader->Length(); groups > 0 && reader->ok(); --groups) {
+    ReadGroup(type, reader, &stream);
+  }
+  CAIRN_RETURN_IF_ERROR(reader->status());
+  return RdbValue{std::move(stream)};
+}
+
+}  // namespace cairn
