@@ -14,6 +14,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(SortedSetCommands());
   registry->Add(SortedSetRangeCommands());
   registry->Add(SortedSetAlgebraCommands());
+  registry->Add(StreamCommands());
 }
 
 }  // namespace cairn

@@ -20,6 +20,7 @@ std::span<const CommandSpec> ListCommands();
 std::span<const CommandSpec> SortedSetCommands();
 std::span<const CommandSpec> SortedSetRangeCommands();
 std::span<const CommandSpec> SortedSetAlgebraCommands();
+std::span<const CommandSpec> StreamCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);
