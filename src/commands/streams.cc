@@ -333,9 +333,6 @@ void XSetId(Context& ctx) {
       return ctx.Error(
           "ERR The entries_added specified in XSETID is smaller than the target stream length");
   }
-  if (id < stream->max_deleted_id())
-    return ctx.Error(
-        "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
   stream.Mutable().SetLastId(
       id, entries_added, max_deleted.IsZero() ? std::nullopt : std::optional(max_deleted));
   ctx.Ok();
