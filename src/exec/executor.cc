@@ -258,6 +258,12 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, errors::kLoading, reply);
     return false;
   }
+  if (Modes::Has(mode, kModeOutOfMemory) &&
+      (command.Is(kDenyOom) ||
+       (&command == exec_command_ && (session.transaction.flags & kDenyOom) != 0))) {
+    Reject(session, &command, errors::kOom, reply);
+    return false;
+  }
   if (Modes::Has(mode, kModeFollower) && writes) {
     Reject(session, &command, errors::kReadOnly, reply);
     return false;

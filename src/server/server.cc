@@ -77,6 +77,10 @@ Status Server::Start() {
   RandomBytes(&seed, sizeof seed);
   SeedHash(seed);
   RegisterAllCommands(&registry_);
+  for (const Words& rename : config_.renamed_commands())
+    if (!registry_.Rename(rename[0], rename[1]))
+      return Status::Invalid("rename-command: no such command '" + rename[0] +
+                             "', or the new name is taken");
   keyspace_ = std::make_unique<Keyspace>(static_cast<int>(config_.databases()));
   engine_ = std::make_unique<Engine>(SystemClock(), &log_, &store_, &registry_, keyspace_.get());
   engine_->control = this;
@@ -124,7 +128,8 @@ Status Server::Listen() {
         fds.push_back(*fd);
       } else if (!optional) {
         return Status::Io("Could not create server TCP listening socket " + address + ":" +
-                          std::to_string(port) + ": " + fd.status().message());
+                          std::to_string(port) + ": " + fd.status().message() + " (" +
+                          store_.Origin("port") + ")");
       }
     }
   }
@@ -249,9 +254,16 @@ void Server::Cron(size_t index) {
         idle.push_back(client);
     for (Client* client : idle) client->connection()->Close();
   }
+  if (index == 0) CheckMemory();
   const int64_t until = pause_until_ms_.load(std::memory_order_relaxed);
   if (index == 0 && until != 0 && now >= until) Pause(0, false);
   if (journal_ == nullptr && !context.parked.empty() && until == 0) ResumeParked();
+}
+
+void Server::CheckMemory() {
+  const auto limit = static_cast<size_t>(config_.maxmemory());
+  const bool above = limit > 0 && MemoryMeter::Exact() > limit;
+  if (above != engine_->modes.Has(kModeOutOfMemory)) engine_->modes.Set(kModeOutOfMemory, above);
 }
 
 void Server::ResumeParked() {

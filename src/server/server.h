@@ -77,6 +77,8 @@ class Server final : public ServerControl, public JournalListener {
   void StartCron(size_t worker);
   void Cron(size_t worker);
   void ResumeParked();
+  // Above maxmemory, commands that may add data are refused until it is below again.
+  void CheckMemory();
   void ApplyFsyncPolicy();
   std::string FsyncName() const;
   ConnectionHandler* MakeClient(Worker& worker, int fd, std::string* refusal);

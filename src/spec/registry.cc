@@ -108,10 +108,16 @@ void Registry::Grow() {
     if (command != nullptr) slots_[SlotOf(command->full_name)] = command;
 }
 
+std::string_view Registry::NameOf(const Command* command) const {
+  for (const auto& [other, name] : renamed_)
+    if (other == command) return name;
+  return command->full_name;
+}
+
 size_t Registry::SlotOf(std::string_view lower_name) const {
   const size_t mask = slots_.size() - 1;
   size_t i = HashName(lower_name) & mask;
-  while (slots_[i] != nullptr && slots_[i]->full_name != lower_name) i = (i + 1) & mask;
+  while (slots_[i] != nullptr && NameOf(slots_[i]) != lower_name) i = (i + 1) & mask;
   return i;
 }
 
@@ -138,6 +144,24 @@ void Registry::Add(std::span<const CommandSpec> rows) {
     slots_[slot] = command.get();
     commands_.push_back(std::move(command));
   }
+}
+
+bool Registry::Rename(std::string_view from, std::string_view to) {
+  const std::string old_name = ToLower(from), new_name = ToLower(to);
+  if (old_name.size() > kNameBytesMax || new_name.size() > kNameBytesMax) return false;
+  Command* command = slots_[SlotOf(old_name)];
+  if (command == nullptr || command->parent != nullptr) return false;
+  if (!new_name.empty() && slots_[SlotOf(new_name)] != nullptr) return false;
+  // Open addressing: the table is laid out anew without the old name.
+  renamed_.emplace_back(command, new_name);
+  for (Command*& slot : slots_) slot = nullptr;
+  for (const auto& each : commands_) {
+    std::string_view name = each->full_name;
+    for (const auto& [other, other_name] : renamed_)
+      if (other == each.get()) name = other_name;
+    if (!name.empty()) slots_[SlotOf(name)] = each.get();
+  }
+  return true;
 }
 
 const Command* Registry::Find(std::string_view name) const {

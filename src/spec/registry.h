@@ -37,6 +37,10 @@ class Registry {
   // Parents come before their subcommands. A name that is there already is a CHECK.
   void Add(std::span<const CommandSpec> rows);
 
+  // rename-command: the command answers to `to` only, or ("") to nothing any more. False if there is
+  // no such command or the new name is taken. Subcommands keep belonging to it.
+  bool Rename(std::string_view from, std::string_view to);
+
   // By name, any case; "config|get" finds the subcommand. nullptr if unknown. O(1).
   const Command* Find(std::string_view name) const;
   // The command of a request: the subcommand if the first argument names one. Sets *parent when a
@@ -47,9 +51,11 @@ class Registry {
  private:
   static constexpr size_t kNameBytesMax = 48;
   size_t SlotOf(std::string_view lower_name) const;
+  std::string_view NameOf(const Command* command) const;
   void Grow();
 
   std::vector<std::unique_ptr<Command>> commands_;
+  std::vector<std::pair<Command*, std::string>> renamed_;  // by rename-command; nearly always empty
   std::vector<Command*> slots_;  // open addressing, a power of two
 };
 
