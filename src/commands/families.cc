@@ -15,6 +15,10 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(SortedSetRangeCommands());
   registry->Add(SortedSetAlgebraCommands());
   registry->Add(StreamCommands());
+  registry->Add(StreamReadCommands());
+  registry->Add(StreamGroupCommands());
+  registry->Add(StreamClaimCommands());
+  registry->Add(StreamInfoCommands());
 }
 
 }  // namespace cairn

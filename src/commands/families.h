@@ -21,6 +21,10 @@ std::span<const CommandSpec> SortedSetCommands();
 std::span<const CommandSpec> SortedSetRangeCommands();
 std::span<const CommandSpec> SortedSetAlgebraCommands();
 std::span<const CommandSpec> StreamCommands();
+std::span<const CommandSpec> StreamReadCommands();
+std::span<const CommandSpec> StreamGroupCommands();
+std::span<const CommandSpec> StreamClaimCommands();
+std::span<const CommandSpec> StreamInfoCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);
