@@ -175,6 +175,30 @@ Result<RdbValue> LoadHashMetadata(RdbType type, const Thresholds& thresholds, Rd
   return Wrap(std::move(hash));
 }
 
+// Valkey's hash with field times: the time follows the value, -1 is none.
+Result<RdbValue> LoadHashValkey(const Thresholds& thresholds, RdbReader* reader) {
+  const uint64_t count = reader->Length();
+  if (reader->ok() && count == 0) return Empty();
+  Hash hash;
+  std::string field;
+  for (uint64_t i = 0; i < count && reader->ok(); ++i) {
+    reader->Text(&field);
+    std::string_view value = reader->Text();
+    if (!reader->ok()) break;
+    if (hash.Set(field, value, Hash::kNeverExpired, thresholds) != HashSet::kCreated) {
+      return Bad("hash with a field twice");
+    }
+    const int64_t expiry = reader->Int64();
+    if (expiry == -1 || !reader->ok()) continue;
+    if (expiry <= 0 || static_cast<uint64_t>(expiry) > kFieldExpiryMax) {
+      return Bad("hash field with an impossible expiry");
+    }
+    hash.SetExpiry(field, expiry, ExpiryCondition::kAlways, Hash::kNeverExpired);
+  }
+  CAIRN_RETURN_IF_ERROR(reader->status());
+  return Wrap(std::move(hash));
+}
+
 Result<RdbValue> LoadHashListpack(RdbType type, const Thresholds& thresholds, RdbReader* reader) {
   if (type == RdbType::kHashListpackEx) reader->Int64();  // the earliest expiry: the listpack knows
   std::string_view bytes = reader->Text();
@@ -251,8 +275,10 @@ Result<RdbValue> RdbLoad(uint8_t type, const Thresholds& thresholds, RdbReader* 
     case RdbType::kZsetZiplist:
     case RdbType::kZsetListpack: return LoadSmallZset(rdb_type, thresholds, reader);
     case RdbType::kHash: return LoadHash(thresholds, reader);
-    case RdbType::kHashMetadata:
-    case RdbType::kHashMetadataPreGa: return LoadHashMetadata(rdb_type, thresholds, reader);
+    case RdbType::kHashMetadataPreGa:
+      if (reader->version() >= kRdbVersionValkey) return LoadHashValkey(thresholds, reader);
+      [[fallthrough]];
+    case RdbType::kHashMetadata: return LoadHashMetadata(rdb_type, thresholds, reader);
     case RdbType::kHashZipmap:
     case RdbType::kHashZiplist: return LoadOldHash(rdb_type, thresholds, reader);
     case RdbType::kHashListpack:

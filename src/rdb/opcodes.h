@@ -3,7 +3,8 @@
 // The numbers of the RDB format: file grammar, value types, length and string encodings.
 // On disk and on the wire, Redis's. Append only.
 //
-//   file    = "REDIS" version(4 digits) *record EOF crc64(8, little-endian; 0 = not computed)
+//   file    = magic *record EOF crc64(8, little-endian; 0 = not computed)
+//   magic   = "REDIS" version(4 digits) | "VALKEY" version(3 digits, 80 and up)
 //   record  = AUX string string | SELECTDB length | RESIZEDB length length
 //           | SLOT_INFO length length length | FUNCTION2 string | MODULE_AUX length module-data
 //           | [EXPIRETIME_MS i64 | EXPIRETIME i32] [IDLE length | FREQ byte] type string value
@@ -24,12 +25,19 @@ constexpr int kRdbVersionMin = 10;
 constexpr int kRdbVersionSetListpack = 11;  // Redis 7.2: type 20 and streams with active times
 constexpr int kRdbVersionFieldExpiry = 12;  // Redis 7.4
 
+// Valkey 9 forked the format: files from its version 80 on have a magic of their own, and type 22
+// means its hash with field times. We read such files up to kRdbVersionValkeyMax.
+constexpr int kRdbVersionValkey = 80;
+constexpr int kRdbVersionValkeyMax = 80;
+
 constexpr char kRdbMagic[] = "REDIS";
+constexpr char kRdbMagicValkey[] = "VALKEY";
 constexpr size_t kRdbHeaderBytes = 9;
 constexpr size_t kRdbChecksumBytes = 8;
 constexpr int kRdbVersionChecksum = 5;  // files from this version on end with a CRC
 
 enum class RdbOpcode : uint8_t {
+  kSlotImport = 243,  // Valkey's
   kSlotInfo = 244,
   kFunction2 = 245,
   kFunctionPreGa = 246,
@@ -66,13 +74,13 @@ enum class RdbType : uint8_t {
   kStreamListpacks2 = 19,
   kSetListpack = 20,
   kStreamListpacks3 = 21,
-  kHashMetadataPreGa = 22,
+  kHashMetadataPreGa = 22,  // in a file of Valkey: fields, values, absolute times or -1
   kHashListpackExPreGa = 23,
   kHashMetadata = 24,
   kHashListpackEx = 25
 };
 constexpr uint8_t kRdbTypeMax = 25;
-// A record's first byte: a value type, or an opcode from kSlotInfo on.
+// A record's first byte: a value type, or an opcode from kSlotImport on.
 inline bool IsRdbType(uint8_t byte) { return byte <= kRdbTypeMax && byte != 8; }
 
 // The first byte of a length.

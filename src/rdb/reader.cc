@@ -225,16 +225,18 @@ void RdbReader::SkipModuleData() {
 int RdbReader::FileHeader() {
   std::string_view header = Raw(kRdbHeaderBytes);
   if (!ok()) return 0;
+  const bool valkey = header.starts_with(kRdbMagicValkey);
+  bool good = valkey || header.starts_with(kRdbMagic);
   int version = 0;
-  bool good = header.substr(0, 5) == kRdbMagic;
-  for (char c : header.substr(5)) {
+  for (char c : header.substr(valkey ? 6 : 5)) {
     good = good && c >= '0' && c <= '9';
     version = version * 10 + (c - '0');
   }
-  if (!good || version < 1) {
+  if (!good || version < 1 || valkey != (version >= kRdbVersionValkey)) {
     Fail("not an RDB file");
     return 0;
   }
+  version_ = version;
   return version;
 }
 

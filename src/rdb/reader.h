@@ -58,8 +58,12 @@ class RdbReader {
 
   // Skips a module's data up to its end mark.
   void SkipModuleData();
-  // "REDISnnnn": the version, or 0 after an error.
+  // "REDISnnnn" or "VALKEYnnn": the version, or 0 after an error. Whether we read that version is
+  // the caller's question.
   int FileHeader();
+  // What FileHeader() found; values that came without a file are of kRdbVersion. A few types mean
+  // different things in files of Valkey.
+  int version() const { return version_; }
 
   // CRC-64 of all bytes consumed so far. Ask for it from the start on (EnableChecksum), then any
   // number of times.
@@ -85,6 +89,7 @@ class RdbReader {
   std::string scratch_;       // strings that do not lie in one piece
   std::string compressed_;
   char digits_[24];
+  int version_ = kRdbVersion;
   bool checksum_ = false;
   uint64_t crc_ = 0;
   std::string error_;

@@ -12,7 +12,8 @@
 //     11110000 11111110           integer of 3 bytes, of 1 byte
 //     1111vvvv (0001..1101)       integer v - 1
 //
-//   zipmap  = count (254 and above: unknown) | (length field length free value free-bytes)... | 0xff
+//   zipmap  = count (254 and above: unknown) | pair ... | 0xff
+//   pair    = length field | length, count of free bytes, value, free bytes
 //   length  = 1 byte below 254, or 0xfe u32
 #pragma once
 

@@ -209,7 +209,11 @@ Status HllSparseHistogram(std::string_view hll, uint32_t* histogram) {
 Status HllDecodeSparse(std::string_view hll, std::string* text) {
   text->clear();
   Status status = ForEachRun(hll, [text](int, const Opcode& run) {
-    *text += run.value != 0 ? "v:" + ToString(int64_t{run.value}) + "," : run.bytes == 2 ? "Z:" : "z:";
+    if (run.value != 0) {
+      *text += "v:" + ToString(int64_t{run.value}) + ",";
+    } else {
+      *text += run.bytes == 2 ? "Z:" : "z:";
+    }
     *text += ToString(int64_t{run.length}) + " ";
   });
   if (!text->empty()) text->pop_back();

@@ -133,7 +133,9 @@ TEST_CASE("RDB file records", "[rdb]") {
   REQUIRE(static_cast<uint64_t>(reader.Int64()) == crc);
   REQUIRE((reader.ok() && reader.AtEnd()));
   REQUIRE(RdbReader("REDIS00x1").FileHeader() == 0);
-  REQUIRE(RdbReader("VALKEY080").FileHeader() == 0);
+  REQUIRE(RdbReader("VALKEY080").FileHeader() == 80);
+  REQUIRE(RdbReader("REDIS0080").FileHeader() == 0);
+  REQUIRE(RdbReader("VALKEY011").FileHeader() == 0);
 }
 
 TEST_CASE("RDB scores as text and binary", "[rdb]") {

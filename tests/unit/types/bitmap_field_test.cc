@@ -12,7 +12,8 @@ using namespace cairn;
 
 TEST_CASE("BITFIELD types and offsets: the grammar") {
   BitfieldType type;
-  for (std::string_view bad : {"", "i", "u", "i0", "i65", "u64", "u0", "x8", "i-1", "i08", "8", "I8"})
+  for (std::string_view bad :
+       {"", "i", "u", "i0", "i65", "u64", "u0", "x8", "i-1", "i08", "8", "I8"})
     REQUIRE_FALSE(ParseBitfieldType(bad, &type));
   REQUIRE(ParseBitfieldType("i64", &type));
   REQUIRE((type.is_signed && type.bits == 64));
