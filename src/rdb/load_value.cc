@@ -105,21 +105,30 @@ Result<RdbValue> LoadSet(const Thresholds& thresholds, RdbReader* reader) {
 }
 
 Result<RdbValue> LoadZset(RdbType type, const Thresholds& thresholds, RdbReader* reader) {
-  uint64_t count = reader->Length();
+  const uint64_t count = reader->Length();
   if (reader->ok() && count == 0) return Empty();
+  // Servers write large ones in descending order, so that adding one after the other stays in one
+  // corner of the tree; small ones are made at the end, when the longest member is known.
+  const bool large = count > static_cast<uint64_t>(thresholds.zset_max_listpack_entries);
+  SortedSet set;
+  if (large) set = SortedSet(reader->ReserveHint(count), SIZE_MAX >> 1, thresholds);
   SortedSetBuilder builder;
   std::string member;
-  for (; count > 0 && reader->ok(); --count) {
+  for (uint64_t i = 0; i < count && reader->ok(); ++i) {
     reader->Text(&member);
     double score = type == RdbType::kZset2 ? reader->BinaryDouble() : reader->TextDouble();
     if (!reader->ok()) break;
     if (std::isnan(score)) return Bad("sorted set with a score that is not a number");
     bool added;
-    builder.Add(score, member, &added);
+    if (large) {
+      added = set.Add(score, member, {}, thresholds).added;
+    } else {
+      builder.Add(score, member, &added);
+    }
     if (!added) return Bad("sorted set with a member twice");
   }
   CAIRN_RETURN_IF_ERROR(reader->status());
-  return Wrap(builder.Build(thresholds));
+  return Wrap(large ? std::move(set) : builder.Build(thresholds));
 }
 
 Result<RdbValue> LoadHash(const Thresholds& thresholds, RdbReader* reader) {

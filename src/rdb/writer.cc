@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdio>
-#include <vector>
+#include <memory>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -80,14 +80,14 @@ bool RdbWriter::TryInteger(int64_t value) {
 bool RdbWriter::TryCompressed(std::string_view text) {
   if (text.size() > UINT32_MAX) return false;
   auto bound = static_cast<unsigned>(text.size() - kCompressGain);
-  std::vector<char> compressed(bound);
-  unsigned size = lzf_compress(text.data(), static_cast<unsigned>(text.size()), compressed.data(),
+  auto compressed = std::make_unique_for_overwrite<char[]>(bound);
+  unsigned size = lzf_compress(text.data(), static_cast<unsigned>(text.size()), compressed.get(),
                                bound);
   if (size == 0) return false;
   Byte(static_cast<uint8_t>(kRdbEncoded | static_cast<uint8_t>(RdbStringEncoding::kLzf)));
   Length(size);
   Length(text.size());
-  Bytes({compressed.data(), size});
+  Bytes({compressed.get(), size});
   return true;
 }
 
