@@ -11,6 +11,10 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(ConfigCommands());
   registry->Add(ServerCommands());
   registry->Add(ListCommands());
+  registry->Add(KeyCommands());
+  registry->Add(ExpiryCommands());
+  registry->Add(ScanCommands());
+  registry->Add(DatabaseCommands());
   registry->Add(SortedSetCommands());
   registry->Add(SortedSetRangeCommands());
   registry->Add(SortedSetAlgebraCommands());

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// SCAN, KEYS, RANDOMKEY: commands over all keys of a database.
+//
+//   SCAN's cursor = bucket cursor (reverse binary) << kShardBits | shard: below 2^53 for every
+//   table that fits in memory, and any number is a valid cursor. One call goes on through empty
+//   buckets, within a bound, and through shards until COUNT keys were seen.
+#include "base/glob.h"
+#include "commands/families.h"
+#include "exec/args.h"
+#include "exec/context.h"
+#include "exec/executor.h"
+
+namespace cairn {
+namespace {
+
+// Holds one shard for the time of a step, unless the unit holds everything already.
+class StepLock {
+ public:
+  StepLock(Unit& unit, int shard) : unit_(unit), shard_(shard) { unit_.LockShard(shard_); }
+  ~StepLock() { unit_.UnlockShard(shard_); }
+
+ private:
+  Unit& unit_;
+  const int shard_;
+};
+
+struct ScanOptions {
+  std::string_view pattern;  // empty: all
+  std::string type;          // lower case; empty: any
+  int64_t count = 10;
+};
+
+bool ReadOptions(Context& ctx, ScanOptions* options) {
+  Args args(ctx, 2);
+  while (args.More()) {
+    if (args.Take("COUNT", 1)) {
+      options->count = args.Int();
+      if (!args.failed() && options->count < 1) args.Fail(errors::kSyntax);
+    } else if (args.Take("MATCH", 1)) {
+      options->pattern = args.Next();
+      if (options->pattern == "*") options->pattern = {};
+    } else if (args.Take("TYPE", 1)) {
+      options->type = ToLower(args.Next());
+    } else {
+      args.Fail(errors::kSyntax);
+    }
+  }
+  return args.Done();
+}
+
+// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]  O(COUNT) a call
+void Scan(Context& ctx) {
+  uint64_t cursor;
+  if (!ParseUint64(ctx.arg(1), &cursor)) return ctx.Error("ERR invalid cursor");
+  ScanOptions options;
+  if (!ReadOptions(ctx, &options)) return;
+  int shard = static_cast<int>(cursor & (kShards - 1));
+  uint64_t bucket = cursor >> kShardBits;
+  // How many empty buckets a call passes before it gives the cursor back.
+  int64_t steps_left = options.count > INT64_MAX / 10 ? INT64_MAX : options.count * 10 + 100;
+  int64_t seen = 0;
+  std::vector<std::string> found;
+  const int db = ctx.db();
+  for (; shard < kShards; ++shard, bucket = 0) {
+    StepLock lock(ctx.unit(), shard);
+    KeyTable* table = ctx.unit().keyspace().PeekTable(shard, db);
+    if (table == nullptr || table->size() == 0) continue;
+    do {
+      bucket = table->entries.Scan(bucket, [&](Entry* entry) {
+        ++seen;
+        if (ctx.unit().IsExpired(entry)) return;
+        if (!options.type.empty() && options.type != TypeName(entry->type())) return;
+        if (!options.pattern.empty() && !GlobMatch(options.pattern, entry->key())) return;
+        found.emplace_back(entry->key());
+      });
+      --steps_left;
+    } while (bucket != 0 && seen < options.count && steps_left > 0);
+    if (bucket != 0) break;
+    if (seen >= options.count || steps_left <= 0) {
+      ++shard;
+      break;
+    }
+  }
+  const uint64_t next =
+      shard >= kShards ? 0 : bucket << kShardBits | static_cast<uint64_t>(shard);
+  char digits[kInt64CharsMax];
+  ctx.reply().Array(2);
+  ctx.reply().Bulk({digits, FormatUint64(digits, next)});
+  ctx.reply().Array(found.size());
+  for (const std::string& key : found) ctx.reply().Bulk(key);
+}
+
+// KEYS pattern  O(N)
+void Keys(Context& ctx) {
+  const std::string_view pattern = ctx.arg(1);
+  size_t count = 0;
+  const auto gap = ctx.reply().StartDeferred();
+  const int db = ctx.db();
+  for (int shard = 0; shard < kShards; ++shard) {
+    KeyTable* table = ctx.unit().keyspace().PeekTable(shard, db);
+    if (table == nullptr) continue;
+    table->entries.ForEach([&](const Entry* entry) {
+      if (!ctx.unit().IsExpired(entry) && (pattern == "*" || GlobMatch(pattern, entry->key()))) {
+        ctx.reply().Bulk(entry->key());
+        ++count;
+      }
+      return true;
+    });
+  }
+  ctx.reply().FinishArray(gap, count);
+}
+
+// RANDOMKEY  O(1)
+void RandomKey(Context& ctx) {
+  Keyspace& keyspace = ctx.unit().keyspace();
+  const int db = ctx.db();
+  // A shard is chosen in proportion to its keys; an expired key means another try.
+  for (int tries = 0; tries < 100; ++tries) {
+    const size_t total = keyspace.Size(db);
+    if (total == 0) return ctx.reply().Null();
+    size_t chosen = ctx.executor().random().Below(total);
+    for (int shard = 0; shard < kShards; ++shard) {
+      KeyTable* table = keyspace.PeekTable(shard, db);
+      const size_t size = table == nullptr ? 0 : table->size();
+      if (chosen >= size) {
+        chosen -= size;
+        continue;
+      }
+      StepLock lock(ctx.unit(), shard);
+      table = keyspace.PeekTable(shard, db);
+      const Entry* entry =
+          table == nullptr ? nullptr : table->entries.RandomItem(ctx.executor().random());
+      if (entry != nullptr && !ctx.unit().IsExpired(entry)) return ctx.reply().Bulk(entry->key());
+      break;
+    }
+  }
+  ctx.reply().Null();
+}
+
+constexpr CommandSpec kRows[] = {
+    {"SCAN", -2, kReadonly, {}, kAclKeyspace, &Scan, Scope::kWalk},
+    {"KEYS", 2, kReadonly, {}, kAclKeyspace | kAclDangerous, &Keys, Scope::kAll},
+    {"RANDOMKEY", 1, kReadonly, {}, kAclKeyspace, &RandomKey, Scope::kWalk},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> ScanCommands() { return kRows; }
+
+}  // namespace cairn
