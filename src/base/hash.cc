@@ -15,4 +15,6 @@ uint64_t HashBytes(std::string_view bytes) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), g_seed);
 }
 
+uint64_t DigestBytes(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
 }  // namespace cairn

@@ -12,5 +12,7 @@ namespace cairn {
 // Draws the seed; before it is called the seed is 0. Call once, before any thread starts.
 void SeedHash(uint64_t seed);
 uint64_t HashBytes(std::string_view bytes);
+// XXH3 without a secret, the same on every machine: what DIGEST answers. Not for hash tables.
+uint64_t DigestBytes(std::string_view bytes);
 
 }  // namespace cairn

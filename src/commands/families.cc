@@ -23,6 +23,11 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(StreamGroupCommands());
   registry->Add(StreamClaimCommands());
   registry->Add(StreamInfoCommands());
+  registry->Add(StringCommands());
+  registry->Add(StringNumberCommands());
+  registry->Add(StringConditionalCommands());
+  registry->Add(BitmapCommands());
+  registry->Add(HyperLogLogCommands());
 }
 
 }  // namespace cairn

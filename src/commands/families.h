@@ -29,6 +29,11 @@ std::span<const CommandSpec> StreamReadCommands();
 std::span<const CommandSpec> StreamGroupCommands();
 std::span<const CommandSpec> StreamClaimCommands();
 std::span<const CommandSpec> StreamInfoCommands();
+std::span<const CommandSpec> StringCommands();
+std::span<const CommandSpec> StringNumberCommands();
+std::span<const CommandSpec> StringConditionalCommands();
+std::span<const CommandSpec> BitmapCommands();
+std::span<const CommandSpec> HyperLogLogCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);

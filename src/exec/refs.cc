@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/numbers.h"
+#include "exec/access_clock.h"
 
 namespace cairn {
 
@@ -51,8 +52,38 @@ void Context::Put(const KeyId& id, Value value, int64_t expiry_ms) {
   unit_.Dirty(1);
 }
 
+namespace {
+
+// Overwrites a string with one of the same form and length, neither with an expiry, in its entry.
+// False: it takes a new entry.
+bool OverwriteInPlace(Unit& unit, const KeyId& id, Entry* old, std::string_view bytes) {
+  if (!old->is_string() || old->has_expiry() || old->raw() || old->form() == Entry::Form::kBlock)
+    return false;
+  int64_t integer = 0;
+  const bool old_integer = old->form() == Entry::Form::kInt;
+  if (!old_integer && old->text().size() != bytes.size()) return false;
+  const bool spells_integer = bytes.size() <= kInt64CharsMax && ParseInt64(bytes, &integer);
+  if (spells_integer != old_integer) return false;
+  unit.BeforeChange(id.db, old, id.hash);
+  if (old_integer) {
+    old->set_integer(integer);
+  } else if (!bytes.empty()) {
+    memcpy(old->embedded_data(), bytes.data(), bytes.size());
+  }
+  old->set_access(FreshAccessClock(unit.engine().config, unit.now_ms()));
+  unit.Changed(id.db, id.key, id.hash);
+  unit.Ready(id.db, id.key, id.hash);
+  return true;
+}
+
+}  // namespace
+
 void Context::PutString(const KeyId& id, std::string_view bytes, int64_t expiry_ms) {
   Entry* old = unit_.Lookup(id.db, id.key, id.hash);
+  if (old != nullptr && expiry_ms == kNoExpiry && OverwriteInPlace(unit_, id, old, bytes)) {
+    unit_.Dirty(1);
+    return;
+  }
   Entry* fresh = Entry::NewString(id.key, bytes, expiry_ms);
   if (old != nullptr) {
     unit_.Replace(id.db, id.hash, old, fresh);
@@ -195,6 +226,26 @@ char* StringRef::MutableBytes(size_t size) {
   bytes.resize(new_size, '\0');
   Finish(Entry::New(id_.key, Value::FromRawString(std::move(bytes)), expiry));
   return current()->embedded_data();
+}
+
+char* StringRef::EditBytes() {
+  Entry* entry = current();
+  CHECK(entry != nullptr);
+  const bool block = entry->form() == Entry::Form::kBlock;
+  if (entry->form() == Entry::Form::kInt || (block && entry->block()->shared())) {
+    char* data = MutableBytes(0);
+    ctx_->unit().Dirty(-1);
+    return data;
+  }
+  ctx_->unit().BeforeChange(id_.db, entry, id_.hash);
+  if (block) return entry->block()->data;
+  entry->set_raw();
+  return entry->embedded_data();
+}
+
+void StringRef::Edited(int64_t dirty) {
+  ctx_->unit().Changed(id_.db, id_.key, id_.hash);
+  ctx_->unit().Dirty(dirty);
 }
 
 void StringRef::Append(std::string_view bytes) {

@@ -157,6 +157,10 @@ class StringRef : public RefBase {
   // At least `size` bytes, writable in place; new ones are zero. The key is made if missing.
   // The pointer is good until the next call. Encoding becomes raw.
   char* MutableBytes(size_t size);
+  // The bytes there are, writable in place; the key must exist. Nothing is marked yet: if bytes
+  // did change, Edited() is to follow.
+  char* EditBytes();
+  void Edited(int64_t dirty = 1);
   void Append(std::string_view bytes);
 
  private:
