@@ -214,8 +214,10 @@ void ReadFields(Context& ctx, const std::vector<FieldOperation>& operations) {
     ctx.reply().Integer(BitfieldGet(bytes, operation.type, operation.offset));
 }
 
-// Applies one operation to the bytes and replies; true if they changed.
-bool ApplyField(ReplyWriter& reply, const FieldOperation& operation, char* bytes, size_t size) {
+// Applies one operation to the bytes and replies; true if it counts as a change. As in Redis every
+// write into a string that grew counts.
+bool ApplyField(ReplyWriter& reply, const FieldOperation& operation, char* bytes, size_t size,
+                bool grew) {
   const int64_t old = BitfieldGet({bytes, size}, operation.type, operation.offset);
   if (operation.kind == FieldOperation::Kind::kGet) {
     reply.Integer(old);
@@ -233,23 +235,24 @@ bool ApplyField(ReplyWriter& reply, const FieldOperation& operation, char* bytes
   BitfieldStore(bytes, operation.type, operation.offset, stored);
   const int64_t now = BitfieldGet({bytes, size}, operation.type, operation.offset);
   reply.Integer(set ? old : now);
-  return now != old;
+  return grew || now != old;
 }
 
 void WriteFields(Context& ctx, const std::vector<FieldOperation>& operations, uint64_t bytes) {
   StringRef string = ctx.WriteString(ctx.arg(1));
   if (string.failed()) return;
   const size_t old_size = string ? string.size() : 0;
-  // Growing is a change of its own, whatever the operations do.
   const bool grows = bytes > old_size;
   char* data = grows ? string.MutableBytes(bytes) : string.EditBytes();
   const size_t size = std::max<size_t>(old_size, bytes);
   int64_t changes = 0;
   ctx.reply().Array(operations.size());
   for (const FieldOperation& operation : operations)
-    changes += ApplyField(ctx.reply(), operation, data, size) ? 1 : 0;
-  if (changes > 0) string.Edited(changes);
-  if (changes > 0 || grows) ctx.Notify(kNotifyString, "setbit", ctx.arg(1));
+    changes += ApplyField(ctx.reply(), operation, data, size, grows) ? 1 : 0;
+  // A string that grew is recorded even where every operation failed, or followers would differ.
+  if (changes == 0) return;
+  grows ? ctx.Dirty(changes - 1) : string.Edited(changes);
+  ctx.Notify(kNotifyString, "setbit", ctx.arg(1));
 }
 
 void Fields(Context& ctx, bool read_only) {
