@@ -18,8 +18,8 @@ namespace {
 bool HasGroup(Context& ctx, const WriteRef<Stream>& stream) {
   if (stream.failed()) return false;
   if (stream && stream->FindGroup(ctx.arg(2)) != nullptr) return true;
-  ctx.Error("NOGROUP No such key '" + std::string(ctx.arg(1)) + "' or consumer group '" +
-            std::string(ctx.arg(2)) + "'");
+  ctx.Error("NOGROUP No such key '" + InError(ctx.arg(1)) + "' or consumer group '" +
+            InError(ctx.arg(2)) + "'");
   return false;
 }
 
@@ -102,7 +102,7 @@ bool ReadClaimOptions(Context& ctx, size_t first, ClaimOptions* options) {
     } else if (more && EqualsIgnoreCase(word, "LASTID")) {
       if (!ReadStreamId(ctx, ctx.arg(++i), &options->last_id)) return false;
     } else {
-      ctx.Error("ERR Unrecognized XCLAIM option '" + std::string(word) + "'");
+      ctx.Error("ERR Unrecognized XCLAIM option '" + InError(word) + "'");
       return false;
     }
   }

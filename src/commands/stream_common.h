@@ -23,6 +23,11 @@ bool ReadStreamIdOrEdge(Context& ctx, std::string_view text, StreamId* id,
 bool ReadStreamStart(Context& ctx, std::string_view text, StreamId* id);
 bool ReadStreamEnd(Context& ctx, std::string_view text, StreamId* id);
 
+// An argument inside an error text: Redis prints it as a C string, so a zero byte ends it.
+inline std::string InError(std::string_view text) {
+  return std::string(text.substr(0, text.find('\0')));
+}
+
 // KEEPREF, DELREF or ACKED; false if the text is none of them.
 bool ParseStreamReferences(std::string_view text, StreamReferences* references);
 

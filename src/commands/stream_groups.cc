@@ -38,7 +38,7 @@ bool ReadGroupOptions(Context& ctx, bool create, GroupOptions* options) {
       }
     } else {
       ctx.Error("ERR unknown subcommand or wrong number of arguments for '" +
-                std::string(ctx.arg(1)) + "'. Try XGROUP HELP.");
+                InError(ctx.arg(1)) + "'. Try XGROUP HELP.");
       return false;
     }
   }
@@ -53,8 +53,8 @@ bool HasGroup(Context& ctx, const WriteRef<Stream>& stream) {
     return false;
   }
   if (stream->FindGroup(ctx.arg(3)) != nullptr) return true;
-  ctx.Error("NOGROUP No such consumer group '" + std::string(ctx.arg(3)) + "' for key name '" +
-            std::string(ctx.arg(2)) + "'");
+  ctx.Error("NOGROUP No such consumer group '" + InError(ctx.arg(3)) + "' for key name '" +
+            InError(ctx.arg(2)) + "'");
   return false;
 }
 
@@ -293,8 +293,8 @@ void XPending(Context& ctx) {
   if (stream.failed()) return;
   const StreamGroup* group = stream ? stream->FindGroup(ctx.arg(2)) : nullptr;
   if (group == nullptr)
-    return ctx.Error("NOGROUP No such key '" + std::string(ctx.arg(1)) +
-                     "' or consumer group '" + std::string(ctx.arg(2)) + "'");
+    return ctx.Error("NOGROUP No such key '" + InError(ctx.arg(1)) +
+                     "' or consumer group '" + InError(ctx.arg(2)) + "'");
   summary ? ReplyPendingSummary(ctx.reply(), *group) : ReplyPendingRange(ctx, *group, range);
 }
 

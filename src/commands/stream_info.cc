@@ -115,7 +115,7 @@ void XInfoStream(Context& ctx) {
   const size_t options = ctx.argc() - 3;
   if (options != 0 && ((options != 1 && options != 3) || !EqualsIgnoreCase(ctx.arg(3), "FULL")))
     return ctx.Error("ERR unknown subcommand or wrong number of arguments for '" +
-                     std::string(ctx.arg(1)) + "'. Try XINFO HELP.");
+                     InError(ctx.arg(1)) + "'. Try XINFO HELP.");
   constexpr int64_t kCountDefault = 10;
   int64_t count = kCountDefault;
   if (options == 3) {
@@ -170,8 +170,8 @@ void XInfoConsumers(Context& ctx) {
   if (!stream) return ctx.Error(errors::kNoSuchKey);
   const StreamGroup* group = stream->FindGroup(ctx.arg(3));
   if (group == nullptr)
-    return ctx.Error("NOGROUP No such consumer group '" + std::string(ctx.arg(3)) +
-                     "' for key name '" + std::string(ctx.arg(2)) + "'");
+    return ctx.Error("NOGROUP No such consumer group '" + InError(ctx.arg(3)) +
+                     "' for key name '" + InError(ctx.arg(2)) + "'");
   ReplyWriter& reply = ctx.reply();
   reply.Array(group->consumers().size());
   for (const auto& [name, consumer] : group->consumers()) {

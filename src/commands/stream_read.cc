@@ -356,8 +356,8 @@ void XReadGroup(Context& ctx) {
     auto stream = ctx.Write<Stream>(request.keys[i]);
     if (stream.failed()) return;
     if (!stream || stream->FindGroup(request.group) == nullptr)
-      return ctx.Error("NOGROUP No such key '" + std::string(request.keys[i]) +
-                       "' or consumer group '" + std::string(request.group) +
+      return ctx.Error("NOGROUP No such key '" + InError(request.keys[i]) +
+                       "' or consumer group '" + InError(request.group) +
                        "' in XREADGROUP with GROUP option");
     StreamId id;
     if (!ReadPosition(ctx, request, request.id_texts[i], &*stream, &id)) return;

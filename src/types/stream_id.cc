@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "types/stream_id.h"
 
+#include <algorithm>
+
 #include "base/numbers.h"
 
 namespace cairn {
 namespace {
 
-// Redis reads these with strtoull, so "007" and "+7" are numbers.
+// Redis reads these with strtoull, so "007", "+7" and " 7" are numbers.
 bool ParsePart(std::string_view text, uint64_t* value) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
   if (text.starts_with('+')) text.remove_prefix(1);
   if (text.empty()) return false;
   while (text.size() > 1 && text[0] == '0') text.remove_prefix(1);

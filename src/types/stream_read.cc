@@ -69,7 +69,8 @@ std::optional<int64_t> Stream::Lag(const StreamGroup& group) const {
 }
 
 void Stream::NoteRead(StreamGroup* group, StreamId id) const {
-  if (group->entries_read != StreamGroup::kEntriesReadUnknown &&
+  // A group that trimming overtook has to be counted anew.
+  if (group->entries_read != StreamGroup::kEntriesReadUnknown && group->last_id >= first_id() &&
       !HasTombstonesAfter(group->last_id))
     ++group->entries_read;
   else if (entries_added() > 0)
