@@ -332,6 +332,7 @@ bool Executor::Apply(Session& session, Arguments arguments, OutputBuffer& out) {
   engine_.keyspace.gate().Enter(slot_);
   if (command == exec_command_) {
     RunExec(session, *command, reply);
+    if (unit_.active()) unit_.End();
   } else if (session.transaction.active && !RunsInsideMulti(*command)) {
     Queue(session, *command, arguments, reply);
   } else {
