@@ -147,6 +147,11 @@ class Generator:
     def count(self):
         return self.pick(EDGE_INTS) if self.r() < 0.05 else b"%d" % self.below(12)
 
+    def randcount(self):
+        """For *RAND*: minus two milliards would be answered with as many elements."""
+        return self.pick((b"0", b"1", b"3", b"-1", b"-5", b"10", b"9223372036854775807", b"abc",
+                          b"-9223372036854775808", b"1.5"))
+
     def float(self):
         p = self.r()
         if p < 0.12:
@@ -284,6 +289,8 @@ class Generator:
         n = len(command)
         if n > 1 and command[1].startswith(b"lex:"):
             return command  # All its scores have to stay equal.
+        if command[0] == b"SPOP":
+            return command  # Only "pop everything" is the same on both servers.
         if p < 0.3 and n > 1:
             del command[1 + self.below(n - 1)]
         elif p < 0.5:

@@ -1,0 +1,162 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Runs every suite; `make test` calls it.   tests/run.sh [--long] [WORD]
+#
+# WORD picks the suites whose names contain it. Two lanes share the cores: the foreground tests the
+# release server while the background builds the unit tests and the sanitizer servers, and tests
+# these. Each suite prints `name: N passed, N failed`; the output of one that failed follows its
+# line. The last line is `N passed, N failed`; the exit status is 0 only if all passed and something
+# ran. Logs stay in build/test-results/.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+long=
+word=
+for argument in "$@"; do
+  case "$argument" in
+    --long) long=yes ;;
+    -*) echo "usage: tests/run.sh [--long] [WORD]" >&2; exit 2 ;;
+    *) word=$argument ;;
+  esac
+done
+JOBS=${JOBS:-$(nproc)}
+results=build/test-results
+mkdir -p "$results"
+rm -f "$results"/*
+export PYTHONPATH=$PWD/tests PYTHONDONTWRITEBYTECODE=1
+release=$PWD/build/cairn-server
+thread=$PWD/build/thread/cairn-server
+address=$PWD/build/address-undefined/cairn-server
+started=$SECONDS
+
+wanted() {  # NAME: picked by WORD?
+  [[ -z $word || $1 == *"$word"* ]]
+}
+
+any_wanted() {
+  local name
+  for name in "$@"; do wanted "$name" && return 0; done
+  return 1
+}
+
+# suite NAME COMMAND...: runs it if picked and notes how many passed and failed, as its last line of
+# the form "N passed, N failed" says. A suite that fails without such a line counts as one failure.
+suite() {
+  local name=$1 log=$results/$1.log begin=$SECONDS status counts passed failed
+  shift
+  wanted "$name" || return 0
+  "$@" > "$log" 2>&1
+  status=$?
+  counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -1)
+  if [[ $counts =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+    passed=${BASH_REMATCH[1]} failed=${BASH_REMATCH[2]}
+  else
+    passed=0 failed=0
+    [[ $status == 0 ]] && passed=1
+  fi
+  [[ $status != 0 && $failed == 0 ]] && failed=1
+  echo "$passed $failed" > "$results/$name.counts"
+  {
+    flock 9
+    [[ $failed != 0 ]] && tail -n 400 "$log"
+    grep -E '^skipped ' "$log"
+    echo "$name: $passed passed, $failed failed ($((SECONDS - begin)) s)"
+  } 9> "$results/print.lock"
+}
+
+# A build is a suite of one: what cannot be built has failed, and what needs it is not run.
+build() {  # NAME MAKE-ARGUMENTS...
+  local name=$1
+  shift
+  if ! make --no-print-directory -j"$JOBS" "$@" > "$results/$name.log" 2>&1; then
+    echo "0 1" > "$results/$name.counts"
+    echo "$name: does not build"
+    grep -E -A6 'error|undefined reference|\*\*\*' "$results/$name.log" | head -60
+    return 1
+  fi
+}
+
+# Catch2 says "All tests passed (N assertions in M test cases)" or "test cases: M | N passed | ...".
+unit_tests() {
+  local output=$results/unit.catch
+  build/dev/unit-tests > "$output" 2>&1
+  local status=$?
+  cat "$output"
+  if [[ $(tail -5 "$output") =~ in\ ([0-9]+)\ test\ case ]]; then
+    echo "${BASH_REMATCH[1]} passed, 0 failed"
+  else
+    local line
+    line=$(grep '^test cases:' "$output")
+    [[ $line =~ ([0-9]+)\ passed ]] && local passed=${BASH_REMATCH[1]}
+    [[ $line =~ ([0-9]+)\ failed ]] && local failed=${BASH_REMATCH[1]}
+    echo "${passed:-0} passed, ${failed:-1} failed"
+  fi
+  return $status
+}
+
+python_suite() {  # SERVER ARGUMENTS...: a Python module with this server
+  CAIRN_SERVER=$1 python3 -m "${@:2}"
+}
+
+release_lane() {
+  local commands=300000 rounds=50 seconds=8
+  [[ $long ]] && commands=2000000 rounds=200 seconds=60
+  suite blackbox python_suite "$release" harness.runner tests/blackbox --jobs "$JOBS"
+  suite differential python_suite "$release" differential.run --commands $commands --seed 1
+  suite differential-new-seed python_suite "$release" differential.run --commands 40000
+  suite crash python_suite "$release" crash.run --rounds $rounds
+  suite concurrency python_suite "$release" concurrency.run --seconds $seconds
+  suite facts python_suite "$release" harness.with_servers tests/facts.py
+  suite config-names python_suite "$release" harness.with_servers tests/config_names.py
+  if [[ -d tests/clients ]]; then
+    suite clients python_suite "$release" harness.runner tests/clients
+  fi
+}
+
+thread_suites() {
+  suite thread-blackbox python_suite "$thread" harness.runner tests/blackbox --jobs 1
+  suite thread-concurrency python_suite "$thread" concurrency.run --seconds 8
+}
+
+address_suites() {
+  suite address-blackbox python_suite "$address" harness.runner tests/blackbox --jobs 1
+  suite address-concurrency python_suite "$address" concurrency.run --seconds 5
+  suite address-differential python_suite "$address" differential.run --commands 60000 --seed 2
+}
+
+background_lane() {
+  suite layers python3 utils/check_layers.py --headers
+  if any_wanted unit; then
+    build unit-build VARIANT=dev build/dev/unit-tests && suite unit unit_tests
+  fi
+  if any_wanted thread-blackbox thread-concurrency; then
+    build thread-build SANITIZE=thread server && thread_suites
+  fi
+  if any_wanted address-blackbox address-concurrency address-differential; then
+    build address-build SANITIZE=address,undefined server && address_suites
+  fi
+  suite fuzz tests/fuzz/run.sh "$([[ $long ]] && echo 300 || echo 20)"
+}
+
+total() {
+  cat "$results"/*.counts 2>/dev/null | awk '{p += $1; f += $2} END {print p + 0, f + 0}'
+}
+
+if any_wanted blackbox differential differential-new-seed crash concurrency facts config-names \
+    clients; then
+  if build release-build server build/cairn-check; then
+    background_lane &
+    release_lane
+    wait
+  else
+    background_lane
+  fi
+else
+  background_lane
+fi
+
+read -r passed failed <<< "$(total)"
+echo "$((SECONDS - started)) seconds"
+echo "$passed passed, $failed failed"
+[[ $failed == 0 && $passed != 0 ]]
