@@ -23,6 +23,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(StreamGroupCommands());
   registry->Add(StreamClaimCommands());
   registry->Add(StreamInfoCommands());
+  registry->Add(SortCommands());
   registry->Add(StringCommands());
   registry->Add(StringNumberCommands());
   registry->Add(StringConditionalCommands());

@@ -29,6 +29,7 @@ std::span<const CommandSpec> StreamReadCommands();
 std::span<const CommandSpec> StreamGroupCommands();
 std::span<const CommandSpec> StreamClaimCommands();
 std::span<const CommandSpec> StreamInfoCommands();
+std::span<const CommandSpec> SortCommands();
 std::span<const CommandSpec> StringCommands();
 std::span<const CommandSpec> StringNumberCommands();
 std::span<const CommandSpec> StringConditionalCommands();
