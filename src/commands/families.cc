@@ -29,6 +29,8 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(StringConditionalCommands());
   registry->Add(BitmapCommands());
   registry->Add(HyperLogLogCommands());
+  registry->Add(GeoCommands());
+  registry->Add(GeoSearchCommands());
 }
 
 }  // namespace cairn

@@ -35,6 +35,8 @@ std::span<const CommandSpec> StringNumberCommands();
 std::span<const CommandSpec> StringConditionalCommands();
 std::span<const CommandSpec> BitmapCommands();
 std::span<const CommandSpec> HyperLogLogCommands();
+std::span<const CommandSpec> GeoCommands();
+std::span<const CommandSpec> GeoSearchCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);
