@@ -31,6 +31,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(HyperLogLogCommands());
   registry->Add(GeoCommands());
   registry->Add(GeoSearchCommands());
+  registry->Add(DumpCommands());
 }
 
 }  // namespace cairn

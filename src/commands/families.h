@@ -37,6 +37,7 @@ std::span<const CommandSpec> BitmapCommands();
 std::span<const CommandSpec> HyperLogLogCommands();
 std::span<const CommandSpec> GeoCommands();
 std::span<const CommandSpec> GeoSearchCommands();
+std::span<const CommandSpec> DumpCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);

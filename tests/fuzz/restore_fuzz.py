@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Mutated DUMP payloads through RESTORE: python3 -m fuzz.restore_fuzz [--count N] [--seed S]
+
+Run from tests/, best with CAIRN_SERVER naming a build with sanitizers. Payloads of every type come
+from redis-server; bytes are flipped, cut out, doubled, and set to lengths that lie; version and
+checksum are made right again. Whatever the server takes is then read, changed, dumped and restored
+once more. It must neither die nor print a sanitizer's report.
+"""
+
+import argparse
+import random
+import sys
+
+from harness.dump_samples import fill, seal
+from harness.server import Server, oracle_binary
+
+BATCH = 100
+NUMBERS = [b"\x00", b"\x3f", b"\x7f\xff", b"\x80\xff\xff\xff\xff", b"\x80\x7f\xff\xff\xff",
+           b"\x81" + b"\xff" * 8, b"\xc0\xff", b"\xc1", b"\xc2", b"\xc3\x05\x05", b"\xfe", b"\xff"]
+# What shows that a value is sound: the whole of it is read and moved about.
+READS = [
+    ("DUMP", "k"), ("OBJECT", "ENCODING", "k"), ("MEMORY", "USAGE", "k", "SAMPLES", "0"),
+    ("DEBUG", "DIGEST-VALUE", "k"), ("GET", "k"), ("APPEND", "k", "x"), ("PFCOUNT", "k"),
+    ("LRANGE", "k", "0", "-1"), ("LINSERT", "k", "BEFORE", "a", "b"), ("LSET", "k", "1", "new"),
+    ("LTRIM", "k", "1", "-2"), ("SMEMBERS", "k"), ("SADD", "k", "one", "7"), ("SPOP", "k", "2"),
+    ("ZRANGE", "k", "0", "-1", "WITHSCORES"), ("ZADD", "k", "1.5", "new"), ("ZPOPMIN", "k", "2"),
+    ("ZRANGEBYSCORE", "k", "-inf", "inf"), ("GEOPOS", "k", "Palermo"), ("HGETALL", "k"),
+    ("GEOSEARCH", "k", "FROMLONLAT", "15", "37", "BYRADIUS", "20000", "km", "WITHDIST"),
+    ("HSET", "k", "field3", "new"), ("HDEL", "k", "field4"), ("XRANGE", "k", "-", "+"),
+    ("XREVRANGE", "k", "+", "-"), ("XINFO", "STREAM", "k", "FULL", "COUNT", "0"),
+    ("XPENDING", "k", "g", "-", "+", "10"), ("XADD", "k", "*", "f", "v"), ("XDEL", "k", "1-7"),
+    ("XREADGROUP", "GROUP", "g", "c", "COUNT", "3", "STREAMS", "k", ">"),
+    ("XAUTOCLAIM", "k", "g", "c", "0", "0"), ("XTRIM", "k", "MAXLEN", "3"), ("DUMP", "k"),
+]
+
+
+def mutate(rng, body):
+    body = bytearray(body)
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
+        at = rng.randrange(len(body)) if rng.random() < 0.7 else rng.randrange(min(len(body), 24))
+        kind = rng.randrange(6)
+        if kind == 0:
+            body[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            body[at] = rng.randrange(256)
+        elif kind == 2:
+            number = rng.choice(NUMBERS)
+            body[at:at + rng.choice((0, 1, len(number)))] = number
+        elif kind == 3:
+            del body[at:at + rng.randrange(1, 5)]
+        elif kind == 4:
+            body[at:at] = body[at:at + rng.randrange(1, 16)]
+        else:
+            del body[at:]
+        if not body:
+            body = bytearray(b"\x00")
+    if rng.random() < 0.05:
+        body[0] = rng.randrange(24)
+    return bytes(body)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=20000)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
+    args = parser.parse_args()
+    rng = random.Random(args.seed)
+    oracle, server = Server(binary=oracle_binary()), Server()
+    print("%s, seed %d" % (server.binary, args.seed), flush=True)
+    with oracle.client() as client:
+        # Large samples teach nothing that small ones do not.
+        bodies = [p[:-10] for p in fill(client).values() if len(p) < 6000]
+    oracle.stop()
+    client = server.client()
+    taken = 0
+    sent = []
+    try:
+        for start in range(0, args.count, BATCH):
+            sent = [seal(mutate(rng, rng.choice(bodies)), rng.choice((10, 11, 12)))
+                    for _ in range(min(BATCH, args.count - start))]
+            for payload, reply in zip(sent, client.pipeline(
+                    [("RESTORE", "k", "0", p, "REPLACE") for p in sent])):
+                if reply != b"OK":
+                    continue
+                taken += 1
+                sent = [payload]
+                client.call("RESTORE", "k", "0", payload, "REPLACE")
+                again = client.pipeline(READS)[0]
+                if isinstance(again, bytes) and \
+                        client.call("RESTORE", "k", "0", again, "REPLACE") != b"OK":
+                    print("its own dump is refused: %r" % payload)
+                    return 1
+    except (OSError, EOFError) as error:
+        print("the server is gone: %r; one of %r" % (error, sent[:BATCH]))
+    server.stop()
+    problem = server.problem()
+    print("%d payloads, %d taken" % (args.count, taken))
+    if problem:
+        print(problem)
+    server.discard(keep=problem is not None)
+    oracle.discard()
+    print("0 passed, 1 failed" if problem else "1 passed, 0 failed")
+    return 1 if problem else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
