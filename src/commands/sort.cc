@@ -6,6 +6,7 @@
 // BY and GET patterns with a '*' name keys that nobody knows before: such calls lock everything.
 // Elements that compare equal keep the order in which the key holds them.
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -159,15 +160,20 @@ bool Weigh(Context& ctx, const SortRequest& request, std::vector<SortItem>* item
   return numbers;
 }
 
+// As Redis: a stored order is one of bytes, a shown one ends at zero bytes, like strcoll's.
+int CompareTexts(const SortRequest& request, const std::string& a, const std::string& b) {
+  return request.store ? a.compare(b) : strcmp(a.c_str(), b.c_str());
+}
+
 int Compare(const SortRequest& request, const SortItem& a, const SortItem& b) {
   if (!request.alpha) {
     if (a.score != b.score) return a.score < b.score ? -1 : 1;
     return a.text.compare(b.text);
   }
-  if (!request.by) return a.text.compare(b.text);
+  if (!request.by) return CompareTexts(request, a.text, b.text);
   // What has no value comes first.
   if (!a.by || !b.by) return static_cast<int>(a.by.has_value()) - static_cast<int>(b.by.has_value());
-  return a.by->compare(*b.by);
+  return CompareTexts(request, *a.by, *b.by);
 }
 
 void SortItems(const SortRequest& request, std::vector<SortItem>* items) {

@@ -113,13 +113,14 @@ void XInfoStream(Context& ctx) {
   if (stream.failed()) return;
   if (!stream) return ctx.Error(errors::kNoSuchKey);
   const size_t options = ctx.argc() - 3;
-  if (options != 0 && ((options != 1 && options != 3) || !EqualsIgnoreCase(ctx.arg(3), "FULL")))
+  const bool full = (options == 1 || options == 3) && EqualsIgnoreCase(ctx.arg(3), "FULL") &&
+                    (options == 1 || EqualsIgnoreCase(ctx.arg(4), "COUNT"));
+  if (options != 0 && !full)
     return ctx.Error("ERR unknown subcommand or wrong number of arguments for '" +
                      InError(ctx.arg(1)) + "'. Try XINFO HELP.");
   constexpr int64_t kCountDefault = 10;
   int64_t count = kCountDefault;
   if (options == 3) {
-    if (!EqualsIgnoreCase(ctx.arg(4), "COUNT")) return ctx.Error(errors::kSyntax);
     if (!ParseInt64(ctx.arg(5), &count)) return ctx.Error(errors::kNotInteger);
     if (count < 0) count = kCountDefault;
   }
