@@ -172,7 +172,7 @@ int Compare(const SortRequest& request, const SortItem& a, const SortItem& b) {
   }
   if (!request.by) return CompareTexts(request, a.text, b.text);
   // What has no value comes first.
-  if (!a.by || !b.by) return static_cast<int>(a.by.has_value()) - static_cast<int>(b.by.has_value());
+  if (!a.by || !b.by) return int{a.by.has_value()} - int{b.by.has_value()};
   return CompareTexts(request, *a.by, *b.by);
 }
 

@@ -31,7 +31,8 @@ bool ReadTrimThreshold(Context& ctx, size_t* at, TrimOptions* options) {
   }
   options->trims = true;
   StreamTrim& trim = options->trim;
-  trim.kind = EqualsIgnoreCase(ctx.arg(*at), "MAXLEN") ? StreamTrim::kMaxLength : StreamTrim::kMinId;
+  const bool by_length = EqualsIgnoreCase(ctx.arg(*at), "MAXLEN");
+  trim.kind = by_length ? StreamTrim::kMaxLength : StreamTrim::kMinId;
   ++*at;
   trim.approximate = false;
   if (*at + 1 < ctx.argc() && (ctx.arg(*at) == "~" || ctx.arg(*at) == "=")) {
