@@ -32,6 +32,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(GeoCommands());
   registry->Add(GeoSearchCommands());
   registry->Add(DumpCommands());
+  registry->Add(HashCommands());
 }
 
 }  // namespace cairn

@@ -38,6 +38,7 @@ std::span<const CommandSpec> HyperLogLogCommands();
 std::span<const CommandSpec> GeoCommands();
 std::span<const CommandSpec> GeoSearchCommands();
 std::span<const CommandSpec> DumpCommands();
+std::span<const CommandSpec> HashCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);
