@@ -33,6 +33,8 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(GeoSearchCommands());
   registry->Add(DumpCommands());
   registry->Add(HashCommands());
+  registry->Add(SetCommands());
+  registry->Add(SetAlgebraCommands());
 }
 
 }  // namespace cairn

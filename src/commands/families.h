@@ -39,6 +39,8 @@ std::span<const CommandSpec> GeoCommands();
 std::span<const CommandSpec> GeoSearchCommands();
 std::span<const CommandSpec> DumpCommands();
 std::span<const CommandSpec> HashCommands();
+std::span<const CommandSpec> SetCommands();
+std::span<const CommandSpec> SetAlgebraCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);
