@@ -126,6 +126,8 @@ Entry* Unit::Insert(int db, uint64_t hash, Entry* entry) {
   KeyTable& table = keyspace().Table(ShardOf(hash), db);
   table.entries.InsertAndGrow(hash, entry, entry->has_expiry());
   if (entry->has_expiry()) table.AddVolatile(1);
+  // Another ref to this key may remember that there was none.
+  ++generation_;
   Changed(db, entry->key(), hash);
   Ready(db, entry->key(), hash);
   return entry;
