@@ -38,7 +38,9 @@ void Watch(Context& ctx) {
     for (const WatchedKey& w : session.watched) watched |= w.db == id.db && w.key == id.key;
     if (watched) continue;
     Shard& shard = ctx.unit().keyspace().shard(ShardOf(id.hash));
-    // The raw entry: one whose time has come counts as absent, now and at EXEC.
+    // One whose time has come counts as absent, now and at EXEC: it goes first, or its deletion by
+    // somebody else would look like a change. Where nothing may change it is noted instead.
+    if (ctx.unit().expiry_mode() == ExpiryMode::kNormal) ctx.Find(id, Context::Touch::kNo);
     KeyTable* table = ctx.unit().keyspace().PeekTable(ShardOf(id.hash), id.db);
     const Entry* entry = table == nullptr ? nullptr : table->entries.Find(id.hash, [&](const Entry* e) {
       return e->key() == id.key;
