@@ -80,7 +80,10 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
     size_t i = 0;
     bool stop = false;
     for (; i < chunk && !stop; ++i) {
+      const uint64_t start = out.end_position();
+      if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkipThis;
       RunOne(session, batch[done + i], prepared[i], out);
+      if (session.reply_mode != ReplyMode::kOn) [[unlikely]] Silence(session, start, out);
       stop = session.suspended || session.close_after_reply ||
              session.record->closing.load(std::memory_order_relaxed);
       // A retried request (paused) is not done.
@@ -110,7 +113,6 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     Queue(session, *command, request.args, reply);
     return;
   }
-  if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkipThis;
   if (command == exec_command_) {
     RunExec(session, *command, reply);
   } else {
@@ -157,10 +159,14 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     if (!command->Is(kSkipSlowlog)) Slow(session, request.args, now - last_ticks_);
   }
   last_ticks_ = now;
-  if (session.reply_mode != ReplyMode::kOn) [[unlikely]] {
-    out.TruncateTo(start);
-    if (session.reply_mode == ReplyMode::kSkipThis) session.reply_mode = ReplyMode::kOn;
-  }
+}
+
+// CLIENT REPLY OFF and SKIP: whatever was said, be it QUEUED or an error, is not said.
+void Executor::Silence(Session& session, uint64_t start, OutputBuffer& out) {
+  out.TruncateTo(start);
+  if (session.reply_mode != ReplyMode::kSkipThis) return;
+  // A parked request is not over: the skip is still due.
+  session.reply_mode = session.retry ? ReplyMode::kSkipNext : ReplyMode::kOn;
 }
 
 void Executor::Slow(Session& session, Arguments arguments, uint64_t ticks) {
@@ -190,13 +196,11 @@ void Executor::Reject(Session& session, const Command* command, std::string_view
   statistics_->Add(Stat::kErrors);
   if (command != nullptr) Bump(statistics_->commands[command->id].rejected);
   engine_.statistics.CountError(reply.last_error_code());
-  if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kOn;
 }
 
 void Executor::RefuseUnknown(Session& session, const Request& request, const Command* parent,
                              ReplyWriter& reply) {
   const Arguments args = request.args;
-  if (!session.authenticated) return Reject(session, nullptr, errors::kNoAuth, reply);
   if (IsHttp(args[0])) {
     engine_.log.Warning(
         "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
@@ -206,6 +210,7 @@ void Executor::RefuseUnknown(Session& session, const Request& request, const Com
     session.close_after_reply = true;
     return;
   }
+  if (!session.authenticated) return Reject(session, nullptr, errors::kNoAuth, reply);
   if (parent != nullptr) {
     const std::string text = "ERR unknown subcommand '" + Printable(args[1], 128) + "'. Try " +
                              [&] {
@@ -270,9 +275,12 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
   }
   const bool paused = Modes::Has(mode, kModePausedAll) ||
                       (Modes::Has(mode, kModePausedWrite) &&
-                       (writes || command.Is(kMayReplicate) || &command == exec_command_));
-  // CLIENT stays usable, or nobody could end the pause.
-  if (paused && !command.full_name.starts_with("client") && !session.transaction_queueing()) {
+                       (writes || command.Is(kMayReplicate) ||
+                        (&command == exec_command_ &&
+                         (session.transaction.flags & kMayReplicate) != 0)));
+  // CLIENT stays usable, or nobody could end the pause. Inside MULTI too commands wait, and EXEC
+  // more than any: it is what would write after PAUSE's OK.
+  if (paused && !command.full_name.starts_with("client")) {
     session.suspended = session.retry = true;
     return false;
   }

@@ -92,6 +92,7 @@ class Executor {
   LockPlan PlanFor(const Session& session, const Command& command, Arguments arguments, int* db);
   bool WatchesStand(Session& session);
   void CountReplyErrors(const Command& command, ReplyWriter& reply, uint64_t before);
+  void Silence(Session& session, uint64_t start, OutputBuffer& out);
   void Slow(Session& session, Arguments arguments, uint64_t ticks);
 
   Engine& engine_;

@@ -119,8 +119,6 @@ struct Session {
 
   uint64_t id() const { return record->id; }
   bool in_transaction() const { return transaction.active; }
-  // Commands are queued now, not run: state gates wait until EXEC.
-  bool transaction_queueing() const { return transaction.active; }
 };
 
 }  // namespace cairn

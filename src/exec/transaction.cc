@@ -82,6 +82,8 @@ void Executor::RunExec(Session& session, const Command& exec, ReplyWriter& reply
       return;
     }
   }
+  // Killed while we waited for the locks: what CLIENT KILL answered OK for runs nothing more.
+  if (!applying && session.record->closing.load(std::memory_order_relaxed)) return;
   if (!WatchesStand(session)) {
     DiscardTransaction(session);
     reply.NullArray();
