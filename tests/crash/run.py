@@ -118,13 +118,13 @@ def main():
             tally.count("clean restart after round %d" % number, clean_restart(server))
     print("%d acknowledged operations, %d crashes, %.1f s" % (
         sum(w.acknowledged for w in writers), rounds, time.monotonic() - begin))
-    if server.is_cairn and not slow_build(server.binary):
+    if server.is_cairn and not slow_build(server.binary) and not tally.failed:
         tally.count("redis-server loads the segments", stock_tools(server))
     problem = server.problem()
     tally.count("the server's log", [problem] if problem else [])
     server.discard(keep=bool(tally.failed))
     if tally.failed:
-        print("seed %d; folder %s" % (args.seed, server.folder))
+        print("seed %d; folder %s\n%s" % (args.seed, server.folder, server.log_text()[-1500:]))
     print("%d passed, %d failed" % (tally.passed, tally.failed))
     return 1 if tally.failed else 0
 
