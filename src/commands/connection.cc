@@ -24,7 +24,7 @@ void Echo(Context& ctx) { ctx.reply().Bulk(ctx.arg(1)); }
 // SELECT index  O(1)
 void Select(Context& ctx) {
   int64_t index;
-  if (!ParseInt64(ctx.arg(1), &index)) return ctx.Error(errors::kInvalidDb);
+  if (!ParseInt64(ctx.arg(1), &index)) return ctx.Error(errors::kNotInteger);
   if (index < 0 || index >= ctx.unit().keyspace().databases())
     return ctx.Error(errors::kDbIndex);
   ctx.session().db = static_cast<int>(index);

@@ -10,6 +10,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(CommandCommands());
   registry->Add(ConfigCommands());
   registry->Add(ServerCommands());
+  registry->Add(ClusterCommands());
   registry->Add(ListCommands());
   registry->Add(KeyCommands());
   registry->Add(ExpiryCommands());

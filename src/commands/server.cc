@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// INFO, TIME, SHUTDOWN, LOLWUT, WAIT, ROLE, SLOWLOG, MODULE, and the cluster commands that answer
-// with Redis's error while the cluster is off.
+// INFO, TIME, SHUTDOWN, LOLWUT, WAIT, ROLE, SLOWLOG, MODULE.
 #include "base/version.h"
 #include "commands/families.h"
 #include "commands/help.h"
@@ -130,9 +129,6 @@ void ModuleHelp(Context& ctx) {
   ReplyHelp(ctx, "MODULE", kLines);
 }
 
-// CLUSTER ..., READONLY, READWRITE, ASKING
-void ClusterDisabled(Context& ctx) { ctx.Error(errors::kClusterDisabled); }
-
 constexpr uint64_t kSlowlogFlags = kAdmin | kLoading | kStale;
 constexpr CommandSpec kRows[] = {
     {"INFO", -1, kLoading | kStale, {}, kAclDangerous, &Info},
@@ -150,10 +146,6 @@ constexpr CommandSpec kRows[] = {
     {"MODULE", -2, 0, {}, 0, nullptr, Scope::kNone},
     {"MODULE|LIST", 2, kAdmin | kNoScript, {}, 0, &ModuleList},
     {"MODULE|HELP", 2, kLoading | kStale, {}, 0, &ModuleHelp},
-    {"CLUSTER", -2, 0, {}, 0, &ClusterDisabled, Scope::kNone},
-    {"READONLY", 1, kLoading | kStale | kFast, {}, kAclConnection, &ClusterDisabled},
-    {"READWRITE", 1, kLoading | kStale | kFast, {}, kAclConnection, &ClusterDisabled},
-    {"ASKING", 1, kFast, {}, kAclConnection, &ClusterDisabled},
 };
 
 }  // namespace
