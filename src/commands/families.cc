@@ -10,6 +10,8 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(CommandCommands());
   registry->Add(ConfigCommands());
   registry->Add(ServerCommands());
+  registry->Add(ObjectCommands());
+  registry->Add(DebugCommands());
   registry->Add(ClusterCommands());
   registry->Add(ListCommands());
   registry->Add(KeyCommands());

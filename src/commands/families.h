@@ -16,6 +16,8 @@ std::span<const CommandSpec> ClientCommands();
 std::span<const CommandSpec> CommandCommands();
 std::span<const CommandSpec> ConfigCommands();
 std::span<const CommandSpec> ServerCommands();
+std::span<const CommandSpec> ObjectCommands();
+std::span<const CommandSpec> DebugCommands();
 std::span<const CommandSpec> ClusterCommands();
 std::span<const CommandSpec> ListCommands();
 std::span<const CommandSpec> KeyCommands();

@@ -5,6 +5,11 @@
 //   SCAN's cursor = bucket cursor (reverse binary) << kShardBits | shard: below 2^53 for every
 //   table that fits in memory, and any number is a valid cursor. One call goes on through empty
 //   buckets, within a bound, and through shards until COUNT keys were seen.
+#include <errno.h>
+#include <stdlib.h>
+
+#include <cstring>
+
 #include "base/glob.h"
 #include "commands/families.h"
 #include "exec/args.h"
@@ -25,8 +30,19 @@ class StepLock {
   const int shard_;
 };
 
+// Any number that strtoul takes is a cursor, also a negative one.
+bool ParseCursor(std::string_view text, uint64_t* cursor) {
+  const std::string copy(text);
+  if (copy.empty() || isspace(static_cast<unsigned char>(copy[0])) || copy.size() != strlen(copy.c_str()))
+    return false;
+  char* end;
+  errno = 0;
+  *cursor = strtoul(copy.c_str(), &end, 10);
+  return *end == '\0' && errno != ERANGE;
+}
+
 struct ScanOptions {
-  std::string_view pattern;  // empty: all
+  std::string_view pattern = "*";
   std::string type;          // lower case; empty: any
   int64_t count = 10;
 };
@@ -39,7 +55,6 @@ bool ReadOptions(Context& ctx, ScanOptions* options) {
       if (!args.failed() && options->count < 1) args.Fail(errors::kSyntax);
     } else if (args.Take("MATCH", 1)) {
       options->pattern = args.Next();
-      if (options->pattern == "*") options->pattern = {};
     } else if (args.Take("TYPE", 1)) {
       options->type = ToLower(args.Next());
     } else {
@@ -52,7 +67,7 @@ bool ReadOptions(Context& ctx, ScanOptions* options) {
 // SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]  O(COUNT) a call
 void Scan(Context& ctx) {
   uint64_t cursor;
-  if (!ParseUint64(ctx.arg(1), &cursor)) return ctx.Error("ERR invalid cursor");
+  if (!ParseCursor(ctx.arg(1), &cursor)) return ctx.Error("ERR invalid cursor");
   ScanOptions options;
   if (!ReadOptions(ctx, &options)) return;
   int shard = static_cast<int>(cursor & (kShards - 1));
@@ -71,7 +86,7 @@ void Scan(Context& ctx) {
         ++seen;
         if (ctx.unit().IsExpired(entry)) return;
         if (!options.type.empty() && options.type != TypeName(entry->type())) return;
-        if (!options.pattern.empty() && !GlobMatch(options.pattern, entry->key())) return;
+        if (options.pattern != "*" && !GlobMatch(options.pattern, entry->key())) return;
         found.emplace_back(entry->key());
       });
       --steps_left;

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// DEBUG: for tests and for looking inside. Gated by enable-debug-command. Runs under scope All.
+#include "base/glob.h"
+#include "commands/digest.h"
+#include "commands/families.h"
+#include "commands/help.h"
+#include "exec/access_clock.h"
+#include "exec/args.h"
+#include "exec/context.h"
+
+namespace cairn {
+namespace {
+
+bool Allowed(Context& ctx) {
+  switch (ctx.config().enable_debug_command()) {
+    case ProtectedAction::kYes: return true;
+    case ProtectedAction::kNo: return false;
+    case ProtectedAction::kLocal: break;
+  }
+  const std::string& address = ctx.session().record->address;
+  return address.starts_with("127.") || address.starts_with("[::1]") || address.starts_with("/");
+}
+
+// DEBUG SLEEP seconds: nobody runs a command meanwhile
+void Sleep(Context& ctx) {
+  double seconds;
+  if (!ParseDouble(ctx.arg(2), &seconds)) return ctx.Error(errors::kNotFloat);
+  if (seconds > 0) ctx.engine().control->Sleep(static_cast<int64_t>(seconds * 1e6));
+  ctx.Ok();
+}
+
+// DEBUG OBJECT key
+void Object(Context& ctx) {
+  const Entry* entry = ctx.Find(ctx.arg(2), Context::Touch::kNo);
+  if (entry == nullptr) return ctx.Error(errors::kNoSuchKey);
+  char text[256];
+  snprintf(text, sizeof text,
+           "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lld",
+           static_cast<const void*>(entry), EncodingName(entry->encoding()),
+           entry->MemoryUsage(0), entry->access(),
+           static_cast<long long>(IdleSeconds(entry->access(), ctx.now_ms())));
+  ctx.reply().SimpleString(text);
+}
+
+// DEBUG DIGEST
+void DigestAll(Context& ctx) {
+  ctx.reply().SimpleString(DigestKeyspace(ctx.unit().keyspace()).Hex());
+}
+
+// DEBUG DIGEST-VALUE key [key ...]
+void DigestValue(Context& ctx) {
+  ctx.reply().Array(ctx.argc() - 2);
+  for (size_t i = 2; i < ctx.argc(); ++i) {
+    Digest digest;
+    if (const Entry* entry = ctx.Find(ctx.arg(i), Context::Touch::kNo))
+      DigestEntry(&digest, const_cast<Entry*>(entry));
+    ctx.reply().SimpleString(digest.Hex());
+  }
+}
+
+// DEBUG SET-ACTIVE-EXPIRE 0|1
+void SetActiveExpire(Context& ctx) {
+  ctx.engine().active_expire.store(ctx.arg(2) != "0", std::memory_order_relaxed);
+  ctx.Ok();
+}
+
+// DEBUG STRINGMATCH-LEN length pattern
+void StringMatch(Context& ctx) {
+  int64_t length;
+  constexpr int64_t kLengthMax = 16 << 20;
+  if (!ParseInt64(ctx.arg(2), &length) || length < 0 || length > kLengthMax)
+    return ctx.Error(errors::kNotInteger);
+  const std::string text(static_cast<size_t>(length), '_');
+  ctx.reply().Integer(GlobMatch(ctx.arg(3), text));
+}
+
+// DEBUG ERROR text
+void ReplyError(Context& ctx) { ctx.Error(ctx.arg(2)); }
+
+// DEBUG LOG text
+void WriteLog(Context& ctx) {
+  const std::string text(ctx.arg(2));
+  Log* log = &ctx.engine().log;
+  ctx.unit().AfterUnit([log, text] { log->Warning("DEBUG LOG: %s", text.c_str()); });
+  ctx.Ok();
+}
+
+// DEBUG HTSTATS db
+void TableStatistics(Context& ctx) {
+  int64_t db;
+  if (!ParseInt64(ctx.arg(2), &db)) return ctx.Error(errors::kNotInteger);
+  if (db < 0 || db >= ctx.unit().keyspace().databases()) return ctx.Error(errors::kDbIndex);
+  size_t keys = 0, buckets = 0, bytes = 0, expiring = 0;
+  for (int shard = 0; shard < kShards; ++shard) {
+    const KeyTable* table = ctx.unit().keyspace().PeekTable(shard, static_cast<int>(db));
+    if (table == nullptr) continue;
+    keys += table->size();
+    expiring += table->volatile_size();
+    buckets += table->entries.bucket_count();
+    bytes += table->entries.MemoryBytes();
+  }
+  ctx.reply().Verbatim("txt", "[Dictionary HT]\nshards: " + std::to_string(kShards) +
+                                  "\nbuckets: " + std::to_string(buckets) +
+                                  "\nelements: " + std::to_string(keys) +
+                                  "\nwith expiry: " + std::to_string(expiring) +
+                                  "\ntable bytes: " + std::to_string(bytes) + "\n");
+}
+
+// DEBUG PROTOCOL string|integer|double|null|array|set|map|attrib|push|verbatim|true|false|bignum
+void Protocol(Context& ctx) {
+  ReplyWriter& reply = ctx.reply();
+  const std::string kind = ToLower(ctx.arg(2));
+  if (kind == "string") {
+    reply.Bulk("Hello World");
+  } else if (kind == "integer") {
+    reply.Integer(12345);
+  } else if (kind == "double") {
+    reply.Double(3.141);
+  } else if (kind == "null") {
+    reply.Null();
+  } else if (kind == "array" || kind == "set") {
+    kind == "array" ? reply.Array(3) : reply.Set(3);
+    for (int i = 0; i < 3; ++i) reply.Integer(i);
+  } else if (kind == "map") {
+    reply.Map(3);
+    for (int i = 0; i < 3; ++i) {
+      reply.Integer(i);
+      reply.Bool(i == 1);
+    }
+  } else if (kind == "attrib") {
+    if (reply.resp3()) {
+      reply.Attribute(1);
+      reply.Bulk("key-popularity");
+      reply.Array(2);
+      reply.Bulk("key:123");
+      reply.Integer(90);
+    }
+    reply.Bulk("Some real reply following the attribute");
+  } else if (kind == "push") {
+    if (!reply.resp3()) return ctx.Error("ERR RESP2 is not supported by this command");
+    reply.Push(2);
+    reply.Bulk("server-cpu-usage");
+    reply.Integer(42);
+  } else if (kind == "true" || kind == "false") {
+    reply.Bool(kind == "true");
+  } else if (kind == "verbatim") {
+    reply.Verbatim("txt", "This is a verbatim\nstring");
+  } else if (kind == "bignum") {
+    reply.BigNumber("1234567999999999999999999999999999999");
+  } else {
+    ctx.Error("ERR Wrong protocol type name. Please use one of the following: "
+              "string|integer|double|null|array|set|map|attrib|push|verbatim|true|false");
+  }
+}
+
+struct Subcommand {
+  const char* name;
+  size_t argc_min, argc_max;
+  void (*run)(Context&);
+};
+constexpr Subcommand kSubcommands[] = {
+    {"sleep", 3, 3, &Sleep},
+    {"object", 3, 4, &Object},
+    {"digest", 2, 2, &DigestAll},
+    {"digest-value", 2, SIZE_MAX, &DigestValue},
+    {"set-active-expire", 3, 3, &SetActiveExpire},
+    {"stringmatch-len", 4, 4, &StringMatch},
+    {"error", 3, 3, &ReplyError},
+    {"log", 3, 3, &WriteLog},
+    {"htstats", 3, 4, &TableStatistics},
+    {"protocol", 3, 3, &Protocol},
+};
+
+void Help(Context& ctx) {
+  static constexpr std::string_view kLines[] = {
+      "DIGEST", "    Output a hex signature representing the current DB content.",
+      "DIGEST-VALUE <key> [<key> ...]", "    Output a hex signature of the values of all the specified keys.",
+      "ERROR <string>", "    Return an error reply with <string> as its text.",
+      "HTSTATS <dbid>", "    Return hash table statistics of the specified database.",
+      "LOG <message>", "    Write <message> to the server log.",
+      "OBJECT <key>", "    Show low level info about <key> and associated value.",
+      "PROTOCOL <type>", "    Reply with a test value of the specified type.",
+      "SET-ACTIVE-EXPIRE <0|1>", "    Setting it to 0 disables expiring keys in background.",
+      "SLEEP <seconds>", "    Stop the server for <seconds>. Decimals allowed.",
+      "STRINGMATCH-LEN <len> <pattern>", "    Match <pattern> against a text of <len> underscores."};
+  ReplyHelp(ctx, "DEBUG", kLines);
+}
+
+// DEBUG subcommand [argument ...]
+void Debug(Context& ctx) {
+  if (!Allowed(ctx))
+    return ctx.Error(
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", "
+        "you can run it from a local connection, otherwise you need to set this option in the "
+        "configuration file, and then restart the server.");
+  if (EqualsIgnoreCase(ctx.arg(1), "help")) return Help(ctx);
+  for (const Subcommand& sub : kSubcommands)
+    if (EqualsIgnoreCase(ctx.arg(1), sub.name) && ctx.argc() >= sub.argc_min &&
+        ctx.argc() <= sub.argc_max)
+      return sub.run(ctx);
+  ctx.Error("ERR unknown subcommand or wrong number of arguments for '" +
+            std::string(ctx.arg(1).substr(0, 128)) + "'. Try DEBUG HELP.");
+}
+
+constexpr CommandSpec kRows[] = {
+    {"DEBUG", -2, kAdmin | kNoScript | kLoading | kStale, {}, 0, &Debug, Scope::kAll},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> DebugCommands() { return kRows; }
+
+}  // namespace cairn
