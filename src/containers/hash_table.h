@@ -60,7 +60,8 @@ class HashTable {
   ~HashTable() { Clear([](Item*) {}); }  // frees the table, not the items
 
   size_t size() const { return size_.load(std::memory_order_relaxed); }
-  size_t bucket_count() const { return buckets_.load(std::memory_order_relaxed); }
+  // Acquire: a prefetcher that sees a bucket counted sees its memory initialised.
+  size_t bucket_count() const { return buckets_.load(std::memory_order_acquire); }
   size_t MemoryBytes() const;
 
   // The item with this hash for which equals(item) holds, or nullptr. O(1).
@@ -212,7 +213,7 @@ class HashTable {
   }
   Bucket* BucketAt(size_t index) const {
     const int k = std::bit_width(index);
-    Bucket* segment = segments_[k].load(std::memory_order_relaxed);
+    Bucket* segment = segments_[k].load(std::memory_order_acquire);
     return segment + (k == 0 ? 0 : index - (size_t{1} << (k - 1)));
   }
   Bucket* HomeBucket(uint64_t hash) const {
