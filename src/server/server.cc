@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <latch>
 #include <thread>
 
 #include "base/memory.h"
@@ -105,7 +106,10 @@ Status Server::Start() {
   CAIRN_RETURN_IF_ERROR(pool_->Start());
   for (size_t i = 0; i < contexts_.size(); ++i) StartCron(i);
   listener_->Start(&(*pool_)[0]);
-  if (config_.appendonly()) CAIRN_RETURN_IF_ERROR(OpenJournal());
+  if (config_.appendonly()) {
+    CAIRN_RETURN_IF_ERROR(OpenJournal());
+    HoldFromNowOn();
+  }
   engine_->modes.Set(kModeLoading, false);
   log_.Notice("Ready to accept connections");
   return Status::Ok();
@@ -388,6 +392,20 @@ void Server::ResetStatistics() { engine_->statistics.Reset(); }
 void Server::Sleep(int64_t microseconds) {
   // Called under scope All: nobody else runs a command meanwhile.
   usleep(static_cast<useconds_t>(microseconds));
+}
+
+// Workers start out holding nothing back. Before the first write is let in each has to know how far
+// the journal is durable, or replies would leave unheld until the first sync has ended.
+void Server::HoldFromNowOn() {
+  std::latch told(static_cast<ptrdiff_t>(contexts_.size()));
+  for (auto& context : contexts_) {
+    Worker* worker = &context->worker;
+    worker->Post([worker, &told, durable = journal_->durable()] {
+      worker->SetDurable(durable);
+      told.count_down();
+    });
+  }
+  told.wait();
 }
 
 void Server::OnDurable(Lsn durable) {

@@ -72,6 +72,7 @@ class Server final : public ServerControl, public JournalListener {
  private:
   Status Listen();
   Status OpenJournal();
+  void HoldFromNowOn();
   Status Replay(const struct Recovered& recovered);
   void RegisterHooks();
   void StartCron(size_t worker);
