@@ -56,6 +56,8 @@ bool MatchOne(std::string_view pattern, size_t& p, char c, bool ignore_case) {
 }  // namespace
 
 bool GlobMatch(std::string_view pattern, std::string_view text, bool ignore_case) {
+  // As in Redis an empty text needs an empty pattern, or the lone '*' that stands for everything.
+  if (text.empty()) return pattern.empty() || pattern == "*";
   size_t p = 0, t = 0;
   // Only the last '*' ever needs to be tried again: an earlier one took its shortest match, and
   // giving it more text could not help what follows the later one.
