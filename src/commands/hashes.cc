@@ -89,14 +89,15 @@ void HVals(Context& ctx) { ReplyColumn(ctx, &HashField::value); }
 
 // HRANDFIELD key [count [WITHVALUES]]  O(count)
 void HRandField(Context& ctx) {
-  if (ctx.argc() > 4 || (ctx.argc() == 4 && !EqualsIgnoreCase(ctx.arg(3), "withvalues")))
-    return ctx.Error(errors::kSyntax);
   const bool many = ctx.argc() >= 3, with_values = ctx.argc() == 4;
   int64_t count = 0;
   if (many) {
     if (!ParseInt64(ctx.arg(2), &count)) return ctx.Error(errors::kNotInteger);
-    const int64_t bound = with_values ? INT64_MAX / 2 : INT64_MAX;
-    if (count < -bound || count > bound) return ctx.Error(errors::kValueRange);
+    if (count == INT64_MIN) return ctx.Error(errors::kNegatable);
+    if (ctx.argc() > 4 || (with_values && !EqualsIgnoreCase(ctx.arg(3), "withvalues")))
+      return ctx.Error(errors::kSyntax);
+    if (with_values && (count < -(INT64_MAX / 2) || count > INT64_MAX / 2))
+      return ctx.Error(errors::kValueRange);
   }
   auto hash = ctx.Read<Hash>(ctx.arg(1));
   if (hash.failed()) return;

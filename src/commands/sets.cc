@@ -146,7 +146,7 @@ void SRandMember(Context& ctx) {
   int64_t count = 0;
   if (many) {
     if (!ParseInt64(ctx.arg(2), &count)) return ctx.Error(errors::kNotInteger);
-    if (count == INT64_MIN) return ctx.Error(errors::kValueRange);
+    if (count == INT64_MIN) return ctx.Error(errors::kNegatable);
   }
   auto set = ctx.Read<Set>(ctx.arg(1));
   if (set.failed()) return;

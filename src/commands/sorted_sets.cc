@@ -230,10 +230,10 @@ void ZRandMember(Context& ctx) {
   const bool with_scores = ctx.argc() > 3;
   int64_t count = 1;
   if (many && !ParseInt64(ctx.arg(2), &count)) return ctx.Error(errors::kNotInteger);
+  if (count == INT64_MIN) return ctx.Error(errors::kNegatable);
   if (ctx.argc() > 4 || (with_scores && !EqualsIgnoreCase(ctx.arg(3), "withscores")))
     return ctx.Error(errors::kSyntax);
-  if (many && (count == INT64_MIN ||
-               (with_scores && (count < -INT64_MAX / 2 || count > INT64_MAX / 2))))
+  if (with_scores && (count < -(INT64_MAX / 2) || count > INT64_MAX / 2))
     return ctx.Error(errors::kValueRange);
   auto set = ctx.Read<SortedSet>(ctx.arg(1));
   if (set.failed()) return;

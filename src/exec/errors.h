@@ -15,6 +15,9 @@ inline constexpr std::string_view kNotFloat = "ERR value is not a valid float";
 inline constexpr std::string_view kOutOfRange = "ERR index out of range";
 inline constexpr std::string_view kValueRange = "ERR value is out of range";
 inline constexpr std::string_view kPositive = "ERR value is out of range, must be positive";
+// Of counts that are also negated: all but the lowest integer.
+inline constexpr std::string_view kNegatable =
+    "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
 inline constexpr std::string_view kNoSuchKey = "ERR no such key";
 inline constexpr std::string_view kSameObject = "ERR source and destination objects are the same";
 inline constexpr std::string_view kOverflow = "ERR increment or decrement would overflow";
