@@ -288,6 +288,25 @@ def full_stream(command, mine, theirs, context):
     return None if scrub(_without(mine)) == scrub(_without(theirs)) else DIFFERENT
 
 
+def sort_ties(command, mine, theirs, context):
+    """[10] Elements that compare equal, and a set BY nosort, come in the order of a hash table."""
+    words = [word.upper() for word in command[2:]]
+    if not isinstance(mine, list) or not isinstance(theirs, list) or len(mine) != len(theirs):
+        return DIFFERENT
+    if b"BY" in words:
+        if b"LIMIT" in words:
+            return None
+        return unordered(command, mine, theirs, context)
+    if b"ALPHA" not in words or b"STORE" in words:
+        return DIFFERENT
+    if b"GET" in words:
+        return unordered(command, mine, theirs, context)
+    if b"LIMIT" not in words and deep_sorted(mine) != deep_sorted(theirs):
+        return DIFFERENT
+    compared = [[element.split(b"\0")[0] for element in reply] for reply in (mine, theirs)]
+    return None if compared[0] == compared[1] else DIFFERENT
+
+
 # [9] Since 7.2 bad arguments are an error even where 7.0 had its answer without looking at them.
 CHECKED_FIRST = (b"BITCOUNT", b"BITPOS")
 
@@ -311,6 +330,7 @@ rule(dump_payload, "DUMP")
 rule(full_stream, "XINFO")
 rule(create_consumer, "XGROUP")
 rule(pending, "XPENDING")
+rule(sort_ties, "SORT SORT_RO")
 rule(doubles, "ZADD ZINCRBY ZSCORE ZMSCORE ZRANGE ZREVRANGE ZRANGEBYSCORE ZREVRANGEBYSCORE ZPOPMIN "
               "ZPOPMAX ZMPOP ZUNION ZINTER ZDIFF GEODIST GEOPOS GEOSEARCH GEORADIUS GEORADIUS_RO "
               "GEORADIUSBYMEMBER GEORADIUSBYMEMBER_RO")
@@ -344,12 +364,36 @@ def last_entry(command, theirs):
             isinstance(theirs, Error) and theirs.text.startswith(b"ERR Invalid stream ID"))
 
 
+def lowest_rank(command, mine):
+    """[9] Since 7.2 a RANK that cannot be negated is an error."""
+    return (command[0].upper() == b"LPOS" and b"-9223372036854775808" in command and
+            isinstance(mine, Error) and b"must between" in mine.text)
+
+
+def strtod(text):
+    text = text.split(b"\0")[0].strip() or b"0"
+    return float.fromhex(text.decode()) if b"x" in text.lower() else float(text)
+
+
+def stale_range_error(command, mine, theirs):
+    """[11] 7.0's SORT refuses numbers after some earlier number, of any command, overflowed."""
+    if command[0].upper() not in (b"SORT", b"SORT_RO") or not isinstance(mine, list) or \
+            not isinstance(theirs, Error) or b"converted into double" not in theirs.text:
+        return False
+    words = [word.upper() for word in command[2:]]
+    if b"BY" in words or b"GET" in words:
+        return True
+    numbers = [strtod(element) for element in mine]
+    return numbers == sorted(numbers, reverse=b"DESC" in words)
+
+
 def differ(command, mine, theirs, context):
     """None, or why these two replies (value, raw bytes) to one command do not agree."""
     queued = context.follow(command, theirs[0])
     if mine[1] == theirs[1]:
         return None
-    if last_entry(command, theirs[0]):
+    if last_entry(command, theirs[0]) or lowest_rank(command, mine[0]) or \
+            stale_range_error(command, mine[0], theirs[0]):
         return None
     if mine[1][:1] != theirs[1][:1]:
         if command[0].upper() in CHECKED_FIRST and theirs[0] in (0, -1) and mine[1][:1] == b"-":
@@ -380,7 +424,8 @@ def identical(one, other):
 
 
 def differ_value(command, one, other, context):
-    if identical(one, other) or last_entry(command, other):
+    if identical(one, other) or last_entry(command, other) or lowest_rank(command, one) or \
+            stale_range_error(command, one, other):
         return None
     if isinstance(one, Error) and isinstance(other, Error):
         if one.text == newer_text(other.text.decode("latin-1"), command).encode("latin-1"):
