@@ -118,7 +118,7 @@ class Generator:
         if p < 0.92:
             return b"%d" % (self.below(self.spread) - self.spread // 3)
         if p < 0.96:
-            return self.pick((b"", b"\x00", b"\xff\xfe\r\n", b"x" * 64, b"x" * 65, b"a b", b"01"))
+            return self.pick((b"", b"n\x00l", b"\xff\xfe\r\n", b"x" * 64, b"x" * 65, b"a b", b"01"))
         return self.v()
 
     def many(self, what):

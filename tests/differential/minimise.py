@@ -28,23 +28,21 @@ class Minimiser:
         self.pair.exchange([[b"CONFIG", b"SET", n, v] for n, v in self.mismatch.thresholds])
         try:
             found = self._replay(history)
-            if self.digest and found is None:
+            if self.digest:
                 mine, theirs = self.pair.digests()
                 return mine != theirs
         except Died:
             return self.death
-        return not self.death and not self.digest and found == len(history) - 1
+        return not self.death and found
 
     def _replay(self, history):
-        context = Context()
-        for start in range(0, len(history), CHUNK):
-            chunk = history[start:start + CHUNK]
-            mine, theirs = self.pair.exchange(chunk)
-            if mine != theirs:
-                found = first_difference(chunk, mine, theirs, context)
-                if found:
-                    return start + found[0]
-        return None
+        """Whether the last command's reply differs; those before it may differ or not."""
+        rest = len(history) % CHUNK or CHUNK
+        for start in range(0, len(history) - rest, CHUNK):
+            self.pair.exchange(history[start:start + CHUNK])
+        last = history[-rest:]
+        mine, theirs = self.pair.exchange(last)
+        return mine != theirs and first_difference(last, mine, theirs, Context(), True) is not None
 
     def run(self):
         """The shortest failing history found, or the whole one if it does not fail again."""

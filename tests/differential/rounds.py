@@ -11,6 +11,7 @@ from harness.resp import split_replies
 
 BATCH = 120
 ROUND = 4000
+MISMATCHES_MAX = 4
 
 
 class Mismatch:
@@ -72,16 +73,27 @@ class Round:
         return block
 
     def run(self):
-        """Returns (number of commands, Mismatch or None)."""
+        """Returns (number of commands, list of Mismatches).
+
+        A reply that differs does not end the round: most do not mean that the data differs. One
+        mismatch for each command is reported, and the round ends when there are MISMATCHES_MAX."""
         settings = self.thresholds()
         self.pair.connect(self.protocol)
         self.pair.exchange([[b"CONFIG", b"SET", n, v] for n, v in settings])
         self.settings = settings
-        while len(self.history) < self.length:
+        mismatches = []
+        while len(self.history) < self.length and len(mismatches) < MISMATCHES_MAX:
             mismatch = self._run_batch(self.draw_batch())
-            if mismatch:
-                return len(self.history), mismatch
-        return len(self.history), self._compare_data()
+            if mismatch is None:
+                continue
+            if mismatch.command[0].upper() not in {m.command[0].upper() for m in mismatches}:
+                mismatches.append(mismatch)
+            if mismatch.what.startswith("died"):
+                return len(self.history), mismatches
+        if not mismatches:
+            mismatch = self._compare_data()
+            mismatches = [mismatch] if mismatch else []
+        return len(self.history), mismatches
 
     def _run_batch(self, batch):
         start = len(self.history)
@@ -115,7 +127,7 @@ class Round:
         return None
 
 
-def first_difference(batch, mine, theirs, context):
+def first_difference(batch, mine, theirs, context, only_last=False):
     """(index, reason, my bytes, their bytes) of the first reply that differs, or None."""
     ours, oracles = split_replies(mine), split_replies(theirs)
     context.queued = None
@@ -123,7 +135,7 @@ def first_difference(batch, mine, theirs, context):
         if at >= len(ours) or at >= len(oracles):
             return at, "a reply is missing", mine[-100:], theirs[-100:]
         problem = differ(command, ours[at], oracles[at], context)
-        if problem:
+        if problem and (not only_last or at == len(batch) - 1):
             return at, problem, ours[at][1], oracles[at][1]
     if len(ours) != len(oracles):
         return len(batch) - 1, "a reply too many", mine[-100:], theirs[-100:]

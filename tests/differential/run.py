@@ -72,15 +72,17 @@ def run_rounds(pair, families, args):
     seen = set()
     for number in numbers:
         one = Round(pair, families, args.seed, number)
-        count, mismatch = one.run()
+        count, mismatches = one.run()
         commands += count
-        if mismatch is None:
+        if not mismatches:
             passed += 1
             continue
         failed += 1
-        kind = (mismatch.what[:40], mismatch.command[0].upper())
-        report(mismatch, args.seed, number, pair, 0 if kind in seen else args.minimise)
-        seen.add(kind)
+        for mismatch in mismatches:
+            kind = (mismatch.what[:40], mismatch.command[0].upper())
+            if kind not in seen:
+                report(mismatch, args.seed, number, pair, args.minimise)
+            seen.add(kind)
         if failed >= FAILURES_MAX:
             print("stopping after %d failed rounds" % failed)
             break
