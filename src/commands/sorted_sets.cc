@@ -266,10 +266,13 @@ void ZRandMember(Context& ctx) {
 void ZScan(Context& ctx) {
   uint64_t cursor;
   if (!ParseUint64(ctx.arg(2), &cursor)) return ctx.Error("ERR invalid cursor");
+  auto set = ctx.Read<SortedSet>(ctx.arg(1));
+  if (set.failed()) return;
   std::string_view pattern = "*";
   int64_t count = 10;
   Args args(ctx, 3);
-  while (args.More()) {
+  // Redis does not look at the options where there is no key.
+  while (set && args.More()) {
     if (args.Take("COUNT", 1)) {
       count = args.Int();
       if (!args.failed() && count < 1) args.Fail(errors::kSyntax);
@@ -280,8 +283,6 @@ void ZScan(Context& ctx) {
     }
   }
   if (!args.Done()) return;
-  auto set = ctx.Read<SortedSet>(ctx.arg(1));
-  if (set.failed()) return;
   ctx.reply().Array(2);
   if (!set) {
     ctx.reply().Bulk("0");
