@@ -197,8 +197,6 @@ RENAMED_ERRORS = [
     (r"^ERR Unbalanced XREAD list of streams: .*",
      "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be "
      "specified."),
-    # One argument more, if it is WITHSCORE.
-    (r"^ERR wrong number of arguments for 'z(rev)?rank' command$", "ERR syntax error"),
 ]
 RENAMED_FOR_GROUPS = [
     (r"^ERR Unbalanced XREAD list of streams: .*",
@@ -208,8 +206,6 @@ RENAMED_FOR_GROUPS = [
 
 
 def newer_text(text, command):
-    if command[0].upper() in (b"ZRANK", b"ZREVRANK") and len(command) != 4:
-        return text
     special = RENAMED_FOR_GROUPS if command[0].upper() == b"XREADGROUP" else []
     for pattern, replacement in special + RENAMED_ERRORS:
         text = re.sub(pattern, replacement, text)
