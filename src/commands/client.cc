@@ -13,6 +13,9 @@ namespace {
 // CLIENT ID
 void ClientId(Context& ctx) { ctx.reply().Integer(static_cast<int64_t>(ctx.session().id())); }
 
+// CLIENT GETREDIR: -1 while tracking is off
+void ClientGetRedir(Context& ctx) { ctx.reply().Integer(-1); }
+
 // CLIENT GETNAME
 void ClientGetName(Context& ctx) {
   std::lock_guard guard(ctx.session().record->mutex);
@@ -62,7 +65,7 @@ void ClientInfo(Context& ctx) {
 struct ClientFilter {
   std::vector<int64_t> ids;
   std::string_view type, address, local_address, user;
-  bool has_type = false;
+  bool has_type = false, has_address = false, has_local_address = false;
   bool skip_me = true;
   int64_t max_age_s = -1;
 
@@ -73,8 +76,8 @@ struct ClientFilter {
     if (has_type && ClientType(record) != type) return false;
     if (max_age_s >= 0 && (now_ms - record.created_ms) / 1000 < max_age_s) return false;
     std::lock_guard guard(record.mutex);
-    if (!address.empty() && record.address != address) return false;
-    if (!local_address.empty() && record.local_address != local_address) return false;
+    if (has_address && record.address != address) return false;
+    if (has_local_address && record.local_address != local_address) return false;
     if (!user.empty() && record.user != user) return false;
     return true;
   }
@@ -135,6 +138,7 @@ void ClientKill(Context& ctx) {
   ClientFilter filter;
   if (ctx.argc() == 3) {
     filter.address = ctx.arg(2);
+    filter.has_address = true;
     filter.skip_me = false;
     return KillMatching(ctx, filter, true);
   }
@@ -148,8 +152,10 @@ void ClientKill(Context& ctx) {
       if (!ReadType(ctx, args.Next(), &filter)) return;
     } else if (args.Take("ADDR", 1)) {
       filter.address = args.Next();
+      filter.has_address = true;
     } else if (args.Take("LADDR", 1)) {
       filter.local_address = args.Next();
+      filter.has_local_address = true;
     } else if (args.Take("USER", 1)) {
       filter.user = args.Next();
       if (filter.user != "default")
@@ -272,6 +278,7 @@ constexpr uint64_t kQuiet = kNoScript | kLoading | kStale;
 constexpr CommandSpec kRows[] = {
     {"CLIENT", -2, 0, {}, 0, nullptr, Scope::kNone},
     {"CLIENT|ID", 2, kQuiet, {}, kAclConnection, &ClientId},
+    {"CLIENT|GETREDIR", 2, kQuiet, {}, kAclConnection, &ClientGetRedir},
     {"CLIENT|GETNAME", 2, kQuiet, {}, kAclConnection, &ClientGetName},
     {"CLIENT|SETNAME", 3, kQuiet, {}, kAclConnection, &ClientSetName},
     {"CLIENT|SETINFO", 4, kQuiet, {}, kAclConnection, &ClientSetInfo},

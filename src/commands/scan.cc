@@ -73,7 +73,7 @@ void Scan(Context& ctx) {
   int shard = static_cast<int>(cursor & (kShards - 1));
   uint64_t bucket = cursor >> kShardBits;
   // How many empty buckets a call passes before it gives the cursor back.
-  int64_t steps_left = options.count > INT64_MAX / 10 ? INT64_MAX : options.count * 10 + 100;
+  int64_t steps_left = options.count > INT64_MAX / 11 ? INT64_MAX : options.count * 10 + 100;
   int64_t seen = 0;
   std::vector<std::string> found;
   const int db = ctx.db();

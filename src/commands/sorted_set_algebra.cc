@@ -111,7 +111,9 @@ void Store(Context& ctx, Operation operation, const char* event) {
   const uint64_t size = result.Size();
   ctx.Store(ctx.arg(1), Value::FromObject(std::move(result)), kNotifyZset, event);
   // AGGREGATE COUNT is newer than 7.0: the result itself is recorded.
-  if (query.aggregate == Aggregate::kCount && size > 0) {
+  if (query.aggregate == Aggregate::kCount && ctx.unit().dirty() > 0 && size == 0) {
+    ctx.Effect({"DEL", ctx.arg(1)});
+  } else if (query.aggregate == Aggregate::kCount && size > 0) {
     const Entry* entry = ctx.Find(ctx.arg(1), Context::Touch::kNo);
     std::vector<std::string> words = {"ZADD", std::string(ctx.arg(1))};
     const SortedSet& stored = const_cast<Entry*>(entry)->object<SortedSet>();

@@ -291,7 +291,8 @@ void ZScan(Context& ctx) {
   std::vector<std::pair<std::string, double>> found;
   // Sparse buckets: goes on until COUNT members were seen, within a bound.
   uint64_t seen = 0;
-  for (int64_t rounds = 0; rounds < count * 10; ++rounds) {
+  const int64_t rounds_max = count > INT64_MAX / 10 ? INT64_MAX : count * 10;
+  for (int64_t rounds = 0; rounds < rounds_max; ++rounds) {
     cursor = set->Scan(cursor, static_cast<uint64_t>(count),
                        [&](std::string_view member, double score) {
                          ++seen;

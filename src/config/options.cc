@@ -136,7 +136,7 @@ constexpr Option kOptions[] = {
     Other<&C::maxmemory_clients>(K::kMemoryOrPercent, "maxmemory-clients", -100, kMax, "0", kNotYet, "memory of all clients together; 0: no limit"),
 
     // Process
-    Integer<&C::threads>("threads", 0, 1024, "0", kImmutable, "worker threads; 0: one a core"),
+    Integer<&C::threads>("threads", 0, 240, "0", kImmutable, "worker threads; 0: one a core"),
     Bool<&C::daemonize>("daemonize", "no", kImmutable, "go to the background"),
     Text<&C::pidfile>("pidfile", "", kImmutable, "file that holds the process id"),
     Enum<&C::supervised>("supervised", kSupervised, "no", kImmutable | kNotYet, "tell systemd or upstart when ready"),

@@ -2,6 +2,7 @@
 #include "exec/executor.h"
 
 #include "base/numbers.h"
+#include "exec/transaction.h"
 #include "journal/journal.h"
 
 namespace cairn {
@@ -41,6 +42,10 @@ ExpiryMode Executor::CurrentExpiryMode() const {
   constexpr uint64_t kHiding =
       kModeFollower | kModeLogRefused | kModePausedAll | kModePausedWrite;
   return (engine_.modes.word() & kHiding) != 0 ? ExpiryMode::kHide : ExpiryMode::kNormal;
+}
+
+bool Executor::NeedsAuth(const Session& session) const {
+  return !session.authenticated && !engine_.config.requirepass().empty();
 }
 
 void Executor::WakeJournal() { engine_.journal->WakeIfNeeded(); }
@@ -114,7 +119,7 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     return;
   }
   if (command == exec_command_) {
-    RunExec(session, *command, reply);
+    RunExec(session, *command, mode, reply);
   } else {
     LockPlan plan;
     if (prepared.key.data() != nullptr) {
@@ -156,7 +161,7 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   const int64_t slow_us = engine_.config.slowlog_log_slower_than();
   if (slow_us >= 0 && static_cast<double>(now - last_ticks_) >=
                           static_cast<double>(slow_us) * ticks_per_us_) [[unlikely]] {
-    if (!command->Is(kSkipSlowlog)) Slow(session, request.args, now - last_ticks_);
+    if (!command->Is(kSkipSlowlog)) Slow(session, *command, request.args, now - last_ticks_);
   }
   last_ticks_ = now;
 }
@@ -169,13 +174,21 @@ void Executor::Silence(Session& session, uint64_t start, OutputBuffer& out) {
   session.reply_mode = session.retry ? ReplyMode::kSkipNext : ReplyMode::kOn;
 }
 
-void Executor::Slow(Session& session, Arguments arguments, uint64_t ticks) {
+void Executor::Slow(Session& session, const Command& command, Arguments arguments,
+                    uint64_t ticks) {
+  // Passwords stay out of the log.
+  std::vector<std::string_view> shown(arguments.begin(), arguments.end());
+  if (command.full_name == "auth" || command.full_name == "hello" ||
+      command.full_name == "config|set") {
+    for (size_t i = command.parent != nullptr ? 2 : 1; i < shown.size(); ++i)
+      shown[i] = "(redacted)";
+  }
   std::string name;
   {
     std::lock_guard guard(session.record->mutex);
     name = session.record->name;
   }
-  engine_.slowlog.Add(arguments, clock_ms_ / 1000,
+  engine_.slowlog.Add(shown, clock_ms_ / 1000,
                       static_cast<int64_t>(static_cast<double>(ticks) / ticks_per_us_),
                       session.record->address, std::move(name),
                       static_cast<size_t>(engine_.config.slowlog_max_len()));
@@ -192,7 +205,13 @@ void Executor::Reject(Session& session, const Command* command, std::string_view
                       ReplyWriter& reply) {
   // A refusal while queueing spoils the transaction.
   if (session.transaction.active) session.transaction.aborted = true;
-  reply.Error(error);
+  if (command == exec_command_ && command != nullptr) {
+    // A refused EXEC ends its transaction.
+    DiscardTransaction(session);
+    reply.Error("EXECABORT Transaction discarded because of: " + std::string(error));
+  } else {
+    reply.Error(error);
+  }
   statistics_->Add(Stat::kErrors);
   if (command != nullptr) Bump(statistics_->commands[command->id].rejected);
   engine_.statistics.CountError(reply.last_error_code());
@@ -210,7 +229,7 @@ void Executor::RefuseUnknown(Session& session, const Request& request, const Com
     session.close_after_reply = true;
     return;
   }
-  if (!session.authenticated) return Reject(session, nullptr, errors::kNoAuth, reply);
+  if (NeedsAuth(session)) return Reject(session, nullptr, errors::kNoAuth, reply);
   if (parent != nullptr) {
     const std::string text = "ERR unknown subcommand '" + Printable(args[1], 128) + "'. Try " +
                              [&] {
@@ -238,7 +257,7 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
            "ERR wrong number of arguments for '" + command.full_name + "' command", reply);
     return false;
   }
-  if (!session.authenticated && !command.Is(kNoAuth)) {
+  if (NeedsAuth(session) && !command.Is(kNoAuth)) {
     Reject(session, &command, errors::kNoAuth, reply);
     return false;
   }
@@ -339,7 +358,7 @@ bool Executor::Apply(Session& session, Arguments arguments, OutputBuffer& out) {
   const uint64_t errors = reply.error_count();
   engine_.keyspace.gate().Enter(slot_);
   if (command == exec_command_) {
-    RunExec(session, *command, reply);
+    RunExec(session, *command, engine_.modes.word(), reply);
     if (unit_.active()) unit_.End();
   } else if (session.transaction.active && !RunsInsideMulti(*command)) {
     Queue(session, *command, arguments, reply);

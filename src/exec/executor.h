@@ -88,12 +88,14 @@ class Executor {
   void Reject(Session& session, const Command* command, std::string_view error,
               ReplyWriter& reply);
   void Queue(Session& session, const Command& command, Arguments arguments, ReplyWriter& reply);
-  void RunExec(Session& session, const Command& exec, ReplyWriter& reply);
+  // `mode` is the word that EXEC's own gates saw.
+  void RunExec(Session& session, const Command& exec, uint64_t mode, ReplyWriter& reply);
+  bool NeedsAuth(const Session& session) const;
   LockPlan PlanFor(const Session& session, const Command& command, Arguments arguments, int* db);
   bool WatchesStand(Session& session);
   void CountReplyErrors(const Command& command, ReplyWriter& reply, uint64_t before);
   void Silence(Session& session, uint64_t start, OutputBuffer& out);
-  void Slow(Session& session, Arguments arguments, uint64_t ticks);
+  void Slow(Session& session, const Command& command, Arguments arguments, uint64_t ticks);
 
   Engine& engine_;
   const int slot_;

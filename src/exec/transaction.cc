@@ -27,7 +27,8 @@ void Executor::Queue(Session& session, const Command& command, Arguments argumen
                      ReplyWriter& reply) {
   Transaction& transaction = session.transaction;
   OwnedArgs owned(arguments);
-  if (transaction.bytes + owned.bytes() > kQueuedBytesMax)
+  // What was recorded once is replayed whatever its size.
+  if (!session.internal && transaction.bytes + owned.bytes() > kQueuedBytesMax)
     return Reject(session, &command, "ERR transaction is too large", reply);
   transaction.bytes += owned.bytes();
   transaction.flags |= command.spec.flags;
@@ -53,7 +54,7 @@ bool Executor::WatchesStand(Session& session) {
   return true;
 }
 
-void Executor::RunExec(Session& session, const Command& exec, ReplyWriter& reply) {
+void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, ReplyWriter& reply) {
   Transaction& transaction = session.transaction;
   if (!transaction.active) return reply.Error("ERR EXEC without MULTI");
   if (transaction.aborted) {
@@ -70,18 +71,14 @@ void Executor::RunExec(Session& session, const Command& exec, ReplyWriter& reply
   }
   if (plan.walk) plan.all = true;
   for (const WatchedKey& watched : session.watched) plan.AddHash(watched.hash);
-  const uint64_t mode = engine_.modes.word();
   const bool applying = session.internal;
   unit_.set_silent(applying);
   unit_.Begin(plan, clock_ms_, applying ? ExpiryMode::kApply : CurrentExpiryMode());
-  if (!applying && engine_.modes.word() != mode) {
-    for (const QueuedCommand& queued : transaction.queue) {
-      if (PassGates(session, *queued.command, queued.args.view(), engine_.modes.word(), reply))
-        continue;
-      if (!session.retry) DiscardTransaction(session);
-      return;
-    }
-  }
+  static constexpr std::string_view kExecOnly[] = {"EXEC"};
+  if (!applying && engine_.modes.word() != mode &&
+      !PassGates(session, exec, kExecOnly, engine_.modes.word(), reply))
+    return;
+  for (const WatchedKey& watched : session.watched) unit_.NoteHash(watched.hash);
   // Killed while we waited for the locks: what CLIENT KILL answered OK for runs nothing more.
   if (!applying && session.record->closing.load(std::memory_order_relaxed)) return;
   if (!WatchesStand(session)) {

@@ -36,7 +36,9 @@ void Unit::Begin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
   mode_ = mode;
   now_ms_ = clock_ms;
   notify_ = static_cast<int>(engine_.config.notify_keyspace_events());
-  track_hashes_ = engine_.stripes != nullptr;
+  stripes_ = engine_.stripes;
+  track_hashes_ = stripes_ != nullptr;
+  walked_ = false;
   hold_lsn_ = 0;
   if (plan.all) {
     keyspace().gate().Leave(slot_);
@@ -59,6 +61,7 @@ void Unit::TakeShard(int index) {
 }
 
 void Unit::LockShard(int shard) {
+  walked_ = true;
   if (all_) return;
   keyspace().shard(shard).lock.Lock();
   held_.Add(shard);
@@ -118,9 +121,19 @@ void Unit::Changed(int db, std::string_view key, uint64_t hash) {
   if (engine_.key_observer != nullptr) [[unlikely]] engine_.key_observer->OnKeyChanged(db, key);
 }
 
+// An expired entry that look-ups hid gives way to the new one.
+void Unit::RemoveHidden(int db, uint64_t hash, std::string_view key) {
+  KeyTable* table = keyspace().PeekTable(ShardOf(hash), db);
+  Entry* hidden = table == nullptr ? nullptr : table->entries.Find(hash, [key](const Entry* e) {
+    return e->key() == key;
+  });
+  if (hidden != nullptr) Dispose(Remove(db, hash, hidden));
+}
+
 Entry* Unit::Insert(int db, uint64_t hash, Entry* entry) {
   Shard& shard = ShardFor(hash);
   CHECK(Holds(ShardOf(hash)));
+  if (mode_ == ExpiryMode::kHide) [[unlikely]] RemoveHidden(db, hash, entry->key());
   entry->set_epoch(shard.epoch);
   entry->set_access(FreshAccessClock(engine_.config, now_ms_));
   KeyTable& table = keyspace().Table(ShardOf(hash), db);
@@ -292,14 +305,19 @@ void Unit::Reset() {
 
 void Unit::ComputeHold(uint64_t end) {
   hold_lsn_ = end;
-  if (all_) {
+  if (all_ || walked_) {
+    // Whoever saw the whole keyspace saw every write so far.
     hold_lsn_ = std::max<uint64_t>(end, engine_.journal->tail());
   } else {
     for (uint64_t hash : hashes_)
-      hold_lsn_ = std::max<uint64_t>(hold_lsn_, engine_.stripes->Max(hash));
+      hold_lsn_ = std::max<uint64_t>(hold_lsn_, stripes_->Max(hash));
   }
-  if (end != 0)
-    for (uint64_t hash : hashes_) engine_.stripes->Note(hash, end);
+  if (end == 0) return;
+  if (all_) {
+    stripes_->RaiseFloor(end);
+  } else {
+    for (uint64_t hash : hashes_) stripes_->Note(hash, end);
+  }
 }
 
 void Unit::Flush(int db) {

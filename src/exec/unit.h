@@ -26,6 +26,7 @@
 namespace cairn {
 
 class Engine;
+class LsnStripes;
 
 struct LockPlan {
   bool all = false;
@@ -161,6 +162,7 @@ class Unit {
   void BeforeChangeSlow(int db, Entry* entry);
   void EventSlow(int type, const char* name, int db, std::string_view key);
   void Expire(int db, uint64_t hash, Entry* entry);
+  void RemoveHidden(int db, uint64_t hash, std::string_view key);
   void AppendSelect(int db);
   void EnterEffectDb(int db);
   void Reset();
@@ -173,7 +175,9 @@ class Unit {
   bool active_ = false;
   bool all_ = false;
   bool silent_ = false;
+  LsnStripes* stripes_ = nullptr;  // the engine's when the unit began
   bool track_hashes_ = false;
+  bool walked_ = false;
   ExpiryMode mode_ = ExpiryMode::kNormal;
   int notify_ = 0;
   ShardSet held_;

@@ -32,11 +32,23 @@ class LsnStripes {
   }
 
   // No write to this key ends above the result. Call under the key's shard lock.
-  Lsn Max(uint64_t hash) const { return stripes_[Index(hash)].load(std::memory_order_relaxed); }
+  Lsn Max(uint64_t hash) const {
+    const Lsn stripe = stripes_[Index(hash)].load(std::memory_order_relaxed);
+    const Lsn floor = floor_.load(std::memory_order_relaxed);
+    return stripe > floor ? stripe : floor;
+  }
+
+  // A write to any key ends at `lsn` (FLUSHALL, SWAPDB; the moment `always` is switched on).
+  void RaiseFloor(Lsn lsn) {
+    Lsn old = floor_.load(std::memory_order_relaxed);
+    while (old < lsn && !floor_.compare_exchange_weak(old, lsn, std::memory_order_relaxed)) {
+    }
+  }
 
   // A new timeline: LSNs of the old one mean nothing. Call with every writer shut out.
   void Reset() {
     for (size_t i = 0; i < kStripes; ++i) stripes_[i].store(0, std::memory_order_relaxed);
+    floor_.store(0, std::memory_order_relaxed);
   }
 
  private:
@@ -44,6 +56,7 @@ class LsnStripes {
   static size_t Index(uint64_t hash) { return hash >> 48; }
 
   std::unique_ptr<std::atomic<Lsn>[]> stripes_;
+  std::atomic<Lsn> floor_{0};
 };
 
 }  // namespace cairn

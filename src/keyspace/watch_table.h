@@ -41,12 +41,14 @@ class WatchTable {
   }
 
  private:
+  void Sweep();
   using States = std::vector<std::shared_ptr<WatchState>>;
   static std::string NameOf(int db, std::string_view key);
   static int DbOf(const std::string& name);
   static void MarkAll(const States& states);
 
   std::unordered_map<std::string, States> keys_;
+  size_t sweep_at_ = 64;  // keys at which the whole table is swept next
 };
 
 }  // namespace cairn

@@ -74,6 +74,12 @@ Server::~Server() = default;
 
 Status Server::Start() {
   start_time_ms_ = SystemClock()->WallMs();
+  // Signals are for the main thread's Wait alone: blocked before any other thread begins.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, s);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
   uint64_t seed;
   RandomBytes(&seed, sizeof seed);
   SeedHash(seed);
@@ -89,15 +95,10 @@ Status Server::Start() {
   engine_->replication_id = RandomHexId();
   engine_->modes.Set(kModeLoading, true);
   RegisterHooks();
-  // Signals are for the main thread's Wait alone.
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, s);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-
   int threads = static_cast<int>(config_.threads());
   if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
+  constexpr int kThreadsMax = 240;  // below the slots of gate and journal
+  threads = std::min(threads, kThreadsMax);
   pool_ = std::make_unique<WorkerPool>(threads, SystemClock());
   for (int i = 0; i < threads; ++i)
     contexts_.push_back(
@@ -199,21 +200,27 @@ Status Server::OpenJournal() {
   options.segment_bytes_max = static_cast<uint64_t>(config_.journal_segment_size());
   auto journal = Journal::Open(std::move(options), std::move(*recovered));
   if (!journal.ok()) return journal.status();
-  journal_ = std::move(*journal);
-  // Workers look at the pointer only inside the gate.
+  // Workers look at these pointers only inside the gate.
   Gate& gate = keyspace_->gate();
   gate.Close();
+  journal_ = std::move(*journal);
   engine_->journal = journal_.get();
   engine_->replication_id = journal_->manifest().replid;
-  gate.Open();
   ApplyFsyncPolicy();
+  gate.Open();
+  // From the first command on, replies that must wait for the log do.
+  OnDurable(journal_->durable());
   return Status::Ok();
 }
 
 void Server::ApplyFsyncPolicy() {
   const bool always = config_.appendfsync() == AppendFsync::kAlways;
+  // Writes of the time before are not in the stripes: all keys wait for the log as it stands.
+  if (always && journal_ != nullptr) stripes_.RaiseFloor(journal_->tail());
   engine_->stripes = always && journal_ != nullptr ? &stripes_ : nullptr;
   if (journal_ != nullptr) journal_->SetPolicy(PolicyOf(config_.appendfsync()));
+  // Whoever gives up `always` gives up waiting for what is held.
+  if (!always) OnDurable(kLsnMax);
 }
 
 void Server::RegisterHooks() {
@@ -260,8 +267,11 @@ void Server::Cron(size_t index) {
   }
   if (index == 0) CheckMemory();
   const int64_t until = pause_until_ms_.load(std::memory_order_relaxed);
-  if (index == 0 && until != 0 && now >= until) Pause(0, false);
-  if (journal_ == nullptr && !context.parked.empty() && until == 0) ResumeParked();
+  // Only the pause that was judged is ended: a new one may have begun meanwhile.
+  int64_t judged = until;
+  if (index == 0 && until != 0 && now >= until &&
+      pause_until_ms_.compare_exchange_strong(judged, 0))
+    Pause(0, false);
 }
 
 void Server::CheckMemory() {
@@ -362,7 +372,7 @@ bool Server::Kill(uint64_t client_id) {
   WorkerContext* context = contexts_[static_cast<size_t>(record->worker)].get();
   context->worker.Post([context, client_id] {
     auto found = context->clients.find(client_id);
-    if (found != context->clients.end()) found->second->connection()->CloseAfterFlush();
+    if (found != context->clients.end()) found->second->connection()->Close();
   });
   return true;
 }
@@ -370,13 +380,16 @@ bool Server::Kill(uint64_t client_id) {
 bool Server::Unblock(uint64_t, bool) { return false; }
 
 void Server::Pause(int64_t until_ms, bool writes_only) {
-  pause_until_ms_.store(until_ms, std::memory_order_relaxed);
   if (until_ms == 0) {
+    pause_until_ms_.store(0, std::memory_order_relaxed);
     engine_->modes.Set(kModePausedAll, false);
     engine_->modes.Set(kModePausedWrite, false);
     ResumeParked();
     return;
   }
+  // A shorter or milder pause does not end a longer or stricter one.
+  if (until_ms > pause_until_ms_.load(std::memory_order_relaxed))
+    pause_until_ms_.store(until_ms, std::memory_order_relaxed);
   engine_->modes.Set(writes_only ? kModePausedWrite : kModePausedAll, true);
 }
 
@@ -448,6 +461,7 @@ Status Server::Replay(const Recovered& recovered) {
   StreamPiece piece;
   std::string copy;
   for (;;) {
+    if (shutdown_.load()) return Status::Unavailable("Shutdown asked for while loading");
     auto more = (*reader)->Next(&piece);
     if (!more.ok()) return more.status();
     if (!*more) break;
