@@ -31,7 +31,7 @@ bool MaySetProtected(Context& ctx) {
 // CONFIG SET name value [name value ...]; scope All: the hooks change what every worker reads
 void ConfigSet(Context& ctx) {
   if (ctx.argc() % 2 != 0)
-    return ctx.Error("ERR wrong number of arguments for 'config|set' command");
+    return ctx.Error(errors::kSyntax);
   ConfigStore::Pairs pairs;
   for (size_t i = 2; i < ctx.argc(); i += 2) pairs.emplace_back(ctx.arg(i), ctx.arg(i + 1));
   const Status status = ctx.engine().config_store.Set(pairs, MaySetProtected(ctx));

@@ -25,6 +25,7 @@ void Echo(Context& ctx) { ctx.reply().Bulk(ctx.arg(1)); }
 void Select(Context& ctx) {
   int64_t index;
   if (!ParseInt64(ctx.arg(1), &index)) return ctx.Error(errors::kNotInteger);
+  if (index < INT32_MIN || index > INT32_MAX) return ctx.Error(errors::kIntRange);
   if (index < 0 || index >= ctx.unit().keyspace().databases())
     return ctx.Error(errors::kDbIndex);
   ctx.session().db = static_cast<int>(index);

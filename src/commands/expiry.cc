@@ -25,7 +25,7 @@ bool ReadConditions(Context& ctx, Conditions* conditions) {
     } else if (EqualsIgnoreCase(word, "lt")) {
       conditions->lt = true;
     } else {
-      ctx.Error("ERR Unsupported option " + std::string(word));
+      ctx.Error("ERR Unsupported option " + std::string(word.substr(0, word.find('\0'))));
       return false;
     }
   }

@@ -61,6 +61,10 @@ int ReadDb(Context& ctx, std::string_view text) {
     ctx.Error(errors::kNotInteger);
     return -1;
   }
+  if (db < INT32_MIN || db > INT32_MAX) {
+    ctx.Error(errors::kIntRange);
+    return -1;
+  }
   if (db < 0 || db >= ctx.unit().keyspace().databases()) {
     ctx.Error(errors::kDbIndex);
     return -1;
@@ -125,7 +129,7 @@ constexpr CommandSpec kRows[] = {
      &Rename},
     {"RENAMENX", 3, kWrite | kFast, Key(kRW | kAccess | kDelete, 1) + Key(kOW | kInsert, 2),
      kAclKeyspace, &RenameNx},
-    {"MOVE", 3, kWrite | kFast, Key(kRW | kAccess | kDelete, 1), kAclKeyspace, &Move},
+    {"MOVE", 3, kWrite | kFast, Key(kRW | kAccess | kUpdate, 1), kAclKeyspace, &Move},
     {"COPY", -3, kWrite | kDenyOom, Key(kRO | kAccess, 1) + Key(kOW | kUpdate, 2), kAclKeyspace,
      &Copy},
 };

@@ -14,7 +14,8 @@ bool IsHttp(std::string_view name) {
 }
 
 std::string Printable(std::string_view text, size_t bytes_max) {
-  std::string out(text.substr(0, bytes_max));
+  // Redis prints such texts up to their first NUL.
+  std::string out(text.substr(0, std::min(bytes_max, text.find('\0'))));
   for (char& c : out)
     if (c == '\r' || c == '\n' || c == '\0') c = ' ';
   return out;

@@ -71,7 +71,8 @@ TEST_CASE("memory units") {
 }
 
 TEST_CASE("glob patterns") {
-  REQUIRE(GlobMatch("*", ""));
+  REQUIRE_FALSE(GlobMatch("*", ""));
+  REQUIRE(GlobMatch("*", "x"));
   REQUIRE(GlobMatch("h?llo", "hello"));
   REQUIRE(GlobMatch("h[a-e]llo", "hello"));
   REQUIRE_FALSE(GlobMatch("h[^e]llo", "hello"));
