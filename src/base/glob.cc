@@ -56,14 +56,8 @@ bool MatchOne(std::string_view pattern, size_t& p, char c, bool ignore_case) {
 }  // namespace
 
 bool GlobMatch(std::string_view pattern, std::string_view text, bool ignore_case) {
-<<<<<<< HEAD
   // As in Redis an empty text needs an empty pattern, or the lone '*' that stands for everything.
   if (text.empty()) return pattern.empty() || pattern == "*";
-=======
-  // Redis never looks at the pattern of an empty text: not even "*" matches one. Callers that
-  // mean "everything" by "*" test for it first, as Redis's do.
-  if (text.empty()) return pattern.empty();
->>>>>>> eaf9f98 (Differential: known differences in one place; error texts as Redis words them)
   size_t p = 0, t = 0;
   // Only the last '*' ever needs to be tried again: an earlier one took its shortest match, and
   // giving it more text could not help what follows the later one.

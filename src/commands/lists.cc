@@ -167,11 +167,7 @@ void LPos(Context& ctx) {
   while (args.More()) {
     if (args.Take("RANK", 1)) {
       rank = args.Int();
-<<<<<<< HEAD
       if (!args.failed() && rank == INT64_MIN) args.Fail(errors::kNegatable);
-=======
-      if (!args.failed() && rank == INT64_MIN) args.Fail(errors::kLongRange);
->>>>>>> eaf9f98 (Differential: known differences in one place; error texts as Redis words them)
       if (!args.failed() && rank == 0)
         args.Fail("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second "
                   "... or use negative to start from the end of the list");

@@ -60,7 +60,7 @@ bool ReadQuery(Context& ctx, size_t first, By by, Direction direction, bool stor
   }
   if (!args.Done()) return false;
   if (query->by == By::kAuto) query->by = By::kRank;
-  if (query->by == By::kRank && (query->offset != 0 || query->limit != -1)) {
+  if (query->by == By::kRank && query->limit != -1) {
     ctx.Error("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or "
               "BYLEX");
     return false;

@@ -233,12 +233,7 @@ void ZRandMember(Context& ctx) {
   if (count == INT64_MIN) return ctx.Error(errors::kNegatable);
   if (ctx.argc() > 4 || (with_scores && !EqualsIgnoreCase(ctx.arg(3), "withscores")))
     return ctx.Error(errors::kSyntax);
-<<<<<<< HEAD
   if (with_scores && (count < -(INT64_MAX / 2) || count > INT64_MAX / 2))
-=======
-  if (many && count == INT64_MIN) return ctx.Error(errors::kLongRange);
-  if (with_scores && (count < -INT64_MAX / 2 || count > INT64_MAX / 2))
->>>>>>> eaf9f98 (Differential: known differences in one place; error texts as Redis words them)
     return ctx.Error(errors::kValueRange);
   auto set = ctx.Read<SortedSet>(ctx.arg(1));
   if (set.failed()) return;
@@ -273,15 +268,6 @@ void ZScan(Context& ctx) {
   if (!ParseUint64(ctx.arg(2), &cursor)) return ctx.Error("ERR invalid cursor");
   auto set = ctx.Read<SortedSet>(ctx.arg(1));
   if (set.failed()) return;
-<<<<<<< HEAD
-=======
-  if (!set) {
-    // Redis looks for the key before it looks at the options.
-    ctx.reply().Array(2);
-    ctx.reply().Bulk("0");
-    return ctx.reply().EmptyArray();
-  }
->>>>>>> eaf9f98 (Differential: known differences in one place; error texts as Redis words them)
   std::string_view pattern = "*";
   int64_t count = 10;
   Args args(ctx, 3);
@@ -298,6 +284,10 @@ void ZScan(Context& ctx) {
   }
   if (!args.Done()) return;
   ctx.reply().Array(2);
+  if (!set) {
+    ctx.reply().Bulk("0");
+    return ctx.reply().EmptyArray();
+  }
   std::vector<std::pair<std::string, double>> found;
   // Sparse buckets: goes on until COUNT members were seen, within a bound.
   uint64_t seen = 0;

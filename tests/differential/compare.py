@@ -194,8 +194,6 @@ def object_reply(command, mine, theirs, context):
 
 RENAMED_ERRORS = [
     # (pattern of 7.0, pattern of 7.4); applied to the oracle's text
-    # 7.2 gave ZRANK and ZREVRANK a fourth argument.
-    (r"^ERR wrong number of arguments for '(zrank|zrevrank)' command$", "ERR syntax error"),
     (r"^ERR Unbalanced XREAD list of streams: .*",
      "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be "
      "specified."),

@@ -71,8 +71,7 @@ TEST_CASE("memory units") {
 }
 
 TEST_CASE("glob patterns") {
-  REQUIRE_FALSE(GlobMatch("*", ""));
-  REQUIRE(GlobMatch("*", "x"));
+  REQUIRE(GlobMatch("*", ""));
   REQUIRE(GlobMatch("h?llo", "hello"));
   REQUIRE(GlobMatch("h[a-e]llo", "hello"));
   REQUIRE_FALSE(GlobMatch("h[^e]llo", "hello"));
