@@ -161,7 +161,7 @@ struct Subcommand {
 };
 constexpr Subcommand kSubcommands[] = {
     {"sleep", 3, 3, &Sleep},
-    {"object", 3, 4, &Object},
+    {"object", 3, 3, &Object},
     {"digest", 2, 2, &DigestAll},
     {"digest-value", 2, SIZE_MAX, &DigestValue},
     {"set-active-expire", 3, 3, &SetActiveExpire},

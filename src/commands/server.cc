@@ -136,7 +136,7 @@ constexpr CommandSpec kRows[] = {
     {"SHUTDOWN", -1, kAdmin | kNoScript | kLoading | kStale | kNoMulti | kAllowBusy, {}, 0,
      &Shutdown},
     {"LOLWUT", -1, kReadonly | kFast, {}, 0, &Lolwut},
-    {"WAIT", 3, kNoScript, {}, kAclConnection, &Wait},
+    {"WAIT", 3, kBlocking, {}, kAclConnection, &Wait},
     {"ROLE", 1, kNoScript | kLoading | kStale | kFast, {}, kAclAdmin | kAclDangerous, &Role},
     {"SLOWLOG", -2, 0, {}, 0, nullptr, Scope::kNone},
     {"SLOWLOG|GET", -2, kSlowlogFlags, {}, 0, &SlowlogGet},

@@ -209,7 +209,9 @@ void Executor::Reject(Session& session, const Command* command, std::string_view
   if (command == exec_command_ && command != nullptr) {
     // A refused EXEC ends its transaction.
     DiscardTransaction(session);
-    reply.Error("EXECABORT Transaction discarded because of: " + std::string(error));
+    // Redis words an arity error here without its code.
+    const std::string_view text = error.starts_with("ERR ") ? error.substr(4) : error;
+    reply.Error("EXECABORT Transaction discarded because of: " + std::string(text));
   } else {
     reply.Error(error);
   }

@@ -181,12 +181,8 @@ const Command* Registry::Resolve(Arguments arguments, const Command** parent) co
   if (command == nullptr || command->subcommands.empty() || arguments.size() < 2) return command;
   for (const Command* sub : command->subcommands)
     if (EqualsIgnoreCase(sub->name, arguments[1])) return sub;
-  // Unknown subcommand: containers without a bare form have no handler.
-  if (command->spec.handler == nullptr) {
-    if (parent != nullptr) *parent = command;
-    return nullptr;
-  }
-  return command;
+  if (parent != nullptr) *parent = command;
+  return nullptr;
 }
 
 bool ExtractKeys(const Command& command, Arguments arguments, KeySink& sink) {
