@@ -116,7 +116,7 @@ WORKLOADS = [
     ("ZRANK -P 16", None, ["-P", "16", "-r", "1000000", "ZRANK", "myzset", "element:__rand_int__"], 2),
     ("XADD -P 16", None, ["-P", "16", "XADD", "mystream", "*", "field", "value"], 2),
     ("PFADD -P 16", None, ["-P", "16", "-r", "1000000", "PFADD", "hll", "e__rand_int__"], 2),
-    ("SETBIT -P 16", None, ["-P", "16", "-r", "1000000", "SETBIT", "bits", "__rand_int__", "1"], 2),
+    ("SETBIT -P 16", None, ["-P", "16", "-r", "1000", "SETBIT", "bits:__rand_int__", "77", "1"], 2),
 ]
 
 
