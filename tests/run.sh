@@ -99,9 +99,10 @@ python_suite() {  # SERVER ARGUMENTS...: a Python module with this server
   CAIRN_SERVER=$1 python3 -m "${@:2}"
 }
 
-# Families whose replies agree with the oracle over every seed tried. The others (connection, zset,
-# stream, bitmap, transactions) still meet differences that are not yet fixed or written down; they
-# run in the long tests.
+# What CI gates on: these families with seed 11, which was seen to pass. It is a selection, not a
+# proof: seed 1 with all families met a hash encoding that differs. The other families (connection,
+# zset, stream, bitmap, transactions) and other seeds still meet differences that are not yet fixed
+# or written down; they run in the long tests. To be widened to all families and fresh seeds.
 settled=strings,keys,hash,list,set,sort,dump,geo,hll
 
 release_lane() {
