@@ -377,6 +377,14 @@ bool Server::Kill(uint64_t client_id) {
   return true;
 }
 
+bool Server::Put(int worker, std::unique_ptr<WorkerTask> task) {
+  WorkerContext* context = contexts_[static_cast<size_t>(worker)].get();
+  return context->worker.Put(
+      MakeTask([context, task = std::move(task)] { task->Run(*context); }));
+}
+
+void Server::Wake(int worker) { contexts_[static_cast<size_t>(worker)]->worker.Wake(); }
+
 bool Server::Unblock(uint64_t, bool) { return false; }
 
 void Server::Pause(int64_t until_ms, bool writes_only) {
