@@ -65,8 +65,9 @@ void AddMembers(Context& ctx, SortedSet::AddFlags flags, bool change_count, size
   }
 }
 
-void ZAdd(Context& ctx) {
-  SortedSet::AddFlags flags;
+// ZINCRBY is ZADD INCR to Redis, and takes its options too: `ZINCRBY k NX m` is a syntax error,
+// not a bad float.
+void AddWithOptions(Context& ctx, SortedSet::AddFlags flags) {
   bool change_count = false;
   Args args(ctx, 2);
   for (;;) {
@@ -89,12 +90,10 @@ void ZAdd(Context& ctx) {
   AddMembers(ctx, flags, change_count, args.position());
 }
 
+void ZAdd(Context& ctx) { AddWithOptions(ctx, {}); }
+
 // ZINCRBY key increment member  O(log N)
-void ZIncrBy(Context& ctx) {
-  SortedSet::AddFlags flags;
-  flags.incr = true;
-  AddMembers(ctx, flags, false, 2);
-}
+void ZIncrBy(Context& ctx) { AddWithOptions(ctx, {.incr = true}); }
 
 // ZREM key member [member ...]  O(M log N)
 void ZRem(Context& ctx) {
