@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file_lock.h"
 #include "exec/engine.h"
 #include "exec/executor.h"
 #include "journal/journal.h"
@@ -61,8 +62,6 @@ class Server final : public ServerControl, public JournalListener {
   Status Shutdown(const ShutdownRequest& request) override;
   std::string Info(const std::vector<std::string>& sections) override;
   void ResetStatistics() override;
-  bool Put(int worker, std::unique_ptr<WorkerTask> task) override;
-  void Wake(int worker) override;
   void Sleep(int64_t microseconds) override;
 
   // JournalListener: from the journal's threads.
@@ -73,6 +72,7 @@ class Server final : public ServerControl, public JournalListener {
 
  private:
   Status Listen();
+  Status LockJournal();
   Status OpenJournal();
   void HoldFromNowOn();
   Status Replay(const struct Recovered& recovered);
@@ -93,6 +93,7 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<Keyspace> keyspace_;
   std::unique_ptr<Engine> engine_;
   LsnStripes stripes_;
+  FileLock journal_lock_;  // until the process ends
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<WorkerPool> pool_;
   std::vector<std::unique_ptr<WorkerContext>> contexts_;

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/numbers.h"
+#include "journal/folder_lock.h"
 #include "journal/reader.h"
 #include "journal/recovery.h"
 #include "utils/cairn-check/repair.h"
@@ -31,11 +32,12 @@ constexpr const char* kHelp =
     "  cairn-check repair DIR [--yes]          end a damaged log before the damage;\n"
     "                                          without --yes only say what would go\n"
     "\n"
-    "Run it while no server uses the folder. repair keeps the old manifest and every\n"
-    "segment it takes out of the log in DIR/damaged-N.\n"
+    "Run it while no server uses the folder; repair --yes refuses to run beside one. It\n"
+    "keeps the old manifest and every segment it takes out of the log in DIR/damaged-N.\n"
     "\n"
     "Exit status: 0 the log is whole; 1 it has a torn tail, which the server cuts by\n"
-    "itself at its next start; 2 it is damaged; 3 wrong usage; 4 a file cannot be read.\n";
+    "itself at its next start; 2 it is damaged; 3 wrong usage; 4 a file cannot be read or\n"
+    "a server uses the folder.\n";
 
 int Complain(const Status& status) {
   fprintf(stderr, "cairn-check: %s\n", status.message().c_str());
@@ -182,6 +184,10 @@ int Main(const std::vector<std::string>& args) {
   if (command == "cat")
     return fs->List(path).ok() ? CatFolder(fs, path, from, to) : CatSegment(fs, path, from, to);
   if (command == "repair") {
+    // Until this process ends; without it a server could be appending to what is cut here.
+    Result<FileLock> lock = FileLock();
+    if (yes) lock = LockJournalFolder(path);
+    if (!lock.ok()) return Complain(lock.status());
     std::string text;
     Status status = RepairJournal(fs, path, yes, &text);
     fputs(text.c_str(), stdout);
