@@ -5,7 +5,7 @@ A test file imports what it needs from here and nothing else; see README.md.
 """
 
 from harness.checks import (Failure, Skip, as_dict, as_pairs, check, equal, eventually, members,
-                            near, skip)
+                            near, pass_time, skip)
 from harness.matrix import FULL, ONCE, PROTOCOLS, THREADS, cairn_only, limit, matrix
 from harness.resp import (Client, Error, Push, Simple, Verbatim, encode, parse,
                           split_replies)
@@ -15,5 +15,5 @@ __all__ = [
     "FULL", "ONCE", "PROTOCOLS", "THREADS", "Client", "Error", "Failure", "Push", "Server",
     "Simple", "Skip", "StartFailure", "Verbatim", "as_dict", "as_pairs", "cairn_only", "check",
     "encode", "equal", "eventually", "limit", "matrix", "members", "near", "oracle_binary",
-    "parse", "server_binary", "skip", "split_replies",
+    "parse", "pass_time", "server_binary", "skip", "split_replies",
 ]

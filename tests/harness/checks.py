@@ -27,7 +27,7 @@ def _show(value):
 
 
 def equal(got, wanted, note=""):
-    if isinstance(wanted, str):
+    if isinstance(wanted, str) and not isinstance(got, str):
         wanted = wanted.encode()
     if got != wanted or (got is None) != (wanted is None):
         raise Failure("%sgot    %s\n  wanted %s" % (note and note + "\n  ", _show(got),
@@ -55,6 +55,16 @@ def eventually(condition, seconds=5.0, note="never came true"):
         if time.monotonic() > deadline:
             raise Failure("after %.1f s: %s" % (seconds, note))
         time.sleep(0.01)
+
+
+def pass_time(client, ms):
+    """Waits until the server's own clock has gone on by this much."""
+    def now():
+        seconds, micros = client.call("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    start = now()
+    eventually(lambda: now() > start + ms, 10 + ms / 1000, "the server's clock stands still")
 
 
 def as_pairs(reply):

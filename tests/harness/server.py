@@ -166,9 +166,11 @@ class Server:
         """True when this very process answers, not another one that took the port."""
         try:
             with Client(self.port, timeout=5) as client:
+                if self.password:
+                    client.call("AUTH", self.password)
                 reply = client.call("PING")
-                if isinstance(reply, Error):
-                    return reply.code == b"NOAUTH"
+                if isinstance(reply, Error):  # While it loads, mostly.
+                    return False
                 info = client.call("INFO", "server")
                 found = re.search(rb"process_id:(\d+)", info) if isinstance(info, bytes) else None
                 return found is None or int(found.group(1)) == self.process.pid

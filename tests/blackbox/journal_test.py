@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The journal folder as operators meet it: who may use it, and what is in it."""
+
+import os
+import shutil
+import subprocess
+
+from harness import ONCE, cairn_only, check, equal, matrix, server_binary, skip
+
+MATRIX = ONCE
+
+
+def journal_folder(server):
+    return os.path.join(server.folder, "appendonlydir")
+
+
+def second_start(server, *arguments):
+    """Tries to start another server in the folder of this one; it must end by itself."""
+    done = subprocess.run([server_binary(), "--dir", server.folder, "--port", "0", "--unixsocket",
+                           os.path.join(server.folder, "second.sock"), *arguments],
+                          capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def check_binary():
+    """The cairn-check of this build, or the released one: sanitizer builds have none."""
+    beside = os.path.join(os.path.dirname(server_binary()), "cairn-check")
+    released = os.path.join(os.path.dirname(os.path.dirname(server_binary())), "cairn-check")
+    for path in (beside, released):
+        if os.path.exists(path):
+            return path
+    return skip("no cairn-check is built")
+
+
+@cairn_only("the lock is ours")
+def test_two_servers_never_share_a_folder(env):
+    server = env.start()
+    c = env.client(2, server)
+    c.call("SET", "a", 1)
+    status, text = second_start(server)
+    equal(status, 1, text)
+    refusal = [line for line in text.splitlines() if "is in use" in line]
+    equal(len(refusal), 1, "one clear line: " + text)
+    check(journal_folder(server) in refusal[0], "the folder is named: " + refusal[0])
+    check("process %d" % server.pid in refusal[0], "the owner is named: " + refusal[0])
+    equal(c.call("GET", "a"), b"1", "the first goes on")
+
+
+@cairn_only("the lock is ours")
+def test_the_lock_ends_with_its_owner(env):
+    server = env.start(appendfsync="always")
+    env.client(2, server).call("SET", "a", 1)
+    server.restart(crash=True)
+    equal(env.client(2, server).call("GET", "a"), b"1", "after kill -9")
+    server.restart()
+    equal(env.client(2, server).call("GET", "a"), b"1", "after a clean end")
+
+
+@cairn_only("the tool is ours")
+def test_repair_respects_the_lock(env):
+    tool = check_binary()
+    server = env.start()
+    env.client(2, server).call("SET", "a", 1)
+    repair = [tool, "repair", journal_folder(server), "--yes"]
+    beside = subprocess.run(repair, capture_output=True, text=True, timeout=60, check=False)
+    equal(beside.returncode, 4, beside.stdout + beside.stderr)
+    check("is in use" in beside.stderr, "the reason: " + beside.stderr)
+    server.stop()
+    alone = subprocess.run(repair, capture_output=True, text=True, timeout=60, check=False)
+    equal(alone.returncode, 0, alone.stdout + alone.stderr)
+
+
+@cairn_only("our segments")
+def test_lz4_opens_a_segment(env):
+    if not shutil.which("lz4"):
+        skip("no lz4 on this machine")
+    server = env.start()
+    c = env.client(2, server)
+    c.call("SET", "a", "1")
+    c.call("SELECT", 3)
+    c.call("SET", "b", "2")
+    server.stop()
+    text = b""
+    for name in sorted(os.listdir(journal_folder(server))):
+        if name.endswith(".lz4"):
+            path = os.path.join(journal_folder(server), name)
+            text += subprocess.run(["lz4", "-dc", path], capture_output=True, timeout=60,
+                                   check=True).stdout
+    check(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n" in text, "the first write: %r" % text)
+    check(text.index(b"$6\r\nSELECT\r\n$1\r\n3\r\n") < text.index(b"$1\r\nb\r\n"),
+          "SELECT stands before the write in database 3: %r" % text)
