@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "exec/delivery.h"
 #include "exec/session.h"
 
 namespace cairn {
@@ -36,6 +37,10 @@ class ServerControl {
   // The text of INFO for these section names (lower case; empty: the default ones).
   virtual std::string Info(const std::vector<std::string>& sections) = 0;
   virtual void ResetStatistics() = 0;
+  // Puts a task into a worker's mailbox (ClientRecord::worker). True: call Wake, once no lock is
+  // held. See exec/delivery.h; inside a unit use Unit::Post, which does both.
+  [[nodiscard]] virtual bool Put(int worker, std::unique_ptr<WorkerTask> task) = 0;
+  virtual void Wake(int worker) = 0;
   // Stops every worker for this long (DEBUG SLEEP).
   virtual void Sleep(int64_t microseconds) = 0;
 };

@@ -277,6 +277,15 @@ uint64_t Unit::End() {
   return end;
 }
 
+void Unit::Post(int worker, std::unique_ptr<WorkerTask> task) {
+  if (engine_.control == nullptr || !engine_.control->Put(worker, std::move(task))) return;
+  if (active_) {
+    wakes_.push_back(worker);
+  } else {
+    engine_.control->Wake(worker);
+  }
+}
+
 void Unit::Reset() {
   constexpr size_t kKeptBytes = 1 << 20;
   all_ = false;
@@ -293,6 +302,8 @@ void Unit::Reset() {
   garbage_.clear();
   for (auto& tables : garbage_tables_) engine_.lazy_free.Post(std::move(tables));
   garbage_tables_.clear();
+  for (int worker : wakes_) engine_.control->Wake(worker);
+  wakes_.clear();
   if (!after_.empty()) {
     std::vector<std::function<void()>> tasks;
     tasks.swap(after_);

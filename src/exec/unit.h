@@ -14,10 +14,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "exec/delivery.h"
 #include "journal/buffer.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/lazy_free.h"
@@ -147,6 +149,10 @@ class Unit {
   // The greatest LSN that a reply of this unit reveals; valid after End.
   uint64_t hold_lsn() const { return hold_lsn_; }
 
+  // Hands a task to a worker, in the order of the units' locks (exec/delivery.h). Runs unlocked
+  // too; then the worker is woken at once.
+  void Post(int worker, std::unique_ptr<WorkerTask> task);
+
   // Runs `task` after the unit ended, without locks (file work, pushes; rules-semantics 19).
   template <typename F>
   void AfterUnit(F&& task) {
@@ -195,6 +201,7 @@ class Unit {
   std::vector<Value> garbage_;
   std::vector<Keyspace::Tables> garbage_tables_;
   std::vector<std::function<void()>> after_;
+  std::vector<int> wakes_;  // workers whose mailbox this unit found empty
   Reservation reservation_;
 };
 

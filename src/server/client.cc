@@ -103,6 +103,24 @@ void Client::Resume() {
   Process();
 }
 
+bool Client::Deliver(FunctionRef<void(Session&, OutputBuffer&)> body) {
+  if (connection_->closing()) return false;
+  body(session_, connection_->out());
+  connection_->FlushSoon();
+  return true;
+}
+
+bool WorkerContext::Visit(uint64_t client_id,
+                          FunctionRef<void(Session&, OutputBuffer&)> body) {
+  auto found = clients.find(client_id);
+  return found != clients.end() && found->second->Deliver(body);
+}
+
+void WorkerContext::Resume(uint64_t client_id) {
+  auto found = clients.find(client_id);
+  if (found != clients.end()) found->second->Resume();
+}
+
 // What CLIENT LIST shows of this client, refreshed once a read.
 void Client::Publish() {
   ClientRecord& record = *session_.record;

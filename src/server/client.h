@@ -32,6 +32,8 @@ class Client final : public ConnectionHandler {
   void Attach(Connection& connection);
   Session& session() { return session_; }
   Connection* connection() { return connection_; }
+  // Lets `body` write output of its own; false if the connection is closing.
+  bool Deliver(FunctionRef<void(Session&, OutputBuffer&)> body);
   // The reason for the suspension is gone: runs what was left.
   void Resume();
 

@@ -62,6 +62,8 @@ class Server final : public ServerControl, public JournalListener {
   Status Shutdown(const ShutdownRequest& request) override;
   std::string Info(const std::vector<std::string>& sections) override;
   void ResetStatistics() override;
+  bool Put(int worker, std::unique_ptr<WorkerTask> task) override;
+  void Wake(int worker) override;
   void Sleep(int64_t microseconds) override;
 
   // JournalListener: from the journal's threads.

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "exec/delivery.h"
 #include "exec/executor.h"
 #include "net/worker.h"
 #include "resp/request_parser.h"
@@ -15,8 +16,11 @@ namespace cairn {
 
 class Client;
 
-struct WorkerContext {
+struct WorkerContext final : LocalClients {
   WorkerContext(Engine* engine, Worker* worker_in) : worker(*worker_in), executor(engine) {}
+
+  bool Visit(uint64_t client_id, FunctionRef<void(Session&, OutputBuffer&)> body) override;
+  void Resume(uint64_t client_id) override;
 
   Worker& worker;
   Executor executor;
