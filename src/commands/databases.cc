@@ -42,11 +42,16 @@ void FlushAll(Context& ctx) {
   ctx.Ok();
 }
 
+// Redis reads an index as a 32-bit number: beyond it is no index, not one out of range.
+bool ParseIndex(std::string_view text, int64_t* index) {
+  return ParseInt64(text, index) && *index >= INT32_MIN && *index <= INT32_MAX;
+}
+
 // SWAPDB index1 index2  O(shards)
 void SwapDb(Context& ctx) {
   int64_t first, second;
-  if (!ParseInt64(ctx.arg(1), &first)) return ctx.Error("ERR invalid first DB index");
-  if (!ParseInt64(ctx.arg(2), &second)) return ctx.Error("ERR invalid second DB index");
+  if (!ParseIndex(ctx.arg(1), &first)) return ctx.Error("ERR invalid first DB index");
+  if (!ParseIndex(ctx.arg(2), &second)) return ctx.Error("ERR invalid second DB index");
   const int databases = ctx.unit().keyspace().databases();
   if (first < 0 || first >= databases || second < 0 || second >= databases)
     return ctx.Error(errors::kDbIndex);

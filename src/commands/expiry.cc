@@ -104,7 +104,8 @@ void PTtl(Context& ctx) {
 }
 // EXPIRETIME key  O(1)
 void ExpireTime(Context& ctx) {
-  ReplyExpiry(ctx, [](int64_t expiry) { return (expiry + 500) / 1000; });
+  // Rounded without a sum that would overflow: PXAT takes deadlines up to the largest integer.
+  ReplyExpiry(ctx, [](int64_t expiry) { return expiry / 1000 + (expiry % 1000 >= 500); });
 }
 // PEXPIRETIME key  O(1)
 void PExpireTime(Context& ctx) {

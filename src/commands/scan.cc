@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include <cstring>
+#include <optional>
 
 #include "base/glob.h"
 #include "commands/families.h"
@@ -43,7 +44,7 @@ bool ParseCursor(std::string_view text, uint64_t* cursor) {
 
 struct ScanOptions {
   std::string_view pattern = "*";
-  std::string type;          // lower case; empty: any
+  std::optional<std::string> type;  // lower case; one that no type has matches nothing
   int64_t count = 10;
 };
 
@@ -85,7 +86,7 @@ void Scan(Context& ctx) {
       bucket = table->entries.Scan(bucket, [&](Entry* entry) {
         ++seen;
         if (ctx.unit().IsExpired(entry)) return;
-        if (!options.type.empty() && options.type != TypeName(entry->type())) return;
+        if (options.type && *options.type != TypeName(entry->type())) return;
         if (options.pattern != "*" && !GlobMatch(options.pattern, entry->key())) return;
         found.emplace_back(entry->key());
       });

@@ -15,8 +15,17 @@ in fifty is then damaged (argument dropped, doubled, replaced), which gives wron
 errors to every command without a template for each.
 
 Ranges by name are only defined where all scores are equal: they have keys of their own, `lex`.
-Nothing here depends on the time: a TTL is either long gone or hours away, so that two servers that
-run the same commands some milliseconds apart still agree.
+
+Nothing here depends on the clock, however late one of the two servers runs a command:
+
+1. A deadline is long gone or hours away.
+2. No relative TTL is drawn twice in a round, and any two differ by hours: otherwise EXPIRE ... GT
+   would see in one server, but not in the other, that a millisecond passed.
+3. Active expiry is off (pair.py). SET with a deadline in the past leaves a key that is expired but
+   still there: such `lingering` keys are only made in half of the rounds, and those draw neither
+   DBSIZE, which counts them, nor RANDOMKEY, which deletes one if it happens to meet it.
+4. Stream ids are always given, and idle times of XCLAIM and XAUTOCLAIM are nothing or for ever:
+   damage() lets no other slip in.
 """
 
 import random
@@ -36,8 +45,16 @@ EDGE_FLOATS = [b"inf", b"-inf", b"+inf", b"nan", b"-nan", b"Infinity", b"1e400",
                b"1e308", b"1.7976931348623157e308", b"5e-324", b"1e-400", b"0x1p3", b"0x10", b"",
                b" 1", b"1 ", b"abc", b"1.5abc", b"--1", b".5", b"5.", b"+3", b"1e5", b"-0", b"-0.0",
                b"9007199254740993", b"1e17", b"123456789012345678", b"3.0e3", b"1e21", b"1e-7"]
+# As deadlines, without those that are legal relative TTLs (rule 2) or come true in 2038.
+EDGE_TIMES = [n for n in EDGE_INTS if n not in (b"2147483647", b"4294967296")]
 JUNK = [b"", b"abc", b"-1", b"0", b"9223372036854775807", b"99999999999999999999", b"1.5", b"nan",
         b"\x00\xff", b"NX", b"*", b"$", b"WITHSCORES", b"LIMIT", b"GET", b"COUNT"]
+
+
+# Their outcome depends on keys that are expired but still there.
+SEES_LINGERING = (b"DBSIZE", b"RANDOMKEY")
+
+IDLE_FOR_EVER_MS = 10 ** 15
 
 
 class Generator:
@@ -50,6 +67,8 @@ class Generator:
         # Some rounds work on few elements, some on many: every encoding is met.
         self.spread = self.pick((6, 30, 300, 3000))
         self.big = self.pick((0.0, 0.002, 0.02))
+        self.lingering = self.r() < 0.5
+        self.ttls = set()
 
     # Choosing
 
@@ -171,21 +190,39 @@ class Generator:
 
     # Times: far away, or long past
 
+    def far_s(self):
+        """Seconds, some hours to thirty years, that no other TTL of the round is near to."""
+        while True:
+            seconds = 10000 * (1 + self.below(100000))
+            if seconds not in self.ttls:
+                self.ttls.add(seconds)
+                return seconds
+
     def ttl(self):
-        return self.pick(EDGE_INTS) if self.r() < 0.1 else \
-            self.pick((b"10000", b"100000", b"50000000", b"-1", b"-100", b"0"))
+        if self.r() < 0.1:
+            return self.pick(EDGE_TIMES)
+        return b"%d" % self.far_s() if self.r() < 0.6 else self.pick((b"-1", b"-100", b"0"))
 
     def ttlms(self):
-        return self.pick(EDGE_INTS) if self.r() < 0.1 else \
-            self.pick((b"10000000", b"100000000", b"50000000000", b"-1", b"-100", b"0"))
+        if self.r() < 0.1:
+            return self.pick(EDGE_TIMES)
+        return b"%d000" % self.far_s() if self.r() < 0.6 else self.pick((b"-1", b"-100", b"0"))
 
     def at(self):
-        return self.pick(EDGE_INTS) if self.r() < 0.1 else \
+        return self.pick(EDGE_TIMES) if self.r() < 0.1 else \
             self.pick((b"4000000000", b"5000000000", b"1", b"1000000000", b"-5", b"0"))
 
     def atms(self):
-        return self.pick(EDGE_INTS) if self.r() < 0.1 else \
+        return self.pick(EDGE_TIMES) if self.r() < 0.1 else \
             self.pick((b"4000000000000", b"5000000000001", b"1", b"1000000000000", b"-5"))
+
+    def set_at(self):
+        """For SET, which does not delete a key whose deadline is in the past (rule 3)."""
+        return self.at() if self.lingering else self.pick((b"4000000000", b"5000000000", b"-5", b"abc"))
+
+    def set_atms(self):
+        return self.atms() if self.lingering else \
+            self.pick((b"4000000000000", b"5000000000001", b"9223372036854775807", b"-5", b"abc"))
 
     # Sorted sets and geo
 
@@ -284,7 +321,11 @@ class Generator:
     # Damage
 
     def damage(self, command):
-        """One argument dropped, doubled, added or replaced."""
+        """One argument dropped, doubled, added or replaced, unless the clock would then count."""
+        damaged = self._damage(list(command))
+        return command if asks_the_clock(damaged) else damaged
+
+    def _damage(self, command):
         p = self.r()
         n = len(command)
         if n > 1 and command[1].startswith(b"lex:"):
@@ -305,6 +346,16 @@ class Generator:
         elif n > 1:
             command[1 + self.below(n - 1)] = self.pick(JUNK)
         return command
+
+
+def asks_the_clock(command):
+    """A stream id that the server chooses, or an idle time that may or may not be over."""
+    name = command[0]
+    if name == b"XADD":
+        return b"*" in command[2:]
+    if name in (b"XCLAIM", b"XAUTOCLAIM") and len(command) > 4 and command[4].isdigit():
+        return 0 < int(command[4]) < IDLE_FOR_EVER_MS
+    return False
 
 
 class Template:
@@ -424,4 +475,7 @@ class Family:
 
     def draw(self, gen):
         gen.kind = self.kind
-        return gen.pick(self.table).draw(gen)
+        template = gen.pick(self.table)
+        while gen.lingering and template.name in SEES_LINGERING:
+            template = gen.pick(self.table)
+        return template.draw(gen)

@@ -41,8 +41,10 @@ class Minimiser:
         for start in range(0, len(history) - rest, CHUNK):
             self.pair.exchange(history[start:start + CHUNK])
         last = history[-rest:]
+        context = Context()
+        context.note(history)
         mine, theirs = self.pair.exchange(last)
-        return mine != theirs and first_difference(last, mine, theirs, Context(), True) is not None
+        return mine != theirs and first_difference(last, mine, theirs, context, True) is not None
 
     def run(self):
         """The shortest failing history found, or the whole one if it does not fail again."""

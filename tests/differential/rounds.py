@@ -98,6 +98,7 @@ class Round:
     def _run_batch(self, batch):
         start = len(self.history)
         self.history += batch
+        self.context.note(batch)
         try:
             mine, theirs = self.pair.exchange(batch)
         except Died as death:

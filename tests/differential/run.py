@@ -10,6 +10,7 @@ import random
 import sys
 import time
 
+from differential.disturb import Disturber
 from differential.families import ALL
 from differential.minimise import Minimiser
 from differential.pair import Pair, printable
@@ -98,13 +99,18 @@ def main():
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--minimise", type=float, default=8.0, help="seconds for each; 0: off")
     parser.add_argument("--strict", action="store_true", help="fail when a family is off")
+    parser.add_argument("--disturb", action="store_true", help="stop the servers now and then")
     args = parser.parse_args()
     begin = time.monotonic()
     pair = Pair(args.threads)
     print("%s against %s, seed %d" % (pair.servers[0].binary, pair.servers[1].binary, args.seed))
     families, missing = choose_families(pair, set(filter(None, args.families.split(","))),
                                         args.strict)
+    disturber = Disturber(pair.servers) if args.disturb else None
     passed, failed, commands = run_rounds(pair, families, args) if families else (0, 1, 0)
+    if disturber:
+        disturber.close()
+        print("the servers were stopped %d times" % disturber.stops)
     for problem in pair.close():
         print(problem)
         failed += 1

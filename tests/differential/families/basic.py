@@ -8,7 +8,7 @@ from differential.generator import Family
 
 STRINGS = """
 4 SET k v
-3 SET k v ~( [NX|XX] [GET] [EX ttl|PX ttlms|EXAT at|PXAT atms|KEEPTTL] )~
+3 SET k v ~( [NX|XX] [GET] [EX ttl|PX ttlms|EXAT set_at|PXAT set_atms|KEEPTTL] )~
   SET k v v?
 4 GET k
   GETDEL k
@@ -62,6 +62,7 @@ KEYS = """
 2 OBJECT ENCODING any
   OBJECT REFCOUNT any
 0.3 OBJECT FREQ any
+0.3 OBJECT IDLETIME any
 0.3 OBJECT NOSUCH any
   DBSIZE
 0.4 KEYS {pattern|'*'}
