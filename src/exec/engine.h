@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "config/store.h"
+#include "exec/loading.h"
 #include "exec/modes.h"
 #include "exec/server_control.h"
 #include "exec/slowlog.h"
@@ -57,6 +58,7 @@ struct Engine {
   Keyspace& keyspace;
   LazyFree lazy_free;
   Modes modes;
+  LoadingProgress loading;  // while kModeLoading is set
   Statistics statistics;
   Slowlog slowlog;
   ServerControl* control = nullptr;  // set by server/ before the first command

@@ -21,13 +21,6 @@ std::string Printable(std::string_view text, size_t bytes_max) {
   return out;
 }
 
-// Commands that run at once inside MULTI instead of being queued.
-bool RunsInsideMulti(const Command& command) {
-  const std::string& n = command.full_name;
-  return n == "exec" || n == "discard" || n == "multi" || n == "watch" || n == "quit" ||
-         n == "reset";
-}
-
 }  // namespace
 
 Executor::Executor(Engine* engine)
@@ -41,7 +34,7 @@ Executor::Executor(Engine* engine)
 
 ExpiryMode Executor::CurrentExpiryMode() const {
   constexpr uint64_t kHiding =
-      kModeFollower | kModeLogRefused | kModePausedAll | kModePausedWrite;
+      kModeFollower | kModeLogRefused | kModePausedAll | kModePausedWrite | kModeLoading;
   return (engine_.modes.word() & kHiding) != 0 ? ExpiryMode::kHide : ExpiryMode::kNormal;
 }
 
@@ -347,34 +340,6 @@ void Executor::Call(Session& session, const Command& command, Arguments argument
   Bump(counters.calls);
   Bump(counters.ticks, ReadTicks() - start);
   statistics_->Add(Stat::kCommands);
-}
-
-bool Executor::Apply(Session& session, Arguments arguments, OutputBuffer& out) {
-  const Command* command = engine_.registry.Resolve(arguments, nullptr);
-  ReplyWriter reply(&out, 2);
-  if (command == nullptr || command->spec.handler == nullptr ||
-      !command->ArityFits(arguments.size())) {
-    reply.Error("ERR unknown command or wrong number of arguments in the stream");
-    return false;
-  }
-  clock_ms_ = engine_.clock.WallMs();
-  const uint64_t errors = reply.error_count();
-  engine_.keyspace.gate().Enter(slot_);
-  if (command == exec_command_) {
-    RunExec(session, *command, engine_.modes.word(), reply);
-    if (unit_.active()) unit_.End();
-  } else if (session.transaction.active && !RunsInsideMulti(*command)) {
-    Queue(session, *command, arguments, reply);
-  } else {
-    int db = session.db;
-    unit_.set_silent(true);
-    unit_.Begin(PlanFor(session, *command, arguments, &db), clock_ms_, ExpiryMode::kApply);
-    Context ctx(*this, unit_, session, *command, arguments, {}, reply);
-    command->spec.handler(ctx);
-    unit_.End();
-  }
-  engine_.keyspace.gate().Leave(slot_);
-  return reply.error_count() == errors;
 }
 
 size_t Executor::ExpireSlice(int first_shard, int step, size_t limit, int64_t clock_ms) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Executor: the pipeline that turns requests into replies. One a worker thread, plus one for
-// replay. Each request passes, in this order:
+// Executor: the pipeline that turns requests into replies. One a worker thread, plus
+// those of replay. Each request passes, in this order:
 //
 //   look-up -> arity -> authentication -> gates by mode -> queue if in MULTI -> lock its scope ->
 //   gates again if a mode changed meanwhile -> handler -> journal -> unlock -> statistics
@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "base/random.h"
@@ -23,6 +24,14 @@
 #include "resp/request_parser.h"
 
 namespace cairn {
+
+// A command of the stream that replay has looked up already.
+struct AppliedCommand {
+  const Command* command = nullptr;
+  Arguments args;
+  int db = 0;
+  uint64_t hash = 0;  // of the key at command->single_key, where there is one
+};
 
 class Executor {
  public:
@@ -35,9 +44,15 @@ class Executor {
   size_t Run(Session& session, const RequestBatch& batch, size_t first, OutputBuffer& out,
              int64_t clock_ms);
 
-  // Runs one command without a session's gates (replay, a leader's stream): `mode` kApply.
-  // Returns false, with the error reply in `out`, if the command is unknown or fails.
+  // Runs one command without a session's gates (a leader's stream): expiry mode kApply. MULTI and
+  // EXEC are the session's. False, with the error reply in `out`, if it is unknown or fails.
   bool Apply(Session& session, Arguments arguments, OutputBuffer& out);
+  // Runs the commands of one recorded unit, found before, under the locks of all of them. The
+  // calling thread must be inside the gate. False, with the error reply in `out`, if one fails.
+  bool ApplyUnit(Session& session, std::span<const AppliedCommand> commands, int64_t clock_ms,
+                 OutputBuffer& out);
+  void EnterGate() { engine_.keyspace.gate().Enter(slot_); }
+  void LeaveGate() { engine_.keyspace.gate().Leave(slot_); }
 
   // Runs `body(unit)` as a unit of its own under `plan` (cron, expiry); enters and leaves the gate.
   template <typename Body>

@@ -10,6 +10,12 @@ namespace {
 constexpr size_t kQueuedBytesMax = size_t{1} << 30;  // of one transaction
 }
 
+bool RunsInsideMulti(const Command& command) {
+  const std::string& n = command.full_name;
+  return n == "exec" || n == "discard" || n == "multi" || n == "watch" || n == "quit" ||
+         n == "reset";
+}
+
 void ForgetWatches(Session& session) {
   if (session.watch_state != nullptr) session.watch_state->dead.store(true);
   session.watch_state.reset();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Ends of a transaction, shared by EXEC, DISCARD, UNWATCH, RESET and the end of a connection.
+// Ends of a transaction (and what never enters one), shared by EXEC, DISCARD, UNWATCH, RESET and the end of a connection.
 #pragma once
 
 #include "exec/session.h"
@@ -11,5 +11,8 @@ namespace cairn {
 void ForgetWatches(Session& session);
 // Leaves MULTI, forgetting queue and watches.
 void DiscardTransaction(Session& session);
+
+// Commands that run at once inside MULTI instead of being queued.
+bool RunsInsideMulti(const Command& command);
 
 }  // namespace cairn

@@ -272,7 +272,8 @@ uint64_t Unit::End() {
     });
   }
   if (end != 0) engine_.journal->Publish(reservation_, effects_);
-  if (dirty_ != 0) engine_.dirty.fetch_add(dirty_, std::memory_order_relaxed);
+  // What is replayed is saved already.
+  if (dirty_ != 0 && !silent_) engine_.dirty.fetch_add(dirty_, std::memory_order_relaxed);
   Reset();
   return end;
 }

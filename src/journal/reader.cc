@@ -39,6 +39,7 @@ Result<bool> JournalReader::OpenNextSegment() {
     return segment.status();
   }
   segment_ = std::move(*segment);
+  segment_name_ = SegmentName(entry.timeline, entry.sequence);
   if (segment_->header().first_lsn != entry.first_lsn ||
       segment_->header().timeline.number != entry.timeline)
     return Status::Corrupt(SegmentPath(dir_, entry) + " is not the segment the manifest names");
@@ -58,6 +59,7 @@ bool JournalReader::Fill(const SegmentReader::Block& block, Lsn end, StreamPiece
   piece->first_ms = h.first_ms;
   piece->last_ms = h.last_ms;
   piece->timeline = h.timeline;
+  piece->file = segment_name_;
   const bool known = h.first_record != kNoOffset && h.first_record >= skip &&
                      h.first_record - skip < piece->bytes.size();
   piece->first_record = known ? h.first_record - skip : std::string_view::npos;

@@ -25,6 +25,7 @@ struct StreamPiece {
   uint64_t first_ms = 0;   // wall time in which these bytes were appended
   uint64_t last_ms = 0;
   uint32_t timeline = 0;
+  std::string_view file;   // the segment's name; valid as long as bytes
   size_t first_record = 0;  // index of the first record start in bytes, npos if none is known
   uint32_t database = kNoDatabase;  // the stream is in this one there
 };
@@ -56,6 +57,7 @@ class JournalReader {
   size_t next_segment_ = 0;  // in the manifest, behind the open one
   Lsn segment_end_ = kLsnMax;
   std::unique_ptr<SegmentReader> segment_;
+  std::string segment_name_;
   std::string plain_;
 };
 

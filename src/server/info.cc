@@ -189,18 +189,30 @@ class InfoWriter {
   void WritePersistence() {
     const bool journal = e_.journal != nullptr;
     Line("# Persistence");
-    Number("loading", e_.modes.Has(kModeLoading));
+    const bool loading = e_.modes.Has(kModeLoading);
+    Number("loading", loading);
     Number("async_loading", 0);
     Number("rdb_changes_since_last_save", static_cast<uint64_t>(e_.dirty.load(kRelaxed)));
     Number("rdb_bgsave_in_progress", 0);
     Number("aof_enabled", journal);
     Number("aof_rewrite_in_progress", 0);
+    if (loading) WriteLoading();
     if (!journal) return;
     Line("aof_last_write_status:%s",
          e_.journal->state() == JournalState::kOk ? "ok" : "err");
     Number("journal_lsn", e_.journal->tail());
     Number("journal_written_lsn", e_.journal->written());
     Number("journal_durable_lsn", e_.journal->durable());
+  }
+
+  void WriteLoading() {
+    const LoadingProgress& loading = e_.loading;
+    Number("loading_start_time", static_cast<uint64_t>(loading.start_ms() / 1000));
+    Number("loading_total_bytes", loading.total_bytes());
+    Number("loading_loaded_bytes", loading.loaded_bytes());
+    Line("loading_loaded_perc:%.2f", loading.Percent());
+    Number("loading_eta_seconds",
+           static_cast<uint64_t>(loading.EtaSeconds(e_.clock.WallMs())));
   }
 
   void WriteStats() {

@@ -21,6 +21,7 @@
 #include "base/file_lock.h"
 #include "exec/engine.h"
 #include "exec/executor.h"
+#include "exec/replay.h"
 #include "journal/journal.h"
 #include "journal/stripes.h"
 #include "net/listener.h"
@@ -77,7 +78,8 @@ class Server final : public ServerControl, public JournalListener {
   Status LockJournal();
   Status OpenJournal();
   void HoldFromNowOn();
-  Status Replay(const struct Recovered& recovered);
+  std::string JournalFolder() const;
+  Result<Lsn> Replay(const Manifest& manifest, Lsn limit);
   void RegisterHooks();
   void StartCron(size_t worker);
   void Cron(size_t worker);
@@ -97,6 +99,7 @@ class Server final : public ServerControl, public JournalListener {
   LsnStripes stripes_;
   FileLock journal_lock_;  // until the process ends
   std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Replayer> replayer_;
   std::unique_ptr<WorkerPool> pool_;
   std::vector<std::unique_ptr<WorkerContext>> contexts_;
   std::unique_ptr<Listener> listener_;

@@ -23,8 +23,12 @@ FsyncPolicy PolicyOf(AppendFsync policy) {
 
 }  // namespace
 
+std::string Server::JournalFolder() const {
+  return config_.dir() + "/" + config_.appenddirname();
+}
+
 Status Server::LockJournal() {
-  const std::string dir = config_.dir() + "/" + config_.appenddirname();
+  const std::string dir = JournalFolder();
   CAIRN_RETURN_IF_ERROR(RealFileSystem()->MakeDirectory(dir));
   auto lock = LockJournalFolder(dir);
   if (!lock.ok()) return lock.status();
@@ -33,14 +37,16 @@ Status Server::LockJournal() {
 }
 
 Status Server::OpenJournal() {
-  const std::string dir = config_.dir() + "/" + config_.appenddirname();
+  const std::string dir = JournalFolder();
   FileSystem* files = RealFileSystem();
   auto recovered = RecoverJournal(files, dir);
   if (!recovered.ok())
     return Status::Corrupt(recovered.status().message() + "; run cairn-check verify " + dir);
   if (!recovered->report.fresh) {
     log_.Notice("%s", recovered->report.Text().c_str());
-    CAIRN_RETURN_IF_ERROR(Replay(*recovered));
+    auto end = Replay(recovered->manifest, recovered->tail_lsn);
+    if (!end.ok()) return end.status();
+    if (*end < recovered->tail_lsn) CAIRN_RETURN_IF_ERROR(recovered->CutAt(*end));
   }
   JournalOptions options;
   options.fs = files;
@@ -111,59 +117,28 @@ void Server::OnStateChange(JournalState state, const std::string& reason) {
 
 void Server::OnRebaseNeeded(Lsn) {}
 
-Status Server::Replay(const Recovered& recovered) {
-  const int64_t start = SystemClock()->MonotonicMs();
-  auto reader = JournalReader::Open(RealFileSystem(), config_.dir() + "/" + config_.appenddirname(),
-                                    recovered.manifest, recovered.manifest.segments.empty()
-                                        ? recovered.tail_lsn
-                                        : recovered.manifest.segments.front().first_lsn,
-                                    recovered.tail_lsn);
+// Applies [what the chain begins with, limit) and returns where the last whole record ends.
+Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit) {
+  Lsn from = manifest.base_lsn;
+  if (manifest.base_name.empty() && !manifest.segments.empty())
+    from = manifest.segments.front().first_lsn;
+  auto reader = JournalReader::Open(RealFileSystem(), JournalFolder(), manifest, from, limit);
   if (!reader.ok()) return reader.status();
-  Executor executor(engine_.get());
-  auto record = std::make_shared<ClientRecord>();
-  Session session(record);
-  session.internal = session.authenticated = true;
-  OutputBuffer out;
-  RequestParser parser;
-  RequestBatch batch;
-  uint64_t commands = 0;
-  StreamPiece piece;
-  std::string copy;
-  for (;;) {
-    if (shutdown_.load()) return Status::Unavailable("Shutdown asked for while loading");
-    auto more = (*reader)->Next(&piece);
-    if (!more.ok()) return more.status();
-    if (!*more) break;
-    copy.assign(piece.bytes);
-    parser.Feed(copy.data(), copy.size());
-    ParseOutcome outcome = ParseOutcome::kRequest;
-    while (outcome == ParseOutcome::kRequest) {
-      batch.Clear();
-      ParseLimits limits;
-      limits.bulk_bytes_max = UINT64_MAX >> 1;
-      while (batch.size() < 64 && outcome == ParseOutcome::kRequest)
-        outcome = parser.Next(limits, &batch);
-      for (size_t i = 0; i < batch.size(); ++i, ++commands) {
-        if (!executor.Apply(session, batch[i].args, out)) {
-          std::string reply(out.size(), '\0');
-          iovec vector;
-          if (out.Gather(&vector, 1, 200) == 1)
-            reply.assign(static_cast<char*>(vector.iov_base), vector.iov_len);
-          return Status::Corrupt("Replaying the journal near LSN " + std::to_string(piece.lsn) +
-                                 ": " + std::string(batch[i].args[0]) + " failed: " + reply);
-        }
-        out.Clear();
-      }
-    }
-    if (outcome == ParseOutcome::kError)
-      return Status::Corrupt("Replaying the journal near LSN " + std::to_string(piece.lsn) + ": " +
-                             parser.error());
-    parser.EndRead();
-  }
+  engine_->loading.Begin(limit - from, SystemClock()->WallMs());
+  if (replayer_ == nullptr)
+    replayer_ = std::make_unique<Replayer>(engine_.get(), static_cast<int>(contexts_.size()));
+  auto done = replayer_->Run(
+      from, [&](StreamPiece* piece) { return (*reader)->Next(piece); },
+      [this] { return shutdown_.load(); });
+  if (!done.ok()) return done.status();
+  if (!done->unfinished.empty())
+    log_.Warning("Dropped %llu bytes at the end of the journal, from LSN %llu on: %s",
+                 static_cast<unsigned long long>(limit - done->end_lsn),
+                 static_cast<unsigned long long>(done->end_lsn), done->unfinished.c_str());
   log_.Notice("DB loaded from the journal: %llu commands in %.3f seconds",
-              static_cast<unsigned long long>(commands),
-              static_cast<double>(SystemClock()->MonotonicMs() - start) / 1000);
-  return Status::Ok();
+              static_cast<unsigned long long>(done->commands),
+              static_cast<double>(done->milliseconds) / 1000);
+  return done->end_lsn;
 }
 
 }  // namespace cairn
