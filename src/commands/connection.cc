@@ -5,6 +5,7 @@
 #include "commands/families.h"
 #include "exec/args.h"
 #include "exec/context.h"
+#include "exec/subscribing.h"
 #include "exec/transaction.h"
 
 namespace cairn {
@@ -14,6 +15,12 @@ namespace {
 void Ping(Context& ctx) {
   if (ctx.argc() > 2)
     return ctx.Error("ERR wrong number of arguments for 'ping' command");
+  if (InSubscriberMode(ctx.session())) {
+    // A RESP2 subscriber tells replies from messages by their shape.
+    ctx.reply().Array(2);
+    ctx.reply().Bulk("pong");
+    return ctx.reply().Bulk(ctx.argc() == 2 ? ctx.arg(1) : "");
+  }
   if (ctx.argc() == 2) return ctx.reply().Bulk(ctx.arg(1));
   ctx.reply().SimpleString("PONG");
 }
@@ -134,6 +141,7 @@ void Quit(Context& ctx) {
 void Reset(Context& ctx) {
   Session& session = ctx.session();
   DiscardTransaction(session);
+  DropSubscriptions(session);
   session.db = 0;
   session.resp = 2;
   session.reply_mode = ReplyMode::kOn;

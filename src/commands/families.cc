@@ -7,6 +7,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(ConnectionCommands());
   registry->Add(TransactionCommands());
   registry->Add(ClientCommands());
+  registry->Add(PubsubCommands());
   registry->Add(CommandCommands());
   registry->Add(ConfigCommands());
   registry->Add(ServerCommands());

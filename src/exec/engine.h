@@ -22,21 +22,14 @@
 #include "exec/statistics.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/lazy_free.h"
+#include "pubsub/hub.h"
 #include "spec/registry.h"
 #include "types/thresholds.h"
 
 namespace cairn {
 
-struct KeyEvent;
 class Journal;
 class LsnStripes;
-
-// Receives the events of a unit while its locks are still held (order), to be delivered later.
-class EventSink {
- public:
-  virtual ~EventSink() = default;
-  virtual void Publish(const KeyEvent& event) = 0;
-};
 
 // Told of every changed key, under its shard's lock (client-side caching).
 class KeyObserver {
@@ -61,11 +54,11 @@ struct Engine {
   LoadingProgress loading;  // while kModeLoading is set
   Statistics statistics;
   Slowlog slowlog;
+  PubsubHub pubsub;
   ServerControl* control = nullptr;  // set by server/ before the first command
   Journal* journal = nullptr;        // nullptr: appendonly no
   // Under appendfsync always: the last LSN by key hash, for replies that must wait; else nullptr.
   LsnStripes* stripes = nullptr;
-  EventSink* event_sink = nullptr;
   KeyObserver* key_observer = nullptr;
   std::atomic<int64_t> dirty{0};     // changes since the last snapshot
   std::string run_id, replication_id;

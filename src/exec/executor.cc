@@ -2,6 +2,7 @@
 #include "exec/executor.h"
 
 #include "base/numbers.h"
+#include "exec/subscribing.h"
 #include "exec/transaction.h"
 #include "journal/journal.h"
 
@@ -82,7 +83,8 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
       const uint64_t start = out.end_position();
       if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkipThis;
       RunOne(session, batch[done + i], prepared[i], out);
-      if (session.reply_mode != ReplyMode::kOn) [[unlikely]] Silence(session, start, out);
+      if (session.reply_mode != ReplyMode::kOn) [[unlikely]]
+        Silence(session, prepared[i].command, start, out);
       stop = session.suspended || session.close_after_reply ||
              session.record->closing.load(std::memory_order_relaxed);
       // A retried request (paused) is not done.
@@ -142,6 +144,7 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     CountReplyErrors(*command, reply, errors);
   }
   if (unit_.active()) {
+    unit_.set_last_write_lsn(session.last_write_lsn);
     if (const uint64_t end = unit_.End(); end != 0) session.last_write_lsn = end;
   }
   if (unit_.hold_lsn() != 0 && unit_.hold_lsn() > engine_.journal->durable()) [[unlikely]]
@@ -160,9 +163,13 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   last_ticks_ = now;
 }
 
-// CLIENT REPLY OFF and SKIP: whatever was said, be it QUEUED or an error, is not said.
-void Executor::Silence(Session& session, uint64_t start, OutputBuffer& out) {
-  out.TruncateTo(start);
+// CLIENT REPLY OFF and SKIP: whatever was said, be it QUEUED or an error, is not said; but what
+// SUBSCRIBE and its relatives say are messages.
+void Executor::Silence(Session& session, const Command* command, uint64_t start,
+                       OutputBuffer& out) {
+  constexpr uint64_t kSpeaksInMessages = kPubsub | kNoScript;
+  if (command == nullptr || (command->spec.flags & kSpeaksInMessages) != kSpeaksInMessages)
+    out.TruncateTo(start);
   if (session.reply_mode != ReplyMode::kSkipThis) return;
   // A parked request is not over: the skip is still due.
   session.reply_mode = session.retry ? ReplyMode::kSkipNext : ReplyMode::kOn;
@@ -271,6 +278,14 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
       // The log's buffer is full: wait, before any lock, until it has drained.
       session.suspended = session.retry = true;
     }
+    return false;
+  }
+  if (InSubscriberMode(session) && !AllowedInSubscriberMode(command)) [[unlikely]] {
+    Reject(session, &command,
+           "ERR Can't execute '" + command.full_name +
+               "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+               "this context",
+           reply);
     return false;
   }
   if ((mode & Modes::kFlagMask) == 0) [[likely]] return true;

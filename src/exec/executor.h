@@ -109,7 +109,7 @@ class Executor {
   LockPlan PlanFor(const Session& session, const Command& command, Arguments arguments, int* db);
   bool WatchesStand(Session& session);
   void CountReplyErrors(const Command& command, ReplyWriter& reply, uint64_t before);
-  void Silence(Session& session, uint64_t start, OutputBuffer& out);
+  void Silence(Session& session, const Command* command, uint64_t start, OutputBuffer& out);
   void Slow(Session& session, const Command& command, Arguments arguments, uint64_t ticks);
 
   Engine& engine_;

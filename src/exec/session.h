@@ -18,6 +18,8 @@
 
 namespace cairn {
 
+class Subscriber;
+
 // Arguments that outlive the read they came with (rules-semantics 21).
 class OwnedArgs {
  public:
@@ -111,7 +113,9 @@ struct Session {
   std::vector<WatchedKey> watched;
   std::shared_ptr<WatchState> watch_state;  // of all of `watched`
   uint64_t last_write_lsn = 0;              // end of this session's last journal record
-  // Upper folders hang their per-session state here (subscriptions, tracking, blocking).
+  Subscriber* subscriber = nullptr;         // where messages for this client go
+  // Per-session state of other parts (subscriptions, tracking, blocking). `pubsub` is there while
+  // the client is subscribed to anything (exec/subscribing.h).
   struct Extension {
     virtual ~Extension() = default;
   };

@@ -36,6 +36,7 @@ enum class Stat : int {
   kErrors,
   kExpireCycleMicros,
   kUnexpectedErrors,
+  kOutputLimitDisconnects,
   kCount
 };
 

@@ -259,8 +259,7 @@ uint64_t Unit::End() {
   DCHECK(active_);
   const uint64_t end = Journal();
   if (track_hashes_) ComputeHold(end);
-  if (!events_.empty() && engine_.event_sink != nullptr)
-    for (const KeyEvent& event : events_) engine_.event_sink->Publish(event);
+  if (!events_.empty()) TellSubscribers();
   if (all_) {
     for (int i = 0; i < kShards; ++i) keyspace().shard(i).last_now_ms = now_ms_;
     keyspace().gate().Open();

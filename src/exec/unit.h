@@ -12,6 +12,7 @@
 // trackers. Pointers to entries stay good until `generation()` changes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,6 +24,7 @@
 #include "journal/buffer.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/lazy_free.h"
+#include "pubsub/message.h"
 #include "spec/command.h"
 
 namespace cairn {
@@ -50,12 +52,15 @@ enum class ExpiryMode : uint8_t {
   kApply    // alive: replay, a leader's stream
 };
 
-// A keyspace event, kept until the unit ends. `type` is one of config's NotifyBits.
+// What subscribers are told when the unit ends, in order: a keyspace event, `type` being one of
+// config's NotifyBits, or (name == nullptr) what EXEC or a script published.
 struct KeyEvent {
   int type;
   int db;
   const char* name;
-  std::string key;
+  std::string key;  // or the channel
+  std::string payload = {};
+  PubsubKind kind = PubsubKind::kChannel;
 };
 
 struct KeyName {
@@ -126,6 +131,10 @@ class Unit {
   void Event(int type, const char* name, int db, std::string_view key) {
     if (notify_ & type) [[unlikely]] EventSlow(type, name, db, key);
   }
+  // Publishes when the unit ends: what EXEC and scripts do.
+  void PublishAtEnd(PubsubKind kind, std::string_view channel, std::string_view payload) {
+    events_.push_back({0, 0, nullptr, std::string(channel), std::string(payload), kind});
+  }
   // The key may now serve blocked clients (or wake them with an error).
   void Ready(int db, std::string_view key, uint64_t hash) {
     if (ShardFor(hash).waiter_count != 0) [[unlikely]] ready_.push_back({db, std::string(key)});
@@ -152,6 +161,16 @@ class Unit {
   // Hands a task to a worker, in the order of the units' locks (exec/delivery.h). Runs unlocked
   // too; then the worker is woken at once.
   void Post(int worker, std::unique_ptr<WorkerTask> task);
+  // Hands a message to the workers of its subscribers now; the number of receivers.
+  int64_t Publish(PubsubKind kind, std::string_view channel, std::string_view payload,
+                  uint64_t hold);
+  // The LSN that whatever the unit tells others has to wait for, given the caller's last write;
+  // 0 where nothing waits.
+  uint64_t HoldFor(uint64_t last_write_lsn) const {
+    return stripes_ == nullptr ? 0 : std::max(hold_lsn_, last_write_lsn);
+  }
+  // The LSN behind the last record of the client this unit works for.
+  void set_last_write_lsn(uint64_t lsn) { last_write_lsn_ = lsn; }
 
   // Runs `task` after the unit ended, without locks (file work, pushes; rules-semantics 19).
   template <typename F>
@@ -167,6 +186,7 @@ class Unit {
   Shard& ShardFor(uint64_t hash) { return keyspace().shard(ShardOf(hash)); }
   void BeforeChangeSlow(int db, Entry* entry);
   void EventSlow(int type, const char* name, int db, std::string_view key);
+  void TellSubscribers();
   void Expire(int db, uint64_t hash, Entry* entry);
   void RemoveHidden(int db, uint64_t hash, std::string_view key);
   void AppendSelect(int db);
@@ -195,6 +215,7 @@ class Unit {
   int effect_db_ = -1;        // database that the effects so far end in
   std::string effects_;       // RESP of the effects, SELECTs between them where needed
   uint64_t hold_lsn_ = 0;
+  uint64_t last_write_lsn_ = 0;
   std::vector<uint64_t> hashes_;
   std::vector<KeyEvent> events_;
   std::vector<KeyName> ready_;

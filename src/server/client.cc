@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "server/client.h"
 
+#include "exec/subscribing.h"
 #include "exec/transaction.h"
 #include "server/server.h"
 
@@ -11,6 +12,7 @@ constexpr size_t kParseAhead = 64;  // requests parsed before they are run
 
 Client::Client(Server* server, WorkerContext* context, std::shared_ptr<ClientRecord> record)
     : server_(*server), context_(*context), session_(std::move(record)) {
+  session_.subscriber = this;
   session_.authenticated = server_.engine().config.requirepass().empty();
 }
 
@@ -110,6 +112,30 @@ bool Client::Deliver(FunctionRef<void(Session&, OutputBuffer&)> body) {
   return true;
 }
 
+void Client::OnMessage(const std::shared_ptr<const PubsubMessage>& message,
+                       const std::string* pattern) {
+  if (connection_->closing()) return;
+  OutputBuffer& out = connection_->out();
+  const uint64_t start = out.end_position();
+  out.Append(session_.resp >= 3 ? ">" : "*");
+  std::string_view rest = message->body();
+  if (pattern != nullptr) {
+    std::string head = "4\r\n$8\r\npmessage\r\n";
+    AppendBulk(&head, *pattern);
+    out.Append(head);
+    rest = message->tail();
+  }
+  if (rest.size() < OutputBuffer::kBorrowBytesMin) {
+    out.Append(rest);
+  } else {
+    using Owner = std::shared_ptr<const PubsubMessage>;
+    out.AppendBorrowed(
+        rest, [](void* owner) { delete static_cast<Owner*>(owner); }, new Owner(message));
+  }
+  if (message->hold() > context_.worker.durable()) out.MarkHold(start, message->hold());
+  connection_->FlushSoon();
+}
+
 bool WorkerContext::Visit(uint64_t client_id,
                           FunctionRef<void(Session&, OutputBuffer&)> body) {
   auto found = clients.find(client_id);
@@ -152,6 +178,7 @@ void Client::OnOutputCap(Connection& connection) {
 
 void Client::OnClosed(Connection&) {
   ForgetWatches(session_);
+  DropSubscriptions(session_);
   context_.clients.erase(session_.id());
   server_.RemoveClient(session_.id());
   delete this;

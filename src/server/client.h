@@ -14,6 +14,7 @@
 
 #include "exec/session.h"
 #include "net/connection.h"
+#include "pubsub/local_table.h"
 #include "resp/request_parser.h"
 #include "server/worker_context.h"
 
@@ -21,7 +22,7 @@ namespace cairn {
 
 class Server;
 
-class Client final : public ConnectionHandler {
+class Client final : public ConnectionHandler, public Subscriber {
  public:
   // A reply that is not read grows to this; then the connection is closed.
   static constexpr size_t kOutputBytesMax = size_t{4} << 30;
@@ -34,6 +35,8 @@ class Client final : public ConnectionHandler {
   Connection* connection() { return connection_; }
   // Lets `body` write output of its own; false if the connection is closing.
   bool Deliver(FunctionRef<void(Session&, OutputBuffer&)> body);
+  void OnMessage(const std::shared_ptr<const PubsubMessage>& message,
+                 const std::string* pattern) override;
   // The reason for the suspension is gone: runs what was left.
   void Resume();
 

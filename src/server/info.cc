@@ -228,6 +228,9 @@ class InfoWriter {
     Number("evicted_keys", sum(Stat::kEvicted));
     Number("keyspace_hits", sum(Stat::kHits));
     Number("keyspace_misses", sum(Stat::kMisses));
+    Number("pubsub_channels", e_.pubsub.Topics(PubsubKind::kChannel));
+    Number("pubsub_patterns", e_.pubsub.Topics(PubsubKind::kPattern));
+    Number("pubsubshard_channels", e_.pubsub.Topics(PubsubKind::kShard));
     Number("total_error_replies", sum(Stat::kErrors));
     Number("total_reads_processed", net.reads);
     Number("total_writes_processed", net.writes);

@@ -52,6 +52,7 @@ void DeriveRange(Command& command) {
   command.key_step = step;
   if (movable) command.spec.flags |= kMovableKeys;
   if (!movable && keys.count == 1 && first > 0 && first == last &&
+      (keys.specs[0].flags & kNotKey) == 0 &&
       command.spec.scope == Scope::kKeys && command.spec.scope_of == nullptr)
     command.single_key = first;
 }
