@@ -69,6 +69,9 @@ class Executor {
   // One slice of the active expiry cycle over the shards of one worker. Deletes at most `limit`
   // entries; returns how many.
   size_t ExpireSlice(int first_shard, int step, size_t limit, int64_t clock_ms);
+  // The same for fields of hashes (exec/field_expiry.cc): at most about `limit` fields. Only
+  // tables with a due field are locked.
+  size_t ExpireFieldsSlice(int first_shard, int step, size_t limit, int64_t clock_ms);
 
   // Runs the command inside the open unit (EXEC, scripts): gates have passed, locks are held.
   void Call(Session& session, const Command& command, Arguments arguments, std::string_view raw,

@@ -78,7 +78,10 @@ template <typename T>
 class WriteRef : public RefBase {
  public:
   WriteRef(WriteRef&& other) noexcept
-      : RefBase(other), open_(std::exchange(other.open_, false)), made_(other.made_) {}
+      : RefBase(other),
+        open_(std::exchange(other.open_, false)),
+        made_(other.made_),
+        field_expiry_(other.field_expiry_) {}
   WriteRef& operator=(WriteRef&&) = delete;
   ~WriteRef() { DCHECK(!open_); }
 
@@ -90,8 +93,12 @@ class WriteRef : public RefBase {
     Entry* entry = current();
     CHECK(entry != nullptr && !failed_);
     ctx_->unit().BeforeChange(id_.db, entry, id_.hash);
+    T& object = entry->template object<T>();
+    if constexpr (kHasFieldExpiry) {
+      if (!open_) field_expiry_ = object.NextExpiry();
+    }
     open_ = true;
-    return entry->template object<T>();
+    return object;
   }
   // The value for changing; an empty one is made if the key does not exist.
   T& Create() {
@@ -106,7 +113,7 @@ class WriteRef : public RefBase {
   // The change is done: `dirty` elements changed, `event` (may be nullptr) is announced.
   void Commit(int type, const char* event, int64_t dirty = 1) {
     CHECK(open_);
-    open_ = false;
+    Close();
     Unit& unit = ctx_->unit();
     unit.Dirty(dirty);
     unit.Changed(id_.db, id_.key, id_.hash);
@@ -123,7 +130,7 @@ class WriteRef : public RefBase {
   void Notify(int type, const char* event) { ctx_->unit().Event(type, event, id_.db, id_.key); }
   // Nothing was changed after all.
   void Unchanged() {
-    open_ = false;
+    Close();
     if (!made_ || current() == nullptr) return;
     if constexpr (kTypeOf<T> != Type::kStream) {
       if (!IsEmpty(current()->template object<T>())) return;
@@ -134,8 +141,21 @@ class WriteRef : public RefBase {
  private:
   friend class Context;
   using RefBase::RefBase;
+  static constexpr bool kHasFieldExpiry = kTypeOf<T> == Type::kHash;
+
+  // No more changes through this ref: the index of field expiries learns of those there were.
+  void Close() {
+    if constexpr (kHasFieldExpiry) {
+      if (open_ && current() != nullptr)
+        ctx_->unit().FieldExpiryMoved(id_.db, id_.hash, field_expiry_,
+                                      current()->template object<T>().NextExpiry());
+    }
+    open_ = false;
+  }
+
   bool open_ = false;
   bool made_ = false;
+  int64_t field_expiry_ = 0;  // of a hash: the earliest when it was handed out
 };
 
 // A string, for reading or writing. Writers: Set* and Append replace or edit the value and keep

@@ -30,6 +30,7 @@ enum class Stat : int {
   kHits,
   kMisses,
   kExpired,
+  kExpiredFields,
   kEvicted,
   kConnections,
   kRejectedConnections,

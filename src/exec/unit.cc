@@ -138,7 +138,7 @@ Entry* Unit::Insert(int db, uint64_t hash, Entry* entry) {
   entry->set_access(FreshAccessClock(engine_.config, now_ms_));
   KeyTable& table = keyspace().Table(ShardOf(hash), db);
   table.entries.InsertAndGrow(hash, entry, entry->has_expiry());
-  if (entry->has_expiry()) table.AddVolatile(1);
+  table.CountIn(hash, entry);
   // Another ref to this key may remember that there was none.
   ++generation_;
   Changed(db, entry->key(), hash);
@@ -158,6 +158,8 @@ Entry* Unit::Replace(int db, uint64_t hash, Entry* old, Entry* fresh) {
   fresh->set_epoch(old->epoch());
   fresh->set_access(FreshAccessClock(engine_.config, now_ms_));
   const bool had_expiry = old->has_expiry();
+  if (old->type() == Type::kHash || fresh->type() == Type::kHash) [[unlikely]]
+    FieldExpiryMoved(db, hash, old->NextFieldExpiry(), fresh->NextFieldExpiry());
   // Small strings, by far the usual case, are freed on the spot without the detour.
   if (old->is_string()) {
     Relocated(db, hash, old, had_expiry, fresh);
@@ -179,7 +181,7 @@ Value Unit::Remove(int db, uint64_t hash, Entry* entry) {
   Entry* removed = table.entries.Remove(hash, [entry](const Entry* e) { return e == entry; });
   CHECK(removed == entry);
   table.entries.Maintain();
-  if (entry->has_expiry()) table.AddVolatile(-1);
+  table.CountOut(hash, entry);
   ++generation_;
   Changed(db, entry->key(), hash);
   Ready(db, entry->key(), hash);

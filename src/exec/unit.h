@@ -107,6 +107,11 @@ class Unit {
   }
   // After the value of an entry changed in place: watchers, tracking.
   void Changed(int db, std::string_view key, uint64_t hash);
+  // After a hash was changed in place: its earliest field expiry was `from`, is `to` (0: none).
+  void FieldExpiryMoved(int db, uint64_t hash, int64_t from, int64_t to) {
+    if (from != to) [[unlikely]]
+      keyspace().Table(ShardOf(hash), db).field_expiries.Move(hash, from, to);
+  }
   // Adds an entry for a key that has none. Takes it over.
   Entry* Insert(int db, uint64_t hash, Entry* entry);
   // `fresh`, a new value with or without expiry, takes the place of `old`, which is freed.

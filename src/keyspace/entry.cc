@@ -12,6 +12,7 @@
 #include "base/numbers.h"
 #include "keyspace/object_ops.h"
 #include "keyspace/value.h"
+#include "types/hash.h"
 
 namespace cairn {
 namespace {
@@ -234,6 +235,11 @@ size_t Entry::MemoryUsage(size_t samples) const {
   if (!is_string()) return total + ObjectMemory(type(), rep(), samples);
   if (form() == Form::kBlock) total += AllocatedBytes(block());
   return total;
+}
+
+int64_t Entry::NextFieldExpiryOfHash() const {
+  static_assert(Hash::kNoExpiry == 0);
+  return const_cast<Entry*>(this)->object<Hash>().NextExpiry();
 }
 
 uint64_t EntryTraits::Hash(const Entry* entry) { return HashBytes(entry->key()); }

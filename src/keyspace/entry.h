@@ -92,6 +92,10 @@ class Entry {
     return *reinterpret_cast<T*>(bytes() + 8);
   }
   uint64_t rep() const { return LoadLe<uint64_t>(bytes() + 8); }
+  // The earliest expiry among the fields of a hash; 0 if no field has one, and for other types.
+  int64_t NextFieldExpiry() const {
+    return type() == Type::kHash ? NextFieldExpiryOfHash() : 0;
+  }
 
   // Strings.
   int64_t integer() const { return LoadLe<int64_t>(string_value()); }
@@ -114,6 +118,7 @@ class Entry {
   void set_head(uint32_t head) { StoreLe(this, head); }
   const char* expiry_at() const;
   char* string_value() const;
+  int64_t NextFieldExpiryOfHash() const;
   friend class EntryWriter;
 };
 

@@ -32,6 +32,13 @@ size_t Keyspace::VolatileSize(int db) const {
   return sum;
 }
 
+size_t Keyspace::FieldExpiriesSize(int db) const {
+  size_t sum = 0;
+  for (int i = 0; i < kShards; ++i)
+    if (const KeyTable* table = PeekTable(i, db)) sum += table->field_expiries.size();
+  return sum;
+}
+
 Keyspace::Tables Keyspace::Detach(int db) {
   if (observer_ != nullptr) observer_->BeforeReplace(db);
   Tables tables;

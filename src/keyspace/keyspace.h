@@ -19,6 +19,7 @@
 #include "base/hash.h"
 #include "containers/hash_table.h"
 #include "keyspace/entry.h"
+#include "keyspace/field_expiries.h"
 #include "keyspace/gate.h"
 #include "keyspace/shard_lock.h"
 #include "keyspace/value.h"
@@ -55,12 +56,22 @@ struct KeyTable {
   HashTable<EntryTraits> entries;           // the mark of a slot: the entry has an expiry
   std::atomic<size_t> volatile_count{0};    // entries with an expiry; one writer at a time
   size_t expire_cursor = 0;                 // bucket where the active expiry cycle goes on
-  std::vector<std::string> field_expiries;  // hashes with field TTLs, for the active cycle
+  FieldExpiries field_expiries;             // hashes with fields that expire
 
   size_t size() const { return entries.size(); }
   size_t volatile_size() const { return volatile_count.load(std::memory_order_relaxed); }
   void AddVolatile(int64_t n) {
     volatile_count.store(volatile_size() + static_cast<size_t>(n), std::memory_order_relaxed);
+  }
+  // Whoever puts an entry into `entries` or takes it out says so here: what counts and finds the
+  // entries that expire, or whose fields do.
+  void CountIn(uint64_t hash, const Entry* entry) {
+    if (entry->has_expiry()) AddVolatile(1);
+    field_expiries.Move(hash, FieldExpiries::kNone, entry->NextFieldExpiry());
+  }
+  void CountOut(uint64_t hash, const Entry* entry) {
+    if (entry->has_expiry()) AddVolatile(-1);
+    field_expiries.Move(hash, entry->NextFieldExpiry(), FieldExpiries::kNone);
   }
 };
 
@@ -110,6 +121,7 @@ class Keyspace {
   // Sums over the shards; exact under All, else a moment's mixture. Any thread inside the gate.
   size_t Size(int db) const;
   size_t VolatileSize(int db) const;
+  size_t FieldExpiriesSize(int db) const;  // hashes with fields that expire
 
   void set_observer(MutationObserver* observer) { observer_ = observer; }
   MutationObserver* observer() const { return observer_; }

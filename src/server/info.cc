@@ -224,6 +224,7 @@ class InfoWriter {
     Number("total_net_input_bytes", net.bytes_in);
     Number("total_net_output_bytes", net.bytes_out);
     Number("rejected_connections", sum(Stat::kRejectedConnections));
+    Number("expired_subkeys", sum(Stat::kExpiredFields));
     Number("expired_keys", sum(Stat::kExpired));
     Number("evicted_keys", sum(Stat::kEvicted));
     Number("keyspace_hits", sum(Stat::kHits));
@@ -290,7 +291,8 @@ class InfoWriter {
     for (int db = 0; db < e_.keyspace.databases(); ++db) {
       const size_t keys = e_.keyspace.Size(db);
       if (keys == 0) continue;
-      Line("db%d:keys=%zu,expires=%zu,avg_ttl=0", db, keys, e_.keyspace.VolatileSize(db));
+      Line("db%d:keys=%zu,expires=%zu,avg_ttl=0,subexpiry=%zu", db, keys,
+           e_.keyspace.VolatileSize(db), e_.keyspace.FieldExpiriesSize(db));
     }
   }
 

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t kCronMs = 100;
 constexpr size_t kExpirePerCron = 20000;
+constexpr size_t kExpireFieldsPerCron = 20000;
 constexpr std::string_view kDenied =
     "-DENIED Cairn is running in protected mode because protected mode is enabled and no password "
     "is set for the default user. In this mode connections are only accepted from the loopback "
@@ -200,6 +201,8 @@ void Server::Cron(size_t index) {
   const int64_t now = context.worker.wall_ms();
   context.executor.ExpireSlice(static_cast<int>(index), static_cast<int>(contexts_.size()),
                                kExpirePerCron, now);
+  context.executor.ExpireFieldsSlice(static_cast<int>(index), static_cast<int>(contexts_.size()),
+                                     kExpireFieldsPerCron, now);
   const int64_t timeout_ms = config_.timeout() * 1000;
   if (timeout_ms > 0) {
     std::vector<Client*> idle;
