@@ -37,6 +37,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(GeoSearchCommands());
   registry->Add(DumpCommands());
   registry->Add(HashCommands());
+  registry->Add(HashExpiryCommands());
   registry->Add(SetCommands());
   registry->Add(SetAlgebraCommands());
 }

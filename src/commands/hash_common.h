@@ -18,14 +18,26 @@ inline int64_t FieldTime(Context& ctx) {
   return ctx.unit().expiry_mode() == ExpiryMode::kApply ? Hash::kNeverExpired : ctx.now_ms();
 }
 
-// A hash for changing. Fields whose time has come are deleted first and journaled as such: what
-// the command then does is the same when it is replayed where nothing ever expires.
-inline WriteRef<Hash> WriteHash(Context& ctx, std::string_view key) {
+// Deletes those of the fields `names[0]`, `names[step]`, ... that have expired, and journals that:
+// what the command then does is the same when it is replayed where nothing ever expires.
+template <typename Ref>
+void ExpireNamed(Context& ctx, const Ref& hash, Arguments names, size_t step) {
+  if (hash.failed() || !hash || hash->NextExpiry() == Hash::kNoExpiry) return;
+  const KeyId& id = hash.id();
+  Entry* entry = ctx.unit().Lookup(id.db, id.key, id.hash);
+  ExpireNamedFields(ctx.unit(), id.db, id.hash, entry, names, step);
+}
+
+// A hash for changing, or for reading, the fields that the command names.
+inline WriteRef<Hash> WriteHash(Context& ctx, std::string_view key, Arguments names,
+                                size_t step = 1) {
   WriteRef<Hash> hash = ctx.Write<Hash>(key);
-  if (!hash.failed() && hash && hash->NextExpiry() != Hash::kNoExpiry) {
-    const KeyId& id = hash.id();
-    ExpireFields(ctx.unit(), id.db, id.hash, ctx.unit().Lookup(id.db, id.key, id.hash), SIZE_MAX);
-  }
+  ExpireNamed(ctx, hash, names, step);
+  return hash;
+}
+inline ReadRef<Hash> ReadHash(Context& ctx, std::string_view key, Arguments names) {
+  ReadRef<Hash> hash = ctx.Read<Hash>(key);
+  ExpireNamed(ctx, hash, names, 1);
   return hash;
 }
 

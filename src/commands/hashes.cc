@@ -15,7 +15,7 @@ namespace {
 
 // HGET key field  O(1)
 void HGet(Context& ctx) {
-  auto hash = ctx.Read<Hash>(ctx.arg(1));
+  auto hash = ReadHash(ctx, ctx.arg(1), ctx.args().subspan(2, 1));
   if (hash.failed()) return;
   if (!hash) return ctx.reply().Null();
   ReplyField(ctx, *hash, ctx.arg(2));
@@ -23,7 +23,7 @@ void HGet(Context& ctx) {
 
 // HMGET key field [field ...]  O(N)
 void HMGet(Context& ctx) {
-  auto hash = ctx.Read<Hash>(ctx.arg(1));
+  auto hash = ReadHash(ctx, ctx.arg(1), ctx.args().subspan(2));
   if (hash.failed()) return;
   ctx.reply().Array(ctx.argc() - 2);
   for (std::string_view field : ctx.args().subspan(2))
@@ -32,14 +32,14 @@ void HMGet(Context& ctx) {
 
 // HEXISTS key field  O(1)
 void HExists(Context& ctx) {
-  auto hash = ctx.Read<Hash>(ctx.arg(1));
+  auto hash = ReadHash(ctx, ctx.arg(1), ctx.args().subspan(2, 1));
   if (hash.failed()) return;
   ctx.reply().Integer(hash && hash->Exists(ctx.arg(2), FieldTime(ctx)));
 }
 
 // HSTRLEN key field  O(1)
 void HStrLen(Context& ctx) {
-  auto hash = ctx.Read<Hash>(ctx.arg(1));
+  auto hash = ReadHash(ctx, ctx.arg(1), ctx.args().subspan(2, 1));
   if (hash.failed()) return;
   const size_t length = hash ? hash->StrLen(ctx.arg(2), FieldTime(ctx)) : 0;
   ctx.reply().Integer(static_cast<int64_t>(length));
@@ -176,7 +176,7 @@ bool SetPairs(Context& ctx, int64_t* created) {
     ctx.Error("ERR wrong number of arguments for '" + ctx.command().full_name + "' command");
     return false;
   }
-  auto hash = WriteHash(ctx, ctx.arg(1));
+  auto hash = WriteHash(ctx, ctx.arg(1), ctx.args().subspan(2), 2);
   if (hash.failed()) return false;
   const Thresholds thresholds = ctx.engine().ReadThresholds();
   const Arguments pairs = ctx.args().subspan(2);
@@ -205,7 +205,7 @@ void HMSet(Context& ctx) {
 
 // HSETNX key field value  O(1)
 void HSetNx(Context& ctx) {
-  auto hash = WriteHash(ctx, ctx.arg(1));
+  auto hash = WriteHash(ctx, ctx.arg(1), ctx.args().subspan(2, 1));
   if (hash.failed()) return;
   if (hash && hash->Exists(ctx.arg(2), FieldTime(ctx))) return ctx.reply().Integer(0);
   hash.Create().Set(ctx.arg(2), ctx.arg(3), FieldTime(ctx), ctx.engine().ReadThresholds());
@@ -215,7 +215,7 @@ void HSetNx(Context& ctx) {
 
 // HDEL key field [field ...]  O(N)
 void HDel(Context& ctx) {
-  auto hash = WriteHash(ctx, ctx.arg(1));
+  auto hash = WriteHash(ctx, ctx.arg(1), ctx.args().subspan(2));
   if (hash.failed()) return;
   if (!hash) return ctx.reply().Integer(0);
   Hash& target = hash.Mutable();
@@ -232,7 +232,7 @@ void HDel(Context& ctx) {
 void HIncrBy(Context& ctx) {
   int64_t increment, value = 0;
   if (!ParseInt64(ctx.arg(3), &increment)) return ctx.Error(errors::kNotInteger);
-  auto hash = WriteHash(ctx, ctx.arg(1));
+  auto hash = WriteHash(ctx, ctx.arg(1), ctx.args().subspan(2, 1));
   if (hash.failed()) return;
   const auto old = hash ? hash->Get(ctx.arg(2), FieldTime(ctx)) : std::nullopt;
   if (old && !old->ToInt(&value)) return ctx.Error("ERR hash value is not an integer");
@@ -248,7 +248,7 @@ void HIncrByFloat(Context& ctx) {
   long double increment, value = 0;
   if (!ParseLongDouble(ctx.arg(3), &increment)) return ctx.Error(errors::kNotFloat);
   if (!std::isfinite(increment)) return ctx.Error("ERR value is NaN or Infinity");
-  auto hash = WriteHash(ctx, ctx.arg(1));
+  auto hash = WriteHash(ctx, ctx.arg(1), ctx.args().subspan(2, 1));
   if (hash.failed()) return;
   const std::string_view field = ctx.arg(2);
   const int64_t now_ms = FieldTime(ctx);
