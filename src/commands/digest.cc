@@ -65,8 +65,8 @@ void DigestHash(Digest* digest, const Hash& hash) {
 void DigestStream(Digest* digest, const Stream& stream) {
   for (StreamReader reader(stream, StreamId{}, StreamId::Max()); reader.Next();) {
     const StreamEntry& entry = reader.entry();
-    digest->Mix(ToString(static_cast<int64_t>(entry.id.ms)) + "." +
-                ToString(static_cast<int64_t>(entry.id.seq)));
+    // Both halves are unsigned: an id may be as large as 2^64 - 1.
+    digest->Mix(std::to_string(entry.id.ms) + "." + std::to_string(entry.id.seq));
     entry.ForEachField([&](std::string_view field, std::string_view value) {
       digest->Mix(field);
       digest->Mix(value);

@@ -12,7 +12,7 @@ void ReplyHelp(Context& ctx, std::string_view name, std::span<const std::string_
                      " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
   for (std::string_view line : lines) reply.SimpleString(line);
   reply.SimpleString("HELP");
-  reply.SimpleString("    Print this help.");
+  reply.SimpleString("    Prints this help.");
 }
 
 }  // namespace cairn

@@ -48,7 +48,7 @@ bool ReadQuery(Context& ctx, size_t first, By by, Direction direction, bool stor
     } else if (args.Take("LIMIT", 2)) {
       query->offset = args.Int();
       query->limit = args.Int();
-    } else if (direction == Direction::kAuto && args.Take("REV")) {
+    } else if (direction == Direction::kAuto && !query->reverse && args.Take("REV")) {
       query->reverse = true;
     } else if (query->by == By::kAuto && args.Take("BYLEX")) {
       query->by = By::kLex;

@@ -25,3 +25,51 @@ def test_swapdb_index_beyond_32_bits_is_none(env):
     equal(env.c.call("SWAPDB", "9223372036854775807", "1"), Error(b"ERR invalid first DB index"))
     equal(env.c.call("SWAPDB", "1", "-2147483649"), Error(b"ERR invalid second DB index"))
     equal(env.c.call("SWAPDB", "1", "2147483647"), Error(b"ERR DB index is out of range"))
+
+
+@matrix(ONCE)
+def test_zrange_takes_rev_once(env):
+    env.c.call("ZADD", "z", 1, "a", 2, "b")
+    equal(env.c.call("ZRANGE", "z", 0, -1, "REV"), [b"b", b"a"])
+    equal(env.c.call("ZRANGE", "z", 0, -1, "REV", "REV"), Error(b"ERR syntax error"))
+
+
+@matrix(ONCE)
+def test_digest_of_the_largest_stream_id(env):
+    oracle = env.oracle_client()
+    oracle.call("FLUSHALL")
+    digests = []
+    for client in (env.c, oracle):
+        client.call("XADD", "s", "18446744073709551615-18446744073709551614", "f", "v")
+        digests.append(client.call("DEBUG", "DIGEST-VALUE", "s"))
+    equal(digests[0], digests[1])
+
+
+@matrix(ONCE)
+def test_xgroup_options_given_twice(env):
+    wrong = b"ERR unknown subcommand or wrong number of arguments for '%s'. Try XGROUP HELP."
+    create = ["XGROUP", "CREATE", "s", "g", "0", "MKSTREAM"]
+    equal(env.c.call(*create, "MKSTREAM", "ENTRIESREAD", "4"), Error(wrong % b"CREATE"))
+    equal(env.c.call("EXISTS", "s"), 0)
+    equal(env.c.call(*create, "MKSTREAM"), b"OK")
+    equal(env.c.call("XGROUP", "SETID", "s", "g", "0", "ENTRIESREAD", "1", "ENTRIESREAD", "2"),
+          Error(wrong % b"SETID"))
+
+
+@matrix(ONCE)
+def test_debug_shows_expired_keys_and_leaves_them(env):
+    env.c.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    env.c.call("SET", "k", "v", "PXAT", "1")
+    nothing = b"0" * 40
+    for _ in range(2):
+        equal(env.c.call("DEBUG", "DIGEST-VALUE", "k") == [nothing], False)
+    equal(env.c.call("DBSIZE"), 1)
+    equal(env.c.call("GET", "k"), None)
+    equal(env.c.call("DEBUG", "DIGEST-VALUE", "k"), [nothing])
+
+
+@matrix(ONCE)
+def test_debug_help_takes_no_argument(env):
+    equal(env.c.call("DEBUG", "HELP", "x"),
+          Error(b"ERR unknown subcommand or wrong number of arguments for 'HELP'. Try DEBUG HELP."))
+    equal(env.c.call("DEBUG", "HELP")[-1], b"    Prints this help.")

@@ -13,6 +13,21 @@ from differential.rounds import first_difference
 
 CHUNK = 200
 
+# Ends every chunk: in an open MULTI the end of the batch would be queued and never answered.
+CLOSE = [[b"DISCARD"]]
+
+
+def chunked(history):
+    """Parts of some CHUNK commands that do not cut through a transaction."""
+    chunks, opened = [[]], False
+    for command in history:
+        if len(chunks[-1]) >= CHUNK and not opened:
+            chunks.append([])
+        chunks[-1].append(command)
+        name = command[0].upper()
+        opened = name == b"MULTI" or opened and name not in (b"EXEC", b"DISCARD")
+    return chunks
+
 
 class Minimiser:
     """`fails(history)` runs it afresh and says whether its last command still differs."""
@@ -21,6 +36,7 @@ class Minimiser:
         self.pair, self.mismatch = pair, mismatch
         self.deadline = time.monotonic() + seconds
         self.digest = mismatch.what.startswith("DEBUG DIGEST")
+        self.restore = mismatch.what.startswith("DUMP and RESTORE")
         self.death = mismatch.what.startswith("died")
 
     def fails(self, history):
@@ -31,27 +47,30 @@ class Minimiser:
             if self.digest:
                 mine, theirs = self.pair.digests()
                 return mine != theirs
+            if self.restore:
+                return bool(self.pair.cross_restore())
         except Died:
             return self.death
         return not self.death and found
 
     def _replay(self, history):
         """Whether the last command's reply differs; those before it may differ or not."""
-        rest = len(history) % CHUNK or CHUNK
-        for start in range(0, len(history) - rest, CHUNK):
-            self.pair.exchange(history[start:start + CHUNK])
-        last = history[-rest:]
+        chunks = chunked(history)
+        for chunk in chunks[:-1]:
+            self.pair.exchange(chunk + CLOSE)
         context = Context()
         context.note(history)
+        last = chunks[-1] + CLOSE
         mine, theirs = self.pair.exchange(last)
-        return mine != theirs and first_difference(last, mine, theirs, context, True) is not None
+        return mine != theirs and first_difference(last, mine, theirs, context,
+                                                   len(last) - 2) is not None
 
     def run(self):
         """The shortest failing history found, or the whole one if it does not fail again."""
         history = self.mismatch.history
         if not self.fails(history):
             return None
-        keep_last = 0 if self.digest or self.death else 1
+        keep_last = 0 if self.digest or self.restore or self.death else 1
         if keep_last:
             words = {arg for arg in history[-1][1:] if b":" in arg}
             related = [c for c in history[:-1] if words.intersection(c)] + history[-1:]

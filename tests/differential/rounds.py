@@ -128,15 +128,17 @@ class Round:
         return None
 
 
-def first_difference(batch, mine, theirs, context, only_last=False):
-    """(index, reason, my bytes, their bytes) of the first reply that differs, or None."""
+def first_difference(batch, mine, theirs, context, only=None):
+    """(index, reason, my bytes, their bytes) of the first reply that differs, or None.
+
+    `only`: the index of the one command that counts."""
     ours, oracles = split_replies(mine), split_replies(theirs)
     context.queued = None
     for at, command in enumerate(batch):
         if at >= len(ours) or at >= len(oracles):
             return at, "a reply is missing", mine[-100:], theirs[-100:]
         problem = differ(command, ours[at], oracles[at], context)
-        if problem and (not only_last or at == len(batch) - 1):
+        if problem and only in (None, at):
             return at, problem, ours[at][1], oracles[at][1]
     if len(ours) != len(oracles):
         return len(batch) - 1, "a reply too many", mine[-100:], theirs[-100:]

@@ -66,13 +66,20 @@ def report(mismatch, seed, number, pair, seconds):
     sys.stdout.flush()
 
 
-def run_rounds(pair, families, args):
+def parse_seeds(text):
+    """"1,2,new" -> [1, 2, one that nobody ran before]"""
+    return [random.SystemRandom().randrange(1 << 31) if word == "new" else int(word)
+            for word in text.split(",")]
+
+
+def run_rounds(pair, families, seed, args):
+    """All rounds of one seed; (passed, failed, commands)."""
     numbers = [args.round] if args.round is not None else \
         range((args.commands + ROUND - 1) // ROUND)
     passed = failed = commands = 0
-    seen = set()
+    seen = set()  # Kinds of mismatch that were reported in full.
     for number in numbers:
-        one = Round(pair, families, args.seed, number)
+        one = Round(pair, families, seed, number)
         count, mismatches = one.run()
         commands += count
         if not mismatches:
@@ -82,7 +89,7 @@ def run_rounds(pair, families, args):
         for mismatch in mismatches:
             kind = (mismatch.what[:40], mismatch.command[0].upper())
             if kind not in seen:
-                report(mismatch, args.seed, number, pair, args.minimise)
+                report(mismatch, seed, number, pair, args.minimise)
             seen.add(kind)
         if failed >= FAILURES_MAX:
             print("stopping after %d failed rounds" % failed)
@@ -92,8 +99,8 @@ def run_rounds(pair, families, args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--commands", type=int, default=200000)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
+    parser.add_argument("--commands", type=int, default=200000, help="for each seed")
+    parser.add_argument("--seed", default="new", help="numbers, or new, with commas between")
     parser.add_argument("--round", type=int)
     parser.add_argument("--families", default="")
     parser.add_argument("--threads", type=int, default=4)
@@ -103,11 +110,16 @@ def main():
     args = parser.parse_args()
     begin = time.monotonic()
     pair = Pair(args.threads)
-    print("%s against %s, seed %d" % (pair.servers[0].binary, pair.servers[1].binary, args.seed))
+    seeds = parse_seeds(args.seed)
+    print("%s against %s" % (pair.servers[0].binary, pair.servers[1].binary))
+    print("seeds %s" % ",".join(map(str, seeds)))
     families, missing = choose_families(pair, set(filter(None, args.families.split(","))),
                                         args.strict)
     disturber = Disturber(pair.servers) if args.disturb else None
-    passed, failed, commands = run_rounds(pair, families, args) if families else (0, 1, 0)
+    passed, failed, commands = (0, 0, 0) if families else (0, 1, 0)
+    for seed in seeds if families else []:
+        counts = run_rounds(pair, families, seed, args)
+        passed, failed, commands = (a + b for a, b in zip((passed, failed, commands), counts))
     if disturber:
         disturber.close()
         print("the servers were stopped %d times" % disturber.stops)

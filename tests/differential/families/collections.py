@@ -73,10 +73,10 @@ SET = """
 """
 
 ZSET = """
-5 ZADD k ~( [NX|XX] [GT|LT] [CH] )~ {float m}+
-1 ZADD k many2:float:m
-  ZADD k ~( [NX|XX|GT] INCR )~ float m
-2 ZINCRBY k float m
+5 ZADD k ~( [NX|XX] [GT|LT] [CH] )~ {score m}+
+1 ZADD k many2:score:m
+  ZADD k ~( [NX|XX|GT] INCR )~ score m
+2 ZINCRBY k score m
 2 ZREM k m+
   ZCARD k
 2 ZSCORE k m
@@ -92,6 +92,7 @@ ZSET = """
   ZRANGESTORE k k {idx idx|score_bound score_bound BYSCORE} [REV]
 0.5 ZRANGESTORE k k:lex lex_bound lex_bound BYLEX
 2 ZADD k:lex {0 m}+
+0.2 SET 'lex:string' v
 0.3 ZREM k:lex m
   ZRANGE k:lex {idx idx|lex_bound lex_bound BYLEX [REV]} [WITHSCORES]
   ZREVRANGE k idx idx [WITHSCORES]
