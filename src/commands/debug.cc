@@ -67,6 +67,21 @@ void DigestValue(Context& ctx) {
   }
 }
 
+// DEBUG LOADAOF: other clients get -LOADING until it is done, as in Redis
+void LoadAof(Context& ctx) {
+  Engine& engine = ctx.engine();
+  if (engine.modes.Has(kModeLoading)) return ctx.Error(errors::kLoading);
+  if (engine.journal == nullptr) return ctx.Error("ERR DEBUG LOADAOF needs appendonly yes");
+  // The replay comes after the unit, when the rest of an EXEC is done and replied to.
+  if (ctx.in_exec()) return ctx.Error("ERR DEBUG LOADAOF cannot run inside MULTI");
+  engine.modes.Set(kModeLoading, true);
+  ctx.unit().AfterUnit([&engine, &reply = ctx.reply()] {
+    const Status status = engine.control->ReloadJournal();
+    engine.modes.Set(kModeLoading, false);
+    status.ok() ? reply.Ok() : reply.Error("ERR " + status.message());
+  });
+}
+
 // DEBUG SET-ACTIVE-EXPIRE 0|1
 void SetActiveExpire(Context& ctx) {
   ctx.engine().active_expire.store(ctx.arg(2) != "0", std::memory_order_relaxed);
@@ -172,6 +187,7 @@ constexpr Subcommand kSubcommands[] = {
     {"object", 3, 3, &Object},
     {"digest", 2, 2, &DigestAll},
     {"digest-value", 2, SIZE_MAX, &DigestValue},
+    {"loadaof", 2, 2, &LoadAof},
     {"set-active-expire", 3, 3, &SetActiveExpire},
     {"stringmatch-len", 4, 4, &StringMatch},
     {"error", 3, 3, &ReplyError},
@@ -186,6 +202,7 @@ void Help(Context& ctx) {
       "DIGEST-VALUE <key> [<key> ...]", "    Output a hex signature of the values of all the specified keys.",
       "ERROR <string>", "    Return an error reply with <string> as its text.",
       "HTSTATS <dbid>", "    Return hash table statistics of the specified database.",
+      "LOADAOF", "    Flush the journal to disk, empty the dataset and load it from the journal.",
       "LOG <message>", "    Write <message> to the server log.",
       "OBJECT <key>", "    Show low level info about <key> and associated value.",
       "PROTOCOL <type>", "    Reply with a test value of the specified type.",

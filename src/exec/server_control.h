@@ -41,6 +41,10 @@ class ServerControl {
   // held. See exec/delivery.h; inside a unit use Unit::Post, which does both.
   [[nodiscard]] virtual bool Put(int worker, std::unique_ptr<WorkerTask> task) = 0;
   virtual void Wake(int worker) = 0;
+  // DEBUG LOADAOF: empties the keyspace and replays the journal; blocks, so call it outside the
+  // gate, with kModeLoading set. An error means that nothing was changed; a failed replay ends the
+  // process, whose data is then only in the files.
+  virtual Status ReloadJournal() = 0;
   // Stops every worker for this long (DEBUG SLEEP).
   virtual void Sleep(int64_t microseconds) = 0;
 };

@@ -65,6 +65,7 @@ class Server final : public ServerControl, public JournalListener {
   void ResetStatistics() override;
   bool Put(int worker, std::unique_ptr<WorkerTask> task) override;
   void Wake(int worker) override;
+  Status ReloadJournal() override;
   void Sleep(int64_t microseconds) override;
 
   // JournalListener: from the journal's threads.
@@ -79,7 +80,7 @@ class Server final : public ServerControl, public JournalListener {
   Status OpenJournal();
   void HoldFromNowOn();
   std::string JournalFolder() const;
-  Result<Lsn> Replay(const Manifest& manifest, Lsn limit);
+  Result<Lsn> Replay(const Manifest& manifest, Lsn limit, const std::function<bool()>& stop);
   void RegisterHooks();
   void StartCron(size_t worker);
   void Cron(size_t worker);

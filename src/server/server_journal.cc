@@ -2,6 +2,8 @@
 //
 // The half of the Server that belongs to the log: opening it at start, replaying it, its durability
 // level, and what its threads tell.
+#include <unistd.h>
+
 #include <latch>
 
 #include "journal/folder_lock.h"
@@ -44,7 +46,8 @@ Status Server::OpenJournal() {
     return Status::Corrupt(recovered.status().message() + "; run cairn-check verify " + dir);
   if (!recovered->report.fresh) {
     log_.Notice("%s", recovered->report.Text().c_str());
-    auto end = Replay(recovered->manifest, recovered->tail_lsn);
+    auto end =
+        Replay(recovered->manifest, recovered->tail_lsn, [this] { return shutdown_.load(); });
     if (!end.ok()) return end.status();
     if (*end < recovered->tail_lsn) CAIRN_RETURN_IF_ERROR(recovered->CutAt(*end));
   }
@@ -118,7 +121,8 @@ void Server::OnStateChange(JournalState state, const std::string& reason) {
 void Server::OnRebaseNeeded(Lsn) {}
 
 // Applies [what the chain begins with, limit) and returns where the last whole record ends.
-Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit) {
+Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit,
+                           const std::function<bool()>& stop) {
   Lsn from = manifest.base_lsn;
   if (manifest.base_name.empty() && !manifest.segments.empty())
     from = manifest.segments.front().first_lsn;
@@ -127,9 +131,8 @@ Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit) {
   engine_->loading.Begin(limit - from, SystemClock()->WallMs());
   if (replayer_ == nullptr)
     replayer_ = std::make_unique<Replayer>(engine_.get(), static_cast<int>(contexts_.size()));
-  auto done = replayer_->Run(
-      from, [&](StreamPiece* piece) { return (*reader)->Next(piece); },
-      [this] { return shutdown_.load(); });
+  auto done =
+      replayer_->Run(from, [&](StreamPiece* piece) { return (*reader)->Next(piece); }, stop);
   if (!done.ok()) return done.status();
   if (!done->unfinished.empty())
     log_.Warning("Dropped %llu bytes at the end of the journal, from LSN %llu on: %s",
@@ -139,6 +142,23 @@ Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit) {
               static_cast<unsigned long long>(done->commands),
               static_cast<double>(done->milliseconds) / 1000);
   return done->end_lsn;
+}
+
+Status Server::ReloadJournal() {
+  // Nobody writes any more: commands are refused, expiry rests.
+  CAIRN_RETURN_IF_ERROR(journal_->SyncTo(journal_->tail()));
+  Gate& gate = keyspace_->gate();
+  std::vector<Keyspace::Tables> old;
+  gate.Close();
+  for (int db = 0; db < keyspace_->databases(); ++db) old.push_back(keyspace_->Detach(db));
+  gate.Open();
+  for (auto& tables : old) Keyspace::FreeTables(std::move(tables));
+  // A shutdown waits for the end: half a dataset must never be taken for the whole.
+  auto end = Replay(journal_->manifest(), journal_->written(), [] { return false; });
+  if (end.ok() && *end == journal_->written()) return Status::Ok();
+  log_.Warning("DEBUG LOADAOF failed, the process ends; its data is in the journal: %s",
+               end.ok() ? "the last record is incomplete" : end.status().message().c_str());
+  _exit(1);
 }
 
 }  // namespace cairn
