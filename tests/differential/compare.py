@@ -216,8 +216,8 @@ def object_reply(command, mine, theirs, context):
             return None
         if context.seen & BIT_WRITERS and theirs == b"raw" and mine in (b"int", b"embstr"):
             return None
-    if word == b"REFCOUNT" and theirs == 2147483647 and mine == 1:
-        return None  # [13] A small integer that redis-server shares between keys.
+    if word == b"REFCOUNT" and theirs in (2, 2147483647) and mine == 1:
+        return None  # [13] A small integer of all keys, or the argument of a command in MULTI.
     return DIFFERENT
 
 

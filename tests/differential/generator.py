@@ -24,7 +24,7 @@ Nothing here depends on the clock, however late one of the two servers runs a co
    would see in one server, but not in the other, that a millisecond passed.
 3. Active expiry is off (pair.py). SET with a deadline in the past leaves a key that is expired but
    still there: such `lingering` keys are only made in half of the rounds, and those draw neither
-   DBSIZE, which counts them, nor RANDOMKEY, which deletes one if it happens to meet it.
+   DBSIZE, which counts them, nor RANDOMKEY and SCAN, where redis-server deletes those it meets.
 4. Stream ids are always given, and idle times of XCLAIM and XAUTOCLAIM are nothing or for ever:
    promises.py lists what is not drawn.
 """
@@ -54,8 +54,8 @@ JUNK = [b"", b"abc", b"-1", b"0", b"9223372036854775807", b"99999999999999999999
         b"\x00\xff", b"NX", b"*", b"$", b"WITHSCORES", b"LIMIT", b"GET", b"COUNT"]
 
 
-# Their outcome depends on keys that are expired but still there.
-SEES_LINGERING = (b"DBSIZE", b"RANDOMKEY")
+# They count keys that are expired but still there, or delete those that they happen to meet.
+SEES_LINGERING = (b"DBSIZE", b"RANDOMKEY", b"SCAN")
 
 
 class Generator:
@@ -233,6 +233,14 @@ class Generator:
     def set_atms(self):
         return self.atms() if self.lingering else \
             self.pick((b"4000000000000", b"5000000000001", b"9223372036854775807", b"-5", b"abc"))
+
+    def block_s(self):
+        """How long to wait, in a pipeline that nobody else serves: hardly; never 0, which is for ever."""
+        return self.pick((b"0.001", b"0.001", b"1e-3", b"0.002") if self.r() < 0.9 else
+                         (b"abc", b"-1", b"", b"nan", b"-0.5"))
+
+    def block_ms(self):
+        return b"1" if self.r() < 0.9 else self.pick((b"abc", b"-1", b"", b"1.5", b"-0"))
 
     # Sorted sets and geo
 

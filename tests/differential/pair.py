@@ -32,7 +32,7 @@ class Pair:
 
     def __init__(self, threads):
         self.servers = [Server(binary=server_binary(), threads=threads),
-                        Server(binary=oracle_binary())]
+                        Server(binary=oracle_binary(), hz=500)]  # Ends waits in time.
         self.clients = []
         self.known = [self._commands(server) for server in self.servers]
         self.thresholds = self._common_thresholds()

@@ -5,6 +5,7 @@ Templates do not make them, damage does; or a key drawn at random is of the wron
 """
 
 IDLE_FOR_EVER_MS = 10 ** 15
+WAIT_MAX = 1  # milliseconds of XREAD; those that count seconds are given thousandths
 
 HLL_WRITERS = (b"PFADD", b"PFMERGE")
 MOVERS = (b"RENAME", b"RENAMENX", b"COPY")
@@ -50,7 +51,33 @@ def stored_twice(name, command):
     return name == b"COMMAND" and (b"STORE", b"STORE") in zip(command, command[1:])
 
 
+def waits(name, command):
+    """A command that blocks longer than a moment, or for ever; 7.0 takes endless waits for negative."""
+    if name in (b"XREAD", b"XREADGROUP"):
+        times = [arg for before, arg in zip(command, command[1:]) if before.upper() == b"BLOCK"]
+    elif name in (b"BLMPOP", b"BZMPOP"):
+        times = command[1:2]
+    elif name in (b"BLPOP", b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BZPOPMIN", b"BZPOPMAX"):
+        times = command[-1:]
+    else:
+        return False
+    return any(number_in(text) == 0 or number_in(text) > WAIT_MAX for text in times)
+
+
+def number_in(text):
+    """-1 if there is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return -1
+
+
+def watches_hll(name, command):
+    """PFDEBUG may make a HyperLogLog dense: a change for those who WATCH it in Cairn alone."""
+    return name == b"WATCH" and any(arg.startswith(b"hll:") for arg in command)
+
+
 def no_promise(command):
     name = command[0].upper()
     return any(predicate(name, command) for predicate in
-               (asks_the_clock, spoils_hll, newer_syntax, chance, stored_twice))
+               (asks_the_clock, spoils_hll, newer_syntax, chance, stored_twice, watches_hll, waits))

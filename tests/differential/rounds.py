@@ -7,6 +7,7 @@ A round depends on (seed, number, families) alone, so one that fails is run agai
 from differential.compare import Context, differ
 from differential.generator import Generator
 from differential.pair import Died
+from differential.promises import no_promise
 from harness.resp import split_replies
 
 BATCH = 120
@@ -65,7 +66,8 @@ class Round:
         gen = self.gen
         block = []
         if gen.r() < 0.3:
-            block.append([b"WATCH", gen.any()])
+            watch = [b"WATCH", gen.any()]
+            block += [] if no_promise(watch) else [watch]
         block.append([b"MULTI"])
         for _ in range(gen.below(6)):
             block.append(gen.pick(self.table).draw(gen))
