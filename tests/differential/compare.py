@@ -242,6 +242,12 @@ def command_facts(command, mine, theirs, context):
     return None if whole and same_kind(mine, theirs) else DIFFERENT
 
 
+def debug_object(command, mine, theirs, context):
+    """Where and how long a value is: each server's own. OBJECT compares encodings."""
+    shown = len(command) == 3 and command[1].upper() == b"OBJECT" and same_kind(mine, theirs)
+    return None if shown and mine[:9] == theirs[:9] == b"Value at:" else DIFFERENT
+
+
 def help_text(command, mine, theirs, context):
     """[17] The same heading and closing lines."""
     if len(command) == 2 and isinstance(mine, list) and isinstance(theirs, list) and \
@@ -399,6 +405,7 @@ rule(random_choice, "SRANDMEMBER HRANDFIELD ZRANDMEMBER SPOP")
 rule(any_key, "RANDOMKEY")
 rule(memory_usage, "MEMORY")
 rule(hello, "HELLO")
+rule(debug_object, "DEBUG")
 rule(command_facts, "COMMAND")
 rule(config_values, "CONFIG")
 rule(clock, "TTL PTTL EXPIRETIME PEXPIRETIME")

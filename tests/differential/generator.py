@@ -69,6 +69,7 @@ class Generator:
         self.spread = self.pick((6, 30, 300, 3000))
         self.big = self.pick((0.0, 0.002, 0.02))
         self.lingering = self.r() < 0.5
+        self.rereads = self.r() < 0.5
         self.ttls = set()
 
     # Choosing
@@ -316,7 +317,7 @@ class Generator:
             (b"(" if self.r() < 0.15 else b"") + self.sid()
 
     def group(self):
-        return self.pick((b"g1", b"g2", b"g1", b"nogroup"))
+        return self.pick((b"g1", b"g2", b"g1") if self.r() < 0.9 else (b"nogroup", b""))
 
     def consumer(self):
         return self.pick((b"alice", b"bob", b"carol"))
@@ -330,7 +331,7 @@ class Generator:
     def streams_group(self):
         n = self.repeat(1, 3)
         return [b"STREAMS"] + [self.k("stream") for _ in range(n)] + \
-            [b">" if self.r() < 0.8 else self.sid() for _ in range(n)]
+            [self.sid() if self.rereads and self.r() < 0.2 else b">" for _ in range(n)]
 
     def digest_payload(self):
         """Bytes that RESTORE has to refuse."""

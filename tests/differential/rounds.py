@@ -8,11 +8,16 @@ from differential.compare import Context, differ
 from differential.generator import Generator
 from differential.pair import Died
 from differential.promises import no_promise
+from differential.replay import check_replay, check_stock_load
 from harness.resp import split_replies
 
 BATCH = 120
 ROUND = 4000
 MISMATCHES_MAX = 4
+
+# One round in so many is also replayed from the journal, and loaded by redis-server from it.
+REPLAY_EVERY = 5
+STOCK_LOAD_EVERY = 15
 
 
 class Mismatch:
@@ -32,7 +37,7 @@ class Round:
     """Draws and runs the commands of one round."""
 
     def __init__(self, pair, families, seed, number, length=ROUND):
-        self.pair, self.length = pair, length
+        self.pair, self.length, self.number = pair, length, number
         self.gen = Generator("%d/%d" % (seed, number))
         self.families = {f.name: f for f in families}
         self.table = []
@@ -93,7 +98,7 @@ class Round:
             if mismatch.what.startswith("died"):
                 return len(self.history), mismatches
         if not mismatches:
-            mismatch = self._compare_data()
+            mismatch = self._compare_data() or self._compare_journal()
             mismatches = [mismatch] if mismatch else []
         return len(self.history), mismatches
 
@@ -128,6 +133,20 @@ class Round:
         except Died as death:
             return Mismatch("died: %s" % death, self.history, self.protocol, self.settings)
         return None
+
+    def _compare_journal(self):
+        if not self.pair.servers[0].is_cairn:
+            return None
+        problems = []
+        if self.number % REPLAY_EVERY == REPLAY_EVERY - 1:
+            problems = check_replay(self.pair, self.history)
+        # redis-server deletes keys that are expired right after it has loaded them.
+        if self.number % STOCK_LOAD_EVERY == STOCK_LOAD_EVERY - 1 and not self.gen.lingering:
+            problems += check_stock_load(self.pair, self.settings)
+        if not problems:
+            return None
+        return Mismatch("the journal: " + "\n".join(problems[:5]), self.history, self.protocol,
+                        self.settings)
 
 
 def first_difference(batch, mine, theirs, context, only=None):

@@ -14,17 +14,18 @@ STREAM = """
 0.5 XTRIM k {MAXLEN|MINID} '~' {count|sid} [LIMIT count]
   XREAD [COUNT count] streams
   XSETID k sid_rising [ENTRIESADDED count MAXDELETEDID sid]
-  XGROUP CREATE k group {sid|0|$} ~( [MKSTREAM] [ENTRIESREAD count] )~
+4 XGROUP CREATE k group {0|0|sid|$} ~( [MKSTREAM] [ENTRIESREAD count] )~
 0.3 XGROUP DESTROY k group
   XGROUP CREATECONSUMER k group consumer
 0.5 XGROUP DELCONSUMER k group consumer
 0.5 XGROUP SETID k group {sid|0|$} [ENTRIESREAD count]
-3 XREADGROUP GROUP group consumer ~( [COUNT count] [NOACK] )~ streams_group
+6 XREADGROUP GROUP group consumer [COUNT count] streams_group
+  XREADGROUP GROUP group consumer ~( [COUNT count] [NOACK] )~ streams_group
 2 XACK k group sid+
   XPENDING k group
   XPENDING k group sbound sbound count consumer?
-  XCLAIM k group consumer 0 sid+ ~( [FORCE] [JUSTID] [RETRYCOUNT count] )~
-  XAUTOCLAIM k group consumer 0 {sid|0-0} ~( [COUNT count] [JUSTID] )~
+2 XCLAIM k group consumer 0 sid+ ~( [FORCE] [JUSTID] [RETRYCOUNT count] )~
+2 XAUTOCLAIM k group consumer 0 {sid|0-0} ~( [COUNT count] [JUSTID] )~
   XINFO STREAM k [FULL [COUNT count]]
   XINFO GROUPS k
 0.5 XINFO CONSUMERS k group
