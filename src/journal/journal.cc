@@ -28,6 +28,11 @@ Result<std::unique_ptr<Journal>> Journal::Open(JournalOptions options, Recovered
   const bool fresh = recovered.report.fresh;
   const bool clean = recovered.report.clean;
   const std::vector<SegmentEntry> unused = recovered.unused;
+  for (const SegmentEntry& s : recovered.unsynced) {
+    auto file = options.fs->Open(SegmentPath(options.dir, s), FileSystem::Mode::kReadWrite);
+    if (!file.ok()) return file.status();
+    CAIRN_RETURN_IF_ERROR((*file)->Sync());
+  }
   std::unique_ptr<Journal> journal(new Journal(std::move(options), std::move(recovered)));
   CAIRN_RETURN_IF_ERROR(journal->Start(fresh || !clean));
   journal->DeleteFiles(unused);

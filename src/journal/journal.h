@@ -80,7 +80,7 @@ struct JournalOptions {
   uint64_t buffer_bytes_max = 64 << 20;   // soft: the gate closes above it
   uint64_t retained_bytes_min = 1 << 20;  // kept in memory behind the tail, for followers
   uint64_t segment_bytes_max = 256 << 20;
-  int64_t write_delay_us = 5000;  // kNo, kEverySecond: small writes are gathered for so long
+  int64_t write_delay_us = 1000;  // kNo, kEverySecond: small writes are gathered for so long
   int64_t retry_interval_us = 1'000'000;
   int acceleration = 8;  // of LZ4; 0 stores
 };
@@ -269,6 +269,7 @@ class Journal {
   bool rebase_asked_ = false;
   std::string rebase_base_;
   Lsn rebase_lsn_ = 0;
+  uint64_t rebase_failures_ = 0;  // attempts with a base that failed
   int64_t retry_at_us_ = 0;
 
   // The writer thread's own (others touch them only while it is paused).

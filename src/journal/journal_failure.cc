@@ -37,9 +37,8 @@ void Journal::TryRecover(Lock* lock) {
   StreamPoint from = ResumePoint();
   const std::string base = rebase_base_;
   if (!base.empty()) from = {rebase_lsn_, kNoDatabase};
-  const int64_t retry_us = options_.clock->MonotonicUs() + options_.retry_interval_us;
   if (from.lsn < buffer_.released()) {
-    retry_at_us_ = retry_us;
+    retry_at_us_ = options_.clock->MonotonicUs() + options_.retry_interval_us;
     if (!rebase_asked_ && options_.listener != nullptr)
       options_.listener->OnRebaseNeeded(durable_point_.lsn);
     rebase_asked_ = true;
@@ -49,10 +48,11 @@ void Journal::TryRecover(Lock* lock) {
   lock->unlock();
   Status status = RewriteFrom(from, base);
   lock->lock();
-  retry_at_us_ = retry_us;
   if (!status.ok()) {
+    retry_at_us_ = options_.clock->MonotonicUs() + options_.retry_interval_us;
     state_.store(JournalState::kFailed, std::memory_order_release);
     failure_ = status.message();
+    if (!base.empty()) ++rebase_failures_;
     changed_.notify_all();
     return;
   }
@@ -142,8 +142,8 @@ Status Journal::FinishRebase(const std::string& name, Lsn lsn) {
   rebase_lsn_ = lsn;
   retry_at_us_ = 0;
   writer_wake_.notify_all();
-  while (!stop_ && !rebase_base_.empty() && (state() != JournalState::kFailed || retry_at_us_ == 0))
-    changed_.wait(lock);
+  const uint64_t failures = rebase_failures_;
+  while (!stop_ && !rebase_base_.empty() && rebase_failures_ == failures) changed_.wait(lock);
   if (rebase_base_.empty()) return Status::Ok();
   rebase_base_.clear();
   return Status::Io(failure_);

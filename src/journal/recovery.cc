@@ -272,6 +272,7 @@ Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir) {
   CAIRN_RETURN_IF_ERROR(scan.Run(&recovered.report));
   m.segments.erase(first_open, m.segments.end());
   m.segments.insert(m.segments.end(), scan.found().begin(), scan.found().end());
+  recovered.unsynced = scan.found();
   recovered.tail_lsn = scan.last_unit();
   std::vector<SegmentEntry> dropped;
   CutChain(&m, recovered.tail_lsn, &dropped);

@@ -37,6 +37,9 @@ struct Recovered {
   Lsn tail_lsn = 0;
   uint64_t next_sequence = 1;         // no file of this or a higher number exists
   std::vector<SegmentEntry> unused;  // created but never written: Journal::Open deletes them
+  // Read to find the log's end: perhaps their bytes are the kernel's alone (after kill -9), so
+  // Journal::Open syncs them before it builds upon them.
+  std::vector<SegmentEntry> unsynced;
   RecoveryReport report;
 
   // For a restore to an earlier point: the log ends at `lsn`, which must be a unit's end. What

@@ -24,10 +24,13 @@ class FaultFile final : public File {
     CAIRN_RETURN_IF_ERROR(Begin("write"));
     size_t n = std::min<uint64_t>(bytes.size(), fs_->space_);
     if (fs_->fail_writes_) n = std::min(n, bytes.size() / 2);
+    const bool torn = fs_->tear_at_ < bytes.size();
+    if (torn) n = std::min(n, fs_->tear_at_);
+    fs_->tear_at_ = ~uint64_t{0};
     if (node_->now.size() < offset + n) node_->now.resize(offset + n);
     node_->now.replace(offset, n, bytes.substr(0, n));
     if (fs_->space_ != ~uint64_t{0}) fs_->space_ -= n;
-    if (fs_->fail_writes_) return Status::FromErrno("write", EIO);
+    if (fs_->fail_writes_ || torn) return Status::FromErrno("write", EIO);
     if (n < bytes.size()) return Status::FromErrno("write", ENOSPC);
     return Status::Ok();
   }
@@ -52,8 +55,7 @@ class FaultFile final : public File {
     }
     if (delay_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay_us));
     std::lock_guard<std::mutex> guard(fs_->mutex_);
-    if (generation_ != fs_->generation_ || fs_->fail_syncs_)
-      return Status::FromErrno("fsync", EIO);
+    if (generation_ != fs_->generation_ || fs_->fail_syncs_) return Status::FromErrno("fsync", EIO);
     node_->synced = std::move(image);
     return Status::Ok();
   }
@@ -94,6 +96,10 @@ void FaultFs::SetSpace(uint64_t bytes) {
 void FaultFs::FailWrites(bool fail) {
   std::lock_guard<std::mutex> guard(mutex_);
   fail_writes_ = fail;
+}
+void FaultFs::TearNextWrite(uint64_t bytes) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  tear_at_ = bytes;
 }
 void FaultFs::FailSyncs(bool fail) {
   std::lock_guard<std::mutex> guard(mutex_);
@@ -151,7 +157,17 @@ void FaultFs::PowerCut() {
     LoseSectors(node.get());
   }
   synced_entries_ = entries_;
-  space_ = freeze_at_ = ~uint64_t{0};
+  LiftFaults();
+}
+
+void FaultFs::Kill() {
+  std::lock_guard<std::mutex> guard(mutex_);
+  ++generation_;
+  LiftFaults();
+}
+
+void FaultFs::LiftFaults() {
+  space_ = freeze_at_ = tear_at_ = ~uint64_t{0};
   fail_writes_ = fail_syncs_ = fail_renames_ = false;
   sync_delay_us_ = 0;
 }
@@ -223,7 +239,9 @@ Status FaultFs::Remove(const std::string& path) {
   return Status::Ok();
 }
 
-Status FaultFs::MakeDirectory(const std::string&) { return Status::Ok(); }
+Status FaultFs::MakeDirectory(const std::string&) {
+  return Status::Ok();
+}
 
 // One folder is enough for the journal: a sync makes all entries durable.
 Status FaultFs::SyncDirectory(const std::string&) {

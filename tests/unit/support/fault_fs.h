@@ -4,7 +4,7 @@
 // synced survives a power cut as a random subset of its 512-byte sectors; directory entries
 // changed since the folder's last sync survive as a random prefix of the changes.
 //
-// Any thread. Files opened before PowerCut or Freeze answer kIo afterwards.
+// Any thread. Files opened before PowerCut or Kill answer kIo afterwards.
 #pragma once
 
 #include <map>
@@ -23,9 +23,10 @@ class FaultFs final : public FileSystem {
   explicit FaultFs(uint64_t seed) : random_(seed) {}
 
   // Faults; each stays until it is taken back.
-  void SetSpace(uint64_t bytes);           // ENOSPC once so many more bytes were written
-  void FailWrites(bool fail);              // EIO; half of the bytes reach the file
-  void FailSyncs(bool fail);               // EIO; the bytes stay unsynced for ever
+  void SetSpace(uint64_t bytes);       // ENOSPC once so many more bytes were written
+  void FailWrites(bool fail);          // EIO; half of the bytes reach the file
+  void TearNextWrite(uint64_t bytes);  // the next write ends after so many bytes, with EIO
+  void FailSyncs(bool fail);           // EIO; the bytes stay unsynced for ever
   void FailRenames(bool fail);
   void SetSyncDelayUs(int64_t us);
   // After `operations` more changing operations every one fails, as if the process had died.
@@ -35,6 +36,8 @@ class FaultFs final : public FileSystem {
 
   // Drops what was not synced, lifts all faults.
   void PowerCut();
+  // kill -9: what was written is there, though still not synced. Lifts all faults.
+  void Kill();
 
   // Test access to a file's current bytes.
   std::string Get(const std::string& path) const;
@@ -65,6 +68,7 @@ class FaultFs final : public FileSystem {
   Status Begin(const char* what);
   void Apply(const std::string& path, std::shared_ptr<Node> node, bool joined);
   void LoseSectors(Node* node);
+  void LiftFaults();
 
   mutable std::mutex mutex_;
   Random random_;
@@ -73,6 +77,7 @@ class FaultFs final : public FileSystem {
   std::vector<Change> changes_;
   uint64_t generation_ = 0;
   uint64_t space_ = ~uint64_t{0};
+  uint64_t tear_at_ = ~uint64_t{0};
   bool fail_writes_ = false, fail_syncs_ = false, fail_renames_ = false;
   int64_t sync_delay_us_ = 0;
   uint64_t operations_ = 0;
