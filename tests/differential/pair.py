@@ -80,11 +80,6 @@ class Pair:
                 raise RuntimeError("active expiry cannot be switched off: %r" % reply)
         self.exchange([[b"FLUSHALL"]])
 
-    def set_thresholds(self, gen):
-        settings = [(name, gen.pick(THRESHOLDS[name])) for name in THRESHOLDS]
-        self.exchange([[b"CONFIG", b"SET", name, value] for name, value in settings
-                       if name in self.thresholds])
-
     def exchange(self, commands):
         """Returns the bytes that each server sent for these commands."""
         token = b"end of batch %d" % next(SENTINELS)
