@@ -40,6 +40,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(HashExpiryCommands());
   registry->Add(SetCommands());
   registry->Add(SetAlgebraCommands());
+  registry->Add(ScriptingCommands());
 }
 
 }  // namespace cairn

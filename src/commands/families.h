@@ -46,6 +46,7 @@ std::span<const CommandSpec> HashCommands();
 std::span<const CommandSpec> HashExpiryCommands();
 std::span<const CommandSpec> SetCommands();
 std::span<const CommandSpec> SetAlgebraCommands();
+std::span<const CommandSpec> ScriptingCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "exec/engine.h"
 
+#include "journal/journal.h"
+
 namespace cairn {
 
 Engine::Engine(Clock* clock_in, Log* log_in, ConfigStore* store_in, Registry* registry_in,
@@ -18,6 +20,10 @@ int Engine::AddThread() {
   const int slot = keyspace.gate().AddThread();
   thread_statistics_[slot] = statistics.AddThread(registry.all().size());
   return slot;
+}
+
+std::string Engine::LogRefusal() const {
+  return "MISCONF Errors writing to the AOF file: " + journal->failure();
 }
 
 Thresholds Engine::ReadThresholds() const {

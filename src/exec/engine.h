@@ -30,6 +30,7 @@ namespace cairn {
 
 class Journal;
 class LsnStripes;
+class ScriptRegistry;
 
 // Told of every changed key, under its shard's lock (client-side caching).
 class KeyObserver {
@@ -60,6 +61,7 @@ struct Engine {
   // Under appendfsync always: the last LSN by key hash, for replies that must wait; else nullptr.
   LsnStripes* stripes = nullptr;
   KeyObserver* key_observer = nullptr;
+  std::shared_ptr<ScriptRegistry> scripts;  // the scripts known; set before the first command
   std::atomic<int64_t> dirty{0};     // changes since the last snapshot
   std::string run_id, replication_id;
   std::atomic<bool> active_expire{true};
@@ -68,6 +70,9 @@ struct Engine {
   // Gives a thread its slot: of the gate, the journal and the statistics alike.
   int AddThread();
   ThreadStatistics* thread_statistics(int slot) { return thread_statistics_[slot]; }
+
+  // The error of writes while the journal refuses them.
+  std::string LogRefusal() const;
 
   // The thresholds of small encodings, read afresh: a plain copy.
   Thresholds ReadThresholds() const;

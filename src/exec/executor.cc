@@ -270,15 +270,21 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, "ERR Command not allowed inside a transaction", reply);
     return false;
   }
-  if (writes && engine_.journal != nullptr && !engine_.journal->Admits()) [[unlikely]] {
-    if (engine_.journal->state() != JournalState::kOk) {
-      Reject(session, &command, "MISCONF Errors writing to the AOF file: " +
-                                    engine_.journal->failure(), reply);
-    } else {
+  // A script may turn out to write: its commands find a failed log themselves, but room in the log's
+  // buffer has to be waited for here.
+  const bool may_write =
+      writes || command.Is(kMayReplicate) ||
+      (&command == exec_command_ && (session.transaction.flags & kMayReplicate) != 0);
+  if (may_write && engine_.journal != nullptr && !engine_.journal->Admits()) [[unlikely]] {
+    if (engine_.journal->state() == JournalState::kOk) {
       // The log's buffer is full: wait, before any lock, until it has drained.
       session.suspended = session.retry = true;
+      return false;
     }
-    return false;
+    if (writes) {
+      Reject(session, &command, engine_.LogRefusal(), reply);
+      return false;
+    }
   }
   if (InSubscriberMode(session) && !AllowedInSubscriberMode(command)) [[unlikely]] {
     Reject(session, &command,
@@ -304,10 +310,7 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     return false;
   }
   const bool paused = Modes::Has(mode, kModePausedAll) ||
-                      (Modes::Has(mode, kModePausedWrite) &&
-                       (writes || command.Is(kMayReplicate) ||
-                        (&command == exec_command_ &&
-                         (session.transaction.flags & kMayReplicate) != 0)));
+                      (Modes::Has(mode, kModePausedWrite) && may_write);
   // CLIENT stays usable, or nobody could end the pause. Inside MULTI too commands wait, and EXEC
   // more than any: it is what would write after PAUSE's OK.
   if (paused && !command.full_name.starts_with("client")) {

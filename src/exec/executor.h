@@ -25,6 +25,8 @@
 
 namespace cairn {
 
+class ScriptHost;
+
 // A command of the stream that replay has looked up already.
 struct AppliedCommand {
   const Command* command = nullptr;
@@ -82,6 +84,8 @@ class Executor {
   Random& random() { return random_; }
   int slot() const { return slot_; }
   ThreadStatistics& statistics() { return *statistics_; }
+  // What runs scripts on this thread; made by script/ on first use.
+  std::shared_ptr<ScriptHost>& script_host() { return script_host_; }
   ExpiryMode CurrentExpiryMode() const;
 
  private:
@@ -125,6 +129,7 @@ class Executor {
   uint64_t last_ticks_ = 0;
   const Command* exec_command_;
   const double ticks_per_us_;
+  std::shared_ptr<ScriptHost> script_host_;
 };
 
 }  // namespace cairn

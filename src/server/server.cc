@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "commands/families.h"
+#include "script/registry.h"
 #include "server/client.h"
 
 namespace cairn {
@@ -80,6 +81,7 @@ Status Server::Start() {
   keyspace_ = std::make_unique<Keyspace>(static_cast<int>(config_.databases()));
   engine_ = std::make_unique<Engine>(SystemClock(), &log_, &store_, &registry_, keyspace_.get());
   engine_->control = this;
+  engine_->scripts = std::make_shared<ScriptRegistry>();
   engine_->run_id = RandomHexId();
   engine_->replication_id = RandomHexId();
   engine_->modes.Set(kModeLoading, true);

@@ -160,6 +160,7 @@ constexpr Row kScripting[] = {
     {"script|help", "5.0.0", "O(1)", "Lists the subcommands"},
     {"script|kill", "2.6.0", "O(1)", "Ends the script that is running, if it wrote nothing"},
     {"script|load", "2.6.0", "O(N) for a script of N bytes", "Caches a script without running it"},
+    {"script|show", "8.0.0", "O(1)", "Answers the text of a cached script"},
 };
 
 constexpr Row kPubsub[] = {

@@ -21,6 +21,7 @@
 #include "exec/executor.h"
 #include "exec/refs.h"
 #include "resp/request_parser.h"
+#include "script/registry.h"
 #include "types/list.h"
 
 namespace cairn {
@@ -134,6 +135,7 @@ struct TestEngine {
     RegisterAllCommands(&registry);
     registry.Add(test_rows::kRows);
     engine = std::make_unique<Engine>(SystemClock(), &log, &store, &registry, &keyspace);
+    engine->scripts = std::make_shared<ScriptRegistry>();
   }
 
   Log log;

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// ScriptHost: what runs scripts on one worker: its Lua state, what it has compiled, and the script
+// that is running. Made on the worker's first use of it.
+//
+//   EVAL -> Find (compile if new) -> check the script's flags against the gates -> Run:
+//     KEYS, ARGV -> lua_pcall -> redis.call -> Call -> Executor::Call inside the open unit ->
+//     the reply as a Lua value ... -> what the script returned as a reply
+//
+// All that a script changes belongs to the unit of the command that runs it: one time, one journal
+// record, nothing seen by others before its end.
+//
+// Thread rule: its executor's thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <lua5.1/lua.hpp>
+
+#include "base/hash.h"
+#include "exec/executor.h"
+#include "script/registry.h"
+
+namespace cairn {
+
+// What redis.set_repl chooses among; anything but none means all.
+enum class ReplMode : int { kNone = 0, kAof = 1, kReplica = 2, kAll = 3 };
+
+// One run of a script or function.
+struct ScriptRun {
+  std::string name;  // the script's SHA-1 or the function's name, for error texts
+  bool read_only = false;
+  bool allow_oom = false;
+  bool out_of_memory = false;  // above maxmemory when it began
+  bool wrote = false;          // called a write command
+  ReplMode repl = ReplMode::kAll;
+};
+
+class ScriptHost {
+ public:
+  explicit ScriptHost(Executor* executor);
+  ~ScriptHost();
+  ScriptHost(const ScriptHost&) = delete;
+  ScriptHost& operator=(const ScriptHost&) = delete;
+
+  // The host of a worker.
+  static ScriptHost& Of(Executor& executor);
+
+  struct Compiled {
+    std::shared_ptr<const Script> script;
+    int function;  // registry reference
+  };
+  // The compiled script of this text; it becomes known to all workers. nullptr: *error is the
+  // reply. `pin`: SCRIPT LOAD asks.
+  const Compiled* FindByBody(std::string_view body, bool pin, std::string* error);
+  // The compiled script of a SHA-1 (any case); nullptr if nobody knows it.
+  const Compiled* FindBySha(std::string_view sha);
+
+  // Runs a script inside ctx's unit and replies. `read_only`: by one of the _RO commands.
+  void Eval(Context& ctx, const Compiled& compiled, Arguments keys, Arguments args, bool read_only);
+
+  // -- for redis_api.cc --
+  ScriptRun* running() { return run_; }
+  Session& session() { return session_; }
+  Executor& executor() { return executor_; }
+  // redis.call and redis.pcall: the arguments are on the stack of L; pushes one value. False: it is
+  // an error's table.
+  bool Call(lua_State* L);
+  // Reads the stack of L as a command's arguments. False: pushed an error's table.
+  bool ReadArguments(lua_State* L);
+  Arguments arguments() const { return arguments_; }
+
+ private:
+  struct BodyHash {
+    size_t operator()(std::string_view text) const { return HashBytes(text); }
+  };
+  struct NumberText {
+    char text[40];
+  };
+
+  const Compiled* Compile(const std::shared_ptr<const Script>& script, std::string* error);
+  bool LoadChunk(std::string_view body, size_t offset, std::string* error);
+  const Compiled* Remember(std::shared_ptr<const Script> script, int function);
+  void Forget();
+  void DropEvicted();
+  bool Admit(Context& ctx, uint64_t flags, bool read_only);
+  void Begin(Context& ctx, ScriptRun* run, uint64_t flags, bool read_only);
+  void SetGlobal(const char* name, Arguments values);
+  void Finish(Context& ctx, int status);
+  void ReplyResult(Context& ctx, int status);
+  std::string WriteRefusal(const Command& command);
+  void PushCommandReply(lua_State* L);
+
+  Executor& executor_;
+  ScriptRegistry& registry_;
+  lua_State* L_;
+  int builtins_;
+  uint64_t generation_;
+  int runs_since_gc_ = 0;
+  std::unordered_map<std::string_view, std::unique_ptr<Compiled>> by_sha_;
+  std::unordered_map<std::string_view, Compiled*, BodyHash> by_body_;
+
+  Session session_;  // of the commands that scripts call
+  ScriptRun* run_ = nullptr;
+  ChunkPool pool_;
+  OutputBuffer out_{&pool_};
+  std::string gathered_;
+  std::vector<std::string_view> arguments_;
+  std::vector<NumberText> numbers_;
+};
+
+// redis_api.cc: puts the table `redis` into the table on the top of the stack.
+void AddRedisApi(lua_State* L, ScriptHost* host);
+// The error handler of scripts: makes a table of the error, with its place in the script.
+int HandleScriptError(lua_State* L);
+
+}  // namespace cairn
