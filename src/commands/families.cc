@@ -41,6 +41,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(SetCommands());
   registry->Add(SetAlgebraCommands());
   registry->Add(ScriptingCommands());
+  registry->Add(FunctionCommands());
 }
 
 }  // namespace cairn

@@ -47,6 +47,7 @@ std::span<const CommandSpec> HashExpiryCommands();
 std::span<const CommandSpec> SetCommands();
 std::span<const CommandSpec> SetAlgebraCommands();
 std::span<const CommandSpec> ScriptingCommands();
+std::span<const CommandSpec> FunctionCommands();
 
 // All families, in one place: there is no static registration.
 void RegisterAllCommands(Registry* registry);

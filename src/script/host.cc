@@ -35,9 +35,11 @@ ScriptHost::ScriptHost(Executor* executor)
       generation_(registry_.generation()),
       session_(MakeSession()) {
   CHECK(L_ != nullptr);
-  lua_rawgeti(L_, LUA_REGISTRYINDEX, builtins_);
-  AddRedisApi(L_, this);
-  lua_settop(L_, 0);
+  PushRedisTable(L_, this, nullptr);
+  run_api_ = luaL_ref(L_, LUA_REGISTRYINDEX);
+  PushLoadApi(L_, this);
+  load_api_ = luaL_ref(L_, LUA_REGISTRYINDEX);
+  ShowRedis(run_api_);
 }
 
 ScriptHost::~ScriptHost() {
@@ -166,14 +168,40 @@ void ScriptHost::Begin(Context& ctx, ScriptRun* run, uint64_t flags, bool read_o
   run_ = run;
 }
 
-void ScriptHost::SetGlobal(const char* name, Arguments values) {
-  lua_pushstring(L_, name);
+void ScriptHost::PushTable(Arguments values) {
   lua_createtable(L_, static_cast<int>(values.size()), 0);
   for (size_t i = 0; i < values.size(); ++i) {
     lua_pushlstring(L_, values[i].data(), values[i].size());
     lua_rawseti(L_, -2, static_cast<int>(i + 1));
   }
+}
+
+// Sets a field of the builtins, which are on the top.
+void ScriptHost::SetGlobal(const char* name, Arguments values) {
+  lua_pushstring(L_, name);
+  PushTable(values);
   lua_rawset(L_, -3);
+}
+
+// Functions get keys and arguments as parameters; the globals of the last EVAL are not theirs.
+void ScriptHost::ForgetKeys() {
+  if (!keys_set_) return;
+  keys_set_ = false;
+  lua_rawgeti(L_, LUA_REGISTRYINDEX, builtins_);
+  for (const char* name : {"KEYS", "ARGV"}) {
+    lua_pushstring(L_, name);
+    lua_pushnil(L_);
+    lua_rawset(L_, -3);
+  }
+  lua_pop(L_, 1);
+}
+
+void ScriptHost::ShowRedis(int api) {
+  lua_rawgeti(L_, LUA_REGISTRYINDEX, builtins_);
+  lua_pushliteral(L_, "redis");
+  lua_rawgeti(L_, LUA_REGISTRYINDEX, api);
+  lua_rawset(L_, -3);
+  lua_pop(L_, 1);
 }
 
 void ScriptHost::Eval(Context& ctx, const Compiled& compiled, Arguments keys, Arguments args,
@@ -184,6 +212,7 @@ void ScriptHost::Eval(Context& ctx, const Compiled& compiled, Arguments keys, Ar
   run.name = script.sha;
   Begin(ctx, &run, script.flags, read_only);
   lua_rawgeti(L_, LUA_REGISTRYINDEX, builtins_);
+  keys_set_ = true;
   SetGlobal("KEYS", keys);
   SetGlobal("ARGV", args);
   lua_pop(L_, 1);

@@ -64,6 +64,18 @@ class ScriptHost {
   // Runs a script inside ctx's unit and replies. `read_only`: by one of the _RO commands.
   void Eval(Context& ctx, const Compiled& compiled, Arguments keys, Arguments args, bool read_only);
 
+  // -- functions (library.cc) --
+  // Runs a library's code and reads what it registers; not installed yet. nullptr: *error is the
+  // reply.
+  std::shared_ptr<const Library> LoadLibrary(std::string_view code, std::string* error);
+  struct CalledFunction {
+    const FunctionInfo* info;  // good until libraries change
+    int reference;             // registry
+  };
+  bool FindFunction(std::string_view name, CalledFunction* called, std::string* error);
+  void CallFunction(Context& ctx, const CalledFunction& function, Arguments keys, Arguments args,
+                    bool read_only);
+
   // -- for redis_api.cc --
   ScriptRun* running() { return run_; }
   Session& session() { return session_; }
@@ -90,7 +102,13 @@ class ScriptHost {
   void DropEvicted();
   bool Admit(Context& ctx, uint64_t flags, bool read_only);
   void Begin(Context& ctx, ScriptRun* run, uint64_t flags, bool read_only);
+  void PushTable(Arguments values);
   void SetGlobal(const char* name, Arguments values);
+  void ForgetKeys();
+  void ShowRedis(int api);
+  bool RunLibrary(const Library& library, std::vector<FunctionInfo>* functions,
+                  std::vector<int>* references, std::string* error);
+  void SyncLibraries();
   void Finish(Context& ctx, int status);
   void ReplyResult(Context& ctx, int status);
   std::string WriteRefusal(const Command& command);
@@ -100,10 +118,20 @@ class ScriptHost {
   ScriptRegistry& registry_;
   lua_State* L_;
   int builtins_;
+  int run_api_, load_api_;  // registry references: `redis` while running, while loading
+  bool keys_set_ = false;   // the globals KEYS and ARGV are there
   uint64_t generation_;
   int runs_since_gc_ = 0;
   std::unordered_map<std::string_view, std::unique_ptr<Compiled>> by_sha_;
   std::unordered_map<std::string_view, Compiled*, BodyHash> by_body_;
+
+  struct CompiledLibrary {
+    std::shared_ptr<const Library> library;
+    std::vector<int> functions;  // registry references
+  };
+  uint64_t library_generation_ = 0;
+  std::shared_ptr<const Libraries> installed_ = std::make_shared<Libraries>();
+  std::unordered_map<const Library*, CompiledLibrary> libraries_;
 
   Session session_;  // of the commands that scripts call
   ScriptRun* run_ = nullptr;
@@ -114,8 +142,11 @@ class ScriptHost {
   std::vector<NumberText> numbers_;
 };
 
-// redis_api.cc: puts the table `redis` into the table on the top of the stack.
-void AddRedisApi(lua_State* L, ScriptHost* host);
+// redis_api.cc: pushes the table `redis`; the one of a library that is loading if
+// `register_function` is given.
+void PushRedisTable(lua_State* L, ScriptHost* host, lua_CFunction register_function);
+// library.cc: the latter.
+void PushLoadApi(lua_State* L, ScriptHost* host);
 // The error handler of scripts: makes a table of the error, with its place in the script.
 int HandleScriptError(lua_State* L);
 

@@ -173,6 +173,7 @@ int AclCheckCommand(lua_State* L) {
 struct Function {
   const char* name;
   lua_CFunction function;
+  bool loading = false;  // also there while a library is loaded
 };
 constexpr Function kFunctions[] = {
     {"call", Call},
@@ -180,7 +181,7 @@ constexpr Function kFunctions[] = {
     {"error_reply", ErrorReply},
     {"status_reply", StatusReply},
     {"sha1hex", Sha1},
-    {"log", WriteLog},
+    {"log", WriteLog, true},
     {"setresp", SetResp},
     {"set_repl", SetRepl},
     {"replicate_commands", ReplicateCommands},
@@ -199,9 +200,11 @@ constexpr Constant kConstants[] = {
 
 }  // namespace
 
-void AddRedisApi(lua_State* L, ScriptHost* host) {
+void PushRedisTable(lua_State* L, ScriptHost* host, lua_CFunction register_function) {
+  const bool loading = register_function != nullptr;
   lua_newtable(L);
   for (const Function& row : kFunctions) {
+    if (loading && !row.loading) continue;
     lua_pushlightuserdata(L, host);
     lua_pushcclosure(L, row.function, 1);
     lua_setfield(L, -2, row.name);
@@ -214,8 +217,11 @@ void AddRedisApi(lua_State* L, ScriptHost* host) {
   lua_setfield(L, -2, "REDIS_VERSION");
   lua_pushinteger(L, kRedisVersionNumber);
   lua_setfield(L, -2, "REDIS_VERSION_NUM");
-  ProtectTable(L);
-  lua_setfield(L, -2, "redis");
+  if (loading) {
+    lua_pushcfunction(L, register_function);
+    lua_setfield(L, -2, "register_function");
+  }
+  ProtectTable(L, loading);
 }
 
 int HandleScriptError(lua_State* L) {

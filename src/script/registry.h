@@ -19,6 +19,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "script/functions.h"
 #include "script/shebang.h"
 
 namespace cairn {
@@ -50,11 +51,13 @@ class ScriptRegistry {
   }
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
   size_t size() const { return size_.load(std::memory_order_relaxed); }
+  FunctionRegistry& functions() { return functions_; }
   uint64_t evicted() const { return evicted_.load(std::memory_order_relaxed); }
 
  private:
   void EvictOne();
 
+  FunctionRegistry functions_;
   std::mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<Script>> scripts_;
   size_t unpinned_ = 0;
