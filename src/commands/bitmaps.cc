@@ -249,9 +249,14 @@ void WriteFields(Context& ctx, const std::vector<FieldOperation>& operations, ui
   ctx.reply().Array(operations.size());
   for (const FieldOperation& operation : operations)
     changes += ApplyField(ctx.reply(), operation, data, size, grows) ? 1 : 0;
-  // A string that grew is recorded even where every operation failed, or followers would differ.
-  if (changes == 0) return;
-  grows ? ctx.Dirty(changes - 1) : string.Edited(changes);
+  if (grows) ctx.Dirty(changes - 1);
+  if (changes == 0) {
+    // A string that grew is recorded even where every operation failed, or followers would differ;
+    // it counts as no change all the same.
+    if (grows) ctx.Effect(ctx.args());
+    return;
+  }
+  if (!grows) string.Edited(changes);
   ctx.Notify(kNotifyString, "setbit", ctx.arg(1));
 }
 

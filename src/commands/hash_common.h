@@ -28,6 +28,16 @@ void ExpireNamed(Context& ctx, const Ref& hash, Arguments names, size_t step) {
   ExpireNamedFields(ctx.unit(), id.db, id.hash, entry, names, step);
 }
 
+// HRANDFIELD deletes what has expired before it chooses, as in Redis; here a bounded number, the
+// rest is hidden.
+template <typename Ref>
+void ExpireSome(Context& ctx, const Ref& hash) {
+  constexpr size_t kFieldsMax = 1000;
+  if (hash.failed() || !hash || hash->NextExpiry() == Hash::kNoExpiry) return;
+  const KeyId& id = hash.id();
+  ExpireFields(ctx.unit(), id.db, id.hash, ctx.unit().Lookup(id.db, id.key, id.hash), kFieldsMax);
+}
+
 // A hash for changing, or for reading, the fields that the command names.
 inline WriteRef<Hash> WriteHash(Context& ctx, std::string_view key, Arguments names,
                                 size_t step = 1) {

@@ -293,9 +293,9 @@ bool ReadSetOption(Context& ctx, size_t* i, SetOptions* options) {
     if (!ParseInt64(ctx.arg(*i + 1), &count) || count < 1 || count > INT32_MAX)
       return ctx.Error("ERR invalid number of fields"), false;
     const size_t words = 2 * static_cast<size_t>(count);
-    if (left - 1 < words) return ctx.Error(arity), false;
+    if (left - 1 != words) return ctx.Error(arity), false;
     options->pairs = ctx.args().subspan(*i + 2, words);
-    *i += 1 + words;
+    *i = ctx.argc() - 1;
   } else if (time || EqualsIgnoreCase(word, "keepttl")) {
     if (options->has_time || options->keep_ttl)
       return ctx.Error("ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified"),

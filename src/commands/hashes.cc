@@ -101,6 +101,7 @@ void HRandField(Context& ctx) {
   }
   auto hash = ctx.Read<Hash>(ctx.arg(1));
   if (hash.failed()) return;
+  ExpireSome(ctx, hash);
   Random& random = ctx.executor().random();
   if (!many) {
     const std::optional<HashField> entry =
@@ -215,13 +216,14 @@ void HSetNx(Context& ctx) {
 
 // HDEL key field [field ...]  O(N)
 void HDel(Context& ctx) {
-  auto hash = WriteHash(ctx, ctx.arg(1), ctx.args().subspan(2));
+  auto hash = ctx.Write<Hash>(ctx.arg(1));
   if (hash.failed()) return;
   if (!hash) return ctx.reply().Integer(0);
   Hash& target = hash.Mutable();
   int64_t deleted = 0;
   for (std::string_view field : ctx.args().subspan(2)) {
-    deleted += target.Delete(field, FieldTime(ctx));
+    // Redis counts fields that have expired but are still there.
+    deleted += target.Delete(field, Hash::kNeverExpired);
     if (target.empty()) break;
   }
   ctx.reply().Integer(deleted);
