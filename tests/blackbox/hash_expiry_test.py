@@ -34,6 +34,11 @@ def now_ms():
     return int(time.time() * 1000)
 
 
+def take(client):
+    """The next message or reply, whatever its kind."""
+    return client.pushes.pop(0) if client.pushes else client.read_any()[0]
+
+
 def big(env, key, fields=600):
     """A hash in a hashtable."""
     words = []
@@ -392,6 +397,62 @@ def test_in_transactions_and_over_types(env):
     call("MULTI")
     call("PING")
     equal(call("EXEC"), None)
+
+
+@NEWER
+@matrix(ONCE)
+def test_events(env):
+    call, ear, mouth = env.c.call, env.client(), env.client()
+    heard_all = "__keyspace@0__:end"
+
+    def after(*words):
+        """The events of one command as words."""
+        call(*words)
+        mouth.call("PUBLISH", heard_all, "")
+        heard = []
+        while True:
+            _, _, channel, event = take(ear)
+            if channel == heard_all.encode():
+                return " ".join(heard)
+            heard.append((event + b":" + channel.split(b":", 1)[1]).decode())
+
+    call("CONFIG", "SET", "notify-keyspace-events", "KA")
+    call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    try:
+        ear.send("PSUBSCRIBE", "__keyspace@0__:*")
+        take(ear)
+        call("HSET", "h", "a", 1, "b", 2, "c", 3, "d", 4)
+        after("PING")
+        for words, events in (
+                ("HEXPIRE h 10 FIELDS 2 a none", "hexpire:h"),
+                ("HEXPIRE h 10 FIELDS 1 none", ""),
+                ("HEXPIRE h 20 NX FIELDS 1 a", ""),
+                ("HPERSIST h FIELDS 2 a b", "hpersist:h"),
+                ("HPERSIST h FIELDS 1 a", ""),
+                ("HPEXPIREAT h 1 FIELDS 1 a", "hdel:h"),
+                ("HGETEX h FIELDS 1 b", ""),
+                ("HGETEX h PX 50000 FIELDS 1 b", "hexpire:h"),
+                ("HGETEX h PERSIST FIELDS 1 b", "hpersist:h"),
+                ("HGETEX h PXAT 1 FIELDS 1 b", "hdel:h"),
+                ("HGETDEL h FIELDS 2 c none", "hdel:h"),
+                ("HSETEX h FIELDS 1 e 5", "hset:h"),
+                ("HSETEX h PX 50000 FIELDS 1 e 5", "hset:h hexpire:h"),
+                ("HSETEX h PXAT 1 FIELDS 1 e 5", "hset:h hdel:h"),
+                ("HPEXPIRE h 0 FIELDS 1 d", "hdel:h del:h"),
+                ("HSETEX g PXAT 1 FIELDS 1 e 5", "hset:g hdel:g del:g")):
+            check(after(*words.split()) == events, words)
+        # Met after their time: one event for all fields of a command, before its own.
+        call("HSET", "h", "a", 1, "b", 2, "c", 3)
+        after("HPEXPIRE", "h", 1, "FIELDS", 3, "a", "b", "c")
+        eventually(lambda: not call("HKEYS", "h"))
+        equal(after("HMGET", "h", "a", "b").encode(), "hexpired:h")
+        equal(after("HSET", "h", "c", 4).encode(), "hexpired:h del:h hset:h")
+        after("HPEXPIRE", "h", 1, "FIELDS", 1, "c")
+        call("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+        equal([take(ear)[3], take(ear)[3]], [b"hexpired", b"del"])
+    finally:
+        call("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+        call("CONFIG", "SET", "notify-keyspace-events", "")
 
 
 def journal_text(server):

@@ -10,16 +10,6 @@
 namespace cairn {
 namespace {
 
-struct Events : EventSink {
-  void Publish(const KeyEvent& event) override {
-    names.push_back(std::string(event.name) + " " + event.key);
-  }
-  std::vector<std::string> Take() { return std::exchange(names, {}); }
-  std::vector<std::string> names;
-};
-
-using Names = std::vector<std::string>;
-
 // Every hash with an expiring field is in the index of its table, under its earliest expiry, and
 // nothing else is.
 void CheckIndex(Keyspace& keyspace) {
@@ -95,16 +85,12 @@ TEST_CASE("The index holds under random changes", "[exec][field_expiry]") {
   REQUIRE(engine.keyspace.FieldExpiriesSize(0) == 0);
 }
 
-TEST_CASE("The cycle deletes what is due, in slices, and says so", "[exec][field_expiry]") {
+TEST_CASE("The cycle deletes what is due, in slices", "[exec][field_expiry]") {
   TestEngine engine;
-  Events events;
-  engine.store.SetInternally("notify-keyspace-events", "KEA");
-  engine.engine->event_sink = &events;
   TestClient client(engine);
   client.Send("HSET h a 1 b 2 c 3\r\nHPEXPIRE h 100 FIELDS 2 a b\r\n");
   for (int i = 0; i < 1000; ++i)
     client.Send("HSETEX big PX 100 FIELDS 1 f" + std::to_string(i) + " v\r\n");
-  events.Take();
   client.clock_ms += 100;
   REQUIRE(Slice(client) == 0);  // a field lives through its last millisecond
   client.clock_ms += 1;
@@ -114,11 +100,6 @@ TEST_CASE("The cycle deletes what is due, in slices, and says so", "[exec][field
   REQUIRE((some >= 10 && some < 400));
   REQUIRE(some + Slice(client) == 1002);
   REQUIRE(client.Send("HLEN h\r\nEXISTS big\r\n") == ":1\r\n:0\r\n");
-  const Names seen = events.Take();
-  REQUIRE(std::count(seen.begin(), seen.end(), "hexpired h") == 1);
-  REQUIRE(seen.size() > 2);
-  REQUIRE(std::count(seen.begin(), seen.end(), "del big") == 1);
-  REQUIRE(std::count(seen.begin(), seen.end(), "del h") == 0);
   REQUIRE(engine.engine->statistics.Sum(Stat::kExpiredFields) == 1002);
 }
 
@@ -152,44 +133,6 @@ TEST_CASE("No field expires where nothing may", "[exec][field_expiry]") {
   REQUIRE(client.Send("HLEN h\r\n") == ":2\r\n");
   REQUIRE(Slice(client) == 2);
   REQUIRE(client.Send("EXISTS h\r\n") == ":0\r\n");
-}
-
-TEST_CASE("Commands announce what they did to fields' expiry", "[exec][field_expiry]") {
-  TestEngine engine;
-  Events events;
-  engine.store.SetInternally("notify-keyspace-events", "KEA");
-  engine.engine->event_sink = &events;
-  TestClient client(engine);
-  client.Send("HSET h a 1 b 2 c 3 d 4\r\n");
-  events.Take();
-  const auto after = [&](const std::string& requests) {
-    client.Send(requests + "\r\n");
-    return events.Take();
-  };
-  REQUIRE(after("HEXPIRE h 10 FIELDS 2 a none") == Names{"hexpire h"});
-  REQUIRE(after("HEXPIRE h 10 FIELDS 1 none") == Names{});
-  REQUIRE(after("HEXPIRE h 20 NX FIELDS 1 a") == Names{});
-  REQUIRE(after("HPERSIST h FIELDS 2 a b") == Names{"hpersist h"});
-  REQUIRE(after("HPERSIST h FIELDS 1 a") == Names{});
-  REQUIRE(after("HPEXPIREAT h 1 FIELDS 1 a") == Names{"hdel h"});
-  REQUIRE(after("HGETEX h FIELDS 1 b") == Names{});
-  REQUIRE(after("HGETEX h PX 50 FIELDS 1 b") == Names{"hexpire h"});
-  REQUIRE(after("HGETEX h PERSIST FIELDS 1 b") == Names{"hpersist h"});
-  REQUIRE(after("HGETEX h PXAT 1 FIELDS 1 b") == Names{"hdel h"});
-  REQUIRE(after("HGETDEL h FIELDS 2 c none") == Names{"hdel h"});
-  REQUIRE(after("HSETEX h FIELDS 1 e 5") == Names{"hset h"});
-  REQUIRE(after("HSETEX h PX 50 FIELDS 1 e 5") == Names{"hset h", "hexpire h"});
-  REQUIRE(after("HSETEX h PXAT 1 FIELDS 1 e 5") == Names{"hset h", "hdel h"});
-  REQUIRE(after("HPEXPIRE h 0 FIELDS 1 d") == Names{"hdel h", "del h"});
-  REQUIRE(after("HSETEX g PXAT 1 FIELDS 1 e 5") == Names{"hset g", "hdel g", "del g"});
-
-  // Met after their time: one event for all fields of a command, before its own.
-  client.Send("HSET h a 1 b 2 c 3\r\nHPEXPIRE h 100 FIELDS 3 a b c\r\n");
-  events.Take();
-  client.clock_ms += 200;
-  REQUIRE(after("HMGET h a b") == Names{"hexpired h"});
-  REQUIRE(client.Send("HLEN h\r\n") == ":1\r\n");
-  REQUIRE(after("HSET h c 4") == Names{"hexpired h", "del h", "hset h"});
 }
 
 }  // namespace cairn
