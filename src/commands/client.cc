@@ -4,6 +4,7 @@
 #include "commands/families.h"
 #include "commands/help.h"
 #include "exec/args.h"
+#include "exec/blocking.h"
 #include "exec/client_text.h"
 #include "exec/context.h"
 
@@ -219,7 +220,9 @@ void ClientUnblock(Context& ctx) {
   }
   int64_t id;
   if (!ParseInt64(ctx.arg(2), &id)) return ctx.Error(errors::kNotInteger);
-  ctx.reply().Integer(ctx.engine().control->Unblock(static_cast<uint64_t>(id), with_error));
+  const auto record = ctx.engine().control->FindClient(static_cast<uint64_t>(id));
+  ctx.reply().Integer(record != nullptr &&
+                      UnblockClient(ctx.unit(), *record, with_error ? kUnblockedByCommand : ""));
 }
 
 // CLIENT REPLY ON|OFF|SKIP

@@ -56,7 +56,7 @@ void SwapDb(Context& ctx) {
   if (first < 0 || first >= databases || second < 0 || second >= databases)
     return ctx.Error(errors::kDbIndex);
   if (first != second)
-    ctx.unit().keyspace().Swap(static_cast<int>(first), static_cast<int>(second));
+    ctx.unit().Swap(static_cast<int>(first), static_cast<int>(second));
   ctx.Dirty();
   ctx.Ok();
 }

@@ -15,13 +15,16 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(DebugCommands());
   registry->Add(ClusterCommands());
   registry->Add(ListCommands());
+  registry->Add(ListBlockingCommands());
   registry->Add(KeyCommands());
   registry->Add(ExpiryCommands());
   registry->Add(ScanCommands());
   registry->Add(DatabaseCommands());
   registry->Add(SortedSetCommands());
+  registry->Add(SortedSetBlockingCommands());
   registry->Add(SortedSetRangeCommands());
   registry->Add(SortedSetAlgebraCommands());
+  registry->Add(WaitCommands());
   registry->Add(StreamCommands());
   registry->Add(StreamReadCommands());
   registry->Add(StreamGroupCommands());

@@ -4,15 +4,13 @@
 #include "types/list.h"
 
 #include "commands/families.h"
+#include "commands/list_common.h"
 #include "exec/args.h"
 #include "exec/context.h"
 #include "exec/refs.h"
 
 namespace cairn {
 namespace {
-
-const char* PushEvent(ListEnd end) { return end == ListEnd::kFront ? "lpush" : "rpush"; }
-const char* PopEvent(ListEnd end) { return end == ListEnd::kFront ? "lpop" : "rpop"; }
 
 void Push(Context& ctx, ListEnd end, bool must_exist) {
   auto list = ctx.Write<List>(ctx.arg(1));
@@ -33,15 +31,6 @@ void LPushX(Context& ctx) { Push(ctx, ListEnd::kFront, true); }
 // RPUSHX key element [element ...]  O(N)
 void RPushX(Context& ctx) { Push(ctx, ListEnd::kBack, true); }
 
-// Pops `count` elements into an array reply and settles the ref.
-void PopMany(Context& ctx, WriteRef<List>& list, ListEnd end, uint64_t count) {
-  count = std::min<uint64_t>(count, list->Length());
-  ctx.reply().Array(count);
-  list.Mutable().PopEach(end, count, ctx.engine().ReadThresholds(),
-                         [&](std::string_view element) { ctx.reply().Bulk(element); });
-  list.Commit(kNotifyList, PopEvent(end), static_cast<int64_t>(count));
-}
-
 void Pop(Context& ctx, ListEnd end) {
   if (ctx.argc() > 3)
     return ctx.Error("ERR wrong number of arguments for '" + ctx.command().full_name +
@@ -53,7 +42,7 @@ void Pop(Context& ctx, ListEnd end) {
   if (list.failed()) return;
   if (!list) return many ? ctx.reply().NullArray() : ctx.reply().Null();
   if (many && count == 0) return ctx.reply().EmptyArray();
-  if (many) return PopMany(ctx, list, end, static_cast<uint64_t>(count));
+  if (many) return PopElements(ctx, list, end, static_cast<uint64_t>(count));
   std::string element;
   list.Mutable().Pop(end, &element, ctx.engine().ReadThresholds());
   ctx.reply().Bulk(element);
@@ -197,84 +186,23 @@ void LPos(Context& ctx) {
   }
 }
 
-void Move(Context& ctx, ListEnd from, ListEnd to) {
-  const Thresholds thresholds = ctx.engine().ReadThresholds();
-  auto source = ctx.Write<List>(ctx.arg(1));
-  if (source.failed()) return;
-  if (!source) return ctx.reply().Null();
-  std::string element;
-  if (ctx.arg(1) == ctx.arg(2)) {
-    // One list: it must not vanish between the two steps.
-    List& list = source.Mutable();
-    list.Pop(from, &element, thresholds);
-    list.Push(to, element, thresholds);
-    source.Notify(kNotifyList, PushEvent(to));
-    source.Commit(kNotifyList, PopEvent(from));
-    return ctx.reply().Bulk(element);
-  }
-  auto destination = ctx.Write<List>(ctx.arg(2));
-  if (destination.failed()) return;
-  source.Mutable().Pop(from, &element, thresholds);
-  destination.Create().Push(to, element, thresholds);
-  destination.Commit(kNotifyList, PushEvent(to));
-  source.Commit(kNotifyList, PopEvent(from));
-  ctx.reply().Bulk(element);
-}
-
-bool ReadEnd(std::string_view text, ListEnd* end) {
-  if (EqualsIgnoreCase(text, "left")) {
-    *end = ListEnd::kFront;
-  } else if (EqualsIgnoreCase(text, "right")) {
-    *end = ListEnd::kBack;
-  } else {
-    return false;
-  }
-  return true;
-}
-
 // LMOVE source destination LEFT|RIGHT LEFT|RIGHT  O(1)
 void LMove(Context& ctx) {
   ListEnd from, to;
-  if (!ReadEnd(ctx.arg(3), &from) || !ReadEnd(ctx.arg(4), &to)) return ctx.Error(errors::kSyntax);
-  Move(ctx, from, to);
+  if (!ReadListEnd(ctx.arg(3), &from) || !ReadListEnd(ctx.arg(4), &to))
+    return ctx.Error(errors::kSyntax);
+  if (!MoveElement(ctx, from, to)) ctx.reply().Null();
 }
 
 // RPOPLPUSH source destination  O(1)
-void RPopLPush(Context& ctx) { Move(ctx, ListEnd::kBack, ListEnd::kFront); }
+void RPopLPush(Context& ctx) {
+  if (!MoveElement(ctx, ListEnd::kBack, ListEnd::kFront)) ctx.reply().Null();
+}
 
 // LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]  O(N+M)
 void LMPop(Context& ctx) {
-  int64_t keys, count = 1;
-  if (!ParseInt64(ctx.arg(1), &keys) || keys < 1)
-    return ctx.Error("ERR numkeys should be greater than 0");
-  ListEnd end;
-  const uint64_t where = static_cast<uint64_t>(keys) + 2;
-  if (static_cast<uint64_t>(keys) > ctx.argc() || where >= ctx.argc() ||
-      !ReadEnd(ctx.arg(where), &end))
-    return ctx.Error(errors::kSyntax);
-  Args args(ctx, where + 1);
-  for (bool seen = false; args.More(); seen = true) {
-    if (!seen && args.Take("COUNT", 1)) {
-      count = args.Int("ERR count should be greater than 0");
-      if (!args.failed() && count < 1) args.Fail("ERR count should be greater than 0");
-    } else {
-      args.Fail(errors::kSyntax);
-    }
-  }
-  if (!args.Done()) return;
-  for (size_t i = 2; i < where; ++i) {
-    auto list = ctx.Write<List>(ctx.arg(i));
-    if (list.failed()) return;
-    if (!list) continue;
-    const uint64_t popped = std::min<uint64_t>(static_cast<uint64_t>(count), list->Length());
-    ctx.reply().Array(2);
-    ctx.reply().Bulk(ctx.arg(i));
-    PopMany(ctx, list, end, popped);
-    ctx.Effect({end == ListEnd::kFront ? "LPOP" : "RPOP", ctx.arg(i),
-                ToString(static_cast<int64_t>(popped))});
-    return;
-  }
-  ctx.reply().NullArray();
+  ListMultiPop request;
+  if (request.Read(ctx, 1) && !request.Run(ctx)) ctx.reply().NullArray();
 }
 
 constexpr KeySpecs kPopPush = Key(kRW | kAccess | kDelete, 1) + Key(kRW | kInsert, 2);

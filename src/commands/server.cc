@@ -67,16 +67,6 @@ void Lolwut(Context& ctx) {
                                   "\n");
 }
 
-// WAIT numreplicas timeout: no replica is ever behind while there are none
-void Wait(Context& ctx) {
-  int64_t replicas, timeout;
-  if (!ParseInt64(ctx.arg(1), &replicas)) return ctx.Error(errors::kNotInteger);
-  if (!ParseInt64(ctx.arg(2), &timeout))
-    return ctx.Error("ERR timeout is not an integer or out of range");
-  if (timeout < 0) return ctx.Error("ERR timeout is negative");
-  ctx.reply().Integer(0);
-}
-
 // ROLE
 void Role(Context& ctx) {
   ctx.reply().Array(3);
@@ -136,7 +126,6 @@ constexpr CommandSpec kRows[] = {
     {"SHUTDOWN", -1, kAdmin | kNoScript | kLoading | kStale | kNoMulti | kAllowBusy, {}, 0,
      &Shutdown},
     {"LOLWUT", -1, kReadonly | kFast, {}, 0, &Lolwut},
-    {"WAIT", 3, kBlocking, {}, kAclConnection, &Wait},
     {"ROLE", 1, kNoScript | kLoading | kStale | kFast, {}, kAclAdmin | kAclDangerous, &Role},
     {"SLOWLOG", -2, 0, {}, 0, nullptr, Scope::kNone},
     {"SLOWLOG|GET", -2, kSlowlogFlags, {}, 0, &SlowlogGet},

@@ -9,6 +9,7 @@
 
 #include "base/glob.h"
 #include "commands/families.h"
+#include "commands/sorted_set_pops.h"
 #include "commands/sorted_set_replies.h"
 #include "exec/args.h"
 #include "exec/context.h"
@@ -159,19 +160,6 @@ void ZRank(Context& ctx) { ReplyRank(ctx, false); }
 // ZREVRANK key member [WITHSCORE]  O(log N)
 void ZRevRank(Context& ctx) { ReplyRank(ctx, true); }
 
-// Pops and settles; each member is replied as a pair of its own if `nested`.
-void PopAndReply(Context& ctx, WriteRef<SortedSet>& set, bool highest, uint64_t count,
-                 bool nested) {
-  count = std::min<uint64_t>(count, set->Size());
-  ctx.reply().Array(nested ? count : count * 2);
-  set.Mutable().Pop(highest, count, [&](std::string_view member, double score) {
-    if (nested) ctx.reply().Array(2);
-    ctx.reply().Bulk(member);
-    ctx.reply().Double(score);
-  });
-  set.Commit(kNotifyZset, highest ? "zpopmax" : "zpopmin", static_cast<int64_t>(count));
-}
-
 void Pop(Context& ctx, bool highest) {
   if (ctx.argc() > 3) return ctx.Error(errors::kSyntax);
   const bool many = ctx.argc() == 3;
@@ -180,7 +168,7 @@ void Pop(Context& ctx, bool highest) {
   auto set = ctx.Write<SortedSet>(ctx.arg(1));
   if (set.failed()) return;
   if (!set || count == 0) return ctx.reply().EmptyArray();
-  PopAndReply(ctx, set, highest, static_cast<uint64_t>(count), many && ctx.resp3());
+  PopMembers(ctx, set, highest, static_cast<uint64_t>(count), many && ctx.resp3());
 }
 
 // ZPOPMIN key [count]  O(log N * M)
@@ -190,37 +178,8 @@ void ZPopMax(Context& ctx) { Pop(ctx, true); }
 
 // ZMPOP numkeys key [key ...] MIN|MAX [COUNT count]  O(K + M log N)
 void ZMPop(Context& ctx) {
-  int64_t keys, count = 1;
-  if (!ParseInt64(ctx.arg(1), &keys) || keys < 1)
-    return ctx.Error("ERR numkeys should be greater than 0");
-  const uint64_t where = static_cast<uint64_t>(keys) + 2;
-  if (static_cast<uint64_t>(keys) > ctx.argc() || where >= ctx.argc())
-    return ctx.Error(errors::kSyntax);
-  const bool highest = EqualsIgnoreCase(ctx.arg(where), "max");
-  if (!highest && !EqualsIgnoreCase(ctx.arg(where), "min")) return ctx.Error(errors::kSyntax);
-  Args args(ctx, where + 1);
-  for (bool seen = false; args.More(); seen = true) {
-    if (!seen && args.Take("COUNT", 1)) {
-      count = args.Int("ERR count should be greater than 0");
-      if (!args.failed() && count < 1) args.Fail("ERR count should be greater than 0");
-    } else {
-      args.Fail(errors::kSyntax);
-    }
-  }
-  if (!args.Done()) return;
-  for (size_t i = 2; i < where; ++i) {
-    auto set = ctx.Write<SortedSet>(ctx.arg(i));
-    if (set.failed()) return;
-    if (!set) continue;
-    const uint64_t popped = std::min<uint64_t>(static_cast<uint64_t>(count), set->Size());
-    ctx.reply().Array(2);
-    ctx.reply().Bulk(ctx.arg(i));
-    PopAndReply(ctx, set, highest, popped, true);
-    ctx.Effect({highest ? "ZPOPMAX" : "ZPOPMIN", ctx.arg(i),
-                ToString(static_cast<int64_t>(popped))});
-    return;
-  }
-  ctx.reply().NullArray();
+  SortedSetMultiPop request;
+  if (request.Read(ctx, 1) && !request.Run(ctx)) ctx.reply().NullArray();
 }
 
 // ZRANDMEMBER key [count [WITHSCORES]]  O(M)

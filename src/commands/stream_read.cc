@@ -2,8 +2,8 @@
 //
 // XREAD and XREADGROUP.
 //
-// BLOCK is read and checked, but there is no waiting for entries here yet: a call that finds none
-// answers at once, as if its time were up.
+// A client that waits runs its command again when an entry comes, with `$` replaced by the id that
+// it meant. One of XREADGROUP also runs it when the stream or the group vanishes, for the error.
 //
 // The effects of XREADGROUP are those of Redis: XGROUP CREATECONSUMER for a consumer that it made,
 // XCLAIM FORCE JUSTID for what is pending from now on, XGROUP SETID for how far the group has read.
@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "commands/blocking_common.h"
 #include "commands/families.h"
 #include "commands/stream_common.h"
 #include "exec/args.h"
@@ -23,6 +24,7 @@ struct ReadRequest {
   uint64_t count = 0;  // 0: all
   bool no_ack = false;
   std::optional<int64_t> claim_idle_ms;
+  std::optional<int64_t> block_ms;  // 0: for ever
   bool has_group = false;
   std::string_view group;
   std::string_view consumer;
@@ -30,21 +32,6 @@ struct ReadRequest {
   Arguments id_texts;
   std::vector<StreamId> ids;  // entries behind these; of a group Max() is ">"
 };
-
-// BLOCK: milliseconds.
-bool CheckTimeout(Context& ctx, std::string_view text) {
-  int64_t timeout_ms;
-  if (!ParseInt64(text, &timeout_ms)) {
-    ctx.Error("ERR timeout is not an integer or out of range");
-  } else if (timeout_ms < 0) {
-    ctx.Error("ERR timeout is negative");
-  } else if (timeout_ms > INT64_MAX - ctx.now_ms()) {
-    ctx.Error("ERR timeout is out of range");
-  } else {
-    return true;
-  }
-  return false;
-}
 
 bool ReadCount(Context& ctx, std::string_view text, uint64_t* count) {
   int64_t value;
@@ -97,7 +84,9 @@ bool ReadOptions(Context& ctx, ReadRequest* request) {
     const std::string_view word = ctx.arg(i);
     const size_t more = ctx.argc() - i - 1;
     if (more >= 1 && EqualsIgnoreCase(word, "BLOCK")) {
-      if (!CheckTimeout(ctx, ctx.arg(++i))) return false;
+      int64_t timeout_ms;
+      if (!ReadTimeoutMs(ctx, ctx.arg(++i), &timeout_ms)) return false;
+      request->block_ms = timeout_ms;
     } else if (more >= 1 && EqualsIgnoreCase(word, "COUNT")) {
       if (!ReadCount(ctx, ctx.arg(++i), &request->count)) return false;
     } else if (more >= 1 && EqualsIgnoreCase(word, "STREAMS")) {
@@ -173,8 +162,9 @@ class StreamsReply {
     if (!reply_.resp3()) reply_.Array(2);
     reply_.Bulk(key);
   }
+  bool empty() const { return streams_ == 0; }
   void Finish() {
-    if (streams_ == 0) return reply_.NullArray();
+    if (empty()) return reply_.NullArray();
     reply_.resp3() ? reply_.FinishMap(gap_, streams_) : reply_.FinishArray(gap_, streams_);
   }
 
@@ -183,6 +173,27 @@ class StreamsReply {
   OutputBuffer::Deferred gap_;
   size_t streams_ = 0;
 };
+
+// No stream had anything: waits if the request says so.
+void FinishEmpty(Context& ctx, const ReadRequest& request, StreamsReply& streams) {
+  if (!request.block_ms || !ctx.may_block()) return streams.Finish();
+  const size_t first_id = ctx.argc() - request.keys.size();
+  std::vector<std::string_view> arguments(ctx.args().begin(), ctx.args().end());
+  std::vector<std::string> resolved(request.keys.size());
+  for (size_t i = 0; i < request.keys.size(); ++i) {
+    if (request.id_texts[i] != "$") continue;
+    resolved[i] = ToString(request.ids[i]);
+    arguments[first_id + i] = resolved[i];
+  }
+  BlockRequest block;
+  block.type = Type::kStream;
+  block.timeout_ms = *request.block_ms;
+  block.first_key = first_id - request.keys.size();
+  block.keys = request.keys.size();
+  block.wakes_on_absence = request.of_group;
+  block.arguments = arguments;
+  ctx.Block(block);
+}
 
 // XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]  O(N)
 void XRead(Context& ctx) {
@@ -204,7 +215,7 @@ void XRead(Context& ctx) {
     streams.StartStream(request.keys[i]);
     ReplyStreamRange(ctx.reply(), *stream, start, StreamId::Max(), request.count, false);
   }
-  streams.Finish();
+  streams.empty() ? FinishEmpty(ctx, request, streams) : streams.Finish();
 }
 
 // One stream of an XREADGROUP.
@@ -244,11 +255,12 @@ class GroupRead {
   }
 
   // Entries that nobody was given yet, and before them, with CLAIM, those idle for long enough.
+  // For a client that waited only if its wait is not over.
   void New(StreamsReply& streams) {
     std::vector<StreamId> stale;
     if (request_.claim_idle_ms) stale = StaleIds();
     const bool any_new = stream_.Length() > 0 && group_->last_id < stream_.EdgeId(false);
-    if (stale.empty() && !any_new) return;
+    if ((stale.empty() && !any_new) || !ctx_.Claim()) return;
     ReplyWriter& reply = ctx_.reply();
     streams.StartStream(key_);
     const auto gap = reply.StartDeferred();
@@ -374,7 +386,7 @@ void XReadGroup(Context& ctx) {
     }
     SettleGroupChange(ctx, stream, read.changes());
   }
-  streams.Finish();
+  streams.empty() ? FinishEmpty(ctx, request, streams) : streams.Finish();
 }
 
 constexpr CommandSpec kRows[] = {

@@ -32,6 +32,8 @@
 namespace cairn {
 
 class Executor;
+struct BlockRequest;
+struct Waiter;
 template <typename T>
 class ReadRef;
 template <typename T>
@@ -81,6 +83,17 @@ class Context {
   // True inside EXEC or a script: blocking commands then act as if their time were up.
   bool in_exec() const { return in_exec_; }
   void set_in_exec(bool in_exec) { in_exec_ = in_exec; }
+
+  // -- blocking (exec/blocking.h) --
+  // False where a blocking command that finds nothing must answer at once.
+  bool may_block() const { return !in_exec_ && !session_.internal; }
+  // A blocking command asks this before its first change. False if it runs for a client whose wait
+  // has just ended otherwise: then it changes and replies nothing.
+  bool Claim() { return waiter_ == nullptr || ClaimSlow(); }
+  bool claimed() const { return claimed_; }
+  // It found nothing: the client waits. To be called last, without a reply, if may_block().
+  void Block(const BlockRequest& request);
+  void set_waiter(Waiter* waiter) { waiter_ = waiter; }
 
   // -- keys --
   KeyId Id(std::string_view key) const { return IdIn(session_.db, key); }
@@ -151,6 +164,8 @@ class Context {
   bool has_effects() const { return has_effects_; }
 
  private:
+  bool ClaimSlow();
+
   Executor& executor_;
   Unit& unit_;
   Session& session_;
@@ -162,6 +177,8 @@ class Context {
   uint64_t hash_ = 0;
   bool has_effects_ = false;
   bool in_exec_ = false;
+  bool claimed_ = false;
+  Waiter* waiter_ = nullptr;  // the client's, when the command runs for one that waited
 };
 
 }  // namespace cairn

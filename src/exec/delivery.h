@@ -9,6 +9,7 @@
 //   task->Run(clients)           later, on that worker, between requests of its clients:
 //     clients.Visit(id, body)      body(session, out) writes in the session's RESP version
 //     clients.Resume(id)           a suspended client goes on with its next request
+//     clients.WaitUnserved(waiter) a blocked client's wait ended without anybody serving it
 //
 // A task names clients by id, never by pointer: the client may be gone when it runs, and ids are
 // not reused. A worker's tasks run in the order of their posting, its own included, so
@@ -20,6 +21,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "base/function_ref.h"
 
@@ -27,6 +29,7 @@ namespace cairn {
 
 class OutputBuffer;
 struct Session;
+struct Waiter;
 
 // The clients of the worker that a task runs on. Implemented in server/.
 class LocalClients {
@@ -37,6 +40,9 @@ class LocalClients {
   virtual bool Visit(uint64_t client_id, FunctionRef<void(Session&, OutputBuffer&)> body) = 0;
   // Runs the requests that a suspended client has left. No effect on any other.
   virtual void Resume(uint64_t client_id) = 0;
+  // Counts the call that waited and takes its registrations out of the queues, as soon as the locks
+  // let that be done without waiting.
+  virtual void WaitUnserved(const std::shared_ptr<Waiter>& waiter, bool failed) = 0;
 };
 
 class WorkerTask {

@@ -27,7 +27,7 @@ std::string Printable(std::string_view text, size_t bytes_max) {
 Executor::Executor(Engine* engine)
     : engine_(*engine),
       slot_(engine->AddThread()),
-      unit_(engine, slot_),
+      unit_(engine, slot_, this),
       random_(ReadTicks() ^ static_cast<uint64_t>(slot_) << 56),
       statistics_(engine->thread_statistics(slot_)),
       exec_command_(engine->registry.Find("exec")),
@@ -152,6 +152,11 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
 
   const uint64_t now = ReadTicks();
   CommandCounters& counters = statistics_->commands[command->id];
+  // A call that waits is counted when it is answered.
+  if (session.waiter != nullptr) [[unlikely]] {
+    last_ticks_ = now;
+    return;
+  }
   Bump(counters.calls);
   Bump(counters.ticks, now - last_ticks_);
   statistics_->Add(Stat::kCommands);
@@ -171,7 +176,8 @@ void Executor::Silence(Session& session, const Command* command, uint64_t start,
   if (command == nullptr || (command->spec.flags & kSpeaksInMessages) != kSpeaksInMessages)
     out.TruncateTo(start);
   if (session.reply_mode != ReplyMode::kSkipThis) return;
-  // A parked request is not over: the skip is still due.
+  // A parked request is not over: the skip is still due. That of one that waits is due at its end.
+  if (session.waiter != nullptr) return;
   session.reply_mode = session.retry ? ReplyMode::kSkipNext : ReplyMode::kOn;
 }
 

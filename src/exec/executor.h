@@ -26,6 +26,8 @@
 namespace cairn {
 
 class ScriptHost;
+struct BlockRequest;
+struct Waiter;
 
 // A command of the stream that replay has looked up already.
 struct AppliedCommand {
@@ -35,7 +37,7 @@ struct AppliedCommand {
   uint64_t hash = 0;  // of the key at command->single_key, where there is one
 };
 
-class Executor {
+class Executor final : public ReadyServer {
  public:
   static constexpr size_t kChunk = 16;
 
@@ -63,7 +65,8 @@ class Executor {
     unit_.Begin(plan, clock_ms, CurrentExpiryMode());
     body(unit_);
     const uint64_t end = unit_.End();
-    if (end != 0) WakeJournal();
+    // Who was served meanwhile may have written, too.
+    if (engine_.journal != nullptr) WakeJournal();
     engine_.keyspace.gate().Leave(slot_);
     return end;
   }
@@ -78,6 +81,14 @@ class Executor {
   // Runs the command inside the open unit (EXEC, scripts): gates have passed, locks are held.
   void Call(Session& session, const Command& command, Arguments arguments, std::string_view raw,
             ReplyWriter& reply, bool in_exec);
+
+  // -- blocked clients (serve.cc) --
+  // The handler's way to wait: see Context::Block.
+  void Block(Context& ctx, const BlockRequest& request);
+  // Takes a wait that is over out of the queues. False if a lock was taken: to be tried again.
+  bool TryForget(const Waiter& waiter);
+  bool ServeReady() override;
+  void ServeUnserved() override;
 
   Engine& engine() { return engine_; }
   Unit& unit() { return unit_; }
@@ -115,6 +126,10 @@ class Executor {
   bool NeedsAuth(const Session& session) const;
   LockPlan PlanFor(const Session& session, const Command& command, Arguments arguments, int* db);
   bool WatchesStand(Session& session);
+  bool ServeKey(const ReadyKey& key);
+  void Serve(const std::shared_ptr<Waiter>& waiter);
+  void ForgetHeld(const Waiter& waiter);
+  void LeaveUnserved(const ReadyKey& key);
   void CountReplyErrors(const Command& command, ReplyWriter& reply, uint64_t before);
   void Silence(Session& session, const Command* command, uint64_t start, OutputBuffer& out);
   void Slow(Session& session, const Command& command, Arguments arguments, uint64_t ticks);

@@ -29,8 +29,8 @@ class ServerControl {
   virtual std::vector<std::shared_ptr<ClientRecord>> Clients() = 0;
   // Marks the client closing and tells its worker. False if it is gone.
   virtual bool Kill(uint64_t client_id) = 0;
-  // Ends the wait of a blocked client, with a timeout's reply or with -UNBLOCKED.
-  virtual bool Unblock(uint64_t client_id, bool with_error) = 0;
+  // nullptr if there is no such client.
+  virtual std::shared_ptr<ClientRecord> FindClient(uint64_t client_id) = 0;
   // Suspends commands (or only writes) of all clients until wall time `until_ms`; 0 ends it.
   virtual void Pause(int64_t until_ms, bool writes_only) = 0;
   virtual Status Shutdown(const ShutdownRequest& request) = 0;

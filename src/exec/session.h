@@ -19,6 +19,7 @@
 namespace cairn {
 
 class Subscriber;
+struct Waiter;
 
 // Arguments that outlive the read they came with (rules-semantics 21).
 class OwnedArgs {
@@ -56,6 +57,7 @@ struct ClientRecord {
   std::atomic<bool> closing{false};   // set by CLIENT KILL; tested after locking
 
   mutable std::mutex mutex;
+  std::shared_ptr<Waiter> waiter;  // what it waits for, if it is blocked
   std::string name, library_name, library_version, user = "default";
 };
 enum ClientFlag : uint32_t {
@@ -113,13 +115,14 @@ struct Session {
   std::vector<WatchedKey> watched;
   std::shared_ptr<WatchState> watch_state;  // of all of `watched`
   uint64_t last_write_lsn = 0;              // end of this session's last journal record
+  std::shared_ptr<Waiter> waiter;           // of the blocking command that suspended it
   Subscriber* subscriber = nullptr;         // where messages for this client go
-  // Per-session state of other parts (subscriptions, tracking, blocking). `pubsub` is there while
+  // Per-session state of other parts (subscriptions, tracking). `pubsub` is there while
   // the client is subscribed to anything (exec/subscribing.h).
   struct Extension {
     virtual ~Extension() = default;
   };
-  std::unique_ptr<Extension> pubsub, tracking, blocking, replication;
+  std::unique_ptr<Extension> pubsub, tracking, replication;
 
   uint64_t id() const { return record->id; }
   bool in_transaction() const { return transaction.active; }

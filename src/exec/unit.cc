@@ -41,17 +41,63 @@ void Unit::Begin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
   walked_ = false;
   hold_lsn_ = 0;
   if (plan.all) {
-    keyspace().gate().Leave(slot_);
-    keyspace().gate().Close();
-    all_ = true;
-    for (int i = 0; i < kShards; ++i) TakeShard(i);
+    LockAll();
     return;
   }
-  plan.shards.ForEach([this](int shard) {
+  bool unserved = false;
+  plan.shards.ForEach([this, &unserved](int shard) {
     keyspace().shard(shard).lock.Lock();
     held_.Add(shard);
     TakeShard(shard);
+    unserved |= keyspace().shard(shard).unserved;
   });
+  if (!unserved) [[likely]] return;
+  // Whoever waited comes before us, and may need locks that we have not.
+  ReleaseShards();
+  LockAll();
+}
+
+// Serves what others could not; so nobody runs under All before those who waited longer.
+void Unit::LockAll() {
+  keyspace().gate().Leave(slot_);
+  keyspace().gate().Close();
+  all_ = true;
+  bool unserved = false;
+  for (int i = 0; i < kShards; ++i) {
+    TakeShard(i);
+    unserved |= keyspace().shard(i).unserved;
+  }
+  if (!unserved) [[likely]] return;
+  ready_server_.ServeUnserved();
+  hold_lsn_ = 0;
+}
+
+void Unit::ReleaseShards() {
+  held_.ForEach([this](int shard) {
+    keyspace().shard(shard).last_now_ms = now_ms_;
+    keyspace().shard(shard).lock.Unlock();
+  });
+  held_ = {};
+}
+
+bool Unit::TryLock(const ShardSet& shards) {
+  if (all_) return true;
+  ShardSet taken;
+  bool all_taken = true;
+  shards.ForEach([&](int index) {
+    if (!all_taken || held_.Has(index)) return;
+    Shard& shard = keyspace().shard(index);
+    all_taken = shard.lock.TryLock();
+    if (!all_taken) return;
+    taken.Add(index);
+    all_taken = !shard.unserved;
+  });
+  taken.ForEach([&](int index) {
+    if (all_taken) return TakeShard(index);
+    keyspace().shard(index).lock.Unlock();
+  });
+  if (all_taken) held_.Merge(taken);
+  return all_taken;
 }
 
 void Unit::TakeShard(int index) {
@@ -257,25 +303,62 @@ uint64_t Unit::Journal() {
   return reservation_.end;
 }
 
-uint64_t Unit::End() {
-  DCHECK(active_);
+// Everything of the record but its bytes: the locks are still held.
+uint64_t Unit::CloseRecord() {
   const uint64_t end = Journal();
   if (track_hashes_) ComputeHold(end);
   if (!events_.empty()) TellSubscribers();
+  return end;
+}
+
+void Unit::PublishRecord(uint64_t end) {
+  if (end != 0) engine_.journal->Publish(reservation_, effects_);
+  // What is replayed is saved already.
+  if (dirty_ != 0 && !silent_) engine_.dirty.fetch_add(dirty_, std::memory_order_relaxed);
+}
+
+uint64_t Unit::EndServed() {
+  const uint64_t end = CloseRecord();
+  PublishRecord(end);
+  ClearChanges();
+  return end;
+}
+
+void Unit::Unlock() {
   if (all_) {
     for (int i = 0; i < kShards; ++i) keyspace().shard(i).last_now_ms = now_ms_;
     keyspace().gate().Open();
     keyspace().gate().Enter(slot_);
+    all_ = false;
   } else {
-    held_.ForEach([this](int shard) {
-      keyspace().shard(shard).last_now_ms = now_ms_;
-      keyspace().shard(shard).lock.Unlock();
-    });
+    ReleaseShards();
   }
-  if (end != 0) engine_.journal->Publish(reservation_, effects_);
-  // What is replayed is saved already.
-  if (dirty_ != 0 && !silent_) engine_.dirty.fetch_add(dirty_, std::memory_order_relaxed);
-  Reset();
+  active_ = false;
+}
+
+uint64_t Unit::End() {
+  DCHECK(active_);
+  const uint64_t end = CloseRecord();
+  if (ready_.empty()) [[likely]] {
+    Unlock();
+    PublishRecord(end);
+    Reset();
+    return end;
+  }
+  const uint64_t hold = hold_lsn_;
+  PublishRecord(end);
+  ClearChanges();
+  const bool served = ready_server_.ServeReady();
+  Unlock();
+  if (served) {
+    Reset();
+  } else {
+    LockPlan everything;
+    everything.all = true;
+    Begin(everything, now_ms_, mode_);
+    End();
+  }
+  hold_lsn_ = hold;
   return end;
 }
 
@@ -288,11 +371,8 @@ void Unit::Post(int worker, std::unique_ptr<WorkerTask> task) {
   }
 }
 
-void Unit::Reset() {
+void Unit::ClearChanges() {
   constexpr size_t kKeptBytes = 1 << 20;
-  all_ = false;
-  active_ = false;
-  held_ = {};
   dirty_ = 0;
   effect_count_ = 0;
   effect_db_first_ = effect_db_ = -1;
@@ -300,6 +380,10 @@ void Unit::Reset() {
   if (effects_.capacity() > kKeptBytes) effects_.shrink_to_fit();
   hashes_.clear();
   events_.clear();
+}
+
+void Unit::Reset() {
+  ClearChanges();
   for (Value& value : garbage_) engine_.lazy_free.Post(std::move(value));
   garbage_.clear();
   for (auto& tables : garbage_tables_) engine_.lazy_free.Post(std::move(tables));
@@ -337,6 +421,31 @@ void Unit::Flush(int db) {
   CHECK(all_);
   garbage_tables_.push_back(keyspace().Detach(db));
   ++generation_;
+  ReadyAll(db);
+}
+
+void Unit::Swap(int db1, int db2) {
+  CHECK(all_);
+  keyspace().Swap(db1, db2);
+  ++generation_;
+  ReadyAll(db1);
+  ReadyAll(db2);
+}
+
+void Unit::ReadySlow(int db, std::string_view key, uint64_t hash) {
+  WaitQueue* queue = ShardFor(hash).waiters->Find(db, key);
+  if (queue == nullptr || queue->ready) return;
+  queue->ready = true;
+  ready_.push_back({db, hash, std::string(key)});
+}
+
+// A whole database changed: whoever waits for a key of it is looked at.
+void Unit::ReadyAll(int db) {
+  for (int i = 0; i < kShards; ++i) {
+    Shard& shard = keyspace().shard(i);
+    if (shard.waiters == nullptr) continue;
+    for (const std::string& key : shard.waiters->KeysOf(db)) ReadySlow(db, key, HashBytes(key));
+  }
 }
 
 }  // namespace cairn

@@ -5,7 +5,8 @@
 // once: one journal record, then the deliveries. One object a thread, reused.
 //
 //   unit.Begin(plan)  locks     -> Lookup, Insert, Replace, Remove, Event, Effect ... ->
-//   unit.End()        reserves the journal record, unlocks, publishes it, hands garbage over
+//   unit.End()        reserves the journal record, serves the clients who waited for what it
+//                     changed, unlocks, publishes the record, hands garbage over
 //
 // Everything that changes an Entry goes through the functions here (by way of the refs of
 // exec/refs.h); they fire the pre-change hook, keep the counters and mark watchers, waiters and
@@ -63,14 +64,28 @@ struct KeyEvent {
   PubsubKind kind = PubsubKind::kChannel;
 };
 
-struct KeyName {
+struct ReadyKey {
   int db;
+  uint64_t hash;
   std::string key;
+};
+
+// Serves clients that wait for keys: the executor. Each client served is a unit of its own, run
+// while the locks of the unit that served it are held (rules-semantics 3).
+class ReadyServer {
+ public:
+  virtual ~ReadyServer() = default;
+  // Serves who waits for unit.ready(), in order. False if a lock could not be had; what is left
+  // was noted in its shards, and scope All has to be taken for it.
+  virtual bool ServeReady() = 0;
+  // Under All: serves what was left.
+  virtual void ServeUnserved() = 0;
 };
 
 class Unit {
  public:
-  Unit(Engine* engine, int slot) : engine_(*engine), slot_(slot) {}
+  Unit(Engine* engine, int slot, ReadyServer* server)
+      : engine_(*engine), slot_(slot), ready_server_(*server) {}
   Unit(const Unit&) = delete;
   Unit& operator=(const Unit&) = delete;
 
@@ -80,11 +95,16 @@ class Unit {
   // Adds a shard to a unit that has begun without locks (scope Walk): one at a time.
   void LockShard(int shard);
   void UnlockShard(int shard);
+  // Adds shards to the locked ones without waiting. False, and nothing added, if one of them is
+  // taken or has to be served first.
+  bool TryLock(const ShardSet& shards);
   bool all() const { return all_; }
   bool Holds(int shard) const { return all_ || held_.Has(shard); }
   bool active() const { return active_; }
   // Settles everything. Returns the LSN behind the record it appended, or 0.
   uint64_t End();
+  // Settles what changed so far as a unit of its own and goes on with the same locks.
+  uint64_t EndServed();
 
   // -- time --
   int64_t now_ms() const { return now_ms_; }
@@ -127,8 +147,9 @@ class Unit {
   bool Delete(int db, std::string_view key, uint64_t hash);
   // Deletes an entry whose time has come (the active cycle); false if it has not.
   bool ExpireIfDue(int db, uint64_t hash, Entry* entry);
-  // Under All: empties a database.
+  // Under All: empties a database, swaps two.
   void Flush(int db);
+  void Swap(int db1, int db2);
 
   // -- the ChangeSet --
   void Dirty(int64_t n) { dirty_ += n; }
@@ -142,9 +163,9 @@ class Unit {
   }
   // The key may now serve blocked clients (or wake them with an error).
   void Ready(int db, std::string_view key, uint64_t hash) {
-    if (ShardFor(hash).waiter_count != 0) [[unlikely]] ready_.push_back({db, std::string(key)});
+    if (ShardFor(hash).waiters != nullptr) [[unlikely]] ReadySlow(db, key, hash);
   }
-  std::vector<KeyName>& ready() { return ready_; }
+  std::vector<ReadyKey>& ready() { return ready_; }
   std::vector<KeyEvent>& events() { return events_; }
   // A journal effect in database `db`, in the vocabulary of src/exec/README.md.
   void Effect(int db, Arguments parts);
@@ -156,6 +177,7 @@ class Unit {
                      bool has_effects);
   // Turns off journaling of the current unit (a follower applying its leader's bytes).
   void set_silent(bool silent) { silent_ = silent; }
+  bool silent() const { return silent_; }
   // Remembers which key hashes the unit touched, for replies that must wait (always).
   void NoteHash(uint64_t hash) {
     if (track_hashes_) hashes_.push_back(hash);
@@ -190,6 +212,8 @@ class Unit {
  private:
   Shard& ShardFor(uint64_t hash) { return keyspace().shard(ShardOf(hash)); }
   void BeforeChangeSlow(int db, Entry* entry);
+  void ReadySlow(int db, std::string_view key, uint64_t hash);
+  void ReadyAll(int db);
   void EventSlow(int type, const char* name, int db, std::string_view key);
   void TellSubscribers();
   void Expire(int db, uint64_t hash, Entry* entry);
@@ -198,11 +222,18 @@ class Unit {
   void EnterEffectDb(int db);
   void Reset();
   void TakeShard(int shard);
+  void LockAll();
+  void ReleaseShards();
+  void Unlock();
+  uint64_t CloseRecord();
+  void PublishRecord(uint64_t end);
+  void ClearChanges();
   uint64_t Journal();
   void ComputeHold(uint64_t end);
 
   Engine& engine_;
   const int slot_;
+  ReadyServer& ready_server_;
   bool active_ = false;
   bool all_ = false;
   bool silent_ = false;
@@ -223,7 +254,7 @@ class Unit {
   uint64_t last_write_lsn_ = 0;
   std::vector<uint64_t> hashes_;
   std::vector<KeyEvent> events_;
-  std::vector<KeyName> ready_;
+  std::vector<ReadyKey> ready_;
   std::vector<Value> garbage_;
   std::vector<Keyspace::Tables> garbage_tables_;
   std::vector<std::function<void()>> after_;

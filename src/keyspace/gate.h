@@ -33,6 +33,13 @@ class Gate {
       closed_.wait(1, std::memory_order_relaxed);
     }
   }
+  // As Enter, but false instead of waiting.
+  bool TryEnter(int slot) {
+    slots_[slot].inside.store(1, std::memory_order_seq_cst);
+    if (closed_.load(std::memory_order_seq_cst) == 0) [[likely]] return true;
+    Leave(slot);
+    return false;
+  }
   void Leave(int slot) {
     slots_[slot].inside.store(0, std::memory_order_seq_cst);
     if (closed_.load(std::memory_order_seq_cst) != 0) [[unlikely]] slots_[slot].inside.notify_all();

@@ -23,6 +23,7 @@
 #include "keyspace/gate.h"
 #include "keyspace/shard_lock.h"
 #include "keyspace/value.h"
+#include "keyspace/wait_table.h"
 #include "keyspace/watch_table.h"
 
 namespace cairn {
@@ -75,15 +76,13 @@ struct KeyTable {
   }
 };
 
-class WaitTable;
-
 struct alignas(128) Shard {
   ShardLock lock;
   bool epoch = false;        // the epoch bit of entries that the running snapshot need not visit
   int64_t last_now_ms = 0;   // the latest `now` of a unit that locked this shard
-  uint32_t waiter_count = 0; // blocked clients registered in `waiters`
+  bool unserved = false;     // `waiters` holds ready keys that must be served first
   std::unique_ptr<WatchTable> watches;  // nullptr while nobody watches
-  std::shared_ptr<WaitTable> waiters;   // nullptr while nobody waits
+  std::unique_ptr<WaitTable> waiters;   // nullptr while nobody waits
   alignas(64) std::unique_ptr<std::atomic<KeyTable*>[]> tables;  // by database; made on first use
 };
 
@@ -107,6 +106,7 @@ class Keyspace {
   int databases() const { return databases_; }
   Gate& gate() { return gate_; }
   Shard& shard(int index) { return shards_[index]; }
+  WaitCounters& wait_counters() { return wait_counters_; }
 
   // The part of `db` that shard holds; made if missing. Under the shard's lock or All.
   KeyTable& Table(int shard, int db) {
@@ -140,6 +140,7 @@ class Keyspace {
   const int databases_;
   MutationObserver* observer_ = nullptr;
   Gate gate_;
+  WaitCounters wait_counters_;
   std::unique_ptr<Shard[]> shards_;
 };
 

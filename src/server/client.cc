@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "server/client.h"
 
+#include "exec/blocking.h"
 #include "exec/subscribing.h"
 #include "exec/transaction.h"
 #include "server/server.h"
@@ -8,12 +9,14 @@
 namespace cairn {
 namespace {
 constexpr size_t kParseAhead = 64;  // requests parsed before they are run
+constexpr int64_t kTimeoutMsMax = int64_t{1} << 52;  // of a wait; longer ones never end
 }
 
 Client::Client(Server* server, WorkerContext* context, std::shared_ptr<ClientRecord> record)
     : server_(*server), context_(*context), session_(std::move(record)) {
   session_.subscriber = this;
   session_.authenticated = server_.engine().config.requirepass().empty();
+  wait_timer_.set_callback([this] { OnWaitTimeout(); });
 }
 
 Client::~Client() = default;
@@ -89,9 +92,8 @@ void Client::Process() {
   }
   parser_.EndRead();
   Publish();
-  if (session_.suspended) {
-    if (session_.retry) context_.parked.push_back(session_.id());
-  }
+  if (session_.retry) context_.parked.push_back(session_.id());
+  if (session_.waiter != nullptr) ArmWait();
   if (session_.close_after_reply || session_.record->closing.load(std::memory_order_relaxed)) {
     connection_->CloseAfterFlush();
   } else {
@@ -100,7 +102,8 @@ void Client::Process() {
 }
 
 void Client::Resume() {
-  if (!session_.suspended || connection_->closing()) return;
+  if (!session_.suspended || session_.waiter != nullptr || connection_->closing()) return;
+  wait_timer_.Cancel();
   session_.suspended = session_.retry = false;
   Process();
 }
@@ -136,15 +139,43 @@ void Client::OnMessage(const std::shared_ptr<const PubsubMessage>& message,
   connection_->FlushSoon();
 }
 
-bool WorkerContext::Visit(uint64_t client_id,
-                          FunctionRef<void(Session&, OutputBuffer&)> body) {
-  auto found = clients.find(client_id);
-  return found != clients.end() && found->second->Deliver(body);
+void Client::ArmWait() {
+  const Waiter& waiter = *session_.waiter;
+  if (waiter.ends_when_durable) context_.sync_waits.push_back(session_.id());
+  if (waiter.timeout_ms > 0 && waiter.timeout_ms < kTimeoutMsMax)
+    context_.worker.ScheduleAfter(&wait_timer_, waiter.timeout_ms);
 }
 
-void WorkerContext::Resume(uint64_t client_id) {
-  auto found = clients.find(client_id);
-  if (found != clients.end()) found->second->Resume();
+void Client::OnWaitTimeout() {
+  const std::shared_ptr<Waiter> waiter = session_.waiter;
+  if (waiter == nullptr || !ClaimWait(*waiter)) return;
+  EndWait(waiter);
+}
+
+bool Client::EndSyncWait(uint64_t durable) {
+  const std::shared_ptr<Waiter> waiter = session_.waiter;
+  if (waiter == nullptr || !waiter->ends_when_durable) return true;
+  if (waiter->target_lsn > durable) return false;
+  if (ClaimWait(*waiter)) EndWait(waiter);
+  return true;
+}
+
+// Nobody served it: its time is up, or what WAITAOF waits for has come.
+void Client::EndWait(const std::shared_ptr<Waiter>& waiter) {
+  context_.WaitUnserved(waiter, false);
+  FinishWait(session_, connection_->out(), 0, [&](ReplyWriter& reply) {
+    ReplyTimedOut(server_.engine(), *waiter, reply);
+  });
+  Resume();
+}
+
+// The connection ends: from here on nothing is given to it.
+void Client::AbandonWait() {
+  const std::shared_ptr<Waiter> waiter = std::move(session_.waiter);
+  if (waiter == nullptr) return;
+  if (ClaimWait(*waiter)) context_.ForgetWait(waiter);
+  std::lock_guard guard(session_.record->mutex);
+  session_.record->waiter.reset();
 }
 
 // What CLIENT LIST shows of this client, refreshed once a read.
@@ -163,6 +194,7 @@ void Client::Publish() {
 void Client::OnEof(Connection& connection) {
   // Whoever hung up will not read a parked or blocked command's reply.
   if (session_.suspended) {
+    AbandonWait();
     connection.Close();
   } else {
     connection.CloseAfterFlush();
@@ -177,6 +209,7 @@ void Client::OnOutputCap(Connection& connection) {
 }
 
 void Client::OnClosed(Connection&) {
+  AbandonWait();
   ForgetWatches(session_);
   DropSubscriptions(session_);
   context_.clients.erase(session_.id());

@@ -39,6 +39,8 @@ class Client final : public ConnectionHandler, public Subscriber {
                  const std::string* pattern) override;
   // The reason for the suspension is gone: runs what was left.
   void Resume();
+  // Answers the client's WAITAOF if the log is durable far enough. False: it waits on.
+  bool EndSyncWait(uint64_t durable);
 
   std::span<char> OnReadBuffer(Connection& connection, std::span<char> scratch) override;
   void OnData(Connection& connection, char* data, size_t n) override;
@@ -49,12 +51,17 @@ class Client final : public ConnectionHandler, public Subscriber {
  private:
   void Process();
   void Publish();
+  void ArmWait();
+  void OnWaitTimeout();
+  void EndWait(const std::shared_ptr<Waiter>& waiter);
+  void AbandonWait();
 
   Server& server_;
   WorkerContext& context_;
   Connection* connection_ = nullptr;
   Session session_;
   RequestParser parser_;
+  Timer wait_timer_;  // of a blocking command
 };
 
 }  // namespace cairn

@@ -151,6 +151,10 @@ class InfoWriter {
     Number("pubsub_clients", pubsub);
     Number("watching_clients", watching);
     Number("total_watched_keys", keys_watched);
+    const WaitCounters& waits = s_.engine().keyspace.wait_counters();
+    Number("total_blocking_keys", static_cast<uint64_t>(waits.keys.load(kRelaxed)));
+    Number("total_blocking_keys_on_nokey",
+           static_cast<uint64_t>(waits.keys_on_absence.load(kRelaxed)));
   }
 
   void WriteMemory() {

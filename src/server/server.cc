@@ -215,6 +215,7 @@ void Server::Cron(size_t index) {
         idle.push_back(client);
     for (Client* client : idle) client->connection()->Close();
   }
+  context.ForgetWaits();
   if (index == 0) CheckMemory();
   const int64_t until = pause_until_ms_.load(std::memory_order_relaxed);
   // Only the pause that was judged is ended: a new one may have begun meanwhile.
@@ -310,14 +311,15 @@ std::vector<std::shared_ptr<ClientRecord>> Server::Clients() {
   return all;
 }
 
+std::shared_ptr<ClientRecord> Server::FindClient(uint64_t client_id) {
+  std::lock_guard guard(clients_mutex_);
+  auto found = clients_.find(client_id);
+  return found == clients_.end() ? nullptr : found->second;
+}
+
 bool Server::Kill(uint64_t client_id) {
-  std::shared_ptr<ClientRecord> record;
-  {
-    std::lock_guard guard(clients_mutex_);
-    auto found = clients_.find(client_id);
-    if (found == clients_.end()) return false;
-    record = found->second;
-  }
+  const std::shared_ptr<ClientRecord> record = FindClient(client_id);
+  if (record == nullptr) return false;
   // Somebody else has killed it already: one kill counts once.
   if (record->closing.exchange(true)) return false;
   WorkerContext* context = contexts_[static_cast<size_t>(record->worker)].get();
@@ -335,8 +337,6 @@ bool Server::Put(int worker, std::unique_ptr<WorkerTask> task) {
 }
 
 void Server::Wake(int worker) { contexts_[static_cast<size_t>(worker)]->worker.Wake(); }
-
-bool Server::Unblock(uint64_t, bool) { return false; }
 
 void Server::Pause(int64_t until_ms, bool writes_only) {
   if (until_ms == 0) {

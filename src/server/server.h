@@ -58,7 +58,7 @@ class Server final : public ServerControl, public JournalListener {
   // ServerControl
   std::vector<std::shared_ptr<ClientRecord>> Clients() override;
   bool Kill(uint64_t client_id) override;
-  bool Unblock(uint64_t client_id, bool with_error) override;
+  std::shared_ptr<ClientRecord> FindClient(uint64_t client_id) override;
   void Pause(int64_t until_ms, bool writes_only) override;
   Status Shutdown(const ShutdownRequest& request) override;
   std::string Info(const std::vector<std::string>& sections) override;

@@ -101,8 +101,11 @@ void Server::HoldFromNowOn() {
 
 void Server::OnDurable(Lsn durable) {
   for (auto& context : contexts_) {
-    Worker* worker = &context->worker;
-    worker->Post([worker, durable] { worker->SetDurable(durable); });
+    WorkerContext* c = context.get();
+    c->worker.Post([c, durable] {
+      c->worker.SetDurable(durable);
+      if (!c->sync_waits.empty()) c->EndSyncWaits(durable);
+    });
   }
 }
 

@@ -21,12 +21,20 @@ struct WorkerContext final : LocalClients {
 
   bool Visit(uint64_t client_id, FunctionRef<void(Session&, OutputBuffer&)> body) override;
   void Resume(uint64_t client_id) override;
+  void WaitUnserved(const std::shared_ptr<Waiter>& waiter, bool failed) override;
+  // Takes a wait that is over out of the queues, now or with the next ForgetWaits (cron).
+  void ForgetWait(const std::shared_ptr<Waiter>& waiter);
+  void ForgetWaits();
+  // Answers WAITAOF of the clients whose writes are durable now.
+  void EndSyncWaits(uint64_t durable);
 
   Worker& worker;
   Executor executor;
   RequestBatch batch;
   std::unordered_map<uint64_t, Client*> clients;  // by id
-  std::vector<uint64_t> parked;                   // clients whose request waits for a mode or the log
+  std::vector<uint64_t> parked;      // clients whose request waits for a mode or the log
+  std::vector<uint64_t> sync_waits;  // clients in WAITAOF that the local log alone can answer
+  std::vector<std::shared_ptr<Waiter>> unforgotten;  // over, but still in queues
   Timer cron;
 };
 

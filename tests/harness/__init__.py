@@ -4,8 +4,8 @@
 A test file imports what it needs from here and nothing else; see README.md.
 """
 
-from harness.checks import (Failure, Skip, as_dict, as_pairs, check, equal, eventually, members,
-                            near, pass_time, skip)
+from harness.checks import (Failure, Skip, as_dict, as_pairs, check, equal, eventually,
+                            is_blocked, members, near, pass_time, skip, start_blocked)
 from harness.matrix import FULL, ONCE, PROTOCOLS, THREADS, cairn_only, limit, matrix
 from harness.resp import (Client, Error, Push, Simple, Verbatim, encode, parse,
                           split_replies)
@@ -14,6 +14,6 @@ from harness.server import Server, StartFailure, oracle_binary, server_binary
 __all__ = [
     "FULL", "ONCE", "PROTOCOLS", "THREADS", "Client", "Error", "Failure", "Push", "Server",
     "Simple", "Skip", "StartFailure", "Verbatim", "as_dict", "as_pairs", "cairn_only", "check",
-    "encode", "equal", "eventually", "limit", "matrix", "members", "near", "oracle_binary",
-    "parse", "pass_time", "server_binary", "skip", "split_replies",
+    "encode", "equal", "eventually", "is_blocked", "limit", "matrix", "members", "near", "oracle_binary",
+    "parse", "pass_time", "server_binary", "skip", "split_replies", "start_blocked",
 ]

@@ -78,3 +78,19 @@ def as_pairs(reply):
 
 def as_dict(reply):
     return dict(as_pairs(reply))
+
+
+def start_blocked(env, *command, client=None):
+    """Sends a blocking command on a connection of its own, waits until it blocks, returns that
+    connection; its id is `.id`."""
+    client = client or env.client()
+    client.id = client.call("CLIENT", "ID")
+    client.send(*command)
+    eventually(lambda: is_blocked(env, client), note="%r never blocked" % (command,))
+    return client
+
+
+def is_blocked(env, client):
+    line = env.c.call("CLIENT", "LIST", "ID", client.id)
+    flags = line.split(b" flags=", 1)[1].split(b" ", 1)[0] if b" flags=" in line else b""
+    return b"b" in flags

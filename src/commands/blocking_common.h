@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the blocking commands share.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "exec/blocking.h"
+#include "exec/context.h"
+
+namespace cairn {
+
+// A timeout in seconds, with fractions, or in milliseconds. False: the error was replied.
+bool ReadTimeoutSeconds(Context& ctx, std::string_view text, int64_t* timeout_ms);
+bool ReadTimeoutMs(Context& ctx, std::string_view text, int64_t* timeout_ms);
+
+// Nothing was found in the keys at arguments first_key...: the client waits for values of this
+// type, or is answered with a null array where it may not block.
+void WaitForKeys(Context& ctx, Type type, size_t first_key, size_t keys, int64_t timeout_ms);
+
+}  // namespace cairn

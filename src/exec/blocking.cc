@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "exec/blocking.h"
+
+#include "exec/engine.h"
+#include "exec/unit.h"
+#include "journal/journal.h"
+
+namespace cairn {
+
+Waiter::Waiter(uint64_t order, const BlockRequest& request, const Session& session,
+               const Command* command_in, Arguments arguments)
+    : WaitTicket(order, request.type, request.wakes_on_absence),
+      what(request.what),
+      timeout_ms(request.timeout_ms),
+      target_lsn(request.target_lsn),
+      ends_when_durable(request.ends_when_durable),
+      command(command_in),
+      args(arguments),
+      record(session.record),
+      db(session.db),
+      resp(session.resp),
+      no_touch(session.no_touch),
+      first_key(request.first_key),
+      keys(request.keys) {}
+
+void StartWait(Session& session, std::shared_ptr<Waiter> waiter) {
+  session.suspended = true;
+  session.record->flags.fetch_or(kClientBlocked, std::memory_order_relaxed);
+  session.waiter = waiter;
+  std::lock_guard guard(session.record->mutex);
+  session.record->waiter = std::move(waiter);
+}
+
+bool ClaimWait(Waiter& waiter) {
+  if (!waiter.Claim()) return false;
+  waiter.record->flags.fetch_and(~uint32_t{kClientBlocked}, std::memory_order_relaxed);
+  return true;
+}
+
+void FinishWait(Session& session, OutputBuffer& out, uint64_t hold,
+                FunctionRef<void(ReplyWriter&)> write) {
+  session.waiter.reset();
+  {
+    std::lock_guard guard(session.record->mutex);
+    session.record->waiter.reset();
+  }
+  const ReplyMode mode = session.reply_mode;
+  // CLIENT REPLY SKIP was for this reply.
+  if (mode == ReplyMode::kSkipThis) session.reply_mode = ReplyMode::kOn;
+  if (mode == ReplyMode::kOff || mode == ReplyMode::kSkipThis) return;
+  const uint64_t start = out.end_position();
+  ReplyWriter reply(&out, session.resp);
+  write(reply);
+  if (hold != 0) out.MarkHold(start, hold);
+}
+
+void ReplyTimedOut(const Engine& engine, const Waiter& waiter, ReplyWriter& reply) {
+  switch (waiter.what) {
+    case BlockRequest::For::kKeys:
+      return reply.NullArray();
+    case BlockRequest::For::kReplicas:
+      return reply.Integer(0);
+    case BlockRequest::For::kLocalSync:
+      break;
+  }
+  reply.Array(2);
+  reply.Integer(engine.journal != nullptr && engine.journal->durable() >= waiter.target_lsn);
+  reply.Integer(0);
+}
+
+void WaitReply::Run(LocalClients& clients) {
+  const uint64_t id = waiter_->record->id;
+  if (unserved_) clients.WaitUnserved(waiter_, failed_);
+  const bool there = clients.Visit(id, [this](Session& session, OutputBuffer& out) {
+    DCHECK(session.waiter == waiter_);
+    FinishWait(session, out, hold_, [this](ReplyWriter& reply) { reply.out().Splice(&out_); });
+    if (write_lsn_ != 0) session.last_write_lsn = write_lsn_;
+  });
+  if (there) clients.Resume(id);
+}
+
+bool UnblockClient(Unit& unit, ClientRecord& record, std::string_view error) {
+  std::shared_ptr<Waiter> waiter;
+  {
+    std::lock_guard guard(record.mutex);
+    waiter = record.waiter;
+  }
+  if (waiter == nullptr || !ClaimWait(*waiter)) return false;
+  auto task = std::make_unique<WaitReply>(waiter);
+  task->set_unserved(!error.empty());
+  ReplyWriter reply(&task->out(), waiter->resp);
+  if (error.empty()) {
+    ReplyTimedOut(unit.engine(), *waiter, reply);
+  } else {
+    reply.Error(error);
+    unit.engine().statistics.CountError(reply.last_error_code());
+  }
+  unit.Post(record.worker, std::move(task));
+  return true;
+}
+
+size_t UnblockAllClients(Unit& unit, std::string_view error) {
+  size_t unblocked = 0;
+  for (const auto& record : unit.engine().control->Clients())
+    unblocked += UnblockClient(unit, *record, error);
+  return unblocked;
+}
+
+}  // namespace cairn

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Blocking commands: how a client waits, and how its wait ends.
+//
+//   handler finds nothing      ctx.Block(request): under the locks of all its keys a Waiter is put
+//                              into their queues and the session is suspended
+//   somebody changes a key     his unit, before it gives its locks back, runs the Waiter's command
+//                              again as a unit of its own (exec/serve.cc). The handler asks
+//                              ctx.Claim() before its first change; if it replied, the reply is
+//                              posted to the client's worker, which resumes the client
+//   the time is up, CLIENT     the wait is claimed, and the reply that says so is written or
+//   posted; UNBLOCK, end of connection the registrations are taken out of the queues afterwards
+//
+// Whoever claims the wait (WaitTicket::Claim, once) owes the client its reply; nobody but the
+// client's worker touches its Session. A waiter that was looked at and not served keeps its place.
+// Invariant: while a waiter waits and its keys' shards are unlocked, running its command would
+// find nothing; so a newcomer never overtakes.
+//
+// WAIT and WAITAOF wait for no key: their Waiters stand in no queue. The client's worker ends the
+// wait of a WAITAOF when the log is durable far enough.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "base/function_ref.h"
+#include "base/output_buffer.h"
+#include "exec/delivery.h"
+#include "exec/session.h"
+#include "keyspace/keyspace.h"
+#include "resp/reply_writer.h"
+#include "spec/registry.h"
+
+namespace cairn {
+
+class Unit;
+struct Engine;
+
+// What a command that found nothing to answer waits for.
+struct BlockRequest {
+  enum class For : uint8_t { kKeys, kReplicas, kLocalSync };
+  For what = For::kKeys;
+  int64_t timeout_ms = 0;     // 0: for ever
+  Type type = Type::kString;  // of the values that may serve it
+  size_t first_key = 0;       // the arguments that are the keys it waits for
+  size_t keys = 0;
+  bool wakes_on_absence = false;   // also when a key vanishes or changes its type
+  Arguments arguments;             // to run again; empty: those of the request
+  uint64_t target_lsn = 0;         // kLocalSync: what has to be durable
+  bool ends_when_durable = false;  // ... and is all it waits for
+};
+
+// A client's wait. Constant but for its ticket, so that any thread may look at it.
+struct Waiter final : WaitTicket {
+  Waiter(uint64_t order, const BlockRequest& request, const Session& session,
+         const Command* command_in, Arguments arguments);
+
+  const BlockRequest::For what;
+  const int64_t timeout_ms;
+  const uint64_t target_lsn;
+  const bool ends_when_durable;
+  const Command* const command;
+  const OwnedArgs args;
+  const std::shared_ptr<ClientRecord> record;
+  const int db, resp;
+  const bool no_touch;
+  const size_t first_key, keys;
+  ShardSet shards;  // everything the command locks
+
+  Arguments key_names() const { return args.view().subspan(first_key, keys); }
+};
+
+// Suspends the session, whose request is now the waiter's business.
+void StartWait(Session& session, std::shared_ptr<Waiter> waiter);
+
+// Claims the wait: true for one caller. From here on CLIENT LIST shows the client unblocked.
+bool ClaimWait(Waiter& waiter);
+
+// On the client's worker, by whoever claimed: ends the session's wait. `write` writes the reply,
+// which CLIENT REPLY may keep from being sent; bytes leave when the log is durable up to `hold`.
+void FinishWait(Session& session, OutputBuffer& out, uint64_t hold,
+                FunctionRef<void(ReplyWriter&)> write);
+
+// What a wait is answered with whose time is up.
+void ReplyTimedOut(const Engine& engine, const Waiter& waiter, ReplyWriter& reply);
+
+// Brings a claimed wait's reply to the client's worker.
+class WaitReply final : public WorkerTask {
+ public:
+  explicit WaitReply(std::shared_ptr<Waiter> waiter) : waiter_(std::move(waiter)) {}
+  OutputBuffer& out() { return out_; }
+  // The reply shows changes up to `hold`; a record of the client's own ends at `write_lsn` (or 0).
+  void set_lsns(uint64_t hold, uint64_t write_lsn) {
+    hold_ = hold;
+    write_lsn_ = write_lsn;
+  }
+  // Nobody served it: the call is still to be counted and its registrations are to be swept.
+  void set_unserved(bool failed) {
+    unserved_ = true;
+    failed_ = failed;
+  }
+  void Run(LocalClients& clients) override;
+
+ private:
+  std::shared_ptr<Waiter> waiter_;
+  OutputBuffer out_;
+  uint64_t hold_ = 0, write_lsn_ = 0;
+  bool unserved_ = false, failed_ = false;
+};
+
+// Ends the wait of a client of any worker: with `error`, or as if its time were up where that is
+// empty. False if it does not wait (any more).
+bool UnblockClient(Unit& unit, ClientRecord& record, std::string_view error);
+// Of all clients: before the server changes its role. Returns how many.
+size_t UnblockAllClients(Unit& unit, std::string_view error);
+
+inline constexpr std::string_view kUnblockedByCommand =
+    "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+inline constexpr std::string_view kUnblockedByRole =
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> "
+    "replica?)";
+
+}  // namespace cairn

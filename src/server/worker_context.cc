@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "server/worker_context.h"
+
+#include "exec/blocking.h"
+#include "server/client.h"
+
+namespace cairn {
+
+bool WorkerContext::Visit(uint64_t client_id, FunctionRef<void(Session&, OutputBuffer&)> body) {
+  auto found = clients.find(client_id);
+  return found != clients.end() && found->second->Deliver(body);
+}
+
+void WorkerContext::Resume(uint64_t client_id) {
+  auto found = clients.find(client_id);
+  if (found != clients.end()) found->second->Resume();
+}
+
+void WorkerContext::WaitUnserved(const std::shared_ptr<Waiter>& waiter, bool failed) {
+  CommandCounters& counters = executor.statistics().commands[waiter->command->id];
+  Bump(counters.calls);
+  if (failed) Bump(counters.failed);
+  ForgetWait(waiter);
+}
+
+void WorkerContext::ForgetWait(const std::shared_ptr<Waiter>& waiter) {
+  if (!executor.TryForget(*waiter)) unforgotten.push_back(waiter);
+}
+
+void WorkerContext::ForgetWaits() {
+  std::erase_if(unforgotten, [this](const auto& waiter) { return executor.TryForget(*waiter); });
+}
+
+void WorkerContext::EndSyncWaits(uint64_t durable) {
+  std::vector<uint64_t> waiting;
+  waiting.swap(sync_waits);
+  for (uint64_t id : waiting) {
+    auto found = clients.find(id);
+    if (found == clients.end() || found->second->EndSyncWait(durable)) continue;
+    sync_waits.push_back(id);
+  }
+}
+
+}  // namespace cairn
