@@ -31,6 +31,11 @@ SAMPLES = {
     "geo": [("GEOADD", "geo", "13.361389", "38.115556", "Palermo", "15.087269", "37.502669",
              "Catania")],
     "hll": [("PFADD", "hll") + tuple(range(50))],
+    "hll_dense": [("PFADD", "hll_dense") + tuple(range(i, i + 500)) for i in range(0, 10000, 500)],
+    "bitmap": [("SETBIT", "bitmap", 100000, 1), ("SETBIT", "bitmap", 7, 1)],
+    "set_int_table": [("SADD", "set_int_table") + tuple(range(0, 7000, 10))],
+    "zset_ties": [("ZADD", "zset_ties") + tuple(w for i in range(300) for w in (i // 100, "m%d" % i))],
+    "hash_ints": [("HSET", "hash_ints", "1", "-1", "70000", "5000000000", "", "")],
     "stream": [("XADD", "stream", "1-%d" % i, "f", "v%d" % i) for i in range(1, 250)] +
               [("XDEL", "stream", "1-5"), ("XGROUP", "CREATE", "stream", "g", "0"),
                ("XREADGROUP", "GROUP", "g", "c", "COUNT", "7", "STREAMS", "stream", ">"),
@@ -67,6 +72,33 @@ def crc64(data):
     for byte in data:
         crc = TABLE[(crc ^ byte) & 0xff] ^ (crc >> 8)
     return crc
+
+
+def _string(text):
+    return bytes([len(text)]) + text
+
+
+def _ziplist(*items):
+    """A ziplist of short strings, as Redis wrote them before 7.0."""
+    entries, before = b"", 0
+    for item in items:
+        entry = bytes([before, len(item)]) + item
+        tail, before = 10 + len(entries), len(entry)
+        entries += entry
+    return struct.pack("<IIH", 11 + len(entries), tail, len(items)) + entries + b"\xff"
+
+
+# Forms that only servers older than 7.0 wrote, and that RESTORE still meets.
+OLD_FORMS = {
+    "list of strings": b"\x01\x03" + _string(b"a") + _string(b"bb") + _string(b""),
+    "sorted set, scores as text": b"\x03\x02" + _string(b"a") + b"\x031.5" + _string(b"b") + b"\xfe",
+    "hash in a zipmap": b"\x09" + _string(b"\x02\x01f\x02\x00v1\x01g\x00\x00\xff"),
+    "list in a ziplist": b"\x0a" + _string(_ziplist(b"a", b"bb", b"ccc")),
+    "intset": b"\x0b" + _string(struct.pack("<IIhhh", 2, 3, -5, 1, 300)),
+    "sorted set in a ziplist": b"\x0c" + _string(_ziplist(b"a", b"1", b"b", b"2.5")),
+    "hash in a ziplist": b"\x0d" + _string(_ziplist(b"f", b"v", b"g", b"w")),
+    "list of ziplists": b"\x0e\x02" + _string(_ziplist(b"a", b"b")) + _string(_ziplist(b"c")),
+}
 
 
 def seal(body, version=10):
