@@ -367,44 +367,51 @@ void Executor::Call(Session& session, const Command& command, Arguments argument
 }
 
 size_t Executor::ExpireSlice(int first_shard, int step, size_t limit, int64_t clock_ms) {
-  // A visit looks at whole buckets and opens only those that hold a key with an expiry.
-  constexpr size_t kBucketsPerLock = 64;
-  size_t deleted = 0;
   if (!engine_.active_expire.load(std::memory_order_relaxed) ||
       CurrentExpiryMode() != ExpiryMode::kNormal || engine_.modes.Has(kModeLoading))
     return 0;
+  SliceBudget budget{limit, limit > SIZE_MAX / kLooksPerKey ? SIZE_MAX : limit * kLooksPerKey};
+  const int shards = (kShards - first_shard + step - 1) / step;
+  // Each slice begins with another shard, so that all get their turn however small the budget.
+  for (int n = 0; n < shards && !budget.spent(); ++n) {
+    const int shard = first_shard + static_cast<int>(expire_turn_++ % static_cast<unsigned>(shards)) * step;
+    for (int db = 0; db < engine_.keyspace.databases(); ++db)
+      ExpireInTable(shard, db, clock_ms, &budget);
+  }
+  return budget.deleted;
+}
+
+// Goes on where the last slice stopped in this table, around it once at most.
+void Executor::ExpireInTable(int shard, int db, int64_t clock_ms, SliceBudget* budget) {
+  // A visit looks at whole buckets and opens only those that hold a key with an expiry.
+  constexpr size_t kBucketsPerLock = 64;
   std::vector<std::pair<uint64_t, Entry*>> due;
-  for (int shard = first_shard; shard < kShards && deleted < limit; shard += step) {
-    for (int db = 0; db < engine_.keyspace.databases() && deleted < limit; ++db) {
-      bool more = true;
-      // At most one sweep of the table a slice.
-      size_t swept = 0;
-      while (more && deleted < limit) {
-        more = false;
-        LockPlan plan;
-        plan.shards.Add(shard);
-        RunUnit(plan, clock_ms, [&](Unit& unit) {
-          KeyTable* table = engine_.keyspace.PeekTable(shard, db);
-          if (table == nullptr || table->volatile_size() == 0) return;
-          // No appends while the log has no room: keys wait for the next round.
-          if (engine_.journal != nullptr && !engine_.journal->Admits()) return;
-          const size_t buckets = table->entries.bucket_count();
-          due.clear();
-          for (size_t i = 0; i < kBucketsPerLock && swept < buckets; ++i, ++swept) {
-            if (table->expire_cursor >= buckets) table->expire_cursor = 0;
-            const size_t index = table->expire_cursor++;
-            if (!table->entries.BucketHasMark(index)) continue;
-            table->entries.VisitMarked(index, [&](Entry* entry) {
-              if (unit.IsExpired(entry)) due.emplace_back(EntryTraits::Hash(entry), entry);
-            });
-          }
-          for (auto [hash, entry] : due) deleted += unit.ExpireIfDue(db, hash, entry);
-          more = swept < buckets;
+  size_t swept = 0;
+  for (bool more = true; more && !budget->spent();) {
+    more = false;
+    LockPlan plan;
+    plan.shards.Add(shard);
+    RunUnit(plan, clock_ms, [&](Unit& unit) {
+      KeyTable* table = engine_.keyspace.PeekTable(shard, db);
+      if (table == nullptr || table->volatile_size() == 0) return;
+      // No appends while the log has no room: keys wait for the next round.
+      if (engine_.journal != nullptr && !engine_.journal->Admits()) return;
+      const size_t buckets = table->entries.bucket_count();
+      due.clear();
+      for (size_t i = 0; i < kBucketsPerLock && swept < buckets; ++i, ++swept) {
+        if (table->expire_cursor >= buckets) table->expire_cursor = 0;
+        const size_t index = table->expire_cursor++;
+        if (!table->entries.BucketHasMark(index)) continue;
+        table->entries.VisitMarked(index, [&](Entry* entry) {
+          ++budget->looked;
+          if (unit.IsExpired(entry)) due.emplace_back(EntryTraits::Hash(entry), entry);
         });
       }
-    }
+      budget->looked += kBucketsPerLock / 8;
+      for (auto [hash, entry] : due) budget->deleted += unit.ExpireIfDue(db, hash, entry);
+      more = swept < buckets;
+    });
   }
-  return deleted;
 }
 
 }  // namespace cairn

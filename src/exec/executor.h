@@ -71,8 +71,10 @@ class Executor final : public ReadyServer {
     return end;
   }
 
-  // One slice of the active expiry cycle over the shards of one worker. Deletes at most `limit`
-  // entries; returns how many.
+  // One slice of the active expiry cycle over the shards of one worker. Deletes about `limit`
+  // entries at most and returns how many. Where few of those that may expire are due it looks at
+  // kLooksPerKey * limit of them and leaves the rest to the next slice: a slice is short however
+  // many there are.
   size_t ExpireSlice(int first_shard, int step, size_t limit, int64_t clock_ms);
   // The same for fields of hashes (exec/field_expiry.cc): at most about `limit` fields. Only
   // tables with a due field are locked.
@@ -109,6 +111,20 @@ class Executor final : public ReadyServer {
     uint64_t hash;
   };
 
+  // What a slice may still spend.
+  struct SliceBudget {
+    size_t limit, looks_max;
+    size_t deleted = 0;
+    size_t looked = 0;  // at keys; eight buckets without any count as one
+
+    // As long as one key in ten is due it is worth going on.
+    bool spent() const {
+      return deleted >= limit || (looked >= looks_max && deleted < looked / 10);
+    }
+  };
+  static constexpr size_t kLooksPerKey = 5;
+
+  void ExpireInTable(int shard, int db, int64_t clock_ms, SliceBudget* budget);
   void WakeJournal();
   void Prepare(const Session& session, const Request& request, Prepared* prepared);
   void RunOne(Session& session, const Request& request, const Prepared& prepared,
@@ -144,6 +160,7 @@ class Executor final : public ReadyServer {
   uint64_t last_ticks_ = 0;
   const Command* exec_command_;
   const double ticks_per_us_;
+  unsigned expire_turn_ = 0;  // shards that slices of the cycle have seen
   std::shared_ptr<ScriptHost> script_host_;
 };
 

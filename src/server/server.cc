@@ -18,8 +18,8 @@ namespace cairn {
 namespace {
 
 constexpr int64_t kCronMs = 100;
-constexpr size_t kExpirePerCron = 20000;
-constexpr size_t kExpireFieldsPerCron = 20000;
+constexpr int64_t kBusyCronMs = 10;
+constexpr size_t kExpirePerCron = 2000;  // keys, and fields, a slice: some milliseconds
 constexpr std::string_view kDenied =
     "-DENIED Cairn is running in protected mode because protected mode is enabled and no password "
     "is set for the default user. In this mode connections are only accepted from the loopback "
@@ -199,12 +199,15 @@ void Server::StartCron(size_t index) {
 
 void Server::Cron(size_t index) {
   WorkerContext& context = *contexts_[index];
-  context.worker.ScheduleAfter(&context.cron, kCronMs);
   const int64_t now = context.worker.wall_ms();
-  context.executor.ExpireSlice(static_cast<int>(index), static_cast<int>(contexts_.size()),
-                               kExpirePerCron, now);
-  context.executor.ExpireFieldsSlice(static_cast<int>(index), static_cast<int>(contexts_.size()),
-                                     kExpireFieldsPerCron, now);
+  const int workers = static_cast<int>(contexts_.size());
+  const size_t gone =
+      context.executor.ExpireSlice(static_cast<int>(index), workers, kExpirePerCron, now) +
+      context.executor.ExpireFieldsSlice(static_cast<int>(index), workers, kExpirePerCron, now);
+  // Much is due (one key in fifty of those looked at): the next slice comes soon, and clients are
+  // served in between.
+  const bool busy = gone >= kExpirePerCron / 10;
+  context.worker.ScheduleAfter(&context.cron, busy ? kBusyCronMs : kCronMs);
   const int64_t timeout_ms = config_.timeout() * 1000;
   if (timeout_ms > 0) {
     std::vector<Client*> idle;
