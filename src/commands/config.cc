@@ -39,11 +39,23 @@ void ConfigSet(Context& ctx) {
   ctx.Ok();
 }
 
+// Nothing as long as there is only a default user that `requirepass` describes.
+std::vector<std::string> UserLines(const Users& users) {
+  constexpr size_t kKeyword = sizeof "user";  // with the blank behind it
+  std::vector<std::string> lines;
+  for (const auto& user : users.All()) lines.push_back(user->Describe().substr(kKeyword));
+  return lines;
+}
+
 // CONFIG REWRITE
 void ConfigRewrite(Context& ctx) {
   if (ctx.engine().config_store.file().empty())
     return ctx.Error("ERR The server is running without a config file");
-  const Status status = ctx.engine().config_store.Rewrite();
+  // Users of a file of their own are not the configuration's business.
+  const Users& users = ctx.engine().users;
+  std::optional<std::vector<std::string>> lines;
+  if (ctx.config().aclfile().empty()) lines = UserLines(users);
+  const Status status = ctx.engine().config_store.Rewrite(lines);
   if (status.ok()) return ctx.Ok();
   ctx.engine().log.Warning("CONFIG REWRITE failed: %s", status.message().c_str());
   ctx.Error("ERR Rewriting config file: " + status.message());

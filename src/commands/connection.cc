@@ -3,6 +3,7 @@
 // PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET: what a connection says about itself.
 #include "base/version.h"
 #include "commands/families.h"
+#include "exec/access.h"
 #include "exec/args.h"
 #include "exec/context.h"
 #include "exec/subscribing.h"
@@ -39,29 +40,27 @@ void Select(Context& ctx) {
   ctx.Ok();
 }
 
-// Compares in time that does not depend on where the texts differ.
-bool SamePassword(std::string_view a, std::string_view b) {
-  unsigned difference = a.size() != b.size();
-  for (size_t i = 0; i < a.size(); ++i)
-    difference |= static_cast<unsigned char>(a[i]) ^
-                  static_cast<unsigned char>(b.empty() ? 1 : b[i % b.size()]);
-  return difference == 0;
-}
-
-bool Authenticate(Context& ctx, std::string_view user, std::string_view password) {
-  const std::string& required = ctx.config().requirepass();
-  if (user != "default" || (!required.empty() && !SamePassword(password, required))) {
+bool Authenticate(Context& ctx, std::string_view name, std::string_view password) {
+  Session& session = ctx.session();
+  std::shared_ptr<User> user = ctx.engine().users.Authenticate(name, password);
+  if (user == nullptr) {
+    LogFailedAuth(ctx.engine(), session, name, ctx.in_exec() ? "multi" : "toplevel");
     ctx.Error("WRONGPASS invalid username-password pair or user is disabled.");
     return false;
   }
-  ctx.session().authenticated = true;
+  session.authenticated = true;
+  {
+    std::lock_guard guard(session.record->mutex);
+    session.record->user = user->name();
+  }
+  session.user = std::move(user);
   return true;
 }
 
 // AUTH [username] password  O(N) in the number of passwords
 void Auth(Context& ctx) {
   if (ctx.argc() > 3) return ctx.Error(errors::kSyntax);
-  if (ctx.argc() == 2 && ctx.config().requirepass().empty())
+  if (ctx.argc() == 2 && ctx.engine().users.default_nopass())
     return ctx.Error(
         "ERR AUTH <password> called without any password configured for the default user. Are you "
         "sure your configuration is correct?");
@@ -153,7 +152,8 @@ void Reset(Context& ctx) {
     session.record->name.clear();
     session.record->user = "default";
   }
-  session.authenticated = ctx.config().requirepass().empty();
+  session.user = ctx.engine().users.default_user();
+  session.authenticated = ctx.engine().users.default_open();
   ctx.reply().set_version(2);
   ctx.reply().SimpleString("RESET");
 }

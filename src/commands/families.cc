@@ -10,6 +10,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(PubsubCommands());
   registry->Add(CommandCommands());
   registry->Add(ConfigCommands());
+  registry->Add(AclCommands());
   registry->Add(ServerCommands());
   registry->Add(ObjectCommands());
   registry->Add(DebugCommands());

@@ -16,6 +16,7 @@ std::span<const CommandSpec> ClientCommands();
 std::span<const CommandSpec> PubsubCommands();
 std::span<const CommandSpec> CommandCommands();
 std::span<const CommandSpec> ConfigCommands();
+std::span<const CommandSpec> AclCommands();
 std::span<const CommandSpec> ServerCommands();
 std::span<const CommandSpec> ObjectCommands();
 std::span<const CommandSpec> DebugCommands();

@@ -151,7 +151,6 @@ struct Config {
   Shared<std::string> aclfile;
   Setting<int64_t> acllog_max_len;
   Setting<AclPubsubDefault> acl_pubsub_default;
-  Shared<WordLines> users;            // the words behind each `user` directive
   Shared<WordLines> renamed_commands;  // {old, new}; new == "" removes the command
 
   // Replication

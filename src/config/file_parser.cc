@@ -210,9 +210,7 @@ Status ApplyDirectives(const std::vector<Directive>& directives, Config* config)
     if (const Option* option = FindOption(name)) {
       CAIRN_RETURN_IF_ERROR(ApplyOption(directive, *option, &save_seen, config));
     } else if (name == "user" && count >= 1) {
-      WordLines users = config->users();
-      users.push_back(rest);
-      config->users.Store(std::move(users));
+      continue;  // not an option; ConfigStore hands the lines on
     } else if (name == "rename-command" && count == 2) {
       WordLines renamed = config->renamed_commands();
       renamed.push_back(rest);

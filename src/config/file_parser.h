@@ -42,7 +42,8 @@ std::string QuoteText(std::string_view text);
 Result<std::vector<Directive>> ParseText(FileSystem* files, const std::string& source,
                                          std::string_view text, int depth = 0);
 
-// Applies directives in order; later ones win. `users` and `rename-command` are collected.
+// Applies directives in order; later ones win. `rename-command` is collected; `user`
+// lines are left to whoever knows users.
 Status ApplyDirectives(const std::vector<Directive>& directives, Config* config);
 
 }  // namespace cairn

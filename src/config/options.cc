@@ -226,9 +226,9 @@ constexpr Option kOptions[] = {
 
     // Users
     Text<&C::requirepass>("requirepass", "", kSensitive, "password of the default user"),
-    Text<&C::aclfile>("aclfile", "", kImmutable | kRefused, "file of users"),
-    Integer<&C::acllog_max_len>("acllog-max-len", 0, kMax, "128", kNotYet, "refusals kept by ACL LOG"),
-    Enum<&C::acl_pubsub_default>("acl-pubsub-default", kPubsubDefaults, "resetchannels", kNotYet, "channels of a new user"),
+    Text<&C::aclfile>("aclfile", "", kImmutable, "file of users"),
+    Integer<&C::acllog_max_len>("acllog-max-len", 0, kMax, "128", 0, "refusals kept by ACL LOG"),
+    Enum<&C::acl_pubsub_default>("acl-pubsub-default", kPubsubDefaults, "resetchannels", 0, "channels of a new user"),
 
     // Replication
     Other<&C::replicaof>(K::kReplicaOf, "replicaof", 0, 0, "", kImmutable | kRefused, "leader to follow: HOST PORT", {}, "slaveof"),

@@ -79,8 +79,7 @@ Status ConfigStore::Load(const CommandLine& line, std::string_view standard_inpu
   CAIRN_RETURN_IF_ERROR(add("standard input", standard_input));
   CAIRN_RETURN_IF_ERROR(add(kCommandLine, line.directives));
   for (const Directive& directive : all)
-    if (EqualsIgnoreCase(directive.words[0], "user") && FindOption("aclfile")->is(kRefused))
-      return directive.Error("not supported yet");  // to ignore it would open doors
+    if (EqualsIgnoreCase(directive.words[0], "user")) user_directives_.push_back(directive);
   CAIRN_RETURN_IF_ERROR(ApplyDirectives(all, &config_));
   for (const Directive& directive : all)
     if (const Option* option = FindOption(directive.words[0])) origins_[option] = directive.Where();

@@ -22,6 +22,7 @@
 
 #include "base/file.h"
 #include "config/config.h"
+#include "config/file_parser.h"
 #include "config/options.h"
 
 namespace cairn {
@@ -49,6 +50,8 @@ class ConfigStore {
   // One line for the log that names options which were set but have no effect here, or not yet;
   // "" if none.
   std::string InertWarning() const;
+  // The `user NAME RULE...` lines, in their order; whoever knows users reads them.
+  const std::vector<Directive>& user_directives() const { return user_directives_; }
   // Where an option got its value at start, for messages such as "port in use":
   // "cairn.conf:3: 'port 6379'", or "default: 'port 6379'".
   std::string Origin(std::string_view name) const;
@@ -86,6 +89,7 @@ class ConfigStore {
   Config config_;
   std::string file_;
   std::map<const Option*, std::string> origins_;  // written by Load alone
+  std::vector<Directive> user_directives_;        // so is this
   std::vector<Registration> hooks_;
 };
 

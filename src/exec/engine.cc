@@ -12,7 +12,8 @@ Engine::Engine(Clock* clock_in, Log* log_in, ConfigStore* store_in, Registry* re
       config_store(*store_in),
       config(store_in->config()),
       registry(*registry_in),
-      keyspace(*keyspace_in) {}
+      keyspace(*keyspace_in),
+      users(registry_in) {}
 
 Engine::~Engine() = default;
 

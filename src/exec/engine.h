@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "acl/acl_log.h"
+#include "acl/users.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -56,6 +58,8 @@ struct Engine {
   Statistics statistics;
   Slowlog slowlog;
   PubsubHub pubsub;
+  Users users;
+  AclLog acl_log;
   ServerControl* control = nullptr;  // set by server/ before the first command
   Journal* journal = nullptr;        // nullptr: appendonly no
   // Under appendfsync always: the last LSN by key hash, for replies that must wait; else nullptr.

@@ -2,6 +2,7 @@
 #include "exec/executor.h"
 
 #include "base/numbers.h"
+#include "exec/access.h"
 #include "exec/subscribing.h"
 #include "exec/transaction.h"
 #include "journal/journal.h"
@@ -40,7 +41,7 @@ ExpiryMode Executor::CurrentExpiryMode() const {
 }
 
 bool Executor::NeedsAuth(const Session& session) const {
-  return !session.authenticated && !engine_.config.requirepass().empty();
+  return !session.authenticated && !engine_.users.default_open();
 }
 
 void Executor::WakeJournal() { engine_.journal->WakeIfNeeded(); }
@@ -186,7 +187,7 @@ void Executor::Slow(Session& session, const Command& command, Arguments argument
   // Passwords stay out of the log.
   std::vector<std::string_view> shown(arguments.begin(), arguments.end());
   if (command.full_name == "auth" || command.full_name == "hello" ||
-      command.full_name == "config|set") {
+      command.full_name == "config|set" || command.full_name == "acl|setuser") {
     for (size_t i = command.parent != nullptr ? 2 : 1; i < shown.size(); ++i)
       shown[i] = "(redacted)";
   }
@@ -275,6 +276,15 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
   if (session.transaction.active && command.Is(kNoMulti)) {
     Reject(session, &command, "ERR Command not allowed inside a transaction", reply);
     return false;
+  }
+  if (IsRestricted(session)) [[unlikely]] {
+    const AccessAnswer answer = CheckAccess(engine_, session, command, arguments, "toplevel");
+    if (!answer.ok()) {
+      Reject(session, &command,
+             "NOPERM " + DescribeDenial(answer, session.user->name(), command, arguments, false),
+             reply);
+      return false;
+    }
   }
   // A script may turn out to write: its commands find a failed log themselves, but room in the log's
   // buffer has to be waited for here.

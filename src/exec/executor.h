@@ -146,6 +146,7 @@ class Executor final : public ReadyServer {
   void Serve(const std::shared_ptr<Waiter>& waiter);
   void ForgetHeld(const Waiter& waiter);
   void LeaveUnserved(const ReadyKey& key);
+  bool StillAllowed(Session& session, const struct QueuedCommand& queued, ReplyWriter& reply);
   void CountReplyErrors(const Command& command, ReplyWriter& reply, uint64_t before);
   void Silence(Session& session, const Command* command, uint64_t start, OutputBuffer& out);
   void Slow(Session& session, const Command& command, Arguments arguments, uint64_t ticks);

@@ -20,6 +20,7 @@ namespace cairn {
 
 class Subscriber;
 struct Waiter;
+class User;
 
 // Arguments that outlive the read they came with (rules-semantics 21).
 class OwnedArgs {
@@ -104,6 +105,7 @@ struct Session {
   int db = 0;
   int resp = 2;
   bool authenticated = false;
+  std::shared_ptr<User> user;    // nullptr for internal ones: everything is allowed
   bool no_touch = false;
   bool no_evict = false;
   bool internal = false;         // not a client's: replay, cron

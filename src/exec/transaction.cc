@@ -2,6 +2,7 @@
 //
 // The half of the pipeline that belongs to MULTI: queueing, and EXEC, which locks the union of its
 // commands' shards and of its watched keys' shards once (rules-semantics 1).
+#include "exec/access.h"
 #include "exec/executor.h"
 #include "exec/transaction.h"
 
@@ -60,6 +61,27 @@ bool Executor::WatchesStand(Session& session) {
   return true;
 }
 
+// The rules may have changed since the command was queued, by one of the transaction's own even.
+bool Executor::StillAllowed(Session& session, const QueuedCommand& queued, ReplyWriter& reply) {
+  if (!IsRestricted(session)) [[likely]] return true;
+  const Command& command = *queued.command;
+  const AccessAnswer answer =
+      CheckAccess(engine_, session, command, queued.args.view(), "multi");
+  if (answer.ok()) return true;
+  std::string_view reason = "no permission";
+  if (answer.denial == AclDenial::kCommand)
+    reason = "no permission to execute the command or subcommand";
+  if (answer.denial == AclDenial::kKey) reason = "no permission to touch the specified keys";
+  if (answer.denial == AclDenial::kChannel)
+    reason = "no permission to access one of the channels used as arguments to the command";
+  const uint64_t errors = reply.error_count();
+  reply.Error(
+      "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+      "call. This command is no longer allowed for the following reason: " + std::string(reason));
+  CountReplyErrors(command, reply, errors);
+  return false;
+}
+
 void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, ReplyWriter& reply) {
   Transaction& transaction = session.transaction;
   if (!transaction.active) return reply.Error("ERR EXEC without MULTI");
@@ -96,7 +118,8 @@ void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, Rep
   DiscardTransaction(session);
   reply.Array(running.queue.size());
   for (const QueuedCommand& queued : running.queue)
-    Call(session, *queued.command, queued.args.view(), {}, reply, true);
+    if (StillAllowed(session, queued, reply))
+      Call(session, *queued.command, queued.args.view(), {}, reply, true);
 }
 
 }  // namespace cairn

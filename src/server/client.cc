@@ -15,8 +15,9 @@ constexpr int64_t kTimeoutMsMax = int64_t{1} << 52;  // of a wait; longer ones n
 Client::Client(Server* server, WorkerContext* context, std::shared_ptr<ClientRecord> record)
     : server_(*server), context_(*context), session_(std::move(record)) {
   session_.subscriber = this;
-  session_.authenticated = server_.engine().config.requirepass().empty();
   wait_timer_.set_callback([this] { OnWaitTimeout(); });
+  session_.user = server_.engine().users.default_user();
+  session_.authenticated = server_.engine().users.default_open();
 }
 
 Client::~Client() = default;

@@ -229,6 +229,10 @@ class InfoWriter {
     Number("total_net_output_bytes", net.bytes_out);
     Number("rejected_connections", sum(Stat::kRejectedConnections));
     Number("expired_subkeys", sum(Stat::kExpiredFields));
+    Number("acl_access_denied_auth", e_.acl_log.total(AclDenial::kAuth));
+    Number("acl_access_denied_cmd", e_.acl_log.total(AclDenial::kCommand));
+    Number("acl_access_denied_key", e_.acl_log.total(AclDenial::kKey));
+    Number("acl_access_denied_channel", e_.acl_log.total(AclDenial::kChannel));
     Number("expired_keys", sum(Stat::kExpired));
     Number("evicted_keys", sum(Stat::kEvicted));
     Number("keyspace_hits", sum(Stat::kHits));

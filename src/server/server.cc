@@ -85,6 +85,7 @@ Status Server::Start() {
   engine_->run_id = RandomHexId();
   engine_->replication_id = RandomHexId();
   engine_->modes.Set(kModeLoading, true);
+  CAIRN_RETURN_IF_ERROR(LoadUsers());
   RegisterHooks();
   int threads = static_cast<int>(config_.threads());
   if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
@@ -156,7 +157,7 @@ ConnectionHandler* Server::MakeClient(Worker& worker, int fd, std::string* refus
     context.executor.statistics().Add(Stat::kRejectedConnections);
     return nullptr;
   }
-  if (config_.protected_mode() && config_.requirepass().empty() && !IsLoopback(fd)) {
+  if (config_.protected_mode() && engine_->users.default_nopass() && !IsLoopback(fd)) {
     *refusal = kDenied;
     context.executor.statistics().Add(Stat::kRejectedConnections);
     return nullptr;
@@ -175,6 +176,13 @@ void Server::RegisterHooks() {
   // Hooks of CONFIG SET run under scope All.
   store_.OnChange({"appendfsync"}, [this](const Config&) {
     ApplyFsyncPolicy();
+    return Status::Ok();
+  });
+  store_.OnChange({"requirepass", "acl-pubsub-default"}, [this](const Config& config) {
+    engine_->users.set_all_channels_by_default(config.acl_pubsub_default() ==
+                                               AclPubsubDefault::kAllChannels);
+    engine_->users.SetDefaultPassword(config.requirepass());
+    engine_->modes.Bump();
     return Status::Ok();
   });
   store_.OnChange({"loglevel"}, [this](const Config& config) {

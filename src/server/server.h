@@ -76,6 +76,8 @@ class Server final : public ServerControl, public JournalListener {
 
  private:
   Status Listen();
+  Status LoadUsers();
+  Status LoadConfiguredUsers();
   Status LockJournal();
   Status OpenJournal();
   void HoldFromNowOn();
