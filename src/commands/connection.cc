@@ -44,7 +44,7 @@ bool Authenticate(Context& ctx, std::string_view name, std::string_view password
   Session& session = ctx.session();
   std::shared_ptr<User> user = ctx.engine().users.Authenticate(name, password);
   if (user == nullptr) {
-    LogFailedAuth(ctx.engine(), session, name, ctx.in_exec() ? "multi" : "toplevel");
+    LogFailedAuth(ctx.engine(), *session.record, name, ctx.in_exec() ? "multi" : "toplevel");
     ctx.Error("WRONGPASS invalid username-password pair or user is disabled.");
     return false;
   }

@@ -54,7 +54,7 @@ void CollectDatabases(const Command& command, Arguments arguments, int db,
       if (EqualsIgnoreCase(arguments[i], "db")) AddNumber(arguments[i + 1], databases);
 }
 
-void LogRefusal(Engine& engine, Session& session, AclDenial reason, std::string_view context,
+void LogRefusal(Engine& engine, const ClientRecord& client, AclDenial reason, std::string_view context,
                 std::string_view object, std::string_view user) {
   const int64_t now = engine.clock.WallMs();
   AclLogEntry entry;
@@ -62,7 +62,7 @@ void LogRefusal(Engine& engine, Session& session, AclDenial reason, std::string_
   entry.context = context;
   entry.object = object;
   entry.user = user;
-  entry.client_info = DescribeClient(*session.record, engine.registry, now);
+  entry.client_info = DescribeClient(client, engine.registry, now);
   entry.created_ms = now;
   engine.acl_log.Add(std::move(entry), static_cast<size_t>(engine.config.acllog_max_len()));
 }
@@ -82,15 +82,15 @@ AccessAnswer AskAccess(const User& user, const Command& command, Arguments argum
   return answer;
 }
 
-AccessAnswer CheckAccess(Engine& engine, Session& session, const Command& command,
-                         Arguments arguments, std::string_view context) {
+AccessAnswer CheckAccess(Engine& engine, const Session& session, const ClientRecord& client,
+                         const Command& command, Arguments arguments, std::string_view context) {
   const AccessAnswer answer = AskAccess(*session.user, command, arguments, session.db);
   if (answer.ok()) return answer;
   const bool names_argument =
       answer.denial == AclDenial::kKey || answer.denial == AclDenial::kChannel;
   const std::string_view object =
       names_argument ? arguments[static_cast<size_t>(answer.position)] : command.full_name;
-  LogRefusal(engine, session, answer.denial, context, object, session.user->name());
+  LogRefusal(engine, client, answer.denial, context, object, session.user->name());
   return answer;
 }
 
@@ -112,9 +112,9 @@ std::string DescribeDenial(const AccessAnswer& answer, std::string_view user,
   return "";
 }
 
-void LogFailedAuth(Engine& engine, Session& session, std::string_view user,
+void LogFailedAuth(Engine& engine, const ClientRecord& client, std::string_view user,
                    std::string_view context) {
-  LogRefusal(engine, session, AclDenial::kAuth, context, "AUTH", user);
+  LogRefusal(engine, client, AclDenial::kAuth, context, "AUTH", user);
 }
 
 }  // namespace cairn

@@ -23,9 +23,10 @@ struct AccessAnswer {
 
 // Asks only; nothing is logged.
 AccessAnswer AskAccess(const User& user, const Command& command, Arguments arguments, int db);
-// Asks for the session and logs a refusal; `context` is "toplevel", "multi" or "lua".
-AccessAnswer CheckAccess(Engine& engine, Session& session, const Command& command,
-                         Arguments arguments, std::string_view context);
+// Asks for the session and logs a refusal; `context` is "toplevel", "multi" or "lua". `client` is
+// whom the log shows, for sessions that act for another one.
+AccessAnswer CheckAccess(Engine& engine, const Session& session, const ClientRecord& client,
+                         const Command& command, Arguments arguments, std::string_view context);
 inline bool IsRestricted(const Session& session) {
   return session.user != nullptr && !session.user->unrestricted();
 }
@@ -35,7 +36,7 @@ inline bool IsRestricted(const Session& session) {
 std::string DescribeDenial(const AccessAnswer& answer, std::string_view user,
                            const Command& command, Arguments arguments, bool verbose);
 // Logs a refused AUTH.
-void LogFailedAuth(Engine& engine, Session& session, std::string_view user,
+void LogFailedAuth(Engine& engine, const ClientRecord& client, std::string_view user,
                    std::string_view context);
 
 }  // namespace cairn

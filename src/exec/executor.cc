@@ -278,7 +278,8 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     return false;
   }
   if (IsRestricted(session)) [[unlikely]] {
-    const AccessAnswer answer = CheckAccess(engine_, session, command, arguments, "toplevel");
+    const AccessAnswer answer = CheckAccess(
+        engine_, session, *session.record, command, arguments, "toplevel");
     if (!answer.ok()) {
       Reject(session, &command,
              "NOPERM " + DescribeDenial(answer, session.user->name(), command, arguments, false),

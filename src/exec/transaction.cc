@@ -66,7 +66,7 @@ bool Executor::StillAllowed(Session& session, const QueuedCommand& queued, Reply
   if (!IsRestricted(session)) [[likely]] return true;
   const Command& command = *queued.command;
   const AccessAnswer answer =
-      CheckAccess(engine_, session, command, queued.args.view(), "multi");
+      CheckAccess(engine_, session, *session.record, command, queued.args.view(), "multi");
   if (answer.ok()) return true;
   std::string_view reason = "no permission";
   if (answer.denial == AclDenial::kCommand)

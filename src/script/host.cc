@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/numbers.h"
+#include "exec/access.h"
 #include "script/lua_to_reply.h"
 #include "script/reply_to_lua.h"
 #include "script/sandbox.h"
@@ -165,6 +166,9 @@ void ScriptHost::Begin(Context& ctx, ScriptRun* run, uint64_t flags, bool read_o
   session_.db = ctx.session().db;
   session_.resp = 2;
   session_.no_touch = ctx.session().no_touch;
+  // Pointers are compared first: handing over a reference count costs atomics.
+  if (session_.user != ctx.session().user) session_.user = ctx.session().user;
+  run->client = ctx.session().record.get();
   run_ = run;
 }
 
@@ -284,6 +288,15 @@ std::string ScriptHost::WriteRefusal(const Command& command) {
   return {};
 }
 
+std::string ScriptHost::AccessRefusal(const Command& command) {
+  if (!IsRestricted(session_)) [[likely]] return {};
+  const AccessAnswer answer = CheckAccess(executor_.engine(), session_, *run_->client, command,
+                                          arguments_, "lua");
+  if (answer.ok()) return {};
+  return "ERR ACL failure in script: " +
+         DescribeDenial(answer, session_.user->name(), command, arguments_, false);
+}
+
 bool ScriptHost::Call(lua_State* L) {
   if (!ReadArguments(L)) return false;
   const Command* parent = nullptr;
@@ -296,7 +309,8 @@ bool ScriptHost::Call(lua_State* L) {
   } else if (command->Is(kNoScript)) {
     refusal = "ERR This Redis command is not allowed from script";
   } else {
-    refusal = WriteRefusal(*command);
+    refusal = AccessRefusal(*command);
+    if (refusal.empty()) refusal = WriteRefusal(*command);
   }
   if (!refusal.empty()) {
     executor_.statistics().Add(Stat::kErrors);

@@ -39,6 +39,7 @@ struct ScriptRun {
   bool out_of_memory = false;  // above maxmemory when it began
   bool wrote = false;          // called a write command
   ReplMode repl = ReplMode::kAll;
+  const ClientRecord* client = nullptr;  // who runs it, for the log of refusals
 };
 
 class ScriptHost {
@@ -111,6 +112,7 @@ class ScriptHost {
   void SyncLibraries();
   void Finish(Context& ctx, int status);
   void ReplyResult(Context& ctx, int status);
+  std::string AccessRefusal(const Command& command);
   std::string WriteRefusal(const Command& command);
   void PushCommandReply(lua_State* L);
 

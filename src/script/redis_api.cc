@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "exec/access.h"
 #include "script/host.h"
 #include "script/reply_to_lua.h"
 #include "script/sandbox.h"
@@ -159,14 +160,17 @@ int Debug(lua_State*) {
   return 0;
 }
 
-// redis.acl_check_cmd(command, ...): may the user run it? There are no rules yet: everything may.
+// redis.acl_check_cmd(command, ...): may the user who runs the script run it?
 int AclCheckCommand(lua_State* L) {
   ScriptHost& host = HostOf(L);
   if (!host.ReadArguments(L)) return lua_error(L);
   const Command* parent = nullptr;
-  if (host.executor().engine().registry.Resolve(host.arguments(), &parent) == nullptr)
+  const Command* command = host.executor().engine().registry.Resolve(host.arguments(), &parent);
+  if (command == nullptr)
     return Raise(L, "ERR Invalid command passed to redis.acl_check_cmd()");
-  lua_pushboolean(L, 1);
+  const Session& session = host.session();
+  lua_pushboolean(L, !IsRestricted(session) ||
+                         AskAccess(*session.user, *command, host.arguments(), session.db).ok());
   return 1;
 }
 

@@ -81,6 +81,30 @@ def test_exec_asks_again(env):
     c.call("ACL", "DELUSER", "eve")
 
 
+@cairn_only("the wording of 7.0 is another")
+def test_scripts_and_channels(env):
+    c = env.c
+    c.call("ACL", "SETUSER", "sam", "reset", "on", ">pw", "+@all", "~a*", "&news*")
+    sam = login(env, "sam")
+    equal(sam.call("EVAL", "return redis.call('SET', 'a', 'x')", 0), b"OK")
+    equal(text_of(sam.call("EVAL", "return redis.pcall('SET', 'b', 'x')", 0)),
+          b"ERR ACL failure in script: No permissions to access a key")
+    check(b"ACL failure in script: No permissions to access a key" in
+          text_of(sam.call("EVAL", "return redis.call('GET', 'b')", 0)), "call raises")
+    equal(sam.call("EVAL", "return {redis.acl_check_cmd('GET', 'a') and 1 or 0,"
+                   " redis.acl_check_cmd('GET', 'b') and 1 or 0}", 0), [1, 0])
+    equal(as_dict(c.call("ACL", "LOG", 1)[0])[b"context"], b"lua")
+    equal(sam.call("PUBLISH", "news1", "x"), 0)
+    equal(text_of(sam.call("PUBLISH", "other", "x")), b"NOPERM No permissions to access a channel")
+    equal(text_of(sam.call("SUBSCRIBE", "news1", "other")),
+          b"NOPERM No permissions to access a channel")
+    # A pattern is allowed only if it is one of the user's own.
+    equal(text_of(sam.call("PSUBSCRIBE", "news1*")), b"NOPERM No permissions to access a channel")
+    if env.protocol == 2:
+        equal(sam.call("PSUBSCRIBE", "news*")[2], 1)
+    c.call("ACL", "DELUSER", "sam")
+
+
 def test_log(env):
     c = env.c
     equal(c.call("ACL", "LOG", "RESET"), b"OK")
