@@ -85,6 +85,7 @@ void LoadAof(Context& ctx) {
 // DEBUG SET-ACTIVE-EXPIRE 0|1
 void SetActiveExpire(Context& ctx) {
   ctx.engine().active_expire.store(ctx.arg(2) != "0", std::memory_order_relaxed);
+  if (ctx.arg(2) != "0") ctx.engine().modes.Set(kModeExpiryOff, false);
   ctx.Ok();
 }
 

@@ -165,6 +165,7 @@ constexpr Option kOptions[] = {
     Enum<&C::appendfsync>("appendfsync", kFsyncs, "everysec", kMutable, "when a write counts as done"),
     Other<&C::appenddirname>(K::kFileName, "appenddirname", 0, 0, "appendonlydir", kImmutable, "the journal's folder inside dir"),
     Other<&C::appendfilename>(K::kFileName, "appendfilename", 0, 0, "appendonly.aof", kImmutable | kNotYet, "first part of the names of its files"),
+    Text<&C::encryption_key_file>("encryption-key-file", "", kImmutable, "master keys of encryption at rest"),
     Memory<&C::journal_buffer_size>("journal-buffer-size", 1 << 20, "67108864", kMutable, "journal bytes in memory before writers wait"),
     Memory<&C::journal_segment_size>("journal-segment-size", 1 << 20, "268435456", kMutable, "a journal file is closed at this size"),
     Integer<&C::journal_retention_time>("journal-retention-time", 0, kMax, "0", kNotYet, "keep replaced journal files for so many seconds"),

@@ -35,6 +35,7 @@ Executor::Executor(Engine* engine)
       ticks_per_us_(TicksPerMicrosecond()) {}
 
 ExpiryMode Executor::CurrentExpiryMode() const {
+  if (engine_.modes.Has(kModeExpiryOff)) [[unlikely]] return ExpiryMode::kApply;
   constexpr uint64_t kHiding =
       kModeFollower | kModeLogRefused | kModePausedAll | kModePausedWrite | kModeLoading;
   return (engine_.modes.word() & kHiding) != 0 ? ExpiryMode::kHide : ExpiryMode::kNormal;

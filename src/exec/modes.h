@@ -24,6 +24,7 @@ enum ModeFlag : uint64_t {
   kModeOutOfMemory = 1 << 6,  // above maxmemory
   kModeBusyScript = 1 << 7,
   kModeShutdown = 1 << 8,
+  kModeExpiryOff = 1 << 9,    // after --restore-to: what was alive at that time stays
 };
 
 class Modes {

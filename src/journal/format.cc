@@ -17,6 +17,8 @@ namespace {
 constexpr unsigned char kFrameStart[7] = {0x04, 0x22, 0x4D, 0x18, 0x60, 0x50, 0xFB};
 constexpr uint32_t kStoredBit = 0x80000000;
 constexpr size_t kFrameHeadBytes = sizeof kFrameStart + 4;
+constexpr size_t kKeyIdOffset = 100;  // in a segment header
+constexpr size_t kCrcEnd = 12;        // checksums and authentication begin here
 
 std::string_view View(const std::string& bytes, size_t from, size_t to) {
   return std::string_view(bytes).substr(from, to - from);
@@ -82,6 +84,13 @@ void EncodeSegmentHeader(SegmentHeader* header, std::string* out) {
   StoreLe<uint64_t>(p + 48, header->created_ms);
   memcpy(p + 56, header->timeline.replid.data(), kReplicationIdChars);
   StoreLe<uint32_t>(p + 96, header->database);
+  if (!header->key.key_id.empty()) {
+    CHECK(header->key.key_id.size() <= kKeyIdBytesMax);
+    CHECK(header->key.wrapped.size() == kWrappedKeyBytes);
+    StoreLe<uint16_t>(p + 14, kSegmentEncrypted);
+    memcpy(p + kKeyIdOffset, header->key.key_id.data(), header->key.key_id.size());
+    memcpy(p + kKeyIdOffset + kKeyIdBytesMax, header->key.wrapped.data(), kWrappedKeyBytes);
+  }
   header->crc = Crc32c(0, View(*out, start + 12, out->size()));
   StoreLe<uint32_t>(p + 8, header->crc);
 }
@@ -95,7 +104,8 @@ Status DecodeSegmentHeader(std::string_view bytes, SegmentHeader* header) {
   header->crc = LoadLe<uint32_t>(p + 8);
   if (header->crc != Crc32c(0, bytes.substr(12, kSegmentHeaderBytes - 12)))
     return Status::Corrupt("segment header fails its checksum");
-  if (LoadLe<uint16_t>(p + 12) != kJournalVersion || LoadLe<uint16_t>(p + 14) != 0)
+  const uint16_t flags = LoadLe<uint16_t>(p + 14);
+  if (LoadLe<uint16_t>(p + 12) != kJournalVersion || (flags & ~kSegmentEncrypted) != 0)
     return Status::Invalid("segment was written by a newer version");
   header->timeline.number = LoadLe<uint32_t>(p + 16);
   header->timeline.parent = LoadLe<uint32_t>(p + 20);
@@ -105,16 +115,31 @@ Status DecodeSegmentHeader(std::string_view bytes, SegmentHeader* header) {
   header->created_ms = LoadLe<uint64_t>(p + 48);
   header->timeline.replid.assign(p + 56, kReplicationIdChars);
   header->database = LoadLe<uint32_t>(p + 96);
+  header->key = {};
+  if (flags & kSegmentEncrypted) {
+    const char* id = p + kKeyIdOffset;
+    header->key.key_id.assign(id, strnlen(id, kKeyIdBytesMax));
+    header->key.wrapped.assign(id + kKeyIdBytesMax, kWrappedKeyBytes);
+    if (header->key.key_id.empty()) return Status::Corrupt("encrypted segment names no key");
+  }
   return Status::Ok();
 }
 
-void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, std::string* out) {
+void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, std::string* out,
+                 BlockCipher* cipher) {
   CHECK(plain.size() <= kBlockPlainBytesMax);
   const size_t start = out->size();
   out->resize(start + kBlockHeaderBytes, '\0');
   header->plain_bytes = static_cast<uint32_t>(plain.size());
   header->stored_bytes =
       plain.empty() ? 0 : static_cast<uint32_t>(AppendFrame(plain, acceleration, out));
+  std::string frame;
+  if (cipher != nullptr && !plain.empty()) {
+    frame = out->substr(start + kBlockHeaderBytes);
+    header->flags |= kBlockEncrypted;
+    header->stored_bytes += kSealedOverheadBytes;
+    out->resize(out->size() + kSealedOverheadBytes);
+  }
   char* p = out->data() + start;
   StoreLe<uint32_t>(p, kBlockHeaderMagic);
   StoreLe<uint32_t>(p + 4, kBlockHeaderBytes - 8);
@@ -131,6 +156,13 @@ void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, 
   StoreLe<uint64_t>(p + 64, header->synced_lsn);
   StoreLe<uint32_t>(p + 72, header->previous_crc);
   StoreLe<uint32_t>(p + 76, header->timeline);
+  StoreLe<uint64_t>(p + 80, header->nonce);
+  if (header->encrypted()) {
+    char* sealed = p + kBlockHeaderBytes;
+    StoreLe<uint32_t>(sealed, kSealedMagic);
+    StoreLe<uint32_t>(sealed + 4, header->stored_bytes - 8);
+    cipher->Seal(header->nonce, {p + kCrcEnd, kBlockHeaderBytes - kCrcEnd}, frame, sealed + 8);
+  }
   header->crc = Crc32c(0, View(*out, start + 12, out->size()));
   StoreLe<uint32_t>(p + 8, header->crc);
 }
@@ -155,6 +187,7 @@ Status DecodeBlockHeader(std::string_view bytes, BlockHeader* header) {
   header->synced_lsn = LoadLe<uint64_t>(p + 64);
   header->previous_crc = LoadLe<uint32_t>(p + 72);
   header->timeline = LoadLe<uint32_t>(p + 76);
+  header->nonce = LoadLe<uint64_t>(p + 80);
   if (header->plain_bytes > kBlockPlainBytesMax || header->stored_bytes > kBlockStoredBytesMax ||
       (header->plain_bytes == 0) != (header->stored_bytes == 0) ||
       header->first_lsn > kLsnMax - kBlockPlainBytesMax ||
@@ -192,6 +225,21 @@ Status DecodeFrame(std::string_view frame, size_t plain_bytes, std::string* plai
   if (n < 0 || static_cast<size_t>(n) != plain_bytes)
     return Status::Corrupt("LZ4 block does not decompress");
   return Status::Ok();
+}
+
+Status DecodeBlock(std::string_view block, const BlockHeader& header, BlockCipher* cipher,
+                   std::string* plain) {
+  const std::string_view frame = block.substr(kBlockHeaderBytes);
+  if (!header.encrypted()) return DecodeFrame(frame, header.plain_bytes, plain);
+  if (cipher == nullptr) return Status::Corrupt("encrypted block in a segment without a key");
+  if (frame.size() < kSealedOverheadBytes || LoadLe<uint32_t>(frame.data()) != kSealedMagic ||
+      LoadLe<uint32_t>(frame.data() + 4) != frame.size() - 8)
+    return Status::Corrupt("encrypted block holds no sealed frame");
+  std::string opened;
+  if (!cipher->Open(header.nonce, block.substr(kCrcEnd, kBlockHeaderBytes - kCrcEnd),
+                    frame.substr(8), &opened))
+    return Status::Corrupt("block fails its authentication: changed, or another key");
+  return DecodeFrame(opened, header.plain_bytes, plain);
 }
 
 void EncodeIndex(const std::vector<IndexEntry>& entries, Lsn first, Lsn end, std::string* out) {

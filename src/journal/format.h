@@ -22,15 +22,21 @@
 //    40 u64 sequence     48 u64 created, ms  32 u32 offset of the first record start, ~0 = none
 //    56 char[40] replid  96 u32 database     36 u32 database there, ~0 = none selected
 //   100 char[16] key id 116 char[76] key     40 u64 end of the last complete unit so far
-//   192 zeros (encryption at rest uses       48 u64 first wall time, ms   56 u64 last
-//       key id and wrapped key)              64 u64 durable LSN when sealed
+//   192 zeros                               48 u64 first wall time, ms   56 u64 last
+//                                            64 u64 durable LSN when sealed
 //                                            72 u32 crc of the header before it in this segment
-//   index  kind 3, 40 + 16 n bytes           76 u32 timeline      80 zeros (nonce counter)
+//   index  kind 3, 40 + 16 n bytes           76 u32 timeline      80 u64 nonce counter  88 zeros
 //     0 u32 magic   4 u32 content bytes
 //     8 u32 crc of 12..end  12 u32 n
 //    16 u64 first LSN  24 u64 end LSN
 //    32 n times { u64 first LSN of a block, u64 its file offset }: about one a MiB
 //    end-8 u32 bytes of this whole frame  end-4 u32 "CIDX"
+//
+// Encryption at rest (base/encryption.h): the segment header has flag 1, the key id and, in the
+// first 60 of the 76 bytes, the wrapped data key; a block with kBlockEncrypted has in the place of
+// its lz4-frame one skippable frame, kind 14, of the sealed lz4-frame. Bytes 12..95 of the block
+// header are authenticated with it. Headers, marks and index are not secret; `lz4 -dc` prints
+// nothing, `cairn-check cat` the stream.
 //
 // A unit is a whole top-level record (a MULTI..EXEC group is one). A unit may span blocks, never
 // segments. A block with neither plain nor stored bytes is a mark: it only says how far the log
@@ -43,6 +49,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/encryption.h"
 #include "base/status.h"
 #include "journal/lsn.h"
 
@@ -52,6 +59,7 @@ constexpr uint32_t kSkippableMagic = 0x184D2A50;
 constexpr uint32_t kSegmentHeaderMagic = kSkippableMagic + 0;
 constexpr uint32_t kBlockHeaderMagic = kSkippableMagic + 1;
 constexpr uint32_t kIndexMagic = kSkippableMagic + 3;
+constexpr uint32_t kSealedMagic = kSkippableMagic + 14;
 constexpr uint32_t kIndexTrailerMagic = 0x58444943;  // "CIDX"
 constexpr uint16_t kJournalVersion = 1;
 
@@ -61,11 +69,15 @@ constexpr size_t kIndexFixedBytes = 40;
 constexpr size_t kIndexEntryBytes = 16;
 constexpr size_t kBlockPlainBytesMax = 256 * 1024;
 constexpr size_t kFrameOverheadBytes = 15;  // magic, descriptor, size, end mark
-constexpr size_t kBlockStoredBytesMax = kBlockPlainBytesMax + kFrameOverheadBytes;
+constexpr size_t kSealedOverheadBytes = 8 + kSealBytes;  // skippable frame's head, tag
+constexpr size_t kBlockStoredBytesMax =
+    kBlockPlainBytesMax + kFrameOverheadBytes + kSealedOverheadBytes;
 // Below this a block is stored: LZ4 gains little there and costs the commit its latency.
 constexpr size_t kCompressBytesMin = 1024;
 
+constexpr uint16_t kSegmentEncrypted = 1;  // segment flags
 constexpr uint16_t kBlockNotInStream = 1;  // block flags
+constexpr uint16_t kBlockEncrypted = 2;
 
 constexpr uint32_t kNoOffset = ~uint32_t{0};
 constexpr uint32_t kNoDatabase = ~uint32_t{0};
@@ -76,6 +88,7 @@ struct SegmentHeader {
   uint64_t sequence = 0;
   uint64_t created_ms = 0;
   uint32_t database = kNoDatabase;
+  FileKey key;       // key_id is empty if the segment is not encrypted
   uint32_t crc = 0;  // set by both functions below
 };
 
@@ -92,8 +105,10 @@ struct BlockHeader {
   Lsn synced_lsn = 0;
   uint32_t previous_crc = 0;
   uint32_t timeline = 0;
-  uint32_t crc = 0;  // set by both functions below
+  uint64_t nonce = 0;  // of an encrypted block: a counter, never twice in one segment
+  uint32_t crc = 0;    // set by both functions below
 
+  bool encrypted() const { return (flags & kBlockEncrypted) != 0; }
   bool in_stream() const { return (flags & kBlockNotInStream) == 0; }
   bool is_mark() const { return plain_bytes == 0; }
   Lsn end_lsn() const { return first_lsn + (in_stream() ? plain_bytes : 0); }
@@ -110,15 +125,21 @@ void EncodeSegmentHeader(SegmentHeader* header, std::string* out);
 Status DecodeSegmentHeader(std::string_view bytes, SegmentHeader* header);
 
 // Appends header and frame of `plain` to `out`, compressed with `acceleration` (see LZ4) if it is
-// long enough and shrinks; 0 = always stored. Fills plain_bytes, stored_bytes and crc.
-void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, std::string* out);
+// long enough and shrinks; 0 = always stored. With a cipher it is sealed by the counter
+// header->nonce. Fills plain_bytes, stored_bytes, crc and the encrypted flag.
+void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, std::string* out,
+                 BlockCipher* cipher = nullptr);
 // Reads the 96 bytes without the frame, so without checking the checksum: enough to know how much
 // to read. kCorrupt if fields contradict each other.
 Status DecodeBlockHeader(std::string_view bytes, BlockHeader* header);
 // `block` is header and frame as stored. kCorrupt if the checksum fails.
 Status CheckBlock(std::string_view block, const BlockHeader& header);
-// The plain bytes of a block that CheckBlock accepted.
+// The plain bytes of a frame that is not sealed.
 Status DecodeFrame(std::string_view frame, size_t plain_bytes, std::string* plain);
+// The plain bytes of a block (header and frame as stored) that CheckBlock accepted; `cipher` may be
+// null where the block is not encrypted. kCorrupt if it was sealed with another key or changed.
+Status DecodeBlock(std::string_view block, const BlockHeader& header, BlockCipher* cipher,
+                   std::string* plain);
 
 void EncodeIndex(const std::vector<IndexEntry>& entries, Lsn first, Lsn end, std::string* out);
 // `frame` is the whole index frame.

@@ -60,7 +60,8 @@ Status Journal::Start(bool new_timeline) {
   entry.first_lsn = position_.lsn;
   m.segments.push_back(entry);
   m.DropUnusedTimelines();
-  live_ = std::make_unique<SegmentWriter>(created->file, created->sequence, CurrentTimeline());
+  live_ = std::make_unique<SegmentWriter>(created->file, created->sequence, CurrentTimeline(),
+                                          options_.keys);
   return SaveManifest(options_.fs, options_.dir, m);
 }
 

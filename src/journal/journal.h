@@ -76,6 +76,7 @@ struct JournalOptions {
   Log* log = nullptr;
   JournalListener* listener = nullptr;  // may be null
   std::string dir;                      // exists
+  const KeyRing* keys = nullptr;        // encrypts what is written; null: does not
   FsyncPolicy policy = FsyncPolicy::kEverySecond;
   uint64_t buffer_bytes_max = 64 << 20;   // soft: the gate closes above it
   uint64_t retained_bytes_min = 1 << 20;  // kept in memory behind the tail, for followers

@@ -157,7 +157,8 @@ Status Journal::StartTimeline(const TimelineStart& start) {
     next_wanted_ = false;
     unsynced_.clear();
     pending_since_us_ = unsynced_since_us_ = 0;
-    live_ = std::make_unique<SegmentWriter>(created->file, created->sequence, timeline);
+    live_ = std::make_unique<SegmentWriter>(created->file, created->sequence, timeline,
+                                          options_.keys);
     position_ = written_point_ = durable_point_ = {lsn, kNoDatabase};
     last_unit_lsn_ = marked_lsn_ = lsn;
     at_boundary_ = true;

@@ -91,7 +91,8 @@ Status Journal::RewriteFrom(StreamPoint from, const std::string& base_name) {
   entry.sequence = created->sequence;
   entry.timeline = timeline.number;
   entry.first_lsn = from.lsn;
-  live_ = std::make_unique<SegmentWriter>(created->file, created->sequence, timeline);
+  live_ = std::make_unique<SegmentWriter>(created->file, created->sequence, timeline,
+                                          options_.keys);
   position_ = from;
   at_boundary_ = true;
   last_unit_lsn_ = from.lsn;

@@ -207,7 +207,7 @@ Status Journal::Roll() {
   if (unsynced_.empty() || unsynced_.back().sequence != live_->sequence())
     unsynced_.push_back({live_->file(), live_->sequence(), false});
   unsynced_.back().sealed = true;
-  live_ = std::make_unique<SegmentWriter>(next.file, next.sequence, CurrentTimeline());
+  live_ = std::make_unique<SegmentWriter>(next.file, next.sequence, CurrentTimeline(), options_.keys);
   roll_at_.store(kLsnMax, std::memory_order_relaxed);
   sync_wake_.notify_one();
   return Status::Ok();

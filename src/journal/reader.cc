@@ -7,9 +7,9 @@ namespace cairn {
 
 Result<std::unique_ptr<JournalReader>> JournalReader::Open(FileSystem* fs, std::string dir,
                                                            Manifest manifest, Lsn from,
-                                                           Lsn limit) {
+                                                           Lsn limit, const KeyRing* keys) {
   std::unique_ptr<JournalReader> reader(
-      new JournalReader(fs, std::move(dir), std::move(manifest), from, limit));
+      new JournalReader(fs, std::move(dir), std::move(manifest), from, limit, keys));
   const auto& segments = reader->manifest_.segments;
   if (from >= limit) return reader;
   // The last segment that begins at or below `from`.
@@ -28,7 +28,7 @@ Result<bool> JournalReader::OpenNextSegment() {
   if (next_segment_ >= manifest_.segments.size()) return false;
   const SegmentEntry& entry = manifest_.segments[next_segment_++];
   if (entry.state == SegmentState::kNext) return false;
-  auto segment = SegmentReader::Open(fs_, SegmentPath(dir_, entry));
+  auto segment = SegmentReader::Open(fs_, SegmentPath(dir_, entry), keys_);
   if (!segment.ok()) {
     // A running journal lists its live segment before it writes the first byte.
     auto file = fs_->Open(SegmentPath(dir_, entry), FileSystem::Mode::kRead);
@@ -95,11 +95,11 @@ Result<bool> JournalReader::Next(StreamPiece* piece) {
 }
 
 Result<Lsn> FindLsnAtTime(FileSystem* fs, const std::string& dir, const Manifest& manifest,
-                          uint64_t time_ms) {
+                          uint64_t time_ms, const KeyRing* keys) {
   Lsn found = manifest.segments.empty() ? manifest.base_lsn : manifest.segments.front().first_lsn;
   for (const SegmentEntry& entry : manifest.segments) {
     if (entry.state == SegmentState::kNext || entry.first_ms > time_ms) break;
-    auto segment = SegmentReader::Open(fs, SegmentPath(dir, entry));
+    auto segment = SegmentReader::Open(fs, SegmentPath(dir, entry), keys);
     if (!segment.ok()) return segment.status();
     const Lsn end = entry.ended() ? entry.end_lsn : kLsnMax;
     SegmentReader::Block block;

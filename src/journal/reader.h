@@ -36,22 +36,25 @@ class JournalReader {
   // the chain does not reach back to `from`. With the manifest of a running journal, `limit` is
   // its written() and the reader is opened anew for what comes later.
   static Result<std::unique_ptr<JournalReader>> Open(FileSystem* fs, std::string dir,
-                                                     Manifest manifest, Lsn from, Lsn limit);
+                                                     Manifest manifest, Lsn from, Lsn limit,
+                                                     const KeyRing* keys = nullptr);
 
   // False at the limit or the end of the chain. kCorrupt with file and LSN on damaged blocks.
   Result<bool> Next(StreamPiece* piece);
   Lsn position() const { return position_; }
 
  private:
-  JournalReader(FileSystem* fs, std::string dir, Manifest manifest, Lsn from, Lsn limit)
-      : fs_(fs), dir_(std::move(dir)), manifest_(std::move(manifest)), position_(from),
-        limit_(limit) {}
+  JournalReader(FileSystem* fs, std::string dir, Manifest manifest, Lsn from, Lsn limit,
+                const KeyRing* keys)
+      : fs_(fs), dir_(std::move(dir)), manifest_(std::move(manifest)), keys_(keys),
+        position_(from), limit_(limit) {}
   Result<bool> OpenNextSegment();
   bool Fill(const SegmentReader::Block& block, Lsn end, StreamPiece* piece);
 
   FileSystem* const fs_;
   const std::string dir_;
   const Manifest manifest_;
+  const KeyRing* const keys_;
   Lsn position_;  // of the next byte to hand out
   const Lsn limit_;
   size_t next_segment_ = 0;  // in the manifest, behind the open one
@@ -64,6 +67,6 @@ class JournalReader {
 // The greatest unit end whose bytes were appended at or before `time_ms`, by the block headers
 // (resolution: one block, at most 100 ms). The chain's first LSN if all is younger.
 Result<Lsn> FindLsnAtTime(FileSystem* fs, const std::string& dir, const Manifest& manifest,
-                          uint64_t time_ms);
+                          uint64_t time_ms, const KeyRing* keys = nullptr);
 
 }  // namespace cairn

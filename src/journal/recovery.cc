@@ -12,8 +12,9 @@ namespace {
 class TailScan {
  public:
   TailScan(FileSystem* fs, const std::string& dir, const std::vector<SegmentEntry>& segments,
-           Lsn expected)
-      : fs_(fs), dir_(dir), segments_(segments), expected_(expected), last_unit_(expected) {}
+           Lsn expected, const KeyRing* keys)
+      : fs_(fs), dir_(dir), segments_(segments), keys_(keys), expected_(expected),
+        last_unit_(expected) {}
 
   Status Run(RecoveryReport* report);
 
@@ -29,6 +30,7 @@ class TailScan {
   FileSystem* const fs_;
   const std::string& dir_;
   const std::vector<SegmentEntry>& segments_;
+  const KeyRing* const keys_;
   std::vector<SegmentEntry> found_;
   Lsn expected_;
   Lsn last_unit_;
@@ -60,7 +62,7 @@ Status TailScan::ScanSegment(const SegmentEntry& segment) {
   auto size = (*damaged)->FileBytes();
   if (!size.ok()) return size.status();
   if (*size == 0) return Status::Ok();
-  auto reader = SegmentReader::Open(fs_, path);
+  auto reader = SegmentReader::Open(fs_, path, keys_);
   if (!reader.ok()) {
     if (reader.status().code() != StatusCode::kCorrupt) return reader.status();
     Stop(index, 0, reader.status().message());
@@ -245,7 +247,7 @@ Status Recovered::CutAt(Lsn lsn) {
   return Status::Ok();
 }
 
-Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir) {
+Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   auto manifest = LoadManifest(fs, dir);
   if (!manifest.ok()) {
     if (manifest.status().code() != StatusCode::kNotFound) return manifest.status();
@@ -268,7 +270,7 @@ Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir) {
   const std::vector<SegmentEntry> open(first_open, m.segments.end());
   for (const SegmentEntry& s : open)
     if (IsEmpty(fs, SegmentPath(dir, s))) recovered.unused.push_back(s);
-  TailScan scan(fs, dir, open, expected);
+  TailScan scan(fs, dir, open, expected, keys);
   CAIRN_RETURN_IF_ERROR(scan.Run(&recovered.report));
   m.segments.erase(first_open, m.segments.end());
   m.segments.insert(m.segments.end(), scan.found().begin(), scan.found().end());

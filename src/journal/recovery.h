@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/encryption.h"
 #include "base/file.h"
 #include "journal/manifest.h"
 
@@ -47,8 +48,10 @@ struct Recovered {
   Status CutAt(Lsn lsn);
 };
 
-// kCorrupt, with file and LSN, where the rule above says corruption.
-Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir);
+// kCorrupt, with file and LSN, where the rule above says corruption; kInvalid where a file cannot
+// be opened with `keys`.
+Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir,
+                                 const KeyRing* keys = nullptr);
 
 // Makes the chain end at `lsn`: segments that begin at or above it leave the list (into
 // `dropped`), the one that holds it is closed there. An unused next segment stays.

@@ -20,14 +20,22 @@ Result<std::unique_ptr<SegmentReader>> SegmentReader::OpenDamaged(FileSystem* fs
   return std::unique_ptr<SegmentReader>(new SegmentReader(std::move(*file), path));
 }
 
-Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(FileSystem* fs,
-                                                           const std::string& path) {
+Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(FileSystem* fs, const std::string& path,
+                                                           const KeyRing* keys) {
   auto reader = OpenDamaged(fs, path);
   if (!reader.ok()) return reader;
   SegmentReader& r = **reader;
   Status status = DecodeSegmentHeader(r.Peek(kSegmentHeaderBytes), &r.header_);
   if (!r.status_.ok()) return r.status_;
   if (!status.ok()) return Status(status.code(), path + ": " + status.message());
+  if (!r.header_.key.key_id.empty()) {
+    if (keys == nullptr)
+      return Status::Invalid(path + ": it is encrypted with key '" + r.header_.key.key_id +
+                             "' and encryption-key-file is not set");
+    auto cipher = keys->OpenFile(r.header_.key);
+    if (!cipher.ok()) return Status::Invalid(path + ": " + cipher.status().message());
+    r.cipher_ = std::move(*cipher);
+  }
   r.offset_ = kSegmentHeaderBytes;
   r.next_lsn_ = r.header_.first_lsn;
   r.previous_crc_ = r.header_.crc;
@@ -89,7 +97,7 @@ SegmentReader::End SegmentReader::Next(Block* block) {
   if (header.first_lsn != next_lsn_)
     return Bad(Status::Corrupt("block has LSN " + std::to_string(header.first_lsn)));
   block->offset = offset_;
-  block->frame = bytes.substr(kBlockHeaderBytes);
+  block->stored = bytes;
   chained_ = true;
   previous_crc_ = header.crc;
   offset_ += bytes.size();
@@ -114,7 +122,7 @@ bool SegmentReader::ScanForBlock(Block* block) {
       bytes = Peek(kBlockHeaderBytes + header.stored_bytes);
       if (CheckBlock(bytes, header).ok()) {
         block->offset = offset_;
-        block->frame = bytes.substr(kBlockHeaderBytes);
+        block->stored = bytes;
         offset_ += bytes.size();
         return true;
       }

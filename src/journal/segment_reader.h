@@ -20,7 +20,7 @@ class SegmentReader {
   struct Block {
     BlockHeader header;
     uint64_t offset = 0;     // of the block header in the file
-    std::string_view frame;  // stored bytes, valid until the next call
+    std::string_view stored;  // header and frame, valid until the next call
   };
   enum class End {
     kNone,   // a block was read
@@ -28,8 +28,10 @@ class SegmentReader {
     kBad     // status() says what stands at offset()
   };
 
-  // Opens and checks the segment header. kCorrupt if it is missing or damaged.
-  static Result<std::unique_ptr<SegmentReader>> Open(FileSystem* fs, const std::string& path);
+  // Opens and checks the segment header. kCorrupt if it is missing or damaged; kInvalid, for the
+  // operator, if it is encrypted and `keys` (null: none) do not open it.
+  static Result<std::unique_ptr<SegmentReader>> Open(FileSystem* fs, const std::string& path,
+                                                     const KeyRing* keys = nullptr);
   // For damaged files: reads on without a segment header, for ScanForBlock.
   static Result<std::unique_ptr<SegmentReader>> OpenDamaged(FileSystem* fs,
                                                             const std::string& path);
@@ -44,7 +46,11 @@ class SegmentReader {
   // `lsn`. Without an index (a segment in use) nothing changes.
   void Seek(Lsn lsn);
   Status Decode(const Block& block, std::string* plain) {
-    return DecodeFrame(block.frame, block.header.plain_bytes, plain);
+    const Status status = DecodeBlock(block.stored, block.header, cipher_.get(), plain);
+    if (status.ok()) return status;
+    return Status(status.code(), path_ + ": " + status.message() + " at offset " +
+                                     std::to_string(block.offset) + ", LSN " +
+                                     std::to_string(block.header.first_lsn));
   }
 
   uint64_t offset() const { return offset_; }  // where the next block is expected
@@ -64,6 +70,7 @@ class SegmentReader {
   std::unique_ptr<File> file_;
   const std::string path_;
   SegmentHeader header_;
+  std::unique_ptr<BlockCipher> cipher_;
   uint64_t offset_ = 0;
   Lsn next_lsn_ = 0;
   bool chained_ = true;  // previous_crc_ is that of the header before offset_

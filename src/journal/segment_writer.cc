@@ -19,6 +19,7 @@ void SegmentWriter::Begin(StreamPoint point, uint64_t wall_ms) {
   header.sequence = sequence_;
   header.created_ms = wall_ms;
   header.database = point.database;
+  if (keys_ != nullptr) cipher_ = keys_->NewFile(&header.key);
   EncodeSegmentHeader(&header, &buffer_);
   previous_crc_ = header.crc;
   if (point.database == kNoDatabase || point.database == 0) return;
@@ -37,7 +38,8 @@ void SegmentWriter::AddBlock(BlockHeader header, std::string_view plain, int acc
   const bool data = header.in_stream() && !plain.empty();
   if (data && (index_.empty() || header.first_lsn - index_.back().lsn >= kIndexStepBytes))
     index_.push_back({header.first_lsn, bytes()});
-  EncodeBlock(&header, plain, acceleration, &buffer_);
+  if (cipher_ != nullptr) header.nonce = next_nonce_++;
+  EncodeBlock(&header, plain, acceleration, &buffer_, cipher_.get());
   previous_crc_ = header.crc;
   last_ms_ = header.last_ms;
 }

@@ -20,8 +20,10 @@ namespace cairn {
 
 class SegmentWriter {
  public:
-  SegmentWriter(std::shared_ptr<File> file, uint64_t sequence, Timeline timeline)
-      : file_(std::move(file)), sequence_(sequence), timeline_(std::move(timeline)) {}
+  // With keys (null: none) everything but headers and index is encrypted.
+  SegmentWriter(std::shared_ptr<File> file, uint64_t sequence, Timeline timeline,
+                const KeyRing* keys)
+      : file_(std::move(file)), sequence_(sequence), timeline_(std::move(timeline)), keys_(keys) {}
 
   // Header, and the preamble if the stream is in a database other than 0 at `point`.
   void Begin(StreamPoint point, uint64_t wall_ms);
@@ -45,6 +47,9 @@ class SegmentWriter {
   const std::shared_ptr<File> file_;
   const uint64_t sequence_;
   const Timeline timeline_;
+  const KeyRing* const keys_;
+  std::unique_ptr<BlockCipher> cipher_;
+  uint64_t next_nonce_ = 1;
   bool begun_ = false;
   Lsn first_lsn_ = 0;
   uint64_t first_ms_ = 0;

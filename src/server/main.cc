@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ namespace {
 constexpr char kHelp[] =
     "Usage: cairn-server [FILE] [--directive value ...]\n"
     "       cairn-server - (read the configuration from standard input)\n"
+    "       cairn-server ... --restore-to LSN|TIME (go back, on a new timeline)\n"
     "       cairn-server -v or --version\n"
     "       cairn-server -h or --help\n\n"
     "Examples:\n"
@@ -49,7 +51,7 @@ bool WritePidFile(const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  std::vector<std::string> arguments(argv + 1, argv + argc);
   if (arguments.size() == 1 && (arguments[0] == "-v" || arguments[0] == "--version")) {
     printf("Cairn server v=%s redis=%s bits=64\n", cairn::kVersion, cairn::kRedisVersion);
     return 0;
@@ -57,6 +59,15 @@ int main(int argc, char** argv) {
   if (arguments.size() == 1 && (arguments[0] == "-h" || arguments[0] == "--help")) {
     fputs(kHelp, stdout);
     return 0;
+  }
+  // No directive: it must never stand in a configuration file, or every start would go back.
+  std::string restore_to;
+  if (auto at = std::find(arguments.begin(), arguments.end(), "--restore-to");
+      at != arguments.end()) {
+    if (at + 1 == arguments.end())
+      return Fail(cairn::Status::Invalid("--restore-to takes an LSN or a time"));
+    restore_to = at[1];
+    arguments.erase(at, at + 2);
   }
   auto line = cairn::ParseCommandLine(arguments);
   if (!line.ok()) return Fail(line.status());
@@ -88,6 +99,7 @@ int main(int argc, char** argv) {
     log.Warning("Can't write the pid file %s", pidfile.c_str());
 
   cairn::Server server(&store, &log);
+  server.set_restore_to(restore_to);
   if (cairn::Status status = server.Start(); !status.ok()) {
     log.Warning("%s", status.message().c_str());
     if (!config.logfile().empty()) fprintf(stderr, "cairn-server: %s\n", status.message().c_str());

@@ -35,6 +35,8 @@ class Server final : public ServerControl, public JournalListener {
   Server(ConfigStore* store, Log* log);
   ~Server() override;
 
+  // Before Start: the log is to end at this LSN or time, see server_restore.cc.
+  void set_restore_to(std::string target) { restore_to_ = std::move(target); }
   // Everything up to "Ready to accept connections". The error is one line for the operator.
   Status Start();
   // Sleeps until a signal or SHUTDOWN asks for the end, then ends in order. The exit status.
@@ -82,6 +84,9 @@ class Server final : public ServerControl, public JournalListener {
   Status OpenJournal();
   void HoldFromNowOn();
   std::string JournalFolder() const;
+  Status LoadKeys();
+  Result<Lsn> RestoreLimit(const struct Recovered& recovered);
+  Status KeepTimeline(const Manifest& manifest);
   Result<Lsn> Replay(const Manifest& manifest, Lsn limit, const std::function<bool()>& stop);
   void RegisterHooks();
   void StartCron(size_t worker);
@@ -103,6 +108,8 @@ class Server final : public ServerControl, public JournalListener {
   FileLock journal_lock_;  // until the process ends
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Replayer> replayer_;
+  std::unique_ptr<KeyRing> keys_;  // null: no encryption
+  std::string restore_to_;
   std::unique_ptr<WorkerPool> pool_;
   std::vector<std::unique_ptr<WorkerContext>> contexts_;
   std::unique_ptr<Listener> listener_;

@@ -38,18 +38,36 @@ Status Server::LockJournal() {
   return Status::Ok();
 }
 
+Status Server::LoadKeys() {
+  const std::string path = config_.encryption_key_file();
+  if (path.empty()) return Status::Ok();
+  auto keys = KeyRing::Load(RealFileSystem(), path);
+  if (!keys.ok()) return Status::Invalid("encryption-key-file: " + keys.status().message());
+  keys_ = std::make_unique<KeyRing>(std::move(*keys));
+  return Status::Ok();
+}
+
 Status Server::OpenJournal() {
   const std::string dir = JournalFolder();
   FileSystem* files = RealFileSystem();
-  auto recovered = RecoverJournal(files, dir);
+  CAIRN_RETURN_IF_ERROR(LoadKeys());
+  auto recovered = RecoverJournal(files, dir, keys_.get());
+  if (!recovered.ok() && recovered.status().code() == StatusCode::kInvalid)
+    return recovered.status();
   if (!recovered.ok())
     return Status::Corrupt(recovered.status().message() + "; run cairn-check verify " + dir);
+  if (recovered->report.fresh && !restore_to_.empty())
+    return Status::Invalid("--restore-to: there is no journal in " + dir);
   if (!recovered->report.fresh) {
     log_.Notice("%s", recovered->report.Text().c_str());
-    auto end =
-        Replay(recovered->manifest, recovered->tail_lsn, [this] { return shutdown_.load(); });
+    auto limit = RestoreLimit(*recovered);
+    if (!limit.ok()) return limit.status();
+    auto end = Replay(recovered->manifest, *limit, [this] { return shutdown_.load(); });
     if (!end.ok()) return end.status();
-    if (*end < recovered->tail_lsn) CAIRN_RETURN_IF_ERROR(recovered->CutAt(*end));
+    if (*end < recovered->tail_lsn) {
+      if (!restore_to_.empty()) CAIRN_RETURN_IF_ERROR(KeepTimeline(recovered->manifest));
+      CAIRN_RETURN_IF_ERROR(recovered->CutAt(*end));
+    }
   }
   JournalOptions options;
   options.fs = files;
@@ -57,6 +75,7 @@ Status Server::OpenJournal() {
   options.log = &log_;
   options.listener = this;
   options.dir = dir;
+  options.keys = keys_.get();
   options.policy = PolicyOf(config_.appendfsync());
   options.buffer_bytes_max = static_cast<uint64_t>(config_.journal_buffer_size());
   options.segment_bytes_max = static_cast<uint64_t>(config_.journal_segment_size());
@@ -129,7 +148,8 @@ Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit,
   Lsn from = manifest.base_lsn;
   if (manifest.base_name.empty() && !manifest.segments.empty())
     from = manifest.segments.front().first_lsn;
-  auto reader = JournalReader::Open(RealFileSystem(), JournalFolder(), manifest, from, limit);
+  auto reader = JournalReader::Open(RealFileSystem(), JournalFolder(), manifest, from, limit,
+                                    keys_.get());
   if (!reader.ok()) return reader.status();
   engine_->loading.Begin(limit - from, SystemClock()->WallMs());
   if (replayer_ == nullptr)

@@ -6,14 +6,17 @@
 #include <string.h>
 #include <time.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "base/encryption.h"
 #include "base/file.h"
 #include "base/numbers.h"
 #include "journal/folder_lock.h"
 #include "journal/reader.h"
 #include "journal/recovery.h"
+#include "utils/cairn-check/export.h"
 #include "utils/cairn-check/repair.h"
 
 namespace cairn {
@@ -29,8 +32,12 @@ constexpr const char* kHelp =
     "  cairn-check list DIR                    timelines, base snapshot, segments\n"
     "  cairn-check cat DIR|SEGMENT [--from LSN] [--to LSN]\n"
     "                                          print the stream: an AOF\n"
+    "  cairn-check points DIR                  what cairn-server --restore-to can go back to\n"
+    "  cairn-check export DIR --aof FILE       write an AOF that redis-server loads\n"
     "  cairn-check repair DIR [--yes]          end a damaged log before the damage;\n"
     "                                          without --yes only say what would go\n"
+    "\n"
+    "  --key-file FILE behind any of them      the encryption-key-file of encrypted logs\n"
     "\n"
     "Run it while no server uses the folder; repair --yes refuses to run beside one. It\n"
     "keeps the old manifest and every segment it takes out of the log in DIR/damaged-N.\n"
@@ -55,12 +62,12 @@ std::string TimeText(uint64_t ms) {
   return text;
 }
 
-int Verify(FileSystem* fs, const std::string& dir) {
-  auto recovered = RecoverJournal(fs, dir);
+int Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
+  auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok()) return Complain(recovered.status());
   const Manifest& m = recovered->manifest;
   const Lsn from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
-  auto reader = JournalReader::Open(fs, dir, m, from, recovered->tail_lsn);
+  auto reader = JournalReader::Open(fs, dir, m, from, recovered->tail_lsn, keys);
   if (!reader.ok()) return Complain(reader.status());
   StreamPiece piece;
   for (;;) {
@@ -80,11 +87,11 @@ int Verify(FileSystem* fs, const std::string& dir) {
   return recovered->report.bytes_cut > 0 ? kExitTornTail : kExitOk;
 }
 
-int List(FileSystem* fs, const std::string& dir) {
+int List(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   auto listed = LoadManifest(fs, dir);
   if (!listed.ok()) return Complain(listed.status());
   // Ends of open segments are known only by reading; a damaged log is listed as it stands.
-  auto recovered = RecoverJournal(fs, dir);
+  auto recovered = RecoverJournal(fs, dir, keys);
   const Manifest& m = recovered.ok() ? recovered->manifest : *listed;
   printf("replication id %s", m.replid.c_str());
   if (!m.replid2.empty())
@@ -105,6 +112,28 @@ int List(FileSystem* fs, const std::string& dir) {
   return recovered.ok() ? kExitOk : Complain(recovered.status());
 }
 
+// Any LSN in the range will do (the server rounds down to a record's end); times by the blocks.
+int Points(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
+  auto recovered = RecoverJournal(fs, dir, keys);
+  if (!recovered.ok()) return Complain(recovered.status());
+  const Manifest& m = recovered->manifest;
+  printf("LSN %llu to %llu\n", static_cast<unsigned long long>(m.base_lsn),
+         static_cast<unsigned long long>(recovered->tail_lsn));
+  for (const SegmentEntry& s : m.segments) {
+    if (s.end_lsn <= m.base_lsn) continue;
+    printf("LSN %llu to %llu  %s to %s  timeline %u\n",
+           static_cast<unsigned long long>(std::max(s.first_lsn, m.base_lsn)),
+           static_cast<unsigned long long>(s.end_lsn), TimeText(s.first_ms).c_str(),
+           TimeText(s.last_ms).c_str(), s.timeline);
+  }
+  auto names = fs->List(dir);
+  if (!names.ok()) return Complain(names.status());
+  for (const std::string& name : *names)
+    if (name.starts_with("timeline-"))
+      printf("kept timeline: %s/%s (a journal folder)\n", dir.c_str(), name.c_str());
+  return kExitOk;
+}
+
 bool Print(std::string_view bytes) {
   return fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
 }
@@ -116,8 +145,8 @@ void PrintSelect(const StreamPiece& piece) {
   Print({select, EncodeSelect(select, piece.database)});
 }
 
-int CatSegment(FileSystem* fs, const std::string& path, Lsn from, Lsn to) {
-  auto reader = SegmentReader::Open(fs, path);
+int CatSegment(FileSystem* fs, const std::string& path, Lsn from, Lsn to, const KeyRing* keys) {
+  auto reader = SegmentReader::Open(fs, path, keys);
   if (!reader.ok()) return Complain(reader.status());
   SegmentReader::Block block;
   std::string plain;
@@ -134,13 +163,13 @@ int CatSegment(FileSystem* fs, const std::string& path, Lsn from, Lsn to) {
   return end == SegmentReader::End::kBad ? Complain((*reader)->status()) : kExitOk;
 }
 
-int CatFolder(FileSystem* fs, const std::string& dir, Lsn from, Lsn to) {
-  auto recovered = RecoverJournal(fs, dir);
+int CatFolder(FileSystem* fs, const std::string& dir, Lsn from, Lsn to, const KeyRing* keys) {
+  auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok()) return Complain(recovered.status());
   const Manifest& m = recovered->manifest;
   if (from == 0) from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
   to = std::min(to, recovered->tail_lsn);
-  auto reader = JournalReader::Open(fs, dir, m, from, to);
+  auto reader = JournalReader::Open(fs, dir, m, from, to, keys);
   if (!reader.ok()) return Complain(reader.status());
   StreamPiece piece;
   for (bool first = true;; first = false) {
@@ -157,42 +186,75 @@ int Usage() {
   return kExitUsage;
 }
 
+// What stands behind the command and the path.
+struct Options {
+  Lsn from = 0, to = kLsnMax;
+  bool yes = false;
+  std::string aof_file, key_file;
+};
+
+// False: not understood.
+bool ParseOptions(const std::vector<std::string>& args, Options* options) {
+  const std::string& command = args[0];
+  for (size_t i = 2; i < args.size(); ++i) {
+    if (command == "repair" && args[i] == "--yes") {
+      options->yes = true;
+      continue;
+    }
+    if (i + 1 == args.size()) return false;
+    const std::string& name = args[i];
+    const std::string& value = args[++i];
+    if (name == "--key-file") {
+      options->key_file = value;
+    } else if (command == "export" && name == "--aof") {
+      options->aof_file = value;
+    } else if (!(command == "cat" && name == "--from" && ParseUint64(value, &options->from)) &&
+               !(command == "cat" && name == "--to" && ParseUint64(value, &options->to))) {
+      return false;
+    }
+  }
+  return (command == "export") == !options->aof_file.empty();
+}
+
+int Repair(FileSystem* fs, const std::string& path, bool yes, const KeyRing* keys) {
+  // Until this process ends; without it a server could be appending to what is cut here.
+  Result<FileLock> lock = FileLock();
+  if (yes) lock = LockJournalFolder(path);
+  if (!lock.ok()) return Complain(lock.status());
+  std::string text;
+  Status status = RepairJournal(fs, path, yes, keys, &text);
+  fputs(text.c_str(), stdout);
+  return status.ok() ? kExitOk : Complain(status);
+}
+
 int Main(const std::vector<std::string>& args) {
   if (args.size() == 1 && (args[0] == "--help" || args[0] == "-h")) {
     fputs(kHelp, stdout);
     return kExitOk;
   }
-  if (args.size() < 2) return Usage();
+  Options options;
+  if (args.size() < 2 || !ParseOptions(args, &options)) return Usage();
   FileSystem* fs = RealFileSystem();
+  std::unique_ptr<KeyRing> ring;
+  if (!options.key_file.empty()) {
+    auto loaded = KeyRing::Load(fs, options.key_file);
+    if (!loaded.ok()) return Complain(loaded.status());
+    ring = std::make_unique<KeyRing>(std::move(*loaded));
+  }
+  const KeyRing* keys = ring.get();
   const std::string& command = args[0];
   const std::string& path = args[1];
-  Lsn from = 0, to = kLsnMax;
-  bool yes = false;
-  for (size_t i = 2; i < args.size(); ++i) {
-    if (command == "repair" && args[i] == "--yes") {
-      yes = true;
-    } else if (command == "cat" && i + 1 < args.size() &&
-               ((args[i] == "--from" && ParseUint64(args[i + 1], &from)) ||
-                (args[i] == "--to" && ParseUint64(args[i + 1], &to)))) {
-      ++i;
-    } else {
-      return Usage();
-    }
-  }
-  if (command == "verify") return Verify(fs, path);
-  if (command == "list") return List(fs, path);
+  if (command == "verify") return Verify(fs, path, keys);
+  if (command == "list") return List(fs, path, keys);
+  if (command == "points") return Points(fs, path, keys);
   if (command == "cat")
-    return fs->List(path).ok() ? CatFolder(fs, path, from, to) : CatSegment(fs, path, from, to);
-  if (command == "repair") {
-    // Until this process ends; without it a server could be appending to what is cut here.
-    Result<FileLock> lock = FileLock();
-    if (yes) lock = LockJournalFolder(path);
-    if (!lock.ok()) return Complain(lock.status());
-    std::string text;
-    Status status = RepairJournal(fs, path, yes, &text);
-    fputs(text.c_str(), stdout);
+    return fs->List(path).ok() ? CatFolder(fs, path, options.from, options.to, keys)
+                               : CatSegment(fs, path, options.from, options.to, keys);
+  if (command == "export") {
+    const Status status = ExportAof(fs, path, options.aof_file, keys);
     return status.ok() ? kExitOk : Complain(status);
   }
+  if (command == "repair") return Repair(fs, path, options.yes, keys);
   return Usage();
 }
 

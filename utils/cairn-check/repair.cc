@@ -18,12 +18,12 @@ struct Readable {
   std::vector<SegmentEntry> segments;  // those walked, with what is known of them
 };
 
-Readable Walk(FileSystem* fs, const std::string& dir, const Manifest& m) {
+Readable Walk(FileSystem* fs, const std::string& dir, const Manifest& m, const KeyRing* keys) {
   Readable found;
   Lsn expected = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
   found.end = expected;
   for (SegmentEntry s : m.segments) {
-    auto reader = SegmentReader::Open(fs, SegmentPath(dir, s));
+    auto reader = SegmentReader::Open(fs, SegmentPath(dir, s), keys);
     if (!reader.ok()) {
       if (s.state != SegmentState::kNext) found.reason = reader.status().message();
       return found;
@@ -76,12 +76,17 @@ Status MoveAside(FileSystem* fs, const std::string& dir, const std::vector<Segme
 
 }  // namespace
 
-Status RepairJournal(FileSystem* fs, const std::string& dir, bool really, std::string* text) {
+Status RepairJournal(FileSystem* fs, const std::string& dir, bool really,
+                     const KeyRing* keys, std::string* text) {
   auto loaded = LoadManifest(fs, dir);
   if (!loaded.ok()) return loaded.status();
   Manifest m = std::move(*loaded);
-  Readable found = Walk(fs, dir, m);
-  auto recovered = RecoverJournal(fs, dir);
+  for (const SegmentEntry& s : m.segments)
+    if (auto reader = SegmentReader::Open(fs, SegmentPath(dir, s), keys);
+        !reader.ok() && reader.status().code() == StatusCode::kInvalid)
+      return reader.status();
+  Readable found = Walk(fs, dir, m, keys);
+  auto recovered = RecoverJournal(fs, dir, keys);
   if (found.reason.empty() && !recovered.ok()) found.reason = recovered.status().message();
   if (found.reason.empty()) {
     *text += "the log is whole up to LSN " + std::to_string(found.end) + ", nothing to repair\n";

@@ -6,13 +6,16 @@
 
 #include <string>
 
+#include "base/encryption.h"
 #include "base/file.h"
 
 namespace cairn {
 
 // Says in `text`, a line a fact, what is damaged and what goes, and does it if `really`: the old
 // manifest and the segments that leave the log move into DIR/damaged-N, then the new manifest is
-// put in place. kCorrupt if the folder cannot be helped (no readable manifest).
-Status RepairJournal(FileSystem* fs, const std::string& dir, bool really, std::string* text);
+// put in place. kCorrupt if the folder cannot be helped (no readable manifest),
+// kInvalid if `keys` do not open a segment: a missing key is no damage.
+Status RepairJournal(FileSystem* fs, const std::string& dir, bool really,
+                     const KeyRing* keys, std::string* text);
 
 }  // namespace cairn

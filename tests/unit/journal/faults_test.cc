@@ -23,6 +23,8 @@ class Lives : public JournalHarness {
     options.buffer_bytes_max = 1 << 20;
     options.retry_interval_us = 300;
     options.write_delay_us = static_cast<int64_t>(random_.Below(300));
+    // A quarter of the lives is encrypted.
+    if (seed % 4 == 0) options.keys = &keys_;
     options.retained_bytes_min = random_.Below(2) == 0 ? 0 : 1 << 20;
   }
 
@@ -127,7 +129,7 @@ class Lives : public JournalHarness {
   }
 
   void Verify(Death death) {
-    auto recovered = RecoverJournal(&fs, "d");
+    auto recovered = RecoverJournal(&fs, "d", options.keys);
     INFO(recovered.status().message());
     REQUIRE(recovered.ok());
     const Lsn tail = recovered->tail_lsn;
@@ -145,6 +147,7 @@ class Lives : public JournalHarness {
     while (!ends_.empty() && ends_.back() > tail) ends_.pop_back();
   }
 
+  const KeyRing keys_ = *KeyRing::Parse("k1 " + std::string(64, 'a'));
   Random random_;
   std::string model_;
   std::vector<Lsn> ends_;

@@ -65,7 +65,7 @@ TEST_CASE("format: blocks of every size and kind decode, also by stock LZ4") {
 TEST_CASE("format: one whole segment, byte for byte") {
   FaultFs fs(1);
   auto file = fs.Open("s", FileSystem::Mode::kCreate);
-  SegmentWriter writer(std::move(*file), 7, {2, std::string(40, 'b'), 1, 1000});
+  SegmentWriter writer(std::move(*file), 7, {2, std::string(40, 'b'), 1, 1000}, nullptr);
   writer.Begin({1234, 5}, 1'700'000'000'000);
   BlockHeader header;
   header.first_lsn = 1234;

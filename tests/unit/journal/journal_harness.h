@@ -28,7 +28,7 @@ struct JournalHarness : JournalListener {
   }
 
   Status Open() {
-    auto recovered = RecoverJournal(&fs, options.dir);
+    auto recovered = RecoverJournal(&fs, options.dir, options.keys);
     if (!recovered.ok()) return recovered.status();
     report = recovered->report;
     auto opened = Journal::Open(options, std::move(*recovered));
@@ -53,7 +53,7 @@ struct JournalHarness : JournalListener {
 
   // All bytes of [from, limit) by the files; "ERROR: ..." if the reader refuses.
   std::string ReadAll(const Manifest& manifest, Lsn from, Lsn limit) {
-    auto reader = JournalReader::Open(&fs, options.dir, manifest, from, limit);
+    auto reader = JournalReader::Open(&fs, options.dir, manifest, from, limit, options.keys);
     if (!reader.ok()) return "ERROR: " + reader.status().message();
     std::string all;
     StreamPiece piece;

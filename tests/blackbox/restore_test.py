@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Going back in time, encryption at rest, and export: what operators do with a journal folder."""
+
+import datetime
+import os
+import subprocess
+import time
+
+from harness import ONCE, Server, cairn_only, check, equal, oracle_binary, server_binary, skip
+
+MATRIX = ONCE
+
+
+def folder(server):
+    return os.path.join(server.folder, "appendonlydir")
+
+
+def check_tool(*arguments):
+    """cairn-check of this build, or the released one: sanitizer builds have none."""
+    beside = os.path.join(os.path.dirname(server_binary()), "cairn-check")
+    released = os.path.join(os.path.dirname(os.path.dirname(server_binary())), "cairn-check")
+    for path in (beside, released):
+        if os.path.exists(path):
+            return subprocess.run([path, *arguments], capture_output=True, timeout=60, check=False)
+    return skip("no cairn-check is built")
+
+
+def lsn(c):
+    for line in c.call("INFO", "persistence").decode().splitlines():
+        if line.startswith("journal_lsn:"):
+            return int(line.split(":")[1])
+    raise AssertionError("no journal_lsn")
+
+
+def refused(server, *arguments):
+    """Starts once more in the server's folder; it must end by itself. Returns its output."""
+    done = subprocess.run([server_binary(), "--dir", server.folder, "--port", "0", "--unixsocket",
+                           os.path.join(server.folder, "refused.sock"), *arguments],
+                          capture_output=True, text=True, timeout=60, check=False)
+    equal(done.returncode, 1, done.stdout + done.stderr)
+    return done.stdout + done.stderr
+
+
+def restored(server, target):
+    """The server again, on the same folder, restored to the target."""
+    server.stop()
+    server.directives["restore-to"] = str(target)
+    server.start()
+    del server.directives["restore-to"]
+    return server.client()
+
+
+@cairn_only("restore is ours")
+def test_restore_to_an_lsn_and_on(env):
+    server = env.start()
+    c = env.client(2, server)
+    c.call("SET", "a", 1)
+    c.call("MULTI")
+    c.call("INCR", "n")
+    c.call("SET", "b", 2)
+    c.call("EXEC")
+    then = lsn(c)
+    wanted = c.call("DEBUG", "DIGEST")
+    c.call("FLUSHALL")
+    c.call("SET", "oops", 1)
+    last = lsn(c)
+    # In the middle of the group behind it: rounded down to the record before.
+    c.call("SET", "x", 1)
+    with restored(server, then + 5) as c:
+        equal(c.call("DEBUG", "DIGEST"), wanted)
+        c.call("SET", "after", 1)
+        wanted = c.call("DEBUG", "DIGEST")
+    kept = os.path.join(folder(server), "timeline-1")
+    check(os.path.isdir(kept), "the old timeline is kept")
+    server.restart()
+    with server.client() as c:
+        equal(c.call("DEBUG", "DIGEST"), wanted, "the new timeline goes on")
+    # The kept folder is a journal of its own, with all that was regretted.
+    server.stop()
+    text = check_tool("cat", kept, "--to", str(last)).stdout
+    check(b"oops" in text and b"FLUSHALL" in text, repr(text))
+
+
+@cairn_only("restore is ours")
+def test_restore_to_a_time(env):
+    server = env.start()
+    c = env.client(2, server)
+    c.call("SET", "a", 1)
+    time.sleep(0.3)  # blocks say when, to 100 ms
+    then = datetime.datetime.now(datetime.timezone.utc)
+    time.sleep(0.3)
+    c.call("SET", "a", 2)
+    with restored(server, then.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z") as c:
+        equal(c.call("GET", "a"), b"1")
+
+
+@cairn_only("restore is ours")
+def test_keys_alive_then_are_alive_now(env):
+    server = env.start()
+    c = env.client(2, server)
+    c.call("SET", "short", 1, "PX", 1)
+    then = lsn(c)
+    c.call("SET", "later", 1)
+    time.sleep(0.01)
+    with restored(server, then) as c:
+        equal(c.call("GET", "short"), b"1", "expiry rests")
+        equal(c.call("EXISTS", "later"), 0)
+        c.call("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+        equal(c.call("GET", "short"), None, "until the operator says so")
+
+
+@cairn_only("restore is ours")
+def test_targets_that_make_no_sense_are_refused(env):
+    server = env.start()
+    c = env.client(2, server)
+    c.call("SET", "a", 1)
+    last = lsn(c)
+    server.stop()
+    for target, text in (("yesterday", "takes an LSN or a time"), (str(last + 1), "goes from LSN 0"),
+                         ("2026-01-31", "takes an LSN or a time")):
+        output = refused(server, "--restore-to", target)
+        check(text in output, output)
+    points = check_tool("points", folder(server))
+    check("LSN 0 to %d" % last in points.stdout.decode(), repr(points.stdout))
+    server.start()
+    with server.client() as c:
+        equal(c.call("GET", "a"), b"1", "nothing was changed")
+
+
+@cairn_only("encryption is ours")
+def test_encrypted_journal(env):
+    server = env.start(appendfsync="always")
+    keys = os.path.join(server.folder, "keys")
+
+    def write_keys(*lines):
+        with open(keys, "w", encoding="ascii") as out:
+            out.write("".join(line + "\n" for line in lines))
+
+    one, two = "k1 " + "a1" * 32, "k2 " + "b2" * 32
+    write_keys(one)
+    server.stop()
+    server.directives["encryption-key-file"] = keys
+    server.start()
+    with server.client() as c:
+        c.call("SET", "secret", "SECRETSECRET" * 200)
+        wanted = c.call("DEBUG", "DIGEST")
+    for name in os.listdir(folder(server)):
+        with open(os.path.join(folder(server), name), "rb") as journal:
+            check(b"SECRET" not in journal.read(), name)
+    server.restart(crash=True)
+    write_keys(two, one)
+    server.restart(crash=True)
+    with server.client() as c:
+        equal(c.call("DEBUG", "DIGEST"), wanted, "rotated")
+        c.call("SET", "b", 1)
+        wanted = c.call("DEBUG", "DIGEST")
+    server.stop()
+    plain = check_tool("cat", folder(server), "--key-file", keys)
+    check(b"SECRETSECRET" in plain.stdout, repr(plain))
+    equal(check_tool("verify", folder(server), "--key-file", keys).returncode, 0)
+    check(b"encryption-key-file is not set" in check_tool("cat", folder(server)).stderr, "no key")
+    repair = check_tool("repair", folder(server), "--yes")
+    check(b"encryption-key-file is not set" in repair.stderr, "a missing key is no damage")
+    for lines, text in (((), "there is no key"), (("k1 " + "c3" * 32, two), "is not the key"),
+                        ((two,), "does not list")):
+        write_keys(*lines)
+        output = refused(server, "--encryption-key-file", keys)
+        check(text in output, output)
+    check("encryption-key-file is not set" in refused(server), "no key file")
+    write_keys(two, one)
+    server.start()
+    with server.client() as c:
+        equal(c.call("DEBUG", "DIGEST"), wanted, "after the refusals")
+
+
+@cairn_only("the tool is ours")
+def test_export_loads_in_redis(env):
+    server = env.start()
+    c = env.client(2, server)
+    for i in range(200):
+        c.call("SELECT", i % 3)
+        c.call("SET", "k%d" % i, "v" * i)
+        c.call("ZADD", "z", i, "m%d" % i)
+    wanted = c.call("DEBUG", "DIGEST")
+    server.stop()
+    oracle = Server(binary=oracle_binary(), wait=False, appendonly="yes")
+    aof = os.path.join(oracle.folder, "appendonly.aof")
+    done = check_tool("export", folder(server), "--aof", aof)
+    equal(done.returncode, 0, repr(done.stderr))
+    again = check_tool("export", folder(server), "--aof", aof)
+    check(again.returncode != 0 and b"exists" in again.stderr, "never overwrites: " + repr(again))
+    oracle.start()
+    with oracle.client() as o:
+        equal(o.call("DEBUG", "DIGEST"), wanted)
+    oracle.stop()
+    oracle.discard()
