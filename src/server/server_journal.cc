@@ -9,6 +9,7 @@
 #include "journal/folder_lock.h"
 #include "journal/reader.h"
 #include "journal/recovery.h"
+#include "script/registry.h"
 #include "server/server.h"
 
 namespace cairn {
@@ -168,12 +169,15 @@ Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit,
 }
 
 Status Server::ReloadJournal() {
+  if (!journal_->manifest().base_name.empty())
+    return Status::Unavailable("DEBUG LOADAOF does not load base snapshots");
   // Nobody writes any more: commands are refused, expiry rests.
   CAIRN_RETURN_IF_ERROR(journal_->SyncTo(journal_->tail()));
   Gate& gate = keyspace_->gate();
   std::vector<Keyspace::Tables> old;
   gate.Close();
   for (int db = 0; db < keyspace_->databases(); ++db) old.push_back(keyspace_->Detach(db));
+  engine_->scripts->functions().Install(std::make_shared<Libraries>());
   gate.Open();
   for (auto& tables : old) Keyspace::FreeTables(std::move(tables));
   // A shutdown waits for the end: half a dataset must never be taken for the whole.
