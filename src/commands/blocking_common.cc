@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/numbers.h"
+#include "exec/args.h"
 
 namespace cairn {
 namespace {
@@ -20,6 +21,35 @@ bool CheckTimeout(Context& ctx, int64_t timeout_ms) {
 }
 
 }  // namespace
+
+bool MultiPopArguments::ReadArguments(Context& ctx, size_t numkeys_at, std::string_view first,
+                                      std::string_view second) {
+  int64_t number, most = 1;
+  if (!ParseInt64(ctx.arg(numkeys_at), &number) || number < 1) {
+    ctx.Error("ERR numkeys should be greater than 0");
+    return false;
+  }
+  keys = static_cast<size_t>(number);
+  first_key = numkeys_at + 1;
+  const size_t where = first_key + keys;
+  is_second = keys <= ctx.argc() && where < ctx.argc() && EqualsIgnoreCase(ctx.arg(where), second);
+  if (keys > ctx.argc() || where >= ctx.argc() ||
+      (!is_second && !EqualsIgnoreCase(ctx.arg(where), first))) {
+    ctx.Error(errors::kSyntax);
+    return false;
+  }
+  Args args(ctx, where + 1);
+  for (bool seen = false; args.More(); seen = true) {
+    if (!seen && args.Take("COUNT", 1)) {
+      most = args.Int("ERR count should be greater than 0");
+      if (!args.failed() && most < 1) args.Fail("ERR count should be greater than 0");
+    } else {
+      args.Fail(errors::kSyntax);
+    }
+  }
+  count = static_cast<uint64_t>(most);
+  return args.Done();
+}
 
 bool ReadTimeoutSeconds(Context& ctx, std::string_view text, int64_t* timeout_ms) {
   long double seconds;

@@ -11,6 +11,17 @@
 
 namespace cairn {
 
+// What LMPOP, ZMPOP and their blocking forms read: numkeys key [key ...] FIRST|SECOND [COUNT count].
+struct MultiPopArguments {
+  size_t first_key = 0, keys = 0;
+  bool is_second = false;  // which of the two words it was
+  uint64_t count = 1;
+
+  // From the numkeys on. False: the error was replied.
+  bool ReadArguments(Context& ctx, size_t numkeys_at, std::string_view first,
+                     std::string_view second);
+};
+
 // A timeout in seconds, with fractions, or in milliseconds. False: the error was replied.
 bool ReadTimeoutSeconds(Context& ctx, std::string_view text, int64_t* timeout_ms);
 bool ReadTimeoutMs(Context& ctx, std::string_view text, int64_t* timeout_ms);

@@ -52,29 +52,9 @@ bool MoveElement(Context& ctx, ListEnd from, ListEnd to) {
 }
 
 bool ListMultiPop::Read(Context& ctx, size_t numkeys_at) {
-  int64_t number, most = 1;
-  if (!ParseInt64(ctx.arg(numkeys_at), &number) || number < 1) {
-    ctx.Error("ERR numkeys should be greater than 0");
-    return false;
-  }
-  keys = static_cast<size_t>(number);
-  first_key = numkeys_at + 1;
-  if (keys > ctx.argc() || first_key + keys >= ctx.argc() ||
-      !ReadListEnd(ctx.arg(first_key + keys), &end)) {
-    ctx.Error(errors::kSyntax);
-    return false;
-  }
-  Args args(ctx, first_key + keys + 1);
-  for (bool seen = false; args.More(); seen = true) {
-    if (!seen && args.Take("COUNT", 1)) {
-      most = args.Int("ERR count should be greater than 0");
-      if (!args.failed() && most < 1) args.Fail("ERR count should be greater than 0");
-    } else {
-      args.Fail(errors::kSyntax);
-    }
-  }
-  count = static_cast<uint64_t>(most);
-  return args.Done();
+  if (!ReadArguments(ctx, numkeys_at, "left", "right")) return false;
+  end = is_second ? ListEnd::kBack : ListEnd::kFront;
+  return true;
 }
 
 bool ListMultiPop::Run(Context& ctx) const {

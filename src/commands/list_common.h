@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "commands/blocking_common.h"
 #include "exec/context.h"
 #include "exec/refs.h"
 #include "types/list.h"
@@ -30,10 +31,8 @@ void PopElements(Context& ctx, WriteRef<List>& list, ListEnd end, uint64_t count
 bool MoveElement(Context& ctx, ListEnd from, ListEnd to);
 
 // LMPOP and BLMPOP from their numkeys on: numkeys key [key ...] LEFT|RIGHT [COUNT count].
-struct ListMultiPop {
-  size_t first_key = 0, keys = 0;
+struct ListMultiPop : MultiPopArguments {
   ListEnd end = ListEnd::kFront;
-  uint64_t count = 1;
 
   // False: the error was replied.
   bool Read(Context& ctx, size_t numkeys_at);

@@ -6,7 +6,6 @@
 
 #include "commands/blocking_common.h"
 #include "commands/families.h"
-#include "exec/args.h"
 
 namespace cairn {
 
@@ -22,31 +21,9 @@ void PopMembers(Context& ctx, WriteRef<SortedSet>& set, bool highest, uint64_t c
 }
 
 bool SortedSetMultiPop::Read(Context& ctx, size_t numkeys_at) {
-  int64_t number, most = 1;
-  if (!ParseInt64(ctx.arg(numkeys_at), &number) || number < 1) {
-    ctx.Error("ERR numkeys should be greater than 0");
-    return false;
-  }
-  keys = static_cast<size_t>(number);
-  first_key = numkeys_at + 1;
-  const size_t where = first_key + keys;
-  highest = keys <= ctx.argc() && where < ctx.argc() && EqualsIgnoreCase(ctx.arg(where), "max");
-  if (keys > ctx.argc() || where >= ctx.argc() ||
-      (!highest && !EqualsIgnoreCase(ctx.arg(where), "min"))) {
-    ctx.Error(errors::kSyntax);
-    return false;
-  }
-  Args args(ctx, where + 1);
-  for (bool seen = false; args.More(); seen = true) {
-    if (!seen && args.Take("COUNT", 1)) {
-      most = args.Int("ERR count should be greater than 0");
-      if (!args.failed() && most < 1) args.Fail("ERR count should be greater than 0");
-    } else {
-      args.Fail(errors::kSyntax);
-    }
-  }
-  count = static_cast<uint64_t>(most);
-  return args.Done();
+  if (!ReadArguments(ctx, numkeys_at, "min", "max")) return false;
+  highest = is_second;
+  return true;
 }
 
 bool SortedSetMultiPop::Run(Context& ctx) const {

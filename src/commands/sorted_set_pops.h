@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "commands/blocking_common.h"
 #include "exec/context.h"
 #include "exec/refs.h"
 #include "types/sorted_set.h"
@@ -20,10 +21,8 @@ inline const char* PopEvent(bool highest) {
 void PopMembers(Context& ctx, WriteRef<SortedSet>& set, bool highest, uint64_t count, bool nested);
 
 // ZMPOP and BZMPOP from their numkeys on: numkeys key [key ...] MIN|MAX [COUNT count].
-struct SortedSetMultiPop {
-  size_t first_key = 0, keys = 0;
+struct SortedSetMultiPop : MultiPopArguments {
   bool highest = false;
-  uint64_t count = 1;
 
   // False: the error was replied.
   bool Read(Context& ctx, size_t numkeys_at);

@@ -386,7 +386,8 @@ size_t Executor::ExpireSlice(int first_shard, int step, size_t limit, int64_t cl
   const int shards = (kShards - first_shard + step - 1) / step;
   // Each slice begins with another shard, so that all get their turn however small the budget.
   for (int n = 0; n < shards && !budget.spent(); ++n) {
-    const int shard = first_shard + static_cast<int>(expire_turn_++ % static_cast<unsigned>(shards)) * step;
+    const int turn = static_cast<int>(expire_turn_++ % static_cast<unsigned>(shards));
+    const int shard = first_shard + turn * step;
     for (int db = 0; db < engine_.keyspace.databases(); ++db)
       ExpireInTable(shard, db, clock_ms, &budget);
   }

@@ -34,7 +34,8 @@ SAMPLES = {
     "hll_dense": [("PFADD", "hll_dense") + tuple(range(i, i + 500)) for i in range(0, 10000, 500)],
     "bitmap": [("SETBIT", "bitmap", 100000, 1), ("SETBIT", "bitmap", 7, 1)],
     "set_int_table": [("SADD", "set_int_table") + tuple(range(0, 7000, 10))],
-    "zset_ties": [("ZADD", "zset_ties") + tuple(w for i in range(300) for w in (i // 100, "m%d" % i))],
+    "zset_ties": [("ZADD", "zset_ties") +
+                  tuple(w for i in range(300) for w in (i // 100, "m%d" % i))],
     "hash_ints": [("HSET", "hash_ints", "1", "-1", "70000", "5000000000", "", "")],
     "stream": [("XADD", "stream", "1-%d" % i, "f", "v%d" % i) for i in range(1, 250)] +
               [("XDEL", "stream", "1-5"), ("XGROUP", "CREATE", "stream", "g", "0"),
@@ -91,7 +92,8 @@ def _ziplist(*items):
 # Forms that only servers older than 7.0 wrote, and that RESTORE still meets.
 OLD_FORMS = {
     "list of strings": b"\x01\x03" + _string(b"a") + _string(b"bb") + _string(b""),
-    "sorted set, scores as text": b"\x03\x02" + _string(b"a") + b"\x031.5" + _string(b"b") + b"\xfe",
+    "sorted set, scores as text": (b"\x03\x02" + _string(b"a") + b"\x031.5" + _string(b"b") +
+                                   b"\xfe"),
     "hash in a zipmap": b"\x09" + _string(b"\x02\x01f\x02\x00v1\x01g\x00\x00\xff"),
     "list in a ziplist": b"\x0a" + _string(_ziplist(b"a", b"bb", b"ccc")),
     "intset": b"\x0b" + _string(struct.pack("<IIhhh", 2, 3, -5, 1, 300)),
