@@ -109,6 +109,7 @@ release_lane() {
   suite differential python_suite "$release" differential.run --commands $commands --seed $seeds
   suite crash python_suite "$release" crash.run --rounds $rounds
   suite concurrency python_suite "$release" concurrency.run --seconds $seconds
+  suite blocked-clients python_suite "$release" concurrency.blocking --seconds $seconds
   suite facts python_suite "$release" harness.with_servers tests/facts.py
   suite config-names python_suite "$release" harness.with_servers tests/config_names.py
   if [[ -d tests/clients ]]; then
@@ -119,11 +120,13 @@ release_lane() {
 thread_suites() {
   suite thread-blackbox python_suite "$thread" harness.runner tests/blackbox --jobs 1
   suite thread-concurrency python_suite "$thread" concurrency.run --seconds 8
+  suite thread-blocked-clients python_suite "$thread" concurrency.blocking --seconds 8
 }
 
 address_suites() {
   suite address-blackbox python_suite "$address" harness.runner tests/blackbox --jobs 1
   suite address-concurrency python_suite "$address" concurrency.run --seconds 5
+  suite address-blocked-clients python_suite "$address" concurrency.blocking --seconds 5
   suite address-differential python_suite "$address" differential.run --commands 20000 --seed 1,11,new
 }
 
@@ -132,10 +135,10 @@ background_lane() {
   if any_wanted unit; then
     build unit-build VARIANT=dev build/dev/unit-tests && suite unit unit_tests
   fi
-  if any_wanted thread-blackbox thread-concurrency; then
+  if any_wanted thread-blackbox thread-concurrency thread-blocked-clients; then
     build thread-build SANITIZE=thread server && thread_suites
   fi
-  if any_wanted address-blackbox address-concurrency address-differential; then
+  if any_wanted address-blackbox address-concurrency address-blocked-clients address-differential; then
     build address-build SANITIZE=address,undefined server && address_suites
   fi
   suite fuzz tests/fuzz/run.sh "$([[ $long ]] && echo 300 || echo 20)"
@@ -145,7 +148,7 @@ total() {
   cat "$results"/*.counts 2>/dev/null | awk '{p += $1; f += $2} END {print p + 0, f + 0}'
 }
 
-if any_wanted blackbox differential crash concurrency facts config-names clients; then
+if any_wanted blackbox differential crash concurrency blocked-clients facts config-names clients; then
   if build release-build server build/cairn-check; then
     background_lane &
     release_lane
