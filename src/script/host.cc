@@ -14,6 +14,18 @@ namespace {
 
 constexpr int kRunsPerGcStep = 50;
 constexpr const char* kChunkName = "@user_script";
+constexpr int kHookInstructions = 100000;
+
+// The registry key of the host: its address.
+char host_key;
+
+void Hook(lua_State* L, lua_Debug*) {
+  lua_pushlightuserdata(L, &host_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  auto* host = static_cast<ScriptHost*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  host->OnHook(L);
+}
 
 Session MakeSession() {
   Session session(std::make_shared<ClientRecord>());
@@ -41,6 +53,10 @@ ScriptHost::ScriptHost(Executor* executor)
   PushLoadApi(L_, this);
   load_api_ = luaL_ref(L_, LUA_REGISTRYINDEX);
   ShowRedis(run_api_);
+  lua_pushlightuserdata(L_, &host_key);
+  lua_pushlightuserdata(L_, this);
+  lua_rawset(L_, LUA_REGISTRYINDEX);
+  SetHook();
 }
 
 ScriptHost::~ScriptHost() {
@@ -243,6 +259,20 @@ void ScriptHost::ReplyResult(Context& ctx, int status) {
   if (!error.source.empty() && !error.line.empty())
     error.text += " script: " + run_->name + ", on " + error.source + ":" + error.line + ".";
   WriteError(ctx.reply(), error.text, error.counted);
+}
+
+// -- scripts that take long --
+
+void ScriptHost::SetHook() { lua_sethook(L_, Hook, LUA_MASKCOUNT, kHookInstructions); }
+
+// A server that ends does not wait for a script that may never end. One that has written is let
+// go on: half of what it does must not be journaled.
+void ScriptHost::OnHook(lua_State* L) {
+  if (run_ == nullptr || run_->wrote || !executor_.engine().modes.Has(kModeShutdown)) return;
+  // From here on at every instruction, so that no pcall can keep it alive.
+  lua_sethook(L, Hook, LUA_MASKCOUNT, 1);
+  PushError(L, "ERR Script killed: the server shuts down");
+  lua_error(L);
 }
 
 // -- redis.call --

@@ -77,6 +77,11 @@ class ScriptHost {
   void CallFunction(Context& ctx, const CalledFunction& function, Arguments keys, Arguments args,
                     bool read_only);
 
+  // The interpreter's hook, every so many instructions while a script runs.
+  void OnHook(lua_State* L);
+  // Installs that hook.
+  void SetHook();
+
   // -- for redis_api.cc --
   ScriptRun* running() { return run_; }
   Session& session() { return session_; }

@@ -193,7 +193,7 @@ bool ScriptHost::RunLibrary(const Library& library, std::vector<FunctionInfo>* f
   lua_pushcfunction(L_, HandleScriptError);
   lua_insert(L_, 1);
   const int status = lua_pcall(L_, 0, 0, 1);
-  lua_sethook(L_, nullptr, 0, 0);
+  SetHook();
   ShowRedis(run_api_);
   SetRegistration(L_, nullptr);
   if (status != 0) {

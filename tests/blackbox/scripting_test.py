@@ -151,6 +151,11 @@ def test_time_stands_still(env):
 @cairn_only("since 7.2 scripts may call them")
 @matrix(ONCE)
 def test_blocking_commands_do_not_block(env):
+    for call in ("'blpop','l',0", "'brpop','l',0", "'blmove','l','m','left','right',0",
+                 "'bzpopmin','z',0", "'blmpop',0,1,'l','left'"):
+        equal(env.c.call("EVAL", "return redis.call(%s)" % call, 0), None, call)
+    env.c.call("RPUSH", "l", "a")
+    equal(env.c.call("EVAL", "return redis.call('blpop','l',0)", 0), [b"l", b"a"])
     equal(env.c.call("EVAL", "return redis.call('xread','block',0,'streams','s','0')", 0), None)
     env.c.call("XADD", "s", "1-1", "f", "v")
     equal(env.c.call("EVAL", "return redis.call('xread','block',0,'streams','s','0')", 0),
@@ -230,3 +235,24 @@ def test_statistics_count_the_commands_of_scripts(env):
     check("cmdstat_set:calls=1," in info, info)
     check("cmdstat_eval:calls=1," in info, info)
     check("errorstat_WRONGTYPE:count=1" in info, info)
+
+
+@matrix(THREADS)
+def test_a_signal_ends_a_script_that_never_ends(env):
+    server = env.start()
+    client = env.client(server=server)
+    client.call("SET", "k", "v")
+    client.send("EVAL", "while true do pcall(function() while true do end end) end", 0)
+    equal(server.stop(), 0)
+
+
+@matrix(THREADS)
+def test_a_script_serves_clients_that_wait(env):
+    waiter = env.client()
+    waiter.send("BLPOP", "queue", 10)
+    eventually(lambda: b"blocked_clients:1" in env.c.call("INFO", "clients"))
+    # Served when the script is over: it sees what it pushed itself.
+    equal(env.c.call("EVAL", "redis.call('rpush','queue','a','b') return redis.call('llen','queue')",
+                     0), 2)
+    equal(waiter.read(), [b"queue", b"a"])
+    equal(env.c.call("LRANGE", "queue", 0, -1), [b"b"])
