@@ -50,6 +50,8 @@ void ReplyWriter::SimpleString(std::string_view text) {
 }
 
 void ReplyWriter::Error(std::string_view text) {
+  // As in Redis: line ends that a quoted argument brings go at the end and become spaces elsewhere.
+  while (!text.empty() && (text.back() == '\r' || text.back() == '\n')) text.remove_suffix(1);
   char* p = out_->Reserve(text.size() + 3);
   p[0] = '-';
   for (size_t i = 0; i < text.size(); i++) {

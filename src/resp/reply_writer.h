@@ -53,7 +53,7 @@ class ReplyWriter {
 
   void Ok() { Raw("+OK\r\n"); }
   void SimpleString(std::string_view text);
-  // `text` starts with its code: "ERR no such key". Line ends in it become spaces.
+  // `text` starts with its code: "ERR no such key". Line ends at its end go, others become spaces.
   void Error(std::string_view text);
 
   void Integer(int64_t value) { Number(':', value); }

@@ -9,6 +9,7 @@ rule of its command.
 
 import re
 
+from differential.families.programs import inner_command
 from differential.rules import RULES, help_text, no_rule
 from harness.resp import Error, Simple
 
@@ -17,12 +18,12 @@ from harness.resp import Error, Simple
 
 RENAMED_ERRORS = [
     # (pattern of 7.0, pattern of 7.4); applied to the oracle's text
-    (r"^ERR Unbalanced XREAD list of streams: .*",
+    (r"^ERR Unbalanced XREAD list of streams: .* must be specified\.",
      "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be "
      "specified."),
 ]
 RENAMED_FOR_GROUPS = [
-    (r"^ERR Unbalanced XREAD list of streams: .*",
+    (r"^ERR Unbalanced XREAD list of streams: .* must be specified\.",
      "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be "
      "specified."),
 ]
@@ -49,7 +50,7 @@ class Context:
 
     def note(self, batch):
         """Called with all that is sent, before the replies are compared."""
-        self.seen.update(command[0].upper() for command in batch)
+        self.seen.update(inner_command(command)[0].upper() for command in batch)
 
     def follow(self, command, reply):
         """Keeps up with MULTI; returns the queued commands when `reply` is that of EXEC."""
@@ -79,7 +80,7 @@ ARGUMENT_ERRORS = (b"ERR syntax error", b"ERR value is not an integer or out of 
 
 def checked_first(command, mine, theirs):
     return (command[0].upper() in CHECKED_FIRST and isinstance(mine, Error) and
-            mine.text in ARGUMENT_ERRORS and
+            mine.text.startswith(ARGUMENT_ERRORS) and
             (theirs in (0, -1) or isinstance(theirs, Error) and theirs.code == b"WRONGTYPE"))
 
 
@@ -125,6 +126,7 @@ def differ(command, mine, theirs, context):
     queued = context.follow(command, theirs[0])
     if mine[1] == theirs[1]:
         return None
+    command = inner_command(command)
     if newer_rule(command, mine[0], theirs[0]):
         return None
     if mine[1][:1] != theirs[1][:1]:
@@ -154,6 +156,7 @@ def identical(one, other):
 
 
 def differ_value(command, one, other, context):
+    command = inner_command(command)
     if identical(one, other) or newer_rule(command, one, other):
         return None
     if isinstance(one, Error) and isinstance(other, Error):

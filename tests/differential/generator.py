@@ -54,6 +54,20 @@ JUNK = [b"", b"abc", b"-1", b"0", b"9223372036854775807", b"99999999999999999999
         b"\x00\xff", b"NX", b"*", b"$", b"WITHSCORES", b"LIMIT", b"GET", b"COUNT"]
 
 
+LIBRARIES = (
+    b"#!lua name=one\nredis.register_function('set_it', function(keys, args) "
+    b"return redis.call('SET', keys[1], args[1] or 'x') end)",
+    b"#!lua name=two\nredis.register_function{function_name='get_it', flags={'no-writes'}, "
+    b"callback=function(keys, args) return redis.call('GET', keys[1]) end}",
+    b"#!lua name=two\nlocal n = 0\nredis.register_function('many', function(keys, args) n = n + 1 "
+    b"for i = 1, 3 do redis.call('RPUSH', keys[1], args[1] or i) end return {n, #keys, #args} end)\n"
+    b"redis.register_function('fails', function(keys) return redis.call('INCR', keys[1], 1) end)",
+    b"#!lua name=one\nredis.register_function('many', function() return 1 end)",
+    b"#!lua name=three\nredis.call('PING')",
+    b"#!lua name=four\nthis is not Lua",
+    b"#!lua\nreturn 1", b"#!python name=five\n", b"no shebang", b"#!lua name=six\n",
+)
+
 # They count keys that are expired but still there, or delete those that they happen to meet.
 SEES_LINGERING = (b"DBSIZE", b"RANDOMKEY", b"SCAN")
 
@@ -336,6 +350,11 @@ class Generator:
     def digest_payload(self):
         """Bytes that RESTORE has to refuse."""
         return self.rng.randbytes(self.below(20)) + struct.pack("<HQ", self.below(12), 12345)
+
+    # Functions
+
+    def library(self):
+        return self.pick(LIBRARIES)
 
     # Damage
 

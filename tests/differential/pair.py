@@ -78,7 +78,9 @@ class Pair:
             reply = client.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
             if reply != b"OK":
                 raise RuntimeError("active expiry cannot be switched off: %r" % reply)
-        self.exchange([[b"FLUSHALL"]])
+        self.exchange([[b"FLUSHALL"]] + [flush for flush in ([b"SCRIPT", b"FLUSH"],
+                                                             [b"FUNCTION", b"FLUSH"])
+                                         if flush[0] in self.known[0]])
 
     def exchange(self, commands):
         """Returns the bytes that each server sent for these commands."""

@@ -9,6 +9,7 @@ import glob
 import os
 import subprocess
 
+from differential.families.programs import inner_command
 from harness.server import Server, oracle_binary
 
 # As in Redis the journal does not tell when a consumer was last seen, nor how often it asked for what
@@ -19,6 +20,7 @@ LAYOUT = (b"radix-tree-keys", b"radix-tree-nodes")
 
 def rereads(command):
     """XREADGROUP from an id on, instead of what is new."""
+    command = inner_command(command)
     if command[0].upper() != b"XREADGROUP" or b"STREAMS" not in command:
         return False
     names_and_ids = command[command.index(b"STREAMS") + 1:]

@@ -5,6 +5,7 @@ A round depends on (seed, number, families) alone, so one that fails is run agai
 """
 
 from differential.compare import Context, differ
+from differential.families.programs import in_script
 from differential.generator import Generator
 from differential.pair import Died
 from differential.promises import no_promise
@@ -61,6 +62,8 @@ class Round:
             family = self.gen.pick(self.table)
             if family.name == "transactions" and self.gen.r() < 0.7:
                 batch += self._transaction()
+            elif family.name == "scripts" and self.gen.r() < 0.5:
+                batch.append(in_script(self.gen, self.gen.pick(self.table).draw(self.gen)))
             else:
                 batch.append(family.draw(self.gen))
         if "transactions" in self.families:

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Transactions and scripts: commands that hold commands."""
+"""Transactions, scripts and functions: commands that hold commands."""
+
+import hashlib
 
 from differential.generator import Family
+from differential.promises import no_promise
 
 # Stray ones; whole MULTI ... EXEC blocks of other families' commands are made in rounds.py.
 TRANSACTIONS = """
@@ -45,6 +48,35 @@ SCRIPTS = (
 )
 
 
+# Scripts that run the command in their arguments: rounds.py hands them those of other families.
+PASS_ON = (
+    b"return redis.call(unpack(ARGV))",
+    b"return redis.pcall(unpack(ARGV))",
+    b"redis.setresp(3) return redis.call(unpack(ARGV))",
+)
+
+# Their maps, handed on by a script that speaks RESP3, come in the order of a hash table.
+MAPS = (b"XINFO", b"XREAD", b"XREADGROUP", b"LCS", b"CONFIG", b"COMMAND")
+
+# Since 7.2 scripts may call these, which then do not wait.
+NOT_IN_7_0 = (b"BLPOP", b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BZPOPMIN", b"BZPOPMAX")
+
+
+def in_script(gen, command):
+    """The same command out of a script, where that is the same in all versions."""
+    if command[0].upper() in NOT_IN_7_0:
+        return command
+    script = gen.pick(PASS_ON[:2] if command[0].upper() in MAPS else PASS_ON)
+    return [b"EVAL", script, b"0"] + command
+
+
+def inner_command(command):
+    """The command that a script of PASS_ON runs, else the command itself."""
+    if len(command) > 3 and command[0] == b"EVAL" and command[1] in PASS_ON:
+        return command[3:]
+    return command
+
+
 class ScriptFamily(Family):
     """EVAL of a fixed list of scripts with random keys and arguments."""
 
@@ -52,14 +84,41 @@ class ScriptFamily(Family):
         super().__init__("scripts", "EVAL", "string", "EVAL word nkeys", 0.4)
 
     def draw(self, gen):
+        while True:
+            command = self._draw(gen)
+            if gen.r() < 0.02:
+                command = gen.damage(command)
+            if not no_promise(command):
+                return command
+
+    def _draw(self, gen):
         gen.kind = gen.pick(("string", "list", "hash"))
         script = gen.pick(SCRIPTS).encode()
-        name = b"EVAL" if gen.r() < 0.9 else b"EVAL_RO"
-        command = [name, script, b"1", gen.k(), gen.v()]
-        return gen.damage(command) if gen.r() < 0.02 else command
+        sha = hashlib.sha1(script).hexdigest().encode()
+        if gen.r() < 0.1:
+            return gen.pick(([b"SCRIPT", b"LOAD", script], [b"SCRIPT", b"EXISTS", sha, b"abc"],
+                             [b"SCRIPT", b"EXISTS", sha], [b"SCRIPT", b"FLUSH"]))
+        arguments = [b"1", gen.k(), gen.v()]
+        if gen.r() < 0.2:
+            return [gen.pick((b"EVALSHA", b"EVALSHA", b"EVALSHA_RO")), sha] + arguments
+        return [b"EVAL" if gen.r() < 0.9 else b"EVAL_RO", script] + arguments
 
+
+FUNCTIONS = """
+3 FUNCTION LOAD [REPLACE] library
+2 FUNCTION LOAD REPLACE library
+0.5 FUNCTION DELETE {one|two|none}
+  FUNCTION LIST [LIBRARYNAME {one|two|'t*'|none}] [WITHCODE]
+0.2 FUNCTION FLUSH [ASYNC|SYNC|foo]
+0.3 FUNCTION {STATS|KILL|NOSUCH|HELP}
+0.3 FUNCTION RESTORE digest_payload [APPEND|REPLACE|FLUSH|foo]
+8 FCALL {set_it|get_it|'many'|none|fails} 1 k v
+3 FCALL_RO {set_it|get_it|'many'|none|fails} 1 k v
+  FCALL get_it nkeys
+"""
 
 FAMILIES = [
     Family("transactions", "MULTI", "string", TRANSACTIONS, 0.3),
     ScriptFamily(),
+    Family("functions", "FCALL", "string", FUNCTIONS, 0.2),
 ]

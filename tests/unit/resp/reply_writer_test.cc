@@ -34,6 +34,7 @@ TEST_CASE("reply writer: golden bytes") {
       {[](ReplyWriter& w) { w.Ok(); }, "+OK\r\n", "+OK\r\n"},
       {[](ReplyWriter& w) { w.SimpleString("PONG"); }, "+PONG\r\n", "+PONG\r\n"},
       {[](ReplyWriter& w) { w.Error("ERR a\r\nb"); }, "-ERR a  b\r\n", "-ERR a  b\r\n"},
+      {[](ReplyWriter& w) { w.Error("ERR a\n\r\n"); }, "-ERR a\r\n", "-ERR a\r\n"},
       {[](ReplyWriter& w) { w.Integer(0); }, ":0\r\n", ":0\r\n"},
       {[](ReplyWriter& w) { w.Integer(1023); }, ":1023\r\n", ":1023\r\n"},
       {[](ReplyWriter& w) { w.Integer(1024); }, ":1024\r\n", ":1024\r\n"},
