@@ -117,7 +117,7 @@ class Reader {
   }
   // Sets the pair on the top in the table below it. A key that Lua cannot have is left out.
   void SetPair() {
-    if (lua_isnil(L_, -2) || (lua_isnumber(L_, -2) && std::isnan(lua_tonumber(L_, -2)))) {
+    if (lua_isnil(L_, -2) || (lua_type(L_, -2) == LUA_TNUMBER && std::isnan(lua_tonumber(L_, -2)))) {
       lua_pop(L_, 2);
     } else {
       lua_rawset(L_, -3);

@@ -73,3 +73,16 @@ def test_debug_help_takes_no_argument(env):
     equal(env.c.call("DEBUG", "HELP", "x"),
           Error(b"ERR unknown subcommand or wrong number of arguments for 'HELP'. Try DEBUG HELP."))
     equal(env.c.call("DEBUG", "HELP")[-1], b"    Prints this help.")
+
+
+@matrix(ONCE)
+def test_a_set_in_lua_has_a_member_called_nan(env):
+    env.c.call("SADD", "s", "nan", "inf", "1")
+    script = "redis.setresp(3) return redis.call('SMEMBERS', KEYS[1])"
+    equal(sorted(env.c.call("EVAL", script, 1, "s")), [b"1", b"inf", b"nan"])
+
+
+@matrix(ONCE)
+def test_line_ends_at_the_end_of_an_error_go(env):
+    equal(env.c.call("FUNCTION", "LOAD", "REPLACE", "#!lua name=six\n", "x"),
+          Error(b"ERR Unknown option given: #!lua name=six"))
