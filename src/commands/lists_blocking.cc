@@ -71,7 +71,7 @@ void BRPopLPush(Context& ctx) {
 void BLMPop(Context& ctx) {
   int64_t timeout_ms;
   ListMultiPop request;
-  if (!ReadTimeoutSeconds(ctx, ctx.arg(1), &timeout_ms) || !request.Read(ctx, 2)) return;
+  if (!request.Read(ctx, 2) || !ReadTimeoutSeconds(ctx, ctx.arg(1), &timeout_ms)) return;
   if (!request.Run(ctx)) WaitForKeys(ctx, Type::kList, request.first_key, request.keys, timeout_ms);
 }
 

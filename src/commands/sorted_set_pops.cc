@@ -78,7 +78,7 @@ void BZPopMax(Context& ctx) {
 void BZMPop(Context& ctx) {
   int64_t timeout_ms;
   SortedSetMultiPop request;
-  if (!ReadTimeoutSeconds(ctx, ctx.arg(1), &timeout_ms) || !request.Read(ctx, 2)) return;
+  if (!request.Read(ctx, 2) || !ReadTimeoutSeconds(ctx, ctx.arg(1), &timeout_ms)) return;
   if (!request.Run(ctx))
     WaitForKeys(ctx, Type::kSortedSet, request.first_key, request.keys, timeout_ms);
 }

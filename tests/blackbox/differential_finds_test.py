@@ -86,3 +86,13 @@ def test_a_set_in_lua_has_a_member_called_nan(env):
 def test_line_ends_at_the_end_of_an_error_go(env):
     equal(env.c.call("FUNCTION", "LOAD", "REPLACE", "#!lua name=six\n", "x"),
           Error(b"ERR Unknown option given: #!lua name=six"))
+
+
+@matrix(ONCE)
+def test_blocking_multi_pops_look_at_the_timeout_last(env):
+    wrong = Error(b"ERR count should be greater than 0")
+    equal(env.c.call("BLMPOP", "abc", 1, "k", "LEFT", "COUNT", 0), wrong)
+    equal(env.c.call("BZMPOP", "abc", 1, "k", "MIN", "COUNT", 0), wrong)
+    wrong = Error(b"ERR timeout is not a float or out of range")
+    equal(env.c.call("BLMPOP", "abc", 1, "k", "LEFT", "COUNT", 1), wrong)
+    equal(env.c.call("BZMPOP", "abc", 1, "k", "MIN", "COUNT", 1), wrong)

@@ -58,13 +58,13 @@ PASS_ON = (
 # Their maps, handed on by a script that speaks RESP3, come in the order of a hash table.
 MAPS = (b"XINFO", b"XREAD", b"XREADGROUP", b"LCS", b"CONFIG", b"COMMAND")
 
-# Since 7.2 scripts may call these, which then do not wait.
+# Since 7.2 scripts may call these, and XREAD with BLOCK; none waits then.
 NOT_IN_7_0 = (b"BLPOP", b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BZPOPMIN", b"BZPOPMAX")
 
 
 def in_script(gen, command):
     """The same command out of a script, where that is the same in all versions."""
-    if command[0].upper() in NOT_IN_7_0:
+    if command[0].upper() in NOT_IN_7_0 or b"BLOCK" in command:
         return command
     script = gen.pick(PASS_ON[:2] if command[0].upper() in MAPS else PASS_ON)
     return [b"EVAL", script, b"0"] + command
