@@ -263,7 +263,9 @@ void ScriptHost::ReplyResult(Context& ctx, int status) {
 
 // -- scripts that take long --
 
-void ScriptHost::SetHook() { lua_sethook(L_, Hook, LUA_MASKCOUNT, kHookInstructions); }
+void ScriptHost::SetHook() {
+  lua_sethook(L_, Hook, LUA_MASKCOUNT, kHookInstructions);
+}
 
 // A server that ends does not wait for a script that may never end. One that has written is let
 // go on: half of what it does must not be journaled.
@@ -319,9 +321,10 @@ std::string ScriptHost::WriteRefusal(const Command& command) {
 }
 
 std::string ScriptHost::AccessRefusal(const Command& command) {
-  if (!IsRestricted(session_)) [[likely]] return {};
-  const AccessAnswer answer = CheckAccess(executor_.engine(), session_, *run_->client, command,
-                                          arguments_, "lua");
+  if (!IsRestricted(session_)) [[likely]]
+    return {};
+  const AccessAnswer answer =
+      CheckAccess(executor_.engine(), session_, *run_->client, command, arguments_, "lua");
   if (answer.ok()) return {};
   return "ERR ACL failure in script: " +
          DescribeDenial(answer, session_.user->name(), command, arguments_, false);

@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "base/version.h"
+#include "script/registry.h"
 #include "server/server.h"
 
 namespace cairn {
@@ -182,6 +183,11 @@ class InfoWriter {
     Line("maxmemory_human:%s", Human(static_cast<uint64_t>(c_.maxmemory())).c_str());
     const std::string_view policy_name[] = {"maxmemory-policy"};
     Line("maxmemory_policy:%s", s_.store_.Get(policy_name).front().second.c_str());
+    ScriptRegistry& scripts = *s_.engine_->scripts;
+    const auto libraries = scripts.functions().Current();
+    Number("number_of_cached_scripts", scripts.size());
+    Number("number_of_functions", libraries->function_count());
+    Number("number_of_libraries", libraries->all().size());
     Line("mem_fragmentation_ratio:%.2f",
          figures.allocated == 0 ? 0.0 : static_cast<double>(figures.rss) /
                                             static_cast<double>(figures.allocated));
@@ -235,6 +241,7 @@ class InfoWriter {
     Number("acl_access_denied_channel", e_.acl_log.total(AclDenial::kChannel));
     Number("expired_keys", sum(Stat::kExpired));
     Number("evicted_keys", sum(Stat::kEvicted));
+    Number("evicted_scripts", s_.engine_->scripts->evicted());
     Number("keyspace_hits", sum(Stat::kHits));
     Number("keyspace_misses", sum(Stat::kMisses));
     Number("pubsub_channels", e_.pubsub.Topics(PubsubKind::kChannel));

@@ -256,3 +256,17 @@ def test_a_script_serves_clients_that_wait(env):
                      0), 2)
     equal(waiter.read(), [b"queue", b"a"])
     equal(env.c.call("LRANGE", "queue", 0, -1), [b"b"])
+
+
+@cairn_only("evicted_scripts is of 7.4")
+@matrix(ONCE)
+def test_info_counts_scripts_and_functions(env):
+    server = env.start()
+    client = env.client(server=server)
+    for i in range(510):
+        client.call("EVAL", "return %d" % i, 0)
+    client.call("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() end)")
+    info = client.call("INFO", "everything").decode()
+    for line in ("number_of_cached_scripts:500", "evicted_scripts:10", "number_of_functions:1",
+                 "number_of_libraries:1"):
+        check(line + "\r\n" in info, line)
