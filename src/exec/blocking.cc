@@ -17,6 +17,7 @@ Waiter::Waiter(uint64_t order, const BlockRequest& request, const Session& sessi
       command(command_in),
       args(arguments),
       record(session.record),
+      user(session.user),
       db(session.db),
       resp(session.resp),
       no_touch(session.no_touch),

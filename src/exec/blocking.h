@@ -63,6 +63,7 @@ struct Waiter final : WaitTicket {
   const Command* const command;
   const OwnedArgs args;
   const std::shared_ptr<ClientRecord> record;
+  const std::shared_ptr<User> user;
   const int db, resp;
   const bool no_touch;
   const size_t first_key, keys;

@@ -7,6 +7,7 @@
 // locks of the unit that made the key ready. Locks that the command needs besides are only tried;
 // if one is taken, what is left to serve is noted in its shards, and the unit goes on under All
 // (Unit::End). Whoever locks such a shard in between serves first (Unit::Begin).
+#include "exec/access.h"
 #include "exec/blocking.h"
 #include "exec/executor.h"
 
@@ -149,6 +150,24 @@ void Executor::ForgetHeld(const Waiter& waiter) {
   }
 }
 
+namespace {
+
+// What a gate says now that let the command pass when the client began to wait; empty if nothing.
+std::string Refusal(Engine& engine, const Session& session, const Waiter& waiter) {
+  const Command& command = *waiter.command;
+  if (IsRestricted(session)) {
+    const AccessAnswer answer =
+        CheckAccess(engine, session, *waiter.record, command, waiter.args.view(), "toplevel");
+    if (!answer.ok())
+      return "NOPERM " +
+             DescribeDenial(answer, session.user->name(), command, waiter.args.view(), false);
+  }
+  if (command.Is(kDenyOom) && engine.modes.Has(kModeOutOfMemory)) return std::string(errors::kOom);
+  return "";
+}
+
+}  // namespace
+
 // Runs the waiter's command. If it found something to answer and nobody else ended the wait, the
 // reply is on its way to the client afterwards; else nothing happened.
 void Executor::Serve(const std::shared_ptr<Waiter>& waiter) {
@@ -159,6 +178,7 @@ void Executor::Serve(const std::shared_ptr<Waiter>& waiter) {
   // What the handler may know of the client; the Session itself is its own worker's.
   Session session(waiter->record);
   session.authenticated = true;
+  session.user = waiter->user;
   session.db = waiter->db;
   session.resp = waiter->resp;
   session.no_touch = waiter->no_touch;
@@ -167,8 +187,12 @@ void Executor::Serve(const std::shared_ptr<Waiter>& waiter) {
   const uint64_t start = ReadTicks();
   Context ctx(*this, unit_, session, command, waiter->args.view(), {}, reply);
   ctx.set_waiter(waiter.get());
-  command.spec.handler(ctx);
-  unit_.SettleCommand(waiter->db, waiter->args.view(), {}, 0, ctx.has_effects());
+  if (const std::string refusal = Refusal(engine_, session, *waiter); !refusal.empty()) {
+    reply.Error(refusal);
+  } else {
+    command.spec.handler(ctx);
+    unit_.SettleCommand(waiter->db, waiter->args.view(), {}, 0, ctx.has_effects());
+  }
   const uint64_t end = unit_.EndServed();
   // Errors and what only reads were replied without a claim.
   if (task->out().empty() || (!ctx.claimed() && !ClaimWait(*waiter))) return;

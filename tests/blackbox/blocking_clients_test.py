@@ -180,6 +180,21 @@ def test_reset_and_quit_behind_a_wait(env):
     equal([blocked.read(), blocked.read(), blocked.read()], [[b"k", b"a"], b"RESET", b"OK"])
 
 
+@cairn_only("since 7.2 the command runs again as a whole")
+@matrix(ONCE)
+def test_permission_that_was_taken_away_meanwhile(env):
+    server = env.start()
+    env.first = admin = env.client(server=server)
+    admin.call("ACL", "SETUSER", "bob", "on", "nopass", "+@all", "~*")
+    bob = env.client(server=server)
+    equal(bob.call("AUTH", "bob", "x"), b"OK")
+    start_blocked(env, "BLPOP", "k", 0, client=bob)
+    equal(admin.call("ACL", "SETUSER", "bob", "resetkeys", "~other"), b"OK")
+    equal(admin.call("RPUSH", "k", "a"), 1)
+    equal(bob.read().code, b"NOPERM")
+    equal(admin.call("LLEN", "k"), 1)
+
+
 def test_wait(env):
     c = env.c
     equal(c.call("WAIT", 0, 0), 0)
