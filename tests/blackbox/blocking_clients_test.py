@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Blocked clients: how waits end other than by being served, and what others see of them."""
 
+import glob
+import os
+import shutil
+import subprocess
 import time
 
 from harness import (FULL, ONCE, Error, cairn_only, check, equal, eventually, is_blocked, limit,
-                     matrix, start_blocked)
+                     matrix, skip, start_blocked)
 
 MATRIX = FULL
 
@@ -264,31 +268,56 @@ def test_waitaof_without_a_log(env):
         b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."))
 
 
+def serve_each_command(env, server):
+    """Every blocking command, served once by a pusher; the connection of the pusher."""
+    env.first = pusher = env.client(server=server)
+    waiting = [start_blocked(env, *command, client=env.client(server=server)) for command in (
+        ("BLPOP", "a", 0), ("BRPOP", "a2", 0), ("BLMOVE", "b", "c", "LEFT", "LEFT", 0),
+        ("BRPOPLPUSH", "d", "e", 0), ("BLMPOP", 0, 1, "f", "LEFT", "COUNT", 2),
+        ("BZPOPMAX", "g", 0), ("BZMPOP", 0, 1, "h", "MIN", "COUNT", 2))]
+    pusher.call("XGROUP", "CREATE", "s", "group", "$", "MKSTREAM")
+    waiting.append(start_blocked(env, "XREADGROUP", "GROUP", "group", "me", "BLOCK", 0, "STREAMS",
+                                 "s", ">", client=env.client(server=server)))
+    for key in ("a", "a2", "b", "d", "f"):
+        pusher.call("RPUSH", key, 1, 2, 3)
+    for key in ("g", "h"):
+        pusher.call("ZADD", key, 1, "x", 2, "y", 3, "z")
+    pusher.call("XADD", "s", "1-1", "f", "v")
+    for c in waiting:
+        check(not isinstance(c.read(), Error))
+    return pusher
+
+
 @cairn_only("it is about our journal")
 @matrix(ONCE)
 @limit(60)
 def test_what_was_served_is_served_after_a_crash(env):
     server = env.start(appendonly="yes", appendfsync="always")
-    env.first = pusher = env.client(server=server)
-    waiting = [start_blocked(env, *command, client=env.client(server=server)) for command in (
-        ("BLPOP", "a", 0), ("BLMOVE", "b", "c", "LEFT", "LEFT", 0),
-        ("BRPOPLPUSH", "d", "e", 0), ("BLMPOP", 0, 1, "f", "LEFT", "COUNT", 2),
-        ("BZPOPMAX", "g", 0), ("BZMPOP", 0, 1, "h", "MIN", "COUNT", 2))]
-    for key in ("a", "b", "d", "f"):
-        pusher.call("RPUSH", key, 1, 2, 3)
-    for key in ("g", "h"):
-        pusher.call("ZADD", key, 1, "x", 2, "y", 3, "z")
-    pusher.call("XGROUP", "CREATE", "s", "group", "$", "MKSTREAM")
-    waiting.append(start_blocked(env, "XREADGROUP", "GROUP", "group", "me", "BLOCK", 0, "STREAMS",
-                                 "s", ">", client=env.client(server=server)))
-    pusher.call("XADD", "s", "1-1", "f", "v")
-    for c in waiting:
-        check(not isinstance(c.read(), Error))
-    before = pusher.call("DEBUG", "DIGEST")
-    pending = pusher.call("XPENDING", "s", "group")
+    pusher = serve_each_command(env, server)
+    before, pending = pusher.call("DEBUG", "DIGEST"), pusher.call("XPENDING", "s", "group")
     server.restart(crash=True)
     with server.client() as c:
         equal(c.call("DEBUG", "DIGEST"), before)
         equal(c.call("XPENDING", "s", "group"), pending)
         equal(c.call("LRANGE", "a", 0, -1), [b"2", b"3"])
         equal(c.call("LRANGE", "c", 0, -1), [b"1"])
+
+
+@cairn_only("it is about our journal")
+@matrix(ONCE)
+def test_redis_replays_what_was_served(env):
+    if shutil.which("lz4") is None:
+        skip("lz4 is not installed")
+    server = env.start(appendonly="yes", appendfsync="always")
+    pusher = serve_each_command(env, server)
+    segments = sorted(glob.glob(os.path.join(server.folder, "appendonlydir", "*")))
+    stream = b"".join(subprocess.run(["lz4", "-dc", path], capture_output=True, check=False).stdout
+                      for path in segments)
+    check(b"XCLAIM" in stream and b"BLPOP" not in stream, "effects, not requests")
+    redis = env.oracle_client(2)
+    redis.send_raw(stream)
+    redis.send("PING", "the end")
+    while redis.read() != b"the end":
+        pass
+    equal(redis.call("DEBUG", "DIGEST"), pusher.call("DEBUG", "DIGEST"))
+    equal(redis.call("XPENDING", "s", "group"), pusher.call("XPENDING", "s", "group"))
