@@ -94,7 +94,7 @@ def stricter_cursor(command, mine):
     """[14] 7.0 reads a cursor with strtoul: nothing, a sign or a NUL pass; not so since 7.2."""
     at = {b"SCAN": 1, b"SSCAN": 2, b"HSCAN": 2, b"ZSCAN": 2}.get(command[0].upper(), 0)
     return (at and len(command) > at and not command[at].isdigit() and
-            isinstance(mine, Error) and mine.text == b"ERR invalid cursor")
+            isinstance(mine, Error) and mine.text.startswith(b"ERR invalid cursor"))
 
 
 def strtod(text):
