@@ -282,7 +282,7 @@ void ReplyPendingRange(Context& ctx, const StreamGroup& group, const PendingRang
                          reply.Array(4);
                          ReplyStreamId(reply, id);
                          reply.Bulk(names.at(item.consumer));
-                         reply.Integer(std::max<int64_t>(ctx.now_ms() - item.delivered_ms, 0));
+                         reply.Integer(item.IdleMs(ctx.now_ms()));
                          reply.Integer(static_cast<int64_t>(item.deliveries));
                          ++shown;
                        });

@@ -181,11 +181,10 @@ void XInfoConsumers(Context& ctx) {
     reply.Bulk(name);
     ReplyNumber(reply, "pending", consumer->pending.size());
     reply.Bulk("idle");
-    reply.Integer(std::max<int64_t>(ctx.now_ms() - consumer->seen_ms, 0));
+    reply.Integer(MillisecondsSince(consumer->seen_ms, ctx.now_ms()));
     reply.Bulk("inactive");
-    reply.Integer(consumer->active_ms < 0
-                      ? -1
-                      : std::max<int64_t>(ctx.now_ms() - consumer->active_ms, 0));
+    reply.Integer(consumer->active_ms < 0 ? -1
+                                          : MillisecondsSince(consumer->active_ms, ctx.now_ms()));
   }
 }
 

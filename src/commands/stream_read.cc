@@ -298,7 +298,7 @@ class GroupRead {
     const auto& pending = group_->pending();
     for (auto pos = pending.First(); pos != pending.End(); pos = pending.Next(pos)) {
       const auto& item = pending.At(pos);
-      if (ctx_.now_ms() - item.value.delivered_ms >= *request_.claim_idle_ms)
+      if (item.value.IdleMs(ctx_.now_ms()) >= *request_.claim_idle_ms)
         found.push_back({item.value.delivered_ms, item.key});
     }
     std::stable_sort(found.begin(), found.end(), [](const Stale& a, const Stale& b) {
@@ -326,7 +326,7 @@ class GroupRead {
       const StreamPending before = *group_->FindPending(id);
       StreamReader reader(stream_, id, id);
       CHECK(reader.Next());
-      ReplyClaimed(reader.entry(), ctx_.now_ms() - before.delivered_ms, before.deliveries);
+      ReplyClaimed(reader.entry(), before.IdleMs(ctx_.now_ms()), before.deliveries);
       StreamClaim claim;
       claim.delivered_ms = ctx_.now_ms();
       stream_.Claim(group_, consumer_, id, claim, ctx_.now_ms());

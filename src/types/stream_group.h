@@ -23,6 +23,14 @@
 
 namespace cairn {
 
+// Milliseconds from `then_ms` to `now_ms`, 0 if that is in the future. Times come from payloads too,
+// so any number is possible.
+inline int64_t MillisecondsSince(int64_t then_ms, int64_t now_ms) {
+  if (then_ms >= now_ms) return 0;
+  int64_t elapsed;
+  return __builtin_sub_overflow(now_ms, then_ms, &elapsed) ? INT64_MAX : elapsed;
+}
+
 struct StreamConsumer {
   struct Nothing {};
   int64_t seen_ms = 0;     // last attempt
@@ -34,6 +42,8 @@ struct StreamPending {
   StreamConsumer* consumer = nullptr;  // null only while loading
   int64_t delivered_ms = 0;
   uint64_t deliveries = 0;
+
+  int64_t IdleMs(int64_t now_ms) const { return MillisecondsSince(delivered_ms, now_ms); }
 };
 
 class StreamGroup {
@@ -70,7 +80,7 @@ class StreamGroup {
   void ForEachPending(StreamId start, StreamId end, uint64_t count, const StreamConsumer* consumer,
                       int64_t min_idle_ms, int64_t now_ms, Visit&& visit) const {
     const auto show = [&](StreamId id, const StreamPending& item) {
-      if (min_idle_ms != 0 && now_ms - item.delivered_ms < min_idle_ms) return;
+      if (min_idle_ms != 0 && item.IdleMs(now_ms) < min_idle_ms) return;
       visit(id, item);
       --count;
     };

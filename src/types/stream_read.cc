@@ -90,7 +90,7 @@ StreamClaimResult Stream::Claim(StreamGroup* group, StreamConsumer* consumer, St
   }
   if (pending == nullptr && !claim.force) return StreamClaimResult::kSkipped;
   if (pending != nullptr && claim.min_idle_ms > 0 &&
-      now_ms - pending->delivered_ms < claim.min_idle_ms)
+      pending->IdleMs(now_ms) < claim.min_idle_ms)
     return StreamClaimResult::kSkipped;
   // Redis counts a forced claim as a delivery before it counts the claim itself.
   const uint64_t deliveries = pending != nullptr ? pending->deliveries : 1;

@@ -11,6 +11,13 @@
 #include "types/stream.h"
 
 namespace cairn {
+
+TEST_CASE("Idle times of any delivery time a payload may hold", "[stream]") {
+  REQUIRE(MillisecondsSince(40, 100) == 60);
+  REQUIRE(MillisecondsSince(101, 100) == 0);
+  REQUIRE(MillisecondsSince(INT64_MIN, 100) == INT64_MAX);
+  REQUIRE(MillisecondsSince(INT64_MAX, 100) == 0);
+}
 namespace {
 
 void AddOne(Stream& stream, uint64_t ms) {
