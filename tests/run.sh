@@ -124,10 +124,14 @@ thread_suites() {
 }
 
 address_suites() {
+  local payloads=100000 seconds=240
+  [[ $long ]] && payloads=1000000 seconds=2400
   suite address-blackbox python_suite "$address" harness.runner tests/blackbox --jobs 1
   suite address-concurrency python_suite "$address" concurrency.run --seconds 5
   suite address-blocked-clients python_suite "$address" concurrency.blocking --seconds 5
   suite address-differential python_suite "$address" differential.run --commands 20000 --seed 1,11,new
+  suite address-restore python_suite "$address" fuzz.restore_fuzz --count "$payloads" \
+    --jobs "$JOBS" --seconds $seconds
 }
 
 background_lane() {
@@ -135,10 +139,15 @@ background_lane() {
   if any_wanted unit; then
     build unit-build VARIANT=dev build/dev/unit-tests && suite unit unit_tests
   fi
+  if any_wanted stock-tools; then
+    build stock-tools-build VARIANT=dev build/dev/unit-tests build/dev/cairn-check &&
+      suite stock-tools tests/journal/stock_tools_test.sh build/dev/unit-tests build/dev/cairn-check
+  fi
   if any_wanted thread-blackbox thread-concurrency thread-blocked-clients; then
     build thread-build SANITIZE=thread server && thread_suites
   fi
-  if any_wanted address-blackbox address-concurrency address-blocked-clients address-differential; then
+  if any_wanted address-blackbox address-concurrency address-blocked-clients address-differential \
+      address-restore; then
     build address-build SANITIZE=address,undefined server && address_suites
   fi
   suite fuzz tests/fuzz/run.sh "$([[ $long ]] && echo 300 || echo 20)"

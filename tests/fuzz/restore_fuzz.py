@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Mutated DUMP payloads through RESTORE: python3 -m fuzz.restore_fuzz [--count N] [--seed S]
+"""Mutated DUMP payloads through RESTORE:
+
+    python3 -m fuzz.restore_fuzz [--count N] [--seed S] [--jobs N] [--seconds N]
 
 Run from tests/, best with CAIRN_SERVER naming a build with sanitizers. Payloads of every type come
 from redis-server; bytes are flipped, cut out, doubled, and set to lengths that lie; version and
 checksum are made right again. Whatever the server takes is then read, changed, dumped and restored
-once more. It must neither die nor print a sanitizer's report.
+once more. It must neither die nor print a sanitizer's report. Each job has a server and a seed of
+its own; a job that runs out of time ends early and says how far it came.
 """
 
 import argparse
+import multiprocessing
 import random
 import sys
+import time
 
 from harness.dump_samples import fill, seal
-from harness.server import Server, oracle_binary
+from harness.server import Server, oracle_binary, server_binary
 
 BATCH = 100
 NUMBERS = [b"\x00", b"\x3f", b"\x7f\xff", b"\x80\xff\xff\xff\xff", b"\x80\x7f\xff\xff\xff",
@@ -59,48 +64,81 @@ def mutate(rng, body):
     return bytes(body)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--count", type=int, default=20000)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
-    args = parser.parse_args()
-    rng = random.Random(args.seed)
-    oracle, server = Server(binary=oracle_binary()), Server()
-    print("%s, seed %d" % (server.binary, args.seed), flush=True)
+def samples():
+    """The bodies that are mutated: payloads without version and checksum."""
+    oracle = Server(binary=oracle_binary())
     with oracle.client() as client:
         # Large samples teach nothing that small ones do not.
         bodies = [p[:-10] for p in fill(client).values() if len(p) < 6000]
     oracle.stop()
-    client = server.client()
-    taken = 0
-    sent = []
-    try:
-        for start in range(0, args.count, BATCH):
-            sent = [seal(mutate(rng, rng.choice(bodies)), rng.choice((10, 11, 12)))
-                    for _ in range(min(BATCH, args.count - start))]
-            for payload, reply in zip(sent, client.pipeline(
-                    [("RESTORE", "k", "0", p, "REPLACE") for p in sent])):
-                if reply != b"OK":
-                    continue
-                taken += 1
-                sent = [payload]
-                client.call("RESTORE", "k", "0", payload, "REPLACE")
-                again = client.pipeline(READS)[0]
-                if isinstance(again, bytes) and \
-                        client.call("RESTORE", "k", "0", again, "REPLACE") != b"OK":
-                    print("its own dump is refused: %r" % payload)
-                    return 1
-    except (OSError, EOFError) as error:
-        print("the server is gone: %r; one of %r" % (error, sent[:BATCH]))
-    server.stop()
-    problem = server.problem()
-    print("%d payloads, %d taken" % (args.count, taken))
-    if problem:
-        print(problem)
-    server.discard(keep=problem is not None)
     oracle.discard()
-    print("0 passed, 1 failed" if problem else "1 passed, 0 failed")
-    return 1 if problem else 0
+    return bodies
+
+
+def exercise(client, taken):
+    """Reads and changes each value that was taken; returns a payload that misbehaves, or None."""
+    commands = []
+    for payload in taken:
+        commands.append(("RESTORE", "k", "0", payload, "REPLACE"))
+        commands.extend(READS)
+    replies = client.pipeline(commands)
+    dumps = replies[1::len(READS) + 1]
+    again = client.pipeline([("RESTORE", "k", "0", d, "REPLACE") for d in dumps])
+    for payload, reply in zip(taken, again):
+        if reply != b"OK":
+            return payload
+    return None
+
+
+def run_job(job):
+    """One server and its share of the payloads: (problem or None, payloads, taken)."""
+    bodies, count, seed, seconds = job
+    rng = random.Random(seed)
+    server = Server(threads=1)
+    client = server.client()
+    done = taken = 0
+    problem = None
+    sent = []
+    deadline = time.monotonic() + seconds
+    try:
+        while done < count and problem is None and time.monotonic() < deadline:
+            sent = [seal(mutate(rng, rng.choice(bodies)), rng.choice((10, 11, 12)))
+                    for _ in range(min(BATCH, count - done))]
+            replies = client.pipeline([("RESTORE", "k", "0", p, "REPLACE") for p in sent])
+            done += len(sent)
+            sent = [p for p, reply in zip(sent, replies) if reply == b"OK"]
+            taken += len(sent)
+            refused = exercise(client, sent)
+            if refused is not None:
+                problem = "its own dump is refused: %r" % refused
+    except (OSError, EOFError) as error:
+        problem = "the server is gone: %r; one of %r" % (error, sent)
+    if problem is None:
+        server.stop()
+    problem = "\n".join(filter(None, (problem, server.problem()))) or None
+    server.discard(keep=problem is not None)
+    return problem, done, taken
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=20000)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=3600)
+    args = parser.parse_args()
+    print("%s, seed %d" % (server_binary(), args.seed), flush=True)
+    bodies = samples()
+    share = -(-args.count // args.jobs)
+    jobs = [(bodies, share, args.seed + i, args.seconds) for i in range(args.jobs)]
+    with multiprocessing.Pool(args.jobs) as pool:
+        results = pool.map(run_job, jobs)
+    print("%d payloads, %d taken" % (sum(r[1] for r in results), sum(r[2] for r in results)))
+    problems = [r[0] for r in results if r[0]]
+    for problem in problems:
+        print(problem)
+    print("%d passed, %d failed" % (len(results) - len(problems), len(problems)))
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":
