@@ -60,6 +60,8 @@ void SetAccess(Context& ctx, const RestoreOptions& options) {
   const KeyId id = ctx.Id(ctx.arg(1));
   Entry* entry = ctx.unit().Lookup(id.db, id.key, id.hash);
   if (entry == nullptr) return;
+  // What was replaced has no say: the value is new.
+  entry->set_access(FreshAccessClock(ctx.config(), ctx.now_ms()));
   if (UsesLfu(ctx.config())) {
     if (options.frequency >= 0)
       entry->set_access(LfuMinutes(ctx.now_ms()) << 8 |

@@ -5,6 +5,7 @@
 
 #include "base/glob.h"
 #include "commands/hash_common.h"
+#include "commands/repeated_replies.h"
 #include "exec/args.h"
 #include "exec/executor.h"
 
@@ -109,8 +110,10 @@ void HRandField(Context& ctx) {
     return entry ? ReplyValue(ctx, entry->field) : ctx.reply().Null();
   }
   if (!hash || count == 0) return ctx.reply().EmptyArray();
+  if (count < 0 && !RepeatsFit(ctx, static_cast<uint64_t>(-count))) return;
   size_t items = 0;
   auto visit = [&](const HashField& entry) {
+    if (ctx.ReplyTooLong()) return;
     if (with_values && ctx.resp3()) ctx.reply().Array(2);
     ReplyValue(ctx, entry.field);
     if (with_values) ReplyValue(ctx, entry.value);
@@ -120,7 +123,9 @@ void HRandField(Context& ctx) {
   if (count > 0) {
     hash->Sample(static_cast<size_t>(count), random, FieldTime(ctx), visit);
   } else {
-    hash->SampleRepeating(static_cast<size_t>(-count), random, FieldTime(ctx), visit);
+    RepeatBounded(ctx, static_cast<uint64_t>(-count), [&](uint64_t n) {
+      hash->SampleRepeating(n, random, FieldTime(ctx), visit);
+    });
   }
   ctx.reply().FinishArray(gap, items);
 }

@@ -41,9 +41,7 @@ void RenameKey(Context& ctx, bool only_if_absent) {
     if (only_if_absent) return ctx.reply().Integer(0);
     ctx.unit().Delete(to.db, to.key, to.hash);
   }
-  int64_t expiry_ms;
-  Value value = ctx.Take(from, &expiry_ms);
-  ctx.Put(to, std::move(value), expiry_ms);
+  ctx.MoveKey(from, to);
   ctx.Notify(kNotifyGeneric, "rename_from", from.key);
   ctx.Notify(kNotifyGeneric, "rename_to", to.key);
   only_if_absent ? ctx.reply().Integer(1) : ctx.Ok();
@@ -80,9 +78,7 @@ void Move(Context& ctx) {
   const KeyId from = ctx.Id(ctx.arg(1)), to = ctx.IdIn(target, ctx.arg(1));
   if (ctx.Find(from) == nullptr || ctx.Find(to, Context::Touch::kNo) != nullptr)
     return ctx.reply().Integer(0);
-  int64_t expiry_ms;
-  Value value = ctx.Take(from, &expiry_ms);
-  ctx.Put(to, std::move(value), expiry_ms);
+  ctx.MoveKey(from, to);
   ctx.NotifyIn(from.db, kNotifyGeneric, "move_from", from.key);
   ctx.NotifyIn(to.db, kNotifyGeneric, "move_to", to.key);
   ctx.reply().Integer(1);

@@ -98,6 +98,13 @@ void Scan(Context& ctx) {
       break;
     }
   }
+  // What lies ahead may be nothing at all: ten keys are one page, as in Redis (rule 23).
+  const auto is_empty = [&](int index) {
+    const KeyTable* table = ctx.unit().keyspace().PeekTable(index, db);
+    return table == nullptr || table->size() == 0;
+  };
+  if (bucket == 0)
+    while (shard < kShards && is_empty(shard)) ++shard;
   const uint64_t next =
       shard >= kShards ? 0 : bucket << kShardBits | static_cast<uint64_t>(shard);
   char digits[kInt64CharsMax];

@@ -5,6 +5,7 @@
 
 #include "base/glob.h"
 #include "commands/families.h"
+#include "commands/repeated_replies.h"
 #include "exec/args.h"
 #include "exec/context.h"
 #include "exec/executor.h"
@@ -153,14 +154,18 @@ void SRandMember(Context& ctx) {
   Random& random = ctx.executor().random();
   if (!many) return set ? ReplyMember(ctx, set->RandomMember(random)) : ctx.reply().Null();
   if (!set || count == 0) return ctx.reply().EmptyArray();
-  auto visit = [&](const ListpackValue& member) { ReplyMember(ctx, member); };
+  auto visit = [&](const ListpackValue& member) {
+    if (!ctx.ReplyTooLong()) ReplyMember(ctx, member);
+  };
   if (count > 0) {
     const size_t n = std::min(set->Size(), static_cast<size_t>(count));
     ctx.reply().Array(n);
     return set->Sample(n, random, visit);
   }
-  ctx.reply().Array(static_cast<size_t>(-count));
-  set->SampleRepeating(static_cast<size_t>(-count), random, visit);
+  const auto repeats = static_cast<uint64_t>(-count);
+  if (!RepeatsFit(ctx, repeats)) return;
+  ctx.reply().Array(repeats);
+  RepeatBounded(ctx, repeats, [&](uint64_t n) { set->SampleRepeating(n, random, visit); });
 }
 
 // SSCAN key cursor [MATCH pattern] [COUNT count]  O(count) a call

@@ -9,6 +9,7 @@
 
 #include "base/glob.h"
 #include "commands/families.h"
+#include "commands/repeated_replies.h"
 #include "commands/sorted_set_pops.h"
 #include "commands/sorted_set_replies.h"
 #include "exec/args.h"
@@ -204,12 +205,15 @@ void ZRandMember(Context& ctx) {
   ScoredReply reply(ctx.reply(), with_scores);
   if (count < 0) {
     // Negative: that many, with repetitions.
-    reply.Begin(static_cast<uint64_t>(-count));
-    for (int64_t i = 0; i < -count; ++i) {
-      const auto it = set->RandomMember(random);
-      reply.Add(it.member(), it.score());
-    }
-    return;
+    const auto repeats = static_cast<uint64_t>(-count);
+    if (!RepeatsFit(ctx, repeats)) return;
+    reply.Begin(repeats);
+    return RepeatBounded(ctx, repeats, [&](uint64_t n) {
+      for (; n > 0 && !ctx.ReplyTooLong(); --n) {
+        const auto it = set->RandomMember(random);
+        reply.Add(it.member(), it.score());
+      }
+    });
   }
   const uint64_t n = std::min<uint64_t>(static_cast<uint64_t>(count), set->Size());
   const auto ranks = set->RandomRanks(random, n);

@@ -70,6 +70,13 @@ class Context {
   void Error(std::string_view text) { reply_.Error(text); }
   void Ok() { reply_.Ok(); }
   bool resp3() const { return reply_.resp3(); }
+  // True once the client has more unsent output than it may. Whoever repeats itself as often as a
+  // client likes stops then; the reply stays torn, so the connection ends with it.
+  bool ReplyTooLong() {
+    if (reply_.out().size() <= engine().output_bytes_max) [[likely]] return false;
+    session_.close_after_reply = true;
+    return true;
+  }
 
   // -- surroundings --
   Session& session() { return session_; }
@@ -135,8 +142,9 @@ class Context {
   // Deletes a live key with event "del"; dirty by one. False if there was none.
   bool Delete(const KeyId& id);
   bool Delete(std::string_view key) { return Delete(Id(key)); }
-  // Takes the value of a live key out (RENAME, MOVE); no event. The key must exist.
-  Value Take(const KeyId& id, int64_t* expiry_ms);
+  // Gives the value of a live key, with its expiry and access clock, to another key, in place of
+  // what that holds; no event, dirty by one. `from` must exist and differ from `to`.
+  void MoveKey(const KeyId& from, const KeyId& to);
   // Sets or removes (kNoExpiry) the expiry of a live key; dirty by one, no event.
   void SetExpiry(const KeyId& id, int64_t expiry_ms);
 

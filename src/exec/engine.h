@@ -69,6 +69,8 @@ struct Engine {
   std::atomic<int64_t> dirty{0};     // changes since the last snapshot
   std::string run_id, replication_id;
   std::atomic<bool> active_expire{true};
+  // Output that a client does not read grows to this; then the client is cut off.
+  size_t output_bytes_max = size_t{4} << 30;
   std::atomic<uint64_t> next_client_id{1};
 
   // Gives a thread its slot: of the gate, the journal and the statistics alike.

@@ -87,7 +87,10 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
       RunOne(session, batch[done + i], prepared[i], out);
       if (session.reply_mode != ReplyMode::kOn) [[unlikely]]
         Silence(session, prepared[i].command, start, out);
+      const Command* command = prepared[i].command;
+      // Behind a barrier the bounds of requests are others: they are parsed again (rule 21).
       stop = session.suspended || session.close_after_reply ||
+             (command != nullptr && command->Is(kBarrier)) ||
              session.record->closing.load(std::memory_order_relaxed);
       // A retried request (paused) is not done.
       if (session.retry) break;
@@ -145,12 +148,15 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     unit_.SettleCommand(session.db, request.args, request.raw, 0, ctx.has_effects());
     CountReplyErrors(*command, reply, errors);
   }
+  uint64_t end = 0;
   if (unit_.active()) {
     unit_.set_last_write_lsn(session.last_write_lsn);
-    if (const uint64_t end = unit_.End(); end != 0) session.last_write_lsn = end;
+    end = unit_.End();
+    if (end != 0) session.last_write_lsn = end;
   }
-  if (unit_.hold_lsn() != 0 && unit_.hold_lsn() > engine_.journal->durable()) [[unlikely]]
-    out.MarkHold(start, unit_.hold_lsn());
+  if (unit_.hold_lsn() != 0 && unit_.hold_lsn() > engine_.journal->durable()) [[unlikely]] {
+    if (!HoldReply(session, *command, end != 0, start, reply)) return;
+  }
 
   const uint64_t now = ReadTicks();
   CommandCounters& counters = statistics_->commands[command->id];
@@ -162,12 +168,34 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   Bump(counters.calls);
   Bump(counters.ticks, now - last_ticks_);
   statistics_->Add(Stat::kCommands);
-  const int64_t slow_us = engine_.config.slowlog_log_slower_than();
-  if (slow_us >= 0 && static_cast<double>(now - last_ticks_) >=
-                          static_cast<double>(slow_us) * ticks_per_us_) [[unlikely]] {
-    if (!command->Is(kSkipSlowlog)) Slow(session, *command, request.args, now - last_ticks_);
-  }
+  LogIfSlow(session, *command, request.args, now - last_ticks_);
   last_ticks_ = now;
+}
+
+bool Executor::HoldReply(Session& session, const Command& command, bool wrote, uint64_t start,
+                         ReplyWriter& reply) {
+  OutputBuffer& out = reply.out();
+  if (wrote || !engine_.modes.Has(kModeLogRefused)) {
+    out.MarkHold(start, unit_.hold_lsn());
+    return true;
+  }
+  // The log is broken, so this could be for ever (rules-durability 5). An operator's command is
+  // let go: it may be what mends the log. A read is tried again until its time is up; what cannot
+  // be run twice (EXEC, scripts) is told at once.
+  if (command.Is(kAdmin)) return true;
+  out.TruncateTo(start);
+  if (command.Is(kReadonly)) {
+    if (session.log_deadline_ms == 0)
+      session.log_deadline_ms = clock_ms_ + engine_.config.busy_reply_threshold();
+    if (clock_ms_ < session.log_deadline_ms) {
+      session.suspended = session.retry = true;
+      return false;
+    }
+  }
+  session.log_deadline_ms = 0;
+  reply.Error(engine_.LogRefusal());
+  engine_.statistics.CountError(reply.last_error_code());
+  return true;
 }
 
 // CLIENT REPLY OFF and SKIP: whatever was said, be it QUEUED or an error, is not said; but what
@@ -361,7 +389,7 @@ LockPlan Executor::PlanFor(const Session& session, const Command& command, Argum
   return plan;
 }
 
-void Executor::Call(Session& session, const Command& command, Arguments arguments,
+uint64_t Executor::Call(Session& session, const Command& command, Arguments arguments,
                     std::string_view raw, ReplyWriter& reply, bool in_exec) {
   const uint64_t errors = reply.error_count();
   const int64_t dirty = unit_.dirty();
@@ -372,10 +400,12 @@ void Executor::Call(Session& session, const Command& command, Arguments argument
   command.spec.handler(ctx);
   unit_.SettleCommand(db, arguments, raw, dirty, ctx.has_effects());
   CountReplyErrors(command, reply, errors);
+  const uint64_t ticks = ReadTicks() - start;
   CommandCounters& counters = statistics_->commands[command.id];
   Bump(counters.calls);
-  Bump(counters.ticks, ReadTicks() - start);
+  Bump(counters.ticks, ticks);
   statistics_->Add(Stat::kCommands);
+  return ticks;
 }
 
 size_t Executor::ExpireSlice(int first_shard, int step, size_t limit, int64_t clock_ms) {

@@ -81,7 +81,8 @@ class Executor final : public ReadyServer {
   size_t ExpireFieldsSlice(int first_shard, int step, size_t limit, int64_t clock_ms);
 
   // Runs the command inside the open unit (EXEC, scripts): gates have passed, locks are held.
-  void Call(Session& session, const Command& command, Arguments arguments, std::string_view raw,
+  // Returns the processor's ticks that it took.
+  uint64_t Call(Session& session, const Command& command, Arguments arguments, std::string_view raw,
             ReplyWriter& reply, bool in_exec);
 
   // -- blocked clients (serve.cc) --
@@ -149,6 +150,17 @@ class Executor final : public ReadyServer {
   bool StillAllowed(Session& session, const struct QueuedCommand& queued, ReplyWriter& reply);
   void CountReplyErrors(const Command& command, ReplyWriter& reply, uint64_t before);
   void Silence(Session& session, const Command* command, uint64_t start, OutputBuffer& out);
+  // Decides what becomes of a reply (from position `start` on) that shows what is not durable yet.
+  // False: the session was parked, the command is to run again.
+  bool HoldReply(Session& session, const Command& command, bool wrote, uint64_t start,
+                 ReplyWriter& reply);
+  void LogIfSlow(Session& session, const Command& command, Arguments arguments, uint64_t ticks) {
+    const int64_t slow_us = engine_.config.slowlog_log_slower_than();
+    if (slow_us < 0 || static_cast<double>(ticks) < static_cast<double>(slow_us) * ticks_per_us_)
+        [[likely]]
+      return;
+    if (!command.Is(kSkipSlowlog)) Slow(session, command, arguments, ticks);
+  }
   void Slow(Session& session, const Command& command, Arguments arguments, uint64_t ticks);
 
   Engine& engine_;

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "base/numbers.h"
-#include "exec/access_clock.h"
 
 namespace cairn {
 
@@ -44,6 +43,7 @@ void Context::Put(const KeyId& id, Value value, int64_t expiry_ms) {
   Entry* old = unit_.Lookup(id.db, id.key, id.hash);
   Entry* fresh = Entry::New(id.key, std::move(value), expiry_ms);
   if (old != nullptr) {
+    if (!session_.no_touch) unit_.Access(old);
     unit_.Replace(id.db, id.hash, old, fresh);
   } else {
     unit_.Insert(id.db, id.hash, fresh);
@@ -70,7 +70,6 @@ bool OverwriteInPlace(Unit& unit, const KeyId& id, Entry* old, std::string_view 
   } else if (!bytes.empty()) {
     memcpy(old->embedded_data(), bytes.data(), bytes.size());
   }
-  old->set_access(FreshAccessClock(unit.engine().config, unit.now_ms()));
   unit.Changed(id.db, id.key, id.hash);
   unit.Ready(id.db, id.key, id.hash);
   return true;
@@ -80,6 +79,7 @@ bool OverwriteInPlace(Unit& unit, const KeyId& id, Entry* old, std::string_view 
 
 void Context::PutString(const KeyId& id, std::string_view bytes, int64_t expiry_ms) {
   Entry* old = unit_.Lookup(id.db, id.key, id.hash);
+  if (old != nullptr && !session_.no_touch) unit_.Access(old);
   if (old != nullptr && expiry_ms == kNoExpiry && OverwriteInPlace(unit_, id, old, bytes)) {
     unit_.Dirty(1);
     return;
@@ -111,11 +111,13 @@ bool Context::Delete(const KeyId& id) {
   return true;
 }
 
-Value Context::Take(const KeyId& id, int64_t* expiry_ms) {
-  Entry* entry = unit_.Lookup(id.db, id.key, id.hash);
+void Context::MoveKey(const KeyId& from, const KeyId& to) {
+  Entry* entry = unit_.Lookup(from.db, from.key, from.hash);
   CHECK(entry != nullptr);
-  *expiry_ms = entry->expiry_ms();
-  return unit_.Remove(id.db, id.hash, entry);
+  const int64_t expiry_ms = entry->expiry_ms();
+  const uint32_t access = entry->access();
+  Put(to, unit_.Remove(from.db, from.hash, entry), expiry_ms);
+  unit_.Lookup(to.db, to.key, to.hash)->set_access(access);
 }
 
 void Context::SetExpiry(const KeyId& id, int64_t expiry_ms) {

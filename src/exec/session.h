@@ -112,6 +112,8 @@ struct Session {
   bool close_after_reply = false;
   bool suspended = false;        // blocked or parked: later requests of the read wait
   bool retry = false;            // the request that suspended it is to be run again (parked)
+  // Until when a read of what is not durable waits for a broken log; 0: none does.
+  int64_t log_deadline_ms = 0;
   ReplyMode reply_mode = ReplyMode::kOn;
   Transaction transaction;
   std::vector<WatchedKey> watched;

@@ -117,9 +117,11 @@ void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, Rep
   Transaction running = std::move(transaction);
   DiscardTransaction(session);
   reply.Array(running.queue.size());
-  for (const QueuedCommand& queued : running.queue)
-    if (StillAllowed(session, queued, reply))
-      Call(session, *queued.command, queued.args.view(), {}, reply, true);
+  for (const QueuedCommand& queued : running.queue) {
+    if (!StillAllowed(session, queued, reply)) continue;
+    const uint64_t ticks = Call(session, *queued.command, queued.args.view(), {}, reply, true);
+    if (!applying) LogIfSlow(session, *queued.command, queued.args.view(), ticks);
+  }
 }
 
 }  // namespace cairn

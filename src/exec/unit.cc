@@ -202,7 +202,7 @@ void Unit::Relocated(int db, uint64_t hash, const Entry* old, bool had_expiry, E
 Entry* Unit::Replace(int db, uint64_t hash, Entry* old, Entry* fresh) {
   BeforeChange(db, old, hash);
   fresh->set_epoch(old->epoch());
-  fresh->set_access(FreshAccessClock(engine_.config, now_ms_));
+  fresh->set_access(old->access());
   const bool had_expiry = old->has_expiry();
   if (old->type() == Type::kHash || fresh->type() == Type::kHash) [[unlikely]]
     FieldExpiryMoved(db, hash, old->NextFieldExpiry(), fresh->NextFieldExpiry());

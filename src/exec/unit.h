@@ -134,7 +134,8 @@ class Unit {
   }
   // Adds an entry for a key that has none. Takes it over.
   Entry* Insert(int db, uint64_t hash, Entry* entry);
-  // `fresh`, a new value with or without expiry, takes the place of `old`, which is freed.
+  // `fresh`, a new value with or without expiry, takes the place of `old`, which is freed. It
+  // inherits the access clock, as in Redis; a caller whose look-up did not set it does so before.
   Entry* Replace(int db, uint64_t hash, Entry* old, Entry* fresh);
   // The entry, which BeforeChange saw, was reallocated with its value (a longer string, another
   // expiry): `old` may be freed memory and is only compared.

@@ -24,6 +24,8 @@ class ShardLock {
     if (word_.exchange(kFree, std::memory_order_release) == kHeldAndWaited) word_.notify_one();
   }
   bool held() const { return word_.load(std::memory_order_relaxed) != kFree; }
+  // Somebody parked to wait for it (or has left since without the lock having been given back).
+  bool waited() const { return word_.load(std::memory_order_relaxed) == kHeldAndWaited; }
 
  private:
   static constexpr uint32_t kFree = 0, kHeld = 1, kHeldAndWaited = 2;

@@ -32,7 +32,7 @@ void Client::Attach(Connection& connection) {
   }
   record.fd = connection.fd();
   if (connection.is_unix()) record.flags.fetch_or(kClientUnix, std::memory_order_relaxed);
-  connection.set_output_cap(kOutputBytesMax);
+  connection.set_output_cap(server_.engine().output_bytes_max);
   context_.clients[session_.id()] = this;
   server_.AddClient(session_.record);
 }
@@ -75,9 +75,9 @@ void Client::Process() {
     if (!batch.empty()) {
       const size_t done =
           context_.executor.Run(session_, batch, 0, out, context_.worker.wall_ms());
-      if (done < batch.size()) {
-        if (!session_.close_after_reply) parser_.Rewind(batch[done]);
-        outcome = ParseOutcome::kNeedMore;
+      if (done < batch.size() && !session_.close_after_reply) {
+        parser_.Rewind(batch[done]);
+        outcome = ParseOutcome::kRequest;  // behind a barrier; an error is met again
       }
       if (session_.suspended || session_.close_after_reply) outcome = ParseOutcome::kNeedMore;
     }

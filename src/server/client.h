@@ -24,9 +24,6 @@ class Server;
 
 class Client final : public ConnectionHandler, public Subscriber {
  public:
-  // A reply that is not read grows to this; then the connection is closed.
-  static constexpr size_t kOutputBytesMax = size_t{4} << 30;
-
   Client(Server* server, WorkerContext* context, std::shared_ptr<ClientRecord> record);
   ~Client() override;
 

@@ -227,6 +227,7 @@ void Server::Cron(size_t index) {
     for (Client* client : idle) client->connection()->Close();
   }
   context.ForgetWaits();
+  ResumeOverdue(context, now);
   if (index == 0) CheckMemory();
   const int64_t until = pause_until_ms_.load(std::memory_order_relaxed);
   // Only the pause that was judged is ended: a new one may have begun meanwhile.
@@ -240,6 +241,22 @@ void Server::CheckMemory() {
   const auto limit = static_cast<size_t>(config_.maxmemory());
   const bool above = limit > 0 && MemoryMeter::Exact() > limit;
   if (above != engine_->modes.Has(kModeOutOfMemory)) engine_->modes.Set(kModeOutOfMemory, above);
+}
+
+// Reads that have waited long enough for a broken log run once more, and are told so.
+void Server::ResumeOverdue(WorkerContext& context, int64_t now_ms) {
+  std::vector<uint64_t> parked;
+  parked.swap(context.parked);
+  for (uint64_t id : parked) {
+    auto found = context.clients.find(id);
+    if (found == context.clients.end()) continue;
+    const int64_t deadline = found->second->session().log_deadline_ms;
+    if (deadline != 0 && now_ms >= deadline) {
+      found->second->Resume();
+    } else {
+      context.parked.push_back(id);
+    }
+  }
 }
 
 void Server::ResumeParked() {

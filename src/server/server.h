@@ -92,6 +92,7 @@ class Server final : public ServerControl, public JournalListener {
   void StartCron(size_t worker);
   void Cron(size_t worker);
   void ResumeParked();
+  void ResumeOverdue(WorkerContext& context, int64_t now_ms);
   // Above maxmemory, commands that may add data are refused until it is below again.
   void CheckMemory();
   void ApplyFsyncPolicy();

@@ -9,7 +9,7 @@ import threading
 import time
 
 from harness import (ONCE, PROTOCOLS, Error, Server, as_dict, cairn_only, check,
-                     equal, eventually, matrix, near, server_binary)
+                     equal, eventually, matrix, near, server_binary, skip, slow_build)
 
 MATRIX = PROTOCOLS
 
@@ -219,32 +219,22 @@ def test_memory(env):
     equal(c.call("MEMORY", "PURGE"), b"OK")
 
 
-def all_settled(c):
-    """Nothing is left to be written, synced or freed."""
-    figures = info(c)
-    if figures.get("journal_durable_lsn") != figures.get("journal_lsn"):
-        return False
-    return figures["lazyfree_pending_objects"] == "0"
-
-
 @matrix(ONCE)
 def test_memory_is_given_back(env):
-    c = env.c
+    if slow_build(server_binary()):
+        skip("a sanitizer's allocator keeps what is freed")
+    # Without a journal: its buffers grow with the disk's delays, and are kept.
+    c = env.client(2, env.start(appendonly="no"))
 
-    def fill_and_flush():
-        for i in range(200):
-            c.call("SET", "k%d" % i, b"x" * 100_000)
-        full = int(info(c, "memory")["used_memory"])
-        c.call("FLUSHALL")
-        return full
+    def used():
+        return int(info(c, "memory")["used_memory"])
 
-    fill_and_flush()  # Buffers of the journal grow once and are kept.
-    eventually(lambda: all_settled(c), 10, "the journal or the lazy freeing never ends")
-    before = int(info(c, "memory")["used_memory"])
-    full = fill_and_flush()
-    check(full - before > 15_000_000, "20 MB count as %d" % (full - before))
-    eventually(lambda: int(info(c, "memory")["used_memory"]) < before + 4_000_000, 10,
-               "memory is not given back: %d before, %s" % (before, info(c, "memory")))
+    before = used()
+    for i in range(200):
+        c.call("SET", "k%d" % i, b"x" * 100_000)
+    check(used() - before > 15_000_000, "20 MB count as %d" % (used() - before))
+    c.call("FLUSHALL")
+    eventually(lambda: used() < before + 4_000_000, 20, "memory is not given back")
 
 
 def start_and_fail(*arguments, text=None):

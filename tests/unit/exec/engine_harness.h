@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "base/log.h"
@@ -83,9 +84,7 @@ inline void ExpireAt(Context& ctx) {
 }
 inline void Delete(Context& ctx) { ctx.reply().Integer(ctx.Delete(ctx.arg(1))); }
 inline void Rename(Context& ctx) {
-  int64_t expiry;
-  Value value = ctx.Take(ctx.Id(ctx.arg(1)), &expiry);
-  ctx.Put(ctx.arg(2), std::move(value), expiry);
+  ctx.MoveKey(ctx.Id(ctx.arg(1)), ctx.Id(ctx.arg(2)));
   ctx.Ok();
 }
 inline void Flush(Context& ctx) {
@@ -101,6 +100,28 @@ inline void Now(Context& ctx) { ctx.reply().Integer(ctx.now_ms()); }
 inline void Hold(Context& ctx) {
   TheHoldPoint().entered = true;
   while (!TheHoldPoint().release) usleep(200);
+  ctx.Ok();
+}
+// T.ALONE, under scope All, is to be alone; T.WITNESS, under a key's lock, notes if it met it.
+struct Witness {
+  std::atomic<bool> alone{false};
+  std::atomic<uint64_t> ran{0}, met{0};
+};
+inline Witness& TheWitness() {
+  static Witness witness;
+  return witness;
+}
+inline void Alone(Context& ctx) {
+  Witness& witness = TheWitness();
+  witness.alone = true;
+  for (int i = 0; i < 100; ++i) __builtin_ia32_pause();
+  witness.alone = false;
+  ctx.Ok();
+}
+inline void Bear(Context& ctx) {
+  Witness& witness = TheWitness();
+  for (int i = 0; i < 20; ++i) witness.met += witness.alone;
+  ++witness.ran;
   ctx.Ok();
 }
 inline void Effects(Context& ctx) {
@@ -124,6 +145,8 @@ inline constexpr CommandSpec kRows[] = {
     {"T.NOW", 2, kReadonly, Key(kRO), 0, &Now},
     {"T.HOLD", 2, kReadonly, Key(kRO), 0, &Hold},
     {"T.HOLDALL", 1, kReadonly, {}, 0, &Hold, Scope::kAll},
+    {"T.ALONE", 1, kReadonly, {}, 0, &Alone, Scope::kAll},
+    {"T.WITNESS", 2, kReadonly, Key(kRO), 0, &Bear},
     {"T.EFFECTS", 2, kWrite, Key(kRW), 0, &Effects},
 };
 
@@ -136,6 +159,12 @@ struct TestEngine {
     registry.Add(test_rows::kRows);
     engine = std::make_unique<Engine>(SystemClock(), &log, &store, &registry, &keyspace);
     engine->scripts = std::make_shared<ScriptRegistry>();
+  }
+
+  // Returns once a thread waits for the lock of the key's shard, which another one holds.
+  void AwaitWaiterFor(std::string_view key) {
+    const ShardLock& lock = keyspace.shard(ShardOf(HashBytes(key))).lock;
+    while (!lock.waited()) std::this_thread::yield();
   }
 
   Log log;

@@ -57,7 +57,7 @@ TEST_CASE("A mode that changes while a command waits for its lock counts", "[exe
   std::thread hold([&] { holder.Send("T.HOLD k\r\n"); });
   while (!TheHoldPoint().entered) usleep(200);
   std::thread write([&] { reply = writer.Send("T.SET k v\r\n"); });
-  usleep(50'000);  // it has passed the gates by now, or the test proves less
+  engine.AwaitWaiterFor("k");  // it has passed the gates
   engine.engine->modes.Set(kModeFollower, true);
   TheHoldPoint().release = true;
   hold.join();
@@ -89,7 +89,7 @@ TEST_CASE("A killed client runs nothing that had waited for locks, EXEC included
     std::thread hold([&] { holder.Send("T.HOLD k\r\n"); });
     while (!TheHoldPoint().entered) usleep(200);
     std::thread write([&] { (void)victim.Send(requests); });
-    usleep(50'000);
+    engine.AwaitWaiterFor("k");
     victim.session.record->closing = true;
     TheHoldPoint().release = true;
     hold.join();
@@ -100,21 +100,21 @@ TEST_CASE("A killed client runs nothing that had waited for locks, EXEC included
 
 TEST_CASE("Scope All keeps everybody else out", "[exec]") {
   TestEngine engine;
-  TestClient holder(engine), other(engine);
-  TheHoldPoint().entered = TheHoldPoint().release = false;
-  std::atomic<bool> ran{false};
-  std::thread hold([&] { holder.Send("T.HOLDALL\r\n"); });
-  while (!TheHoldPoint().entered) usleep(200);
+  TestClient alone(engine), other(engine);
+  std::atomic<bool> stop{false};
   std::thread run([&] {
-    other.Send("T.SET anything 1\r\n");
-    ran = true;
+    while (!stop) other.Send("T.WITNESS a\r\nT.WITNESS b\r\n");
   });
-  usleep(30'000);
-  REQUIRE_FALSE(ran.load());
-  TheHoldPoint().release = true;
-  hold.join();
+  while (test_rows::TheWitness().ran == 0) std::this_thread::yield();
+  const uint64_t before = test_rows::TheWitness().ran;
+  // Alone for a moment each, again and again, until the other has run often in between.
+  int rounds = 0;
+  for (; rounds < 200 || test_rows::TheWitness().ran < before + 200; ++rounds)
+    alone.Send("T.ALONE\r\n");
+  stop = true;
   run.join();
-  REQUIRE(ran.load());
+  REQUIRE(rounds >= 200);
+  REQUIRE(test_rows::TheWitness().met == 0);
 }
 
 namespace {
@@ -225,6 +225,67 @@ TEST_CASE("A tricked browser is cut off, authenticated or not", "[exec]") {
   client.session.authenticated = false;
   client.Send("POST / HTTP/1.1\r\nPING\r\n");
   REQUIRE(client.session.close_after_reply);
+}
+
+TEST_CASE("A barrier ends the batch: what follows is parsed again", "[exec]") {
+  TestEngine engine;
+  TestClient client(engine);
+  REQUIRE(client.Send("PING\r\nRESET\r\nPING\r\nPING\r\n") == "+PONG\r\n+RESET\r\n");
+  REQUIRE(client.done == 2);
+}
+
+TEST_CASE("Commands of an EXEC reach the slow log, EXEC itself does not", "[exec]") {
+  TestEngine engine;
+  TestClient client(engine);
+  REQUIRE(client.Send("CONFIG SET slowlog-log-slower-than 0\r\nSLOWLOG RESET\r\n") ==
+          "+OK\r\n+OK\r\n");
+  client.Send("MULTI\r\nT.SET k v\r\nT.GET k\r\nEXEC\r\n");
+  std::vector<std::string> names;
+  for (const SlowlogEntry& entry : engine.engine->slowlog.Get(-1)) names.push_back(entry.args[0]);
+  REQUIRE(names == std::vector<std::string>{"T.GET", "T.SET", "MULTI", "SLOWLOG"});
+}
+
+TEST_CASE("A reply that repeats itself is bounded", "[exec]") {
+  TestEngine engine;
+  engine.engine->output_bytes_max = 100'000;
+  const std::string member(1000, 'm');
+  const std::string out_of_range = "-ERR value is out of range\r\n";
+  const struct {
+    std::string fill, command;
+  } kCases[] = {
+      {"SADD k " + member, "SRANDMEMBER k -"},
+      {"SADD k " + member + " b c", "SRANDMEMBER k -"},
+      {"HSET k " + member + " " + member, "HRANDFIELD k -"},
+      {"ZADD k 1 " + member, "ZRANDMEMBER k -"},
+  };
+  for (const auto& test : kCases) {
+    TestClient client(engine);
+    client.Send("T.FLUSH\r\n" + test.fill + "\r\n");
+    INFO(test.command);
+    REQUIRE(client.Send(test.command + "16667\r\n") == out_of_range);
+    REQUIRE(client.Send(test.command + "9223372036854775807\r\n") == out_of_range);
+    REQUIRE(client.Send(test.command + "10\r\n").starts_with("*10\r\n"));
+    REQUIRE_FALSE(client.session.close_after_reply);
+    const std::string torn = client.Send(test.command + "16000\r\n");
+    REQUIRE(torn.size() < 102'000);
+    REQUIRE(client.session.close_after_reply);
+  }
+}
+
+TEST_CASE("RENAME and MOVE keep the access clock, SET inherits it, COPY begins anew", "[exec]") {
+  TestEngine engine;
+  TestClient client(engine);
+  client.Send("CONFIG SET maxmemory-policy allkeys-lfu lfu-log-factor 0\r\nSET k 1\r\n");
+  for (int i = 0; i < 20; ++i) client.Send("GET k\r\n");
+  REQUIRE(client.Send("OBJECT FREQ k\r\n") == ":25\r\n");
+  client.Send("SET k other-value\r\n");
+  REQUIRE(client.Send("OBJECT FREQ k\r\n") == ":26\r\n");
+  client.Send("RENAME k l\r\n");
+  REQUIRE(client.Send("OBJECT FREQ l\r\n") == ":27\r\n");
+  client.Send("MOVE l 1\r\nSELECT 1\r\n");
+  REQUIRE(client.Send("OBJECT FREQ l\r\n") == ":28\r\n");
+  client.Send("COPY l m\r\n");
+  REQUIRE(client.Send("OBJECT FREQ m\r\n") == ":5\r\n");
 }
 
 }  // namespace cairn

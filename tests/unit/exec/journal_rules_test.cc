@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The pipeline over a real journal on a file system that fails on demand: what the log holds for
+// each kind of unit (rules-semantics 5), and who waits while the log is broken (rules-durability 5).
+#include <string>
+
+#include "exec/modes.h"
+#include "journal/stripes.h"
+#include "tests/unit/exec/engine_harness.h"
+#include "tests/unit/journal/journal_harness.h"
+
+namespace cairn {
+namespace {
+
+struct JournaledEngine : TestEngine {
+  explicit JournaledEngine(FsyncPolicy policy) : files(1) {
+    files.options.policy = policy;
+    REQUIRE(files.Open().ok());
+    engine->journal = files.journal.get();
+    if (policy == FsyncPolicy::kAlways) engine->stripes = &stripes;
+  }
+  ~JournaledEngine() { engine->journal = nullptr; }
+
+  // What the stream gained since the last call, a command in braces.
+  std::string NewEffects() {
+    REQUIRE(files.journal->SyncTo(files.journal->tail()).ok());
+    std::string bytes = files.ReadAll(files.journal->manifest(), seen, files.journal->tail());
+    REQUIRE_FALSE(bytes.starts_with("ERROR"));
+    seen += bytes.size();
+    RequestParser parser;
+    RequestBatch batch;
+    parser.Feed(bytes.data(), bytes.size());
+    while (parser.Next({}, &batch) == ParseOutcome::kRequest) {
+    }
+    std::string text;
+    for (size_t i = 0; i < batch.size(); ++i) {
+      std::string words;
+      for (std::string_view word : batch[i].args)
+        words += (words.empty() ? "" : " ") + std::string(word);
+      text += "{" + words + "}";
+    }
+    return text;
+  }
+
+  JournalHarness files;
+  LsnStripes stripes;
+  Lsn seen = 0;
+};
+
+// Sends once more what a parked session has to run again.
+std::string Retry(TestClient& client, std::string text) {
+  client.session.suspended = client.session.retry = false;
+  return client.Send(std::move(text));
+}
+
+bool Parked(const TestClient& client) { return client.session.suspended && client.session.retry; }
+
+}  // namespace
+
+TEST_CASE("Rule 5: a unit is one record, in MULTI if it has several effects", "[exec]") {
+  JournaledEngine engine(FsyncPolicy::kEverySecond);
+  TestClient client(engine);
+  client.Send("PING\r\n");
+  REQUIRE(engine.NewEffects() == "");
+  const struct {
+    const char *requests, *effects;
+  } kCases[] = {
+      {"T.SET a 1\r\n", "{SELECT 0}{T.SET a 1}"},
+      {"T.EFFECTS a\r\n", "{MULTI}{SET x 1}{SET y 2}{EXEC}"},
+      // One effect needs no wrapping, be it of an EXEC; none leaves no record.
+      {"MULTI\r\nT.GET a\r\nT.SET a 2\r\nEXEC\r\n", "{T.SET a 2}"},
+      {"MULTI\r\nT.GET a\r\nPING\r\nEXEC\r\n", ""},
+      {"MULTI\r\nT.SET a 3\r\nT.EFFECTS a\r\nT.SET b 4\r\nEXEC\r\n",
+       "{MULTI}{T.SET a 3}{SET x 1}{SET y 2}{T.SET b 4}{EXEC}"},
+      // A command that fails leaves nothing, the others of its EXEC stay.
+      {"MULTI\r\nT.SET a 5\r\nLPUSH a 1\r\nT.SET b 6\r\nEXEC\r\n",
+       "{MULTI}{T.SET a 5}{T.SET b 6}{EXEC}"},
+      // Two keys, one effect; a command without a change, none.
+      {"MSET p 1 q 2\r\n", "{MSET p 1 q 2}"},
+      {"T.RENAME p r\r\n", "{T.RENAME p r}"},
+      {"T.DEL nokey\r\n", ""},
+      // The last element takes the key with it without a DEL of its own.
+      {"RPUSH l 1\r\n", "{RPUSH l 1}"},
+      {"LPOP l\r\n", "{LPOP l}"},
+      // A time that is relative, a choice that is random.
+      {"SET t v PX 5000\r\n", "{SET t v PXAT 1005000}"},
+      {"SADD s one\r\n", "{SADD s one}"},
+      {"SPOP s\r\n", "{DEL s}"},
+      // The database is part of the order: SELECT inside MULTI, and back.
+      {"SELECT 3\r\nT.SET d 1\r\n", "{SELECT 3}{T.SET d 1}"},
+      {"MULTI\r\nT.SET d 2\r\nSELECT 0\r\nT.SET a 7\r\nEXEC\r\n",
+       "{MULTI}{T.SET d 2}{SELECT 0}{T.SET a 7}{SELECT 3}{EXEC}"},
+      {"T.SET a 8\r\n", "{SELECT 0}{T.SET a 8}"},
+  };
+  for (const auto& test : kCases) {
+    INFO(test.requests);
+    client.Send(test.requests);
+    REQUIRE(engine.NewEffects() == test.effects);
+  }
+  // A write that meets an expired key: its DEL goes first, in the same unit.
+  client.Send("T.SET gone v 1000001\r\n");
+  engine.NewEffects();
+  client.clock_ms += 10;
+  client.Send("T.APPEND gone w\r\n");
+  REQUIRE(engine.NewEffects() == "{MULTI}{DEL gone}{T.APPEND gone w}{EXEC}");
+}
+
+TEST_CASE("While the log is broken, reads of what is not durable wait a while", "[exec]") {
+  JournaledEngine engine(FsyncPolicy::kAlways);
+  Modes& modes = engine.engine->modes;
+  TestClient writer(engine), reader(engine), other(engine), operators(engine);
+  writer.Send("T.SET safe 1\r\n");
+  REQUIRE(engine.files.journal->SyncTo(engine.files.journal->tail()).ok());
+  engine.files.fs.FailSyncs(true);
+  writer.Send("T.SET k v\r\n");
+  REQUIRE(JournalHarness::Eventually(
+      [&] { return engine.files.journal->state() != JournalState::kOk; }));
+  modes.Set(kModeLogRefused, true);
+
+  REQUIRE(writer.Send("T.SET k w\r\n").starts_with("-MISCONF"));
+  REQUIRE(reader.Send("T.GET safe\r\n") == "$1\r\n1\r\n");
+  REQUIRE(other.Send("CONFIG GET busy-reply-threshold\r\n").find("5000") != std::string::npos);
+  REQUIRE(reader.Send("T.GET k\r\n") == "");
+  REQUIRE(Parked(reader));
+  reader.clock_ms += 4999;
+  REQUIRE(Retry(reader, "T.GET k\r\n") == "");
+  REQUIRE(Parked(reader));
+  reader.clock_ms += 1;
+  REQUIRE(Retry(reader, "T.GET k\r\n").starts_with("-MISCONF Errors writing to the AOF file"));
+  REQUIRE_FALSE(Parked(reader));
+  // The next one waits anew.
+  REQUIRE(reader.Send("T.GET k\r\n") == "");
+  // A transaction cannot be run twice, an operator's command may be what mends the log.
+  REQUIRE(other.Send("MULTI\r\nT.GET k\r\nEXEC\r\n").find("-MISCONF") != std::string::npos);
+  REQUIRE(operators.Send("CONFIG SET maxclients 5000\r\n") == "+OK\r\n");
+  REQUIRE(operators.out.empty());
+
+  engine.files.fs.FailSyncs(false);
+  REQUIRE(JournalHarness::Eventually(
+      [&] { return engine.files.journal->state() == JournalState::kOk; }));
+  modes.Set(kModeLogRefused, false);
+  REQUIRE(Retry(reader, "T.GET k\r\n") == "$1\r\nv\r\n");
+}
+
+}  // namespace cairn
