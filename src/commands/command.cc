@@ -8,6 +8,7 @@
 #include "commands/families.h"
 #include "commands/help.h"
 #include "exec/context.h"
+#include "spec/command_arguments.h"
 #include "spec/command_docs.h"
 
 namespace cairn {
@@ -170,9 +171,48 @@ void CommandInfo(Context& ctx) {
   }
 }
 
+void ReplyArguments(ReplyWriter& reply, const std::vector<ArgumentDocs>& arguments) {
+  reply.Array(arguments.size());
+  for (const ArgumentDocs& argument : arguments) {
+    const size_t flags = argument.optional + argument.multiple + argument.multiple_token;
+    const bool is_plain = argument.arguments.empty();
+    reply.Map(2 + is_plain + (argument.key_spec >= 0) + argument.token.has_value() + (flags > 0) +
+              !is_plain);
+    reply.Bulk("name");
+    reply.Bulk(argument.name);
+    reply.Bulk("type");
+    reply.Bulk(argument.type);
+    if (is_plain) {
+      reply.Bulk("display_text");
+      reply.Bulk(argument.name);
+    }
+    if (argument.key_spec >= 0) {
+      reply.Bulk("key_spec_index");
+      reply.Integer(argument.key_spec);
+    }
+    if (argument.token) {
+      reply.Bulk("token");
+      reply.Bulk(*argument.token);
+    }
+    if (flags > 0) {
+      reply.Bulk("flags");
+      reply.Set(flags);
+      if (argument.optional) reply.SimpleString("optional");
+      if (argument.multiple) reply.SimpleString("multiple");
+      if (argument.multiple_token) reply.SimpleString("multiple_token");
+    }
+    if (!is_plain) {
+      reply.Bulk("arguments");
+      ReplyArguments(reply, argument.arguments);
+    }
+  }
+}
+
 void ReplyDocs(ReplyWriter& reply, const Command& command) {
   const auto doc = FindCommandDocs(command.full_name);
-  reply.Map((doc.has_value() ? 4 : 0) + (command.subcommands.empty() ? 0 : 1));
+  const auto arguments = ParseArgumentDocs(FindCommandArguments(command.full_name));
+  reply.Map((doc.has_value() ? 4 : 0) + (arguments.empty() ? 0 : 1) +
+            (command.subcommands.empty() ? 0 : 1));
   if (doc.has_value()) {
     reply.Bulk("summary");
     reply.Bulk(doc->summary);
@@ -182,6 +222,10 @@ void ReplyDocs(ReplyWriter& reply, const Command& command) {
     reply.Bulk(doc->group);
     reply.Bulk("complexity");
     reply.Bulk(doc->complexity);
+  }
+  if (!arguments.empty()) {
+    reply.Bulk("arguments");
+    ReplyArguments(reply, arguments);
   }
   if (command.subcommands.empty()) return;
   reply.Bulk("subcommands");

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The arguments of the commands on keys and values. One row a command, in the
+// notation of command_arguments.h; sorted by name.
+#include "spec/command_arguments.h"
+
+namespace cairn {
+namespace {
+
+constexpr CommandArgumentsRow kRows[] = {
+    {"append", "key:k0 value:s"},
+    {"bitcount", "key:k0 [index<start:i end:i [index_unit(!BYTE|!BIT)]>]"},
+    {"bitfield",
+     "key:k0 [operation(encoding_offset<encoding:s offset:i>=GET|write<[wrap_sat_fail(!WRAP|"
+     "!SAT|!FAIL)=OVERFLOW] write_operation(encoding_offset_value<encoding:s offset:i "
+     "value:i>=SET|encoding_offset_increment<encoding:s offset:i increment:i>=INCRBY)>)*]"},
+    {"bitfield_ro", "key:k0 [encoding_offset<encoding:s offset:i>=GET**]"},
+    {"bitop", "operation(!AND|!OR|!XOR|!NOT) destkey:k0 key:k1*"},
+    {"bitpos", "key:k0 bit:i [index<start:i [end_index<end:i [index_unit(!BYTE|!BIT)]>]>]"},
+    {"blmove",
+     "source:k0 destination:k1 wherefrom(!LEFT|!RIGHT) whereto(!LEFT|!RIGHT) timeout:d"},
+    {"blmpop", "timeout:d numkeys:i key:k0* where(!LEFT|!RIGHT) [count:i=COUNT]"},
+    {"blpop", "key:k0* timeout:d"},
+    {"brpop", "key:k0* timeout:d"},
+    {"brpoplpush", "source:k0 destination:k1 timeout:d"},
+    {"bzmpop", "timeout:d numkeys:i key:k0* where(!MIN|!MAX) [count:i=COUNT]"},
+    {"bzpopmax", "key:k0* timeout:d"},
+    {"bzpopmin", "key:k0* timeout:d"},
+    {"copy", "source:k0 destination:k1 [destination-db:i=DB] [!REPLACE]"},
+    {"decr", "key:k0"},
+    {"decrby", "key:k0 decrement:i"},
+    {"del", "key:k0*"},
+    {"delex",
+     "key:k0 [condition(ifeq-value:s=IFEQ|ifne-value:s=IFNE|ifdeq-digest:s=IFDEQ|"
+     "ifdne-digest:s=IFDNE)]"},
+    {"delifeq", "key:k0 value:s"},
+    {"digest", "key:k0"},
+    {"dump", "key:k0"},
+    {"exists", "key:k0*"},
+    {"expire", "key:k0 seconds:i [condition(!NX|!XX|!GT|!LT)]"},
+    {"expireat", "key:k0 unix-time-seconds:u [condition(!NX|!XX|!GT|!LT)]"},
+    {"expiretime", "key:k0"},
+    {"geoadd",
+     "key:k0 [condition(!NX|!XX)] [change!CH] longitude_latitude_member<longitude:d "
+     "latitude:d member:s>*"},
+    {"geodist", "key:k0 member1:s member2:s [unit(!M|!KM|!FT|!MI)]"},
+    {"geohash", "key:k0 member:s*"},
+    {"geopos", "key:k0 member:s*"},
+    {"georadius",
+     "key:k0 longitude:d latitude:d radius:d unit(!M|!KM|!FT|!MI) [!WITHCOORD] [!WITHDIST] "
+     "[!WITHHASH] [count<count:i=COUNT [!ANY]>] [order(!ASC|!DESC)] [key:k1=STORE] "
+     "[key:k2=STOREDIST]"},
+    {"georadius_ro",
+     "key:k0 longitude:d latitude:d radius:d unit(!M|!KM|!FT|!MI) [!WITHCOORD] [!WITHDIST] "
+     "[!WITHHASH] [count<count:i=COUNT [!ANY]>] [order(!ASC|!DESC)]"},
+    {"georadiusbymember",
+     "key:k0 member:s radius:d unit(!M|!KM|!FT|!MI) [!WITHCOORD] [!WITHDIST] [!WITHHASH] "
+     "[count<count:i=COUNT [!ANY]>] [order(!ASC|!DESC)] [key:k1=STORE] [key:k2=STOREDIST]"},
+    {"georadiusbymember_ro",
+     "key:k0 member:s radius:d unit(!M|!KM|!FT|!MI) [!WITHCOORD] [!WITHDIST] [!WITHHASH] "
+     "[count<count:i=COUNT [!ANY]>] [order(!ASC|!DESC)]"},
+    {"geosearch",
+     "key:k0 from(member:s=FROMMEMBER|longitude_latitude<longitude:d "
+     "latitude:d>=FROMLONLAT) by(circle<radius:d=BYRADIUS unit(!M|!KM|!FT|!MI)>|"
+     "box<width:d=BYBOX height:d unit(!M|!KM|!FT|!MI)>) [order(!ASC|!DESC)] "
+     "[count<count:i=COUNT [!ANY]>] [!WITHCOORD] [!WITHDIST] [!WITHHASH]"},
+    {"geosearchstore",
+     "destination:k0 source:k1 from(member:s=FROMMEMBER|longitude_latitude<longitude:d "
+     "latitude:d>=FROMLONLAT) by(circle<radius:d=BYRADIUS unit(!M|!KM|!FT|!MI)>|"
+     "box<width:d=BYBOX height:d unit(!M|!KM|!FT|!MI)>) [order(!ASC|!DESC)] "
+     "[count<count:i=COUNT [!ANY]>] [!STOREDIST]"},
+    {"get", "key:k0"},
+    {"getbit", "key:k0 offset:i"},
+    {"getdel", "key:k0"},
+    {"getex",
+     "key:k0 [expiration(seconds:i=EX|milliseconds:i=PX|unix-time-seconds:u=EXAT|"
+     "unix-time-milliseconds:u=PXAT|!PERSIST)]"},
+    {"getrange", "key:k0 start:i end:i"},
+    {"getset", "key:k0 value:s"},
+    {"hdel", "key:k0 field:s*"},
+    {"hexists", "key:k0 field:s"},
+    {"hexpire",
+     "key:k0 seconds:i [condition(!NX|!XX|!GT|!LT)] fields<numfields:i field:s*>=FIELDS"},
+    {"hexpireat",
+     "key:k0 unix-time-seconds:u [condition(!NX|!XX|!GT|!LT)] fields<numfields:i "
+     "field:s*>=FIELDS"},
+    {"hexpiretime", "key:k0 fields<numfields:i field:s*>=FIELDS"},
+    {"hget", "key:k0 field:s"},
+    {"hgetall", "key:k0"},
+    {"hgetdel", "key:k0 fields<numfields:i field:s*>=FIELDS"},
+    {"hgetex",
+     "key:k0 [expiration(seconds:i=EX|milliseconds:i=PX|unix-time-seconds:u=EXAT|"
+     "unix-time-milliseconds:u=PXAT|!PERSIST)] fields<numfields:i field:s*>=FIELDS"},
+    {"hincrby", "key:k0 field:s increment:i"},
+    {"hincrbyfloat", "key:k0 field:s increment:d"},
+    {"hkeys", "key:k0"},
+    {"hlen", "key:k0"},
+    {"hmget", "key:k0 field:s*"},
+    {"hmset", "key:k0 field_value<field:s value:s>*"},
+    {"hpersist", "key:k0 fields<numfields:i field:s*>=FIELDS"},
+    {"hpexpire",
+     "key:k0 milliseconds:i [condition(!NX|!XX|!GT|!LT)] fields<numfields:i "
+     "field:s*>=FIELDS"},
+    {"hpexpireat",
+     "key:k0 unix-time-milliseconds:u [condition(!NX|!XX|!GT|!LT)] fields<numfields:i "
+     "field:s*>=FIELDS"},
+    {"hpexpiretime", "key:k0 fields<numfields:i field:s*>=FIELDS"},
+    {"hpttl", "key:k0 fields<numfields:i field:s*>=FIELDS"},
+    {"hrandfield", "key:k0 [options<count:i [!WITHVALUES]>]"},
+    {"hscan", "key:k0 cursor:i [pattern:p=MATCH] [count:i=COUNT] [!NOVALUES]"},
+    {"hset", "key:k0 field_value<field:s value:s>*"},
+    {"hsetex",
+     "key:k0 [condition(!FNX|!FXX)] [expiration(seconds:i=EX|milliseconds:i=PX|"
+     "unix-time-seconds:u=EXAT|unix-time-milliseconds:u=PXAT|!KEEPTTL)] fvs<numfields:i "
+     "data<field:s value:s>*>=FIELDS"},
+    {"hsetnx", "key:k0 field:s value:s"},
+    {"hstrlen", "key:k0 field:s"},
+    {"httl", "key:k0 fields<numfields:i field:s*>=FIELDS"},
+    {"hvals", "key:k0"},
+    {"incr", "key:k0"},
+    {"incrby", "key:k0 increment:i"},
+    {"incrbyfloat", "key:k0 increment:d"},
+    {"keys", "pattern:p"},
+    {"lcs", "key1:k0 key2:k0 [!LEN] [!IDX] [len:i=MINMATCHLEN] [!WITHMATCHLEN]"},
+    {"lindex", "key:k0 index:i"},
+    {"linsert", "key:k0 where(!BEFORE|!AFTER) pivot:s element:s"},
+    {"llen", "key:k0"},
+    {"lmove", "source:k0 destination:k1 wherefrom(!LEFT|!RIGHT) whereto(!LEFT|!RIGHT)"},
+    {"lmpop", "numkeys:i key:k0* where(!LEFT|!RIGHT) [count:i=COUNT]"},
+    {"lpop", "key:k0 [count:i]"},
+    {"lpos", "key:k0 element:s [rank:i=RANK] [num-matches:i=COUNT] [len:i=MAXLEN]"},
+    {"lpush", "key:k0 element:s*"},
+    {"lpushx", "key:k0 element:s*"},
+    {"lrange", "key:k0 start:i stop:i"},
+    {"lrem", "key:k0 count:i element:s"},
+    {"lset", "key:k0 index:i element:s"},
+    {"ltrim", "key:k0 start:i stop:i"},
+    {"mget", "key:k0*"},
+    {"migrate",
+     "host:s port:i key_or_empty_string(key:k0|empty_string!\"\") destination-db:i "
+     "timeout:i [!COPY] [!REPLACE] [authentication([password:s=AUTH]|"
+     "[username_password<username:s password:s>=AUTH2])] [key:k1=KEYS*]"},
+    {"move", "key:k0 db:i"},
+    {"mset", "key_value<key:k0 value:s>*"},
+    {"msetex",
+     "numkeys:i key_value<key:k0 value:s>* [condition(!NX|!XX)] [expiration(seconds:i=EX|"
+     "milliseconds:i=PX|unix-time-seconds:u=EXAT|unix-time-milliseconds:u=PXAT|!KEEPTTL)]"},
+    {"msetnx", "key_value<key:k0 value:s>*"},
+    {"object|encoding", "key:k0"},
+    {"object|freq", "key:k0"},
+    {"object|idletime", "key:k0"},
+    {"object|refcount", "key:k0"},
+    {"persist", "key:k0"},
+    {"pexpire", "key:k0 milliseconds:i [condition(!NX|!XX|!GT|!LT)]"},
+    {"pexpireat", "key:k0 unix-time-milliseconds:u [condition(!NX|!XX|!GT|!LT)]"},
+    {"pexpiretime", "key:k0"},
+    {"pfadd", "key:k0 [element:s*]"},
+    {"pfcount", "key:k0*"},
+    {"pfdebug", "subcommand:s key:k0"},
+    {"pfmerge", "destkey:k0 sourcekey:k1*"},
+    {"psetex", "key:k0 milliseconds:i value:s"},
+    {"pttl", "key:k0"},
+    {"rename", "key:k0 newkey:k1"},
+    {"renamenx", "key:k0 newkey:k1"},
+    {"restore",
+     "key:k0 ttl:i serialized-value:s [!REPLACE] [!ABSTTL] [seconds:i=IDLETIME] "
+     "[frequency:i=FREQ]"},
+    {"rpop", "key:k0 [count:i]"},
+    {"rpoplpush", "source:k0 destination:k1"},
+    {"rpush", "key:k0 element:s*"},
+    {"rpushx", "key:k0 element:s*"},
+    {"sadd", "key:k0 member:s*"},
+    {"scan", "cursor:i [pattern:p=MATCH] [count:i=COUNT] [type:s=TYPE]"},
+    {"scard", "key:k0"},
+    {"sdiff", "key:k0*"},
+    {"sdiffcard", "numkeys:i key:k0* [limit:i=LIMIT]"},
+    {"sdiffstore", "destination:k0 key:k1*"},
+    {"set",
+     "key:k0 value:s [condition(!NX|!XX|ifeq-value:s=IFEQ|ifne-value:s=IFNE|"
+     "ifdeq-digest:s=IFDEQ|ifdne-digest:s=IFDNE)] [!GET] [expiration(seconds:i=EX|"
+     "milliseconds:i=PX|unix-time-seconds:u=EXAT|unix-time-milliseconds:u=PXAT|!KEEPTTL)]"},
+    {"setbit", "key:k0 offset:i value:i"},
+    {"setex", "key:k0 seconds:i value:s"},
+    {"setnx", "key:k0 value:s"},
+    {"setrange", "key:k0 offset:i value:s"},
+    {"sinter", "key:k0*"},
+    {"sintercard", "numkeys:i key:k0* [limit:i=LIMIT]"},
+    {"sinterstore", "destination:k0 key:k1*"},
+    {"sismember", "key:k0 member:s"},
+    {"smembers", "key:k0"},
+    {"smismember", "key:k0 member:s*"},
+    {"smove", "source:k0 destination:k1 member:s"},
+    {"sort",
+     "key:k0 [pattern:p1=BY] [offset_count<offset:i count:i>=LIMIT] [pattern:p1=GET**] "
+     "[order(!ASC|!DESC)] [sorting!ALPHA] [destination:k2=STORE]"},
+    {"sort_ro",
+     "key:k0 [pattern:p1=BY] [offset_count<offset:i count:i>=LIMIT] [pattern:p1=GET**] "
+     "[order(!ASC|!DESC)] [sorting!ALPHA]"},
+    {"spop", "key:k0 [count:i]"},
+    {"srandmember", "key:k0 [count:i]"},
+    {"srem", "key:k0 member:s*"},
+    {"sscan", "key:k0 cursor:i [pattern:p=MATCH] [count:i=COUNT]"},
+    {"strlen", "key:k0"},
+    {"substr", "key:k0 start:i end:i"},
+    {"sunion", "key:k0*"},
+    {"sunioncard", "numkeys:i key:k0* [limit:i=LIMIT]"},
+    {"sunionstore", "destination:k0 key:k1*"},
+    {"touch", "key:k0*"},
+    {"ttl", "key:k0"},
+    {"type", "key:k0"},
+    {"unlink", "key:k0*"},
+    {"wait", "numreplicas:i timeout:i"},
+    {"waitaof", "numlocal:i numreplicas:i timeout:i"},
+    {"xack", "key:k0 group:s id:s*"},
+    {"xackdel", "key:k0 group:s [condition(!KEEPREF|!DELREF|!ACKED)] ids<numids:i id:s*>=IDS"},
+    {"xadd",
+     "key:k0 [!NOMKSTREAM] [trim<strategy(!MAXLEN|!MINID) [operator(equal!=|"
+     "approximately!~)] threshold:s [count:i=LIMIT]>] id_or_auto(auto_id!*|id:s) "
+     "field_value<field:s value:s>*"},
+    {"xautoclaim", "key:k0 group:s consumer:s min-idle-time:s start:s [count:i=COUNT] [!JUSTID]"},
+    {"xclaim",
+     "key:k0 group:s consumer:s min-idle-time:s id:s* [ms:i=IDLE] "
+     "[unix-time-milliseconds:u=TIME] [count:i=RETRYCOUNT] [!FORCE] [!JUSTID] [id:s=LASTID]"},
+    {"xdel", "key:k0 id:s*"},
+    {"xdelex", "key:k0 [condition(!KEEPREF|!DELREF|!ACKED)] ids<numids:i id:s*>=IDS"},
+    {"xgroup|create",
+     "key:k0 groupname:s id(id:s|new_id!$) [!MKSTREAM] [entries_read:i=ENTRIESREAD]"},
+    {"xgroup|createconsumer", "key:k0 groupname:s consumername:s"},
+    {"xgroup|delconsumer", "key:k0 groupname:s consumername:s"},
+    {"xgroup|destroy", "key:k0 groupname:s"},
+    {"xgroup|setid", "key:k0 groupname:s id(id:s|new_id!$) [entries_read:i=ENTRIESREAD]"},
+    {"xinfo|consumers", "key:k0 groupname:s"},
+    {"xinfo|groups", "key:k0"},
+    {"xinfo|stream", "key:k0 [full<[count:i=COUNT]>=FULL]"},
+    {"xlen", "key:k0"},
+    {"xpending",
+     "key:k0 group:s [filters<[min-idle-time:i=IDLE] start:s end:s count:i [consumer:s]>]"},
+    {"xrange", "key:k0 start:s end:s [count:i=COUNT]"},
+    {"xread", "[count:i=COUNT] [milliseconds:i=BLOCK] streams<key:k0* id:s*>=STREAMS"},
+    {"xreadgroup",
+     "group_consumer<group:s consumer:s>=GROUP [count:i=COUNT] [milliseconds:i=BLOCK] "
+     "[!NOACK] streams<key:k0* id:s*>=STREAMS"},
+    {"xrevrange", "key:k0 end:s start:s [count:i=COUNT]"},
+    {"xsetid",
+     "key:k0 last-id:s [entries_added:i=ENTRIESADDED] [max_deleted_entry_id:s=MAXDELETEDID]"},
+    {"xtrim",
+     "key:k0 trim<strategy(!MAXLEN|!MINID) [operator(equal!=|approximately!~)] threshold:s "
+     "[count:i=LIMIT]>"},
+    {"zadd",
+     "key:k0 [condition(!NX|!XX)] [comparison(!GT|!LT)] [change!CH] [increment!INCR] "
+     "score_member<score:d member:s>*"},
+    {"zcard", "key:k0"},
+    {"zcount", "key:k0 min:d max:d"},
+    {"zdiff", "numkeys:i key:k0* [!WITHSCORES]"},
+    {"zdiffstore", "destination:k0 numkeys:i key:k1*"},
+    {"zincrby", "key:k0 increment:i member:s"},
+    {"zinter",
+     "numkeys:i key:k0* [weight:i=WEIGHTS*] [aggregate(!SUM|!MIN|!MAX)=AGGREGATE] "
+     "[!WITHSCORES]"},
+    {"zintercard", "numkeys:i key:k0* [limit:i=LIMIT]"},
+    {"zinterstore",
+     "destination:k0 numkeys:i key:k1* [weight:i=WEIGHTS*] [aggregate(!SUM|!MIN|"
+     "!MAX)=AGGREGATE]"},
+    {"zlexcount", "key:k0 min:s max:s"},
+    {"zmpop", "numkeys:i key:k0* where(!MIN|!MAX) [count:i=COUNT]"},
+    {"zmscore", "key:k0 member:s*"},
+    {"zpopmax", "key:k0 [count:i]"},
+    {"zpopmin", "key:k0 [count:i]"},
+    {"zrandmember", "key:k0 [options<count:i [!WITHSCORES]>]"},
+    {"zrange",
+     "key:k0 start:s stop:s [sortby(!BYSCORE|!BYLEX)] [!REV] [offset_count<offset:i "
+     "count:i>=LIMIT] [!WITHSCORES]"},
+    {"zrangebylex", "key:k0 min:s max:s [offset_count<offset:i count:i>=LIMIT]"},
+    {"zrangebyscore", "key:k0 min:d max:d [!WITHSCORES] [offset_count<offset:i count:i>=LIMIT]"},
+    {"zrangestore",
+     "dst:k0 src:k1 min:s max:s [sortby(!BYSCORE|!BYLEX)] [!REV] [offset_count<offset:i "
+     "count:i>=LIMIT]"},
+    {"zrank", "key:k0 member:s [!WITHSCORE]"},
+    {"zrem", "key:k0 member:s*"},
+    {"zremrangebylex", "key:k0 min:s max:s"},
+    {"zremrangebyrank", "key:k0 start:i stop:i"},
+    {"zremrangebyscore", "key:k0 min:d max:d"},
+    {"zrevrange", "key:k0 start:i stop:i [!WITHSCORES]"},
+    {"zrevrangebylex", "key:k0 max:s min:s [offset_count<offset:i count:i>=LIMIT]"},
+    {"zrevrangebyscore",
+     "key:k0 max:d min:d [!WITHSCORES] [offset_count<offset:i count:i>=LIMIT]"},
+    {"zrevrank", "key:k0 member:s [!WITHSCORE]"},
+    {"zscan", "key:k0 cursor:i [pattern:p=MATCH] [count:i=COUNT]"},
+    {"zscore", "key:k0 member:s"},
+    {"zunion",
+     "numkeys:i key:k0* [weight:i=WEIGHTS*] [aggregate(!SUM|!MIN|!MAX)=AGGREGATE] "
+     "[!WITHSCORES]"},
+    {"zunionstore",
+     "destination:k0 numkeys:i key:k1* [weight:i=WEIGHTS*] [aggregate(!SUM|!MIN|"
+     "!MAX)=AGGREGATE]"},
+};
+
+}  // namespace
+
+std::span<const CommandArgumentsRow> DataCommandArguments() { return kRows; }
+
+}  // namespace cairn
