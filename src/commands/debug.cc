@@ -2,6 +2,7 @@
 //
 // DEBUG: for tests and for looking inside. Gated by enable-debug-command. Runs under scope All.
 #include "base/glob.h"
+#include "base/random.h"
 #include "base/hash.h"
 #include "commands/digest.h"
 #include "commands/families.h"
@@ -99,6 +100,22 @@ void StringMatch(Context& ctx) {
   ctx.reply().Integer(GlobMatch(ctx.arg(3), text));
 }
 
+// DEBUG CHANGE-REPL-ID: what followers know us by; until the next start
+void ChangeReplicationId(Context& ctx) {
+  unsigned char bytes[20];
+  RandomBytes(bytes, sizeof bytes);
+  std::string id;
+  for (unsigned char byte : bytes) {
+    id += "0123456789abcdef"[byte >> 4];
+    id += "0123456789abcdef"[byte & 15];
+  }
+  ctx.engine().replication_id = id;
+  ctx.Ok();
+}
+
+// DEBUG QUICKLIST-PACKED-THRESHOLD bytes: accepted; nodes of lists here have no such bound
+void PackedThreshold(Context& ctx) { ctx.Ok(); }
+
 // DEBUG ERROR text
 void ReplyError(Context& ctx) { ctx.Error(ctx.arg(2)); }
 
@@ -191,6 +208,8 @@ constexpr Subcommand kSubcommands[] = {
     {"loadaof", 2, 2, &LoadAof},
     {"set-active-expire", 3, 3, &SetActiveExpire},
     {"stringmatch-len", 4, 4, &StringMatch},
+    {"change-repl-id", 2, 2, &ChangeReplicationId},
+    {"quicklist-packed-threshold", 3, 3, &PackedThreshold},
     {"error", 3, 3, &ReplyError},
     {"log", 3, 3, &WriteLog},
     {"htstats", 3, 4, &TableStatistics},
@@ -199,6 +218,7 @@ constexpr Subcommand kSubcommands[] = {
 
 void Help(Context& ctx) {
   static constexpr std::string_view kLines[] = {
+      "CHANGE-REPL-ID", "    Change the replication ID of this server.",
       "DIGEST", "    Output a hex signature representing the current DB content.",
       "DIGEST-VALUE <key> [<key> ...]", "    Output a hex signature of the values of all the specified keys.",
       "ERROR <string>", "    Return an error reply with <string> as its text.",
@@ -207,6 +227,7 @@ void Help(Context& ctx) {
       "LOG <message>", "    Write <message> to the server log.",
       "OBJECT <key>", "    Show low level info about <key> and associated value.",
       "PROTOCOL <type>", "    Reply with a test value of the specified type.",
+      "QUICKLIST-PACKED-THRESHOLD <size>", "    Accepted without effect.",
       "SET-ACTIVE-EXPIRE <0|1>", "    Setting it to 0 disables expiring keys in background.",
       "SLEEP <seconds>", "    Stop the server for <seconds>. Decimals allowed.",
       "STRINGMATCH-LEN <len> <pattern>", "    Match <pattern> against a text of <len> underscores."};

@@ -225,14 +225,21 @@ class InfoWriter {
            static_cast<uint64_t>(loading.EtaSeconds(e_.clock.WallMs())));
   }
 
+  static double Kilobytes(const Rate& rate) {
+    return static_cast<double>(rate.PerSecond()) / 1024;
+  }
+
   void WriteStats() {
     const Server::NetTotals net = s_.net_totals();
     const auto sum = [&](Stat stat) { return e_.statistics.Sum(stat); };
     Line("# Stats");
     Number("total_connections_received", sum(Stat::kConnections));
     Number("total_commands_processed", sum(Stat::kCommands));
+    Number("instantaneous_ops_per_sec", s_.commands_rate_.PerSecond());
     Number("total_net_input_bytes", net.bytes_in);
     Number("total_net_output_bytes", net.bytes_out);
+    Line("instantaneous_input_kbps:%.2f", Kilobytes(s_.input_rate_));
+    Line("instantaneous_output_kbps:%.2f", Kilobytes(s_.output_rate_));
     Number("rejected_connections", sum(Stat::kRejectedConnections));
     Number("expired_subkeys", sum(Stat::kExpiredFields));
     Number("acl_access_denied_auth", e_.acl_log.total(AclDenial::kAuth));

@@ -228,13 +228,23 @@ void Server::Cron(size_t index) {
   }
   context.ForgetWaits();
   ResumeOverdue(context, now);
-  if (index == 0) CheckMemory();
+  if (index == 0) {
+    CheckMemory();
+    SampleRates(now);
+  }
   const int64_t until = pause_until_ms_.load(std::memory_order_relaxed);
   // Only the pause that was judged is ended: a new one may have begun meanwhile.
   int64_t judged = until;
   if (index == 0 && until != 0 && now >= until &&
       pause_until_ms_.compare_exchange_strong(judged, 0))
     Pause(0, false);
+}
+
+void Server::SampleRates(int64_t now_ms) {
+  const NetTotals net = net_totals();
+  commands_rate_.Sample(now_ms, engine_->statistics.Sum(Stat::kCommands));
+  input_rate_.Sample(now_ms, net.bytes_in);
+  output_rate_.Sample(now_ms, net.bytes_out);
 }
 
 void Server::CheckMemory() {

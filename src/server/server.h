@@ -26,6 +26,7 @@
 #include "journal/stripes.h"
 #include "net/listener.h"
 #include "net/worker_pool.h"
+#include "server/rates.h"
 #include "server/worker_context.h"
 
 namespace cairn {
@@ -93,6 +94,7 @@ class Server final : public ServerControl, public JournalListener {
   void Cron(size_t worker);
   void ResumeParked();
   void ResumeOverdue(WorkerContext& context, int64_t now_ms);
+  void SampleRates(int64_t now_ms);
   // Above maxmemory, commands that may add data are refused until it is below again.
   void CheckMemory();
   void ApplyFsyncPolicy();
@@ -118,6 +120,7 @@ class Server final : public ServerControl, public JournalListener {
   std::atomic<int64_t> pause_until_ms_{0};
   std::atomic<size_t> client_count_{0};
   std::atomic<bool> shutdown_{false};
+  Rate commands_rate_, input_rate_, output_rate_;  // sampled by worker 0
   mutable std::mutex clients_mutex_;
   std::map<uint64_t, std::shared_ptr<ClientRecord>> clients_;
   friend class InfoWriter;

@@ -220,6 +220,32 @@ def test_memory(env):
 
 
 @matrix(ONCE)
+def test_info_knows_the_rate_of_commands(env):
+    def busy():
+        env.c.pipeline([("PING",)] * 200)
+        stats = info(env.c, "stats")
+        return int(stats["instantaneous_ops_per_sec"]) > 100 and \
+            float(stats["instantaneous_input_kbps"]) > 0
+
+    eventually(busy, 30, "INFO sees no commands")
+
+
+@cairn_only("arguments are shown in the words of 7.4")
+def test_command_docs_describe_arguments(env):
+    docs = as_dict(as_dict(env.c.call("COMMAND", "DOCS", "set"))[b"set"])
+    arguments = [as_dict(a) for a in docs[b"arguments"]]
+    equal([a[b"name"] for a in arguments], [b"key", b"value", b"condition", b"get", b"expiration"])
+    equal(arguments[0][b"key_spec_index"], 0)
+    equal(arguments[3][b"token"], b"GET")
+    equal(list(arguments[3][b"flags"]), [b"optional"])
+    equal(arguments[4][b"type"], b"oneof")
+    equal([as_dict(a)[b"token"] for a in arguments[4][b"arguments"]],
+          [b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"])
+    equal(b"arguments" in as_dict(as_dict(env.c.call("COMMAND", "DOCS", "dbsize"))[b"dbsize"]),
+          False)
+
+
+@matrix(ONCE)
 def test_memory_is_given_back(env):
     if slow_build(server_binary()):
         skip("a sanitizer's allocator keeps what is freed")
