@@ -83,7 +83,7 @@ void PExpireAt(Context& ctx) { Expire(ctx, 0, false); }
 // Replies -2 without key, -1 without expiry, else `convert` of the expiry.
 template <typename Convert>
 void ReplyExpiry(Context& ctx, const Convert& convert) {
-  const Entry* entry = ctx.Find(ctx.arg(1), Context::Touch::kNo);
+  const Entry* entry = ctx.Find(ctx.arg(1), Context::Touch::kLook);
   if (entry == nullptr) return ctx.reply().Integer(-2);
   if (!entry->has_expiry()) return ctx.reply().Integer(-1);
   ctx.reply().Integer(convert(entry->expiry_ms()));

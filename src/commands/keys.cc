@@ -29,13 +29,13 @@ void TouchKeys(Context& ctx) { Exists(ctx); }
 
 // TYPE key  O(1)
 void TypeOf(Context& ctx) {
-  const Entry* entry = ctx.Find(ctx.arg(1), Context::Touch::kNo);
+  const Entry* entry = ctx.Find(ctx.arg(1), Context::Touch::kLook);
   ctx.reply().SimpleString(entry == nullptr ? "none" : TypeName(entry->type()));
 }
 
 void RenameKey(Context& ctx, bool only_if_absent) {
   const KeyId from = ctx.Id(ctx.arg(1)), to = ctx.Id(ctx.arg(2));
-  if (ctx.Find(from) == nullptr) return ctx.Error(errors::kNoSuchKey);
+  if (ctx.Find(from, Context::Touch::kNo) == nullptr) return ctx.Error(errors::kNoSuchKey);
   if (ctx.arg(1) == ctx.arg(2)) return only_if_absent ? ctx.reply().Integer(0) : ctx.Ok();
   if (ctx.Find(to, Context::Touch::kNo) != nullptr) {
     if (only_if_absent) return ctx.reply().Integer(0);
@@ -76,7 +76,8 @@ void Move(Context& ctx) {
   if (target < 0) return;
   if (target == ctx.db()) return ctx.Error(errors::kSameObject);
   const KeyId from = ctx.Id(ctx.arg(1)), to = ctx.IdIn(target, ctx.arg(1));
-  if (ctx.Find(from) == nullptr || ctx.Find(to, Context::Touch::kNo) != nullptr)
+  if (ctx.Find(from, Context::Touch::kNo) == nullptr ||
+      ctx.Find(to, Context::Touch::kNo) != nullptr)
     return ctx.reply().Integer(0);
   ctx.MoveKey(from, to);
   ctx.NotifyIn(from.db, kNotifyGeneric, "move_from", from.key);

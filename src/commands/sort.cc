@@ -83,7 +83,7 @@ std::optional<std::string> LookupPattern(Context& ctx, std::string_view pattern,
   }
   std::string key(pattern.substr(0, star));
   key.append(element).append(rest);
-  const Entry* entry = ctx.Find(key, Context::Touch::kNo);
+  const Entry* entry = ctx.Find(key, Context::Touch::kLook);
   if (entry == nullptr || entry->type() != (field.empty() ? Type::kString : Type::kHash))
     return std::nullopt;
   if (field.empty()) return std::string(ctx.ReadString(key).view());
@@ -114,7 +114,7 @@ std::pair<size_t, size_t> Window(const SortRequest& request, size_t size) {
 // turns lists and sorted sets around.
 bool ReadElements(Context& ctx, const SortRequest& request, std::vector<SortItem>* items) {
   const auto add = [&](std::string_view text) { items->push_back({std::string(text), 0, {}}); };
-  const Entry* entry = ctx.Find(ctx.arg(1), Context::Touch::kNo);
+  const Entry* entry = ctx.Find(ctx.arg(1), Context::Touch::kLook);
   if (entry == nullptr) return true;
   const bool backward = !request.sorted && request.descending;
   switch (entry->type()) {

@@ -17,6 +17,7 @@ namespace {
 // The group named by argument 2 of the stream in argument 1; false: the error was replied.
 bool HasGroup(Context& ctx, const WriteRef<Stream>& stream) {
   if (stream.failed()) return false;
+  if (!stream) ctx.Find(ctx.arg(1));  // looked up as one that reads: announces a miss
   if (stream && stream->FindGroup(ctx.arg(2)) != nullptr) return true;
   ctx.Error("NOGROUP No such key '" + InError(ctx.arg(1)) + "' or consumer group '" +
             InError(ctx.arg(2)) + "'");

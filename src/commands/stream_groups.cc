@@ -163,6 +163,7 @@ void XGroupHelp(Context& ctx) {
 void XAck(Context& ctx) {
   auto stream = ctx.Write<Stream>(ctx.arg(1));
   if (stream.failed()) return;
+  if (!stream) ctx.Find(ctx.arg(1));  // looked up as one that reads: announces a miss
   if (!stream || stream->FindGroup(ctx.arg(2)) == nullptr) return ctx.reply().Integer(0);
   std::vector<StreamId> ids(ctx.argc() - 3);
   for (size_t i = 0; i < ids.size(); ++i)

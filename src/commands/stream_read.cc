@@ -367,6 +367,8 @@ void XReadGroup(Context& ctx) {
   for (size_t i = 0; i < request.keys.size(); ++i) {
     auto stream = ctx.Write<Stream>(request.keys[i]);
     if (stream.failed()) return;
+    // Though it writes, it looks its keys up as one that reads.
+    if (!stream) ctx.Find(request.keys[i]);
     if (!stream || stream->FindGroup(request.group) == nullptr)
       return ctx.Error("NOGROUP No such key '" + InError(request.keys[i]) +
                        "' or consumer group '" + InError(request.group) +

@@ -9,11 +9,11 @@ namespace cairn {
 
 const Entry* Context::Find(const KeyId& id, Touch touch) {
   Entry* entry = unit_.Lookup(id.db, id.key, id.hash);
-  if (touch == Touch::kYes) {
+  if (touch != Touch::kNo) {
     ThreadStatistics* statistics = engine().thread_statistics(unit_.slot());
     if (entry != nullptr) {
       statistics->Add(Stat::kHits);
-      if (!session_.no_touch) unit_.Access(entry);
+      if (touch == Touch::kYes && !session_.no_touch) unit_.Access(entry);
     } else {
       statistics->Add(Stat::kMisses);
       unit_.Event(kNotifyKeyMiss, "keymiss", id.db, id.key);
