@@ -14,9 +14,6 @@ namespace {
 // CLIENT ID
 void ClientId(Context& ctx) { ctx.reply().Integer(static_cast<int64_t>(ctx.session().id())); }
 
-// CLIENT GETREDIR: -1 while tracking is off
-void ClientGetRedir(Context& ctx) { ctx.reply().Integer(-1); }
-
 // CLIENT GETNAME
 void ClientGetName(Context& ctx) {
   std::lock_guard guard(ctx.session().record->mutex);
@@ -259,7 +256,10 @@ void ClientNoTouch(Context& ctx) { SetSwitch(ctx, &ctx.session().no_touch, kClie
 // CLIENT HELP
 void ClientHelp(Context& ctx) {
   static constexpr std::string_view kLines[] = {
+      "CACHING (YES|NO)",
+      "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
       "GETNAME", "    Return the name of the current connection.",
+      "GETREDIR", "    Return the client ID we are redirecting to when tracking is enabled.",
       "ID", "    Return the ID of the current connection.",
       "INFO", "    Return information about the current client connection.",
       "KILL <ip:port>", "    Kill connection made from <ip:port>.",
@@ -272,6 +272,10 @@ void ClientHelp(Context& ctx) {
       "REPLY (ON|OFF|SKIP)", "    Control the replies sent to the current connection.",
       "SETINFO <option> <value>", "    Set client meta attr. Options are LIB-NAME, LIB-VER.",
       "SETNAME <name>", "    Assign the name <name> to the current connection.",
+      "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+      "         [OPTIN] [OPTOUT] [NOLOOP]",
+      "    Control server assisted client side caching.",
+      "TRACKINGINFO", "    Report tracking status for the current connection.",
       "UNBLOCK <clientid> [TIMEOUT|ERROR]", "    Unblock the specified blocked client.",
       "UNPAUSE", "    Stop the current client pause."};
   ReplyHelp(ctx, "CLIENT", kLines);
@@ -281,7 +285,6 @@ constexpr uint64_t kQuiet = kNoScript | kLoading | kStale;
 constexpr CommandSpec kRows[] = {
     {"CLIENT", -2, 0, {}, 0, nullptr, Scope::kNone},
     {"CLIENT|ID", 2, kQuiet, {}, kAclConnection, &ClientId},
-    {"CLIENT|GETREDIR", 2, kQuiet, {}, kAclConnection, &ClientGetRedir},
     {"CLIENT|GETNAME", 2, kQuiet, {}, kAclConnection, &ClientGetName},
     {"CLIENT|SETNAME", 3, kQuiet, {}, kAclConnection, &ClientSetName},
     {"CLIENT|SETINFO", 4, kQuiet, {}, kAclConnection, &ClientSetInfo},

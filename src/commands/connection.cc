@@ -6,7 +6,9 @@
 #include "exec/access.h"
 #include "exec/args.h"
 #include "exec/context.h"
+#include "exec/monitoring.h"
 #include "exec/subscribing.h"
+#include "exec/tracking.h"
 #include "exec/transaction.h"
 
 namespace cairn {
@@ -141,11 +143,13 @@ void Reset(Context& ctx) {
   Session& session = ctx.session();
   DiscardTransaction(session);
   DropSubscriptions(session);
+  StopTracking(session);
+  StopMonitor(session);
   session.db = 0;
   session.resp = 2;
   session.reply_mode = ReplyMode::kOn;
   session.no_touch = session.no_evict = false;
-  session.record->flags.fetch_and(~uint32_t{kClientNoEvict | kClientNoTouch | kClientMonitor},
+  session.record->flags.fetch_and(~uint32_t{kClientNoEvict | kClientNoTouch},
                                   std::memory_order_relaxed);
   {
     std::lock_guard guard(session.record->mutex);

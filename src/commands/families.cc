@@ -7,7 +7,9 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(ConnectionCommands());
   registry->Add(TransactionCommands());
   registry->Add(ClientCommands());
+  registry->Add(ClientTrackingCommands());
   registry->Add(PubsubCommands());
+  registry->Add(MonitorCommands());
   registry->Add(CommandCommands());
   registry->Add(ConfigCommands());
   registry->Add(AclCommands());

@@ -13,7 +13,9 @@ namespace cairn {
 std::span<const CommandSpec> ConnectionCommands();
 std::span<const CommandSpec> TransactionCommands();
 std::span<const CommandSpec> ClientCommands();
+std::span<const CommandSpec> ClientTrackingCommands();
 std::span<const CommandSpec> PubsubCommands();
+std::span<const CommandSpec> MonitorCommands();
 std::span<const CommandSpec> CommandCommands();
 std::span<const CommandSpec> ConfigCommands();
 std::span<const CommandSpec> AclCommands();

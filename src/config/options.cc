@@ -132,7 +132,7 @@ constexpr Option kOptions[] = {
     Integer<&C::max_new_connections_per_cycle>("max-new-connections-per-cycle", 1, 1000, "10", kNotYet, "accepted in a row before clients are served"),
     Memory<&C::proto_max_bulk_len>("proto-max-bulk-len", 1 << 20, "536870912", kMutable, "longest argument of a request, longest string"),
     Memory<&C::client_query_buffer_limit>("client-query-buffer-limit", 1 << 20, "1073741824", kMutable, "unparsed bytes before a client is closed"),
-    Other<&C::client_output_buffer_limit>(K::kBufferLimits, "client-output-buffer-limit", 0, kMax, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", kNotYet, "unread reply bytes before a client is closed"),
+    Other<&C::client_output_buffer_limit>(K::kBufferLimits, "client-output-buffer-limit", 0, kMax, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", kMutable, "unread reply bytes before a client is closed"),
     Other<&C::maxmemory_clients>(K::kMemoryOrPercent, "maxmemory-clients", -100, kMax, "0", kNotYet, "memory of all clients together; 0: no limit"),
 
     // Process
@@ -217,7 +217,7 @@ constexpr Option kOptions[] = {
     Bool<&C::latency_tracking>("latency-tracking", "yes", kNotYet, "a histogram a command"),
     Other<&C::latency_tracking_info_percentiles>(K::kPercentiles, "latency-tracking-info-percentiles", 0, 0, "50 99 99.9", kNotYet, "which INFO shows"),
     Other<&C::notify_keyspace_events>(K::kNotifyFlags, "notify-keyspace-events", 0, 0, "", kMutable, "classes of key events that are published"),
-    Integer<&C::tracking_table_max_keys>("tracking-table-max-keys", 0, kMax, "1000000", kNotYet, "keys remembered for client caches; 0: no limit"),
+    Integer<&C::tracking_table_max_keys>("tracking-table-max-keys", 0, kMax, "1000000", kMutable, "keys remembered for client caches; 0: no limit"),
 
     // Scripts and dangerous commands
     Integer<&C::busy_reply_threshold>("busy-reply-threshold", 0, kMax, "5000", kNotYet, "milliseconds before others hear BUSY", "lua-time-limit"),

@@ -23,6 +23,8 @@ std::string DescribeClient(const ClientRecord& record, const Registry& registry,
   if (multi >= 0) letters += 'x';
   if (flags & kClientBlocked) letters += 'b';
   if (flags & kClientTracking) letters += 't';
+  if (flags & kClientTrackingBroken) letters += 'R';
+  if (flags & kClientTrackingBcast) letters += 'B';
   if (flags & kClientDirtyCas) letters += 'd';
   if (record.closing.load(kRelaxed)) letters += 'c';
   if (flags & kClientUnix) letters += 'U';
@@ -50,7 +52,8 @@ std::string DescribeClient(const ClientRecord& record, const Registry& registry,
   std::lock_guard guard(record.mutex);
   return "id=" + std::to_string(record.id) + " addr=" + record.address +
          " laddr=" + record.local_address + " fd=" + std::to_string(record.fd) +
-         " name=" + record.name + numbers + " user=" + record.user + " redir=-1 resp=" +
+         " name=" + record.name + numbers + " user=" + record.user + " redir=" +
+         std::to_string(record.redirect.load(kRelaxed)) + " resp=" +
          std::to_string(record.resp.load(kRelaxed)) + " lib-name=" + record.library_name +
          " lib-ver=" + record.library_version;
 }

@@ -22,6 +22,7 @@
 #include "exec/server_control.h"
 #include "exec/slowlog.h"
 #include "exec/statistics.h"
+#include "exec/tracking.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/lazy_free.h"
 #include "pubsub/hub.h"
@@ -33,13 +34,6 @@ namespace cairn {
 class Journal;
 class LsnStripes;
 class ScriptRegistry;
-
-// Told of every changed key, under its shard's lock (client-side caching).
-class KeyObserver {
- public:
-  virtual ~KeyObserver() = default;
-  virtual void OnKeyChanged(int db, std::string_view key) = 0;
-};
 
 struct Engine {
   Engine(Clock* clock_in, Log* log_in, ConfigStore* store_in, Registry* registry_in,
@@ -60,11 +54,11 @@ struct Engine {
   PubsubHub pubsub;
   Users users;
   AclLog acl_log;
+  Tracking tracking{this};
   ServerControl* control = nullptr;  // set by server/ before the first command
   Journal* journal = nullptr;        // nullptr: appendonly no
   // Under appendfsync always: the last LSN by key hash, for replies that must wait; else nullptr.
   LsnStripes* stripes = nullptr;
-  KeyObserver* key_observer = nullptr;
   std::shared_ptr<ScriptRegistry> scripts;  // the scripts known; set before the first command
   std::atomic<int64_t> dirty{0};     // changes since the last snapshot
   std::string run_id, replication_id;

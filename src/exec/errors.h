@@ -35,6 +35,8 @@ inline constexpr std::string_view kLoading = "LOADING Cairn is loading the datas
 inline constexpr std::string_view kOom =
     "OOM command not allowed when used memory > 'maxmemory'.";
 inline constexpr std::string_view kReadOnly = "READONLY You can't write against a read only replica.";
+inline constexpr std::string_view kMonitorKeyspace =
+    "ERR Replica can't interact with the keyspace";
 inline constexpr std::string_view kExecAbort =
     "EXECABORT Transaction discarded because of previous errors.";
 inline constexpr std::string_view kClusterDisabled =

@@ -3,6 +3,7 @@
 
 #include "base/numbers.h"
 #include "exec/access.h"
+#include "exec/monitoring.h"
 #include "exec/subscribing.h"
 #include "exec/transaction.h"
 #include "journal/journal.h"
@@ -148,9 +149,10 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     unit_.SettleCommand(session.db, request.args, request.raw, 0, ctx.has_effects());
     CountReplyErrors(*command, reply, errors);
   }
+  if (Observed(session)) [[unlikely]] Observe(session, *command, request.args, Caller::kClient);
   uint64_t end = 0;
   if (unit_.active()) {
-    unit_.set_last_write_lsn(session.last_write_lsn);
+    if (unit_.has_news()) [[unlikely]] unit_.SetAuthor(session.id(), session.last_write_lsn);
     end = unit_.End();
     if (end != 0) session.last_write_lsn = end;
   }
@@ -213,13 +215,7 @@ void Executor::Silence(Session& session, const Command* command, uint64_t start,
 
 void Executor::Slow(Session& session, const Command& command, Arguments arguments,
                     uint64_t ticks) {
-  // Passwords stay out of the log.
-  std::vector<std::string_view> shown(arguments.begin(), arguments.end());
-  if (command.full_name == "auth" || command.full_name == "hello" ||
-      command.full_name == "config|set" || command.full_name == "acl|setuser") {
-    for (size_t i = command.parent != nullptr ? 2 : 1; i < shown.size(); ++i)
-      shown[i] = "(redacted)";
-  }
+  const std::vector<std::string_view> shown = Redacted(command, arguments);
   std::string name;
   {
     std::lock_guard guard(session.record->mutex);
@@ -340,6 +336,11 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
            reply);
     return false;
   }
+  if (session.monitor != nullptr &&
+      (command.spec.flags & (kWrite | kReadonly | kMayReplicate)) != 0) [[unlikely]] {
+    Reject(session, &command, errors::kMonitorKeyspace, reply);
+    return false;
+  }
   if ((mode & Modes::kFlagMask) == 0) [[likely]] return true;
   if (Modes::Has(mode, kModeLoading) && !command.Is(kLoading)) {
     Reject(session, &command, errors::kLoading, reply);
@@ -366,6 +367,36 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
   return true;
 }
 
+void Executor::Observe(Session& session, const Command& command, Arguments arguments,
+                       Caller caller) {
+  if (SessionTracking* tracking = FindTracking(session)) {
+    RememberReads(*tracking, command, arguments);
+    // CLIENT CACHING is said for the next command, a whole transaction included.
+    if (!session.transaction.active && caller == Caller::kClient &&
+        !command.full_name.starts_with("client"))
+      tracking->caching = false;
+  }
+  if (engine_.pubsub.Topics(PubsubKind::kMonitor) != 0)
+    FeedMonitors(unit_, session, command, arguments, caller == Caller::kScript);
+}
+
+void Executor::RememberReads(const SessionTracking& tracking, const Command& command,
+                             Arguments arguments) {
+  const TrackedClient& client = *tracking.client;
+  if (!command.Is(kReadonly) || command.Is(kPubsub) || command.Is(kScripting)) return;
+  if (client.Has(kTrackingBcast) || !unit_.active()) return;
+  if (client.Has(kTrackingOptIn) && !tracking.caching) return;
+  if (client.Has(kTrackingOptOut) && tracking.caching) return;
+  keys_.Clear();
+  if (!ExtractKeys(command, arguments, keys_)) return;
+  for (const KeyReference& reference : keys_.keys()) {
+    const std::string_view key = arguments[static_cast<size_t>(reference.position)];
+    const uint64_t hash = HashBytes(key);
+    if ((reference.flags & kNotKey) == 0 && unit_.Holds(ShardOf(hash)))
+      engine_.tracking.Remember(tracking.client, key, hash);
+  }
+}
+
 LockPlan Executor::PlanFor(const Session& session, const Command& command, Arguments arguments,
                            int* db) {
   (void)session;
@@ -390,16 +421,17 @@ LockPlan Executor::PlanFor(const Session& session, const Command& command, Argum
 }
 
 uint64_t Executor::Call(Session& session, const Command& command, Arguments arguments,
-                    std::string_view raw, ReplyWriter& reply, bool in_exec) {
+                        std::string_view raw, ReplyWriter& reply, Caller caller) {
   const uint64_t errors = reply.error_count();
   const int64_t dirty = unit_.dirty();
   const uint64_t start = ReadTicks();
   const int db = session.db;
   Context ctx(*this, unit_, session, command, arguments, raw, reply);
-  ctx.set_in_exec(in_exec);
+  ctx.set_in_exec(caller != Caller::kClient);
   command.spec.handler(ctx);
   unit_.SettleCommand(db, arguments, raw, dirty, ctx.has_effects());
   CountReplyErrors(command, reply, errors);
+  if (Observed(session)) [[unlikely]] Observe(session, command, arguments, caller);
   const uint64_t ticks = ReadTicks() - start;
   CommandCounters& counters = statistics_->commands[command.id];
   Bump(counters.calls);

@@ -80,10 +80,11 @@ class Executor final : public ReadyServer {
   // tables with a due field are locked.
   size_t ExpireFieldsSlice(int first_shard, int step, size_t limit, int64_t clock_ms);
 
+  enum class Caller : uint8_t { kClient, kExec, kScript };
   // Runs the command inside the open unit (EXEC, scripts): gates have passed, locks are held.
   // Returns the processor's ticks that it took.
-  uint64_t Call(Session& session, const Command& command, Arguments arguments, std::string_view raw,
-            ReplyWriter& reply, bool in_exec);
+  uint64_t Call(Session& session, const Command& command, Arguments arguments,
+                std::string_view raw, ReplyWriter& reply, Caller caller);
 
   // -- blocked clients (serve.cc) --
   // The handler's way to wait: see Context::Block.
@@ -142,6 +143,12 @@ class Executor final : public ReadyServer {
   void RunExec(Session& session, const Command& exec, uint64_t mode, ReplyWriter& reply);
   bool NeedsAuth(const Session& session) const;
   LockPlan PlanFor(const Session& session, const Command& command, Arguments arguments, int* db);
+  // What others, or the session itself later, want to know of a command that was run.
+  bool Observed(const Session& session) const {
+    return session.tracking != nullptr || engine_.pubsub.Topics(PubsubKind::kMonitor) != 0;
+  }
+  void Observe(Session& session, const Command& command, Arguments arguments, Caller caller);
+  void RememberReads(const SessionTracking& tracking, const Command& command, Arguments arguments);
   bool WatchesStand(Session& session);
   bool ServeKey(const ReadyKey& key);
   void Serve(const std::shared_ptr<Waiter>& waiter);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The part of Unit that speaks to subscribers: messages and keyspace events are posted while the
-// unit's locks are held, so their order is the order of their causes.
+// The part of Unit that speaks to other clients: messages, keyspace events, invalidations and
+// monitored lines are posted while the unit's locks are held, so their order is the order of their
+// causes.
 #include "base/numbers.h"
 #include "exec/engine.h"
 #include "exec/unit.h"
@@ -33,9 +34,42 @@ int64_t Unit::Publish(PubsubKind kind, std::string_view channel, std::string_vie
   });
 }
 
-void Unit::TellSubscribers() {
-  if (!engine_.pubsub.any()) return;
-  const uint64_t hold = HoldFor(last_write_lsn_);
+void Unit::PublishMonitorLine(std::string line) {
+  PubsubHub& hub = engine_.pubsub;
+  auto message = std::make_shared<PubsubMessage>(std::move(line));
+  hub.Publish(message, [&](int worker) {
+    Post(worker, std::make_unique<MessageTask>(&hub.local(worker), message));
+  });
+}
+
+void Unit::Invalidate(std::string_view key, uint64_t hash) {
+  std::vector<TrackedClientRef> readers = engine_.tracking.Take(key, hash);
+  const bool broadcast = engine_.tracking.broadcasting();
+  const bool repeated = !invalidations_.empty() && invalidations_.back().key == key;
+  if (readers.empty() && (!broadcast || repeated)) return;
+  invalidations_.push_back({std::string(key), broadcast, std::move(readers)});
+}
+
+void Unit::ForgetCached() {
+  flushed_ = engine_.tracking.active();
+}
+
+void Unit::ForgetSomeCached(int shard, size_t limit) {
+  CHECK(Holds(shard));
+  for (Invalidation& invalidation : engine_.tracking.TakeAny(shard, limit))
+    invalidations_.push_back(std::move(invalidation));
+}
+
+void Unit::TellOthers() {
+  const uint64_t hold = HoldFor(author_lsn_);
+  if (!events_.empty() && engine_.pubsub.any()) TellSubscribers(hold);
+  if (!invalidations_.empty()) engine_.tracking.Post(*this, invalidations_, author_, hold);
+  if (!flushed_) return;
+  engine_.tracking.Forget();
+  engine_.tracking.PostFlush(*this, hold);
+}
+
+void Unit::TellSubscribers(uint64_t hold) {
   std::string channel;
   for (const KeyEvent& event : events_) {
     if (event.name == nullptr) {

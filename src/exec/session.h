@@ -55,6 +55,8 @@ struct ClientRecord {
   std::atomic<uint64_t> bytes_in{0}, bytes_out{0}, commands{0};
   std::atomic<int64_t> multi_bytes{0};
   std::atomic<int> last_command{-1};  // Command::id
+  // Of invalidations: a client's id, 0: none, -1: not tracking.
+  std::atomic<int64_t> redirect{-1};
   std::atomic<bool> closing{false};   // set by CLIENT KILL; tested after locking
 
   mutable std::mutex mutex;
@@ -74,6 +76,8 @@ enum ClientFlag : uint32_t {
   kClientTracking = 1 << 9,
   kClientReplica = 1 << 10,
   kClientUnblocked = 1 << 11,
+  kClientTrackingBroken = 1 << 12,
+  kClientTrackingBcast = 1 << 13,
 };
 
 struct WatchedKey {
@@ -126,7 +130,7 @@ struct Session {
   struct Extension {
     virtual ~Extension() = default;
   };
-  std::unique_ptr<Extension> pubsub, tracking, replication;
+  std::unique_ptr<Extension> pubsub, tracking, replication, monitor;
 
   uint64_t id() const { return record->id; }
   bool in_transaction() const { return transaction.active; }

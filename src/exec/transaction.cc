@@ -119,7 +119,8 @@ void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, Rep
   reply.Array(running.queue.size());
   for (const QueuedCommand& queued : running.queue) {
     if (!StillAllowed(session, queued, reply)) continue;
-    const uint64_t ticks = Call(session, *queued.command, queued.args.view(), {}, reply, true);
+    const uint64_t ticks =
+        Call(session, *queued.command, queued.args.view(), {}, reply, Caller::kExec);
     if (!applying) LogIfSlow(session, *queued.command, queued.args.view(), ticks);
   }
 }

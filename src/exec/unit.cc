@@ -164,7 +164,7 @@ void Unit::BeforeChangeSlow(int db, Entry* entry) {
 void Unit::Changed(int db, std::string_view key, uint64_t hash) {
   Shard& shard = ShardFor(hash);
   if (shard.watches != nullptr) [[unlikely]] shard.watches->Touch(db, key);
-  if (engine_.key_observer != nullptr) [[unlikely]] engine_.key_observer->OnKeyChanged(db, key);
+  if (engine_.tracking.active()) [[unlikely]] Invalidate(key, hash);
 }
 
 // An expired entry that look-ups hid gives way to the new one.
@@ -307,7 +307,7 @@ uint64_t Unit::Journal() {
 uint64_t Unit::CloseRecord() {
   const uint64_t end = Journal();
   if (track_hashes_) ComputeHold(end);
-  if (!events_.empty()) TellSubscribers();
+  if (has_news()) [[unlikely]] TellOthers();
   return end;
 }
 
@@ -380,6 +380,9 @@ void Unit::ClearChanges() {
   if (effects_.capacity() > kKeptBytes) effects_.shrink_to_fit();
   hashes_.clear();
   events_.clear();
+  invalidations_.clear();
+  flushed_ = false;
+  author_ = author_lsn_ = 0;
 }
 
 void Unit::Reset() {
@@ -420,6 +423,7 @@ void Unit::ComputeHold(uint64_t end) {
 void Unit::Flush(int db) {
   CHECK(all_);
   garbage_tables_.push_back(keyspace().Detach(db));
+  ForgetCached();
   ++generation_;
   ReadyAll(db);
 }
@@ -427,6 +431,7 @@ void Unit::Flush(int db) {
 void Unit::Swap(int db1, int db2) {
   CHECK(all_);
   keyspace().Swap(db1, db2);
+  ForgetCached();
   ++generation_;
   ReadyAll(db1);
   ReadyAll(db2);

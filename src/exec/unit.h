@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "exec/delivery.h"
+#include "exec/tracking.h"
 #include "journal/buffer.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/lazy_free.h"
@@ -197,8 +198,19 @@ class Unit {
   uint64_t HoldFor(uint64_t last_write_lsn) const {
     return stripes_ == nullptr ? 0 : std::max(hold_lsn_, last_write_lsn);
   }
-  // The LSN behind the last record of the client this unit works for.
-  void set_last_write_lsn(uint64_t lsn) { last_write_lsn_ = lsn; }
+  // There is something to be told to others when the unit ends.
+  bool has_news() const { return !events_.empty() || !invalidations_.empty() || flushed_; }
+  // Whose doing it is: the client, and the LSN behind its last record. Only where has_news.
+  void SetAuthor(uint64_t client_id, uint64_t last_write_lsn) {
+    author_ = client_id;
+    author_lsn_ = last_write_lsn;
+  }
+  // A finished line for the monitors, now.
+  void PublishMonitorLine(std::string line);
+  // Everything that clients have cached is to be forgotten.
+  void ForgetCached();
+  // Invalidates up to `limit` keys of a shard that is held, though they did not change.
+  void ForgetSomeCached(int shard, size_t limit);
 
   // Runs `task` after the unit ended, without locks (file work, pushes; rules-semantics 19).
   template <typename F>
@@ -216,7 +228,9 @@ class Unit {
   void ReadySlow(int db, std::string_view key, uint64_t hash);
   void ReadyAll(int db);
   void EventSlow(int type, const char* name, int db, std::string_view key);
-  void TellSubscribers();
+  void TellOthers();
+  void TellSubscribers(uint64_t hold);
+  void Invalidate(std::string_view key, uint64_t hash);
   void Expire(int db, uint64_t hash, Entry* entry);
   void RemoveHidden(int db, uint64_t hash, std::string_view key);
   void AppendSelect(int db);
@@ -252,9 +266,11 @@ class Unit {
   int effect_db_ = -1;        // database that the effects so far end in
   std::string effects_;       // RESP of the effects, SELECTs between them where needed
   uint64_t hold_lsn_ = 0;
-  uint64_t last_write_lsn_ = 0;
+  uint64_t author_ = 0, author_lsn_ = 0;
   std::vector<uint64_t> hashes_;
   std::vector<KeyEvent> events_;
+  std::vector<Invalidation> invalidations_;
+  bool flushed_ = false;
   std::vector<ReadyKey> ready_;
   std::vector<Value> garbage_;
   std::vector<Keyspace::Tables> garbage_tables_;

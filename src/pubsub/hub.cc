@@ -70,8 +70,8 @@ int64_t PubsubHub::Publish(const std::shared_ptr<PubsubMessage>& message,
     targets.Add(found->second);
     receivers = found->second.total;
   }
-  // Shard channels know no patterns.
-  if (message->kind() == PubsubKind::kShard || Topics(PubsubKind::kPattern) == 0) {
+  // Only channels know patterns.
+  if (message->kind() != PubsubKind::kChannel || Topics(PubsubKind::kPattern) == 0) {
     targets.ForEach(post);
     return receivers;
   }
@@ -90,7 +90,7 @@ int64_t PubsubHub::Count(PubsubKind kind, std::string_view channel) {
 
 int64_t PubsubHub::CountReceivers(PubsubKind kind, std::string_view channel) {
   int64_t receivers = Count(kind, channel);
-  if (kind == PubsubKind::kShard || Topics(PubsubKind::kPattern) == 0) return receivers;
+  if (kind != PubsubKind::kChannel || Topics(PubsubKind::kPattern) == 0) return receivers;
   std::lock_guard guard(patterns_mutex_);
   for (const auto& [pattern, counts] : patterns_)
     if (GlobMatch(pattern, channel)) receivers += counts.total;
@@ -149,8 +149,10 @@ void PubsubHub::Leave(int worker, PubsubKind kind, std::string_view name) {
 }
 
 Subscriptions::~Subscriptions() {
-  for (PubsubKind kind : {PubsubKind::kChannel, PubsubKind::kPattern, PubsubKind::kShard})
+  for (int i = 0; i < kPubsubKinds; ++i) {
+    const auto kind = static_cast<PubsubKind>(i);
     for (const std::string& name : Names(kind)) Remove(kind, name);
+  }
 }
 
 bool Subscriptions::Add(PubsubKind kind, std::string_view name) {

@@ -83,8 +83,8 @@ class PubsubHub {
   struct alignas(64) Stripe {
     std::mutex mutex;
     uint64_t epoch = 0;
-    Table channels, shard_channels;
-    Table& table(PubsubKind kind) { return kind == PubsubKind::kShard ? shard_channels : channels; }
+    Table tables[kPubsubKinds];  // patterns are elsewhere
+    Table& table(PubsubKind kind) { return tables[static_cast<int>(kind)]; }
   };
   // The workers that a message goes to, each once.
   class Targets;

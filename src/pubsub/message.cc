@@ -26,4 +26,7 @@ PubsubMessage::PubsubMessage(PubsubKind kind, std::string_view channel, std::str
   AppendBulk(&text_, payload);
 }
 
+PubsubMessage::PubsubMessage(std::string line)
+    : kind_(PubsubKind::kMonitor), hold_(0), text_(std::move(line)) {}
+
 }  // namespace cairn

@@ -18,15 +18,18 @@
 
 namespace cairn {
 
-// What one can subscribe to. Also an index.
-enum class PubsubKind : uint8_t { kChannel, kPattern, kShard };
-inline constexpr int kPubsubKinds = 3;
+// What one can subscribe to. Also an index. kMonitor has one name, "", and its messages are lines
+// that are RESP already, the same in both versions.
+enum class PubsubKind : uint8_t { kChannel, kPattern, kShard, kMonitor };
+inline constexpr int kPubsubKinds = 4;
 
 class PubsubMessage {
  public:
   // `kind` is kChannel or kShard. `hold`: the LSN that must be durable before anybody may see the
   // message; 0: none.
   PubsubMessage(PubsubKind kind, std::string_view channel, std::string_view payload, uint64_t hold);
+  // A line for monitors.
+  explicit PubsubMessage(std::string line);
 
   PubsubKind kind() const { return kind_; }
   std::string_view channel() const { return {text_.data() + channel_at_, channel_bytes_}; }
@@ -43,7 +46,7 @@ class PubsubMessage {
  private:
   const PubsubKind kind_;
   const uint64_t hold_;
-  size_t tail_at_, channel_at_, channel_bytes_;
+  size_t tail_at_ = 0, channel_at_ = 0, channel_bytes_ = 0;
   std::string text_;
 };
 

@@ -2,7 +2,10 @@
 #include "server/client.h"
 
 #include "exec/blocking.h"
+#include "exec/client_text.h"
+#include "exec/monitoring.h"
 #include "exec/subscribing.h"
+#include "exec/tracking.h"
 #include "exec/transaction.h"
 #include "server/server.h"
 
@@ -80,6 +83,7 @@ void Client::Process() {
         outcome = ParseOutcome::kRequest;  // behind a barrier; an error is met again
       }
       if (session_.suspended || session_.close_after_reply) outcome = ParseOutcome::kNeedMore;
+      if (!WithinOutputLimits()) return;
     }
     if (session_.record->closing.load(std::memory_order_relaxed)) break;
   }
@@ -112,7 +116,7 @@ void Client::Resume() {
 bool Client::Deliver(FunctionRef<void(Session&, OutputBuffer&)> body) {
   if (connection_->closing()) return false;
   body(session_, connection_->out());
-  connection_->FlushSoon();
+  if (WithinOutputLimits()) connection_->FlushSoon();
   return true;
 }
 
@@ -121,7 +125,7 @@ void Client::OnMessage(const std::shared_ptr<const PubsubMessage>& message,
   if (connection_->closing()) return;
   OutputBuffer& out = connection_->out();
   const uint64_t start = out.end_position();
-  out.Append(session_.resp >= 3 ? ">" : "*");
+  if (message->kind() != PubsubKind::kMonitor) out.Append(session_.resp >= 3 ? ">" : "*");
   std::string_view rest = message->body();
   if (pattern != nullptr) {
     std::string head = "4\r\n$8\r\npmessage\r\n";
@@ -137,7 +141,7 @@ void Client::OnMessage(const std::shared_ptr<const PubsubMessage>& message,
         rest, [](void* owner) { delete static_cast<Owner*>(owner); }, new Owner(message));
   }
   if (message->hold() > context_.worker.durable()) out.MarkHold(start, message->hold());
-  connection_->FlushSoon();
+  if (WithinOutputLimits()) connection_->FlushSoon();
 }
 
 void Client::ArmWait() {
@@ -179,6 +183,37 @@ void Client::AbandonWait() {
   session_.record->waiter.reset();
 }
 
+BufferClass Client::OutputClass() const {
+  const uint32_t flags = session_.record->flags.load(std::memory_order_relaxed);
+  if ((flags & kClientReplica) != 0) return BufferClass::kReplica;
+  return (flags & kClientPubsub) != 0 ? BufferClass::kPubsub : BufferClass::kNormal;
+}
+
+bool Client::WithinOutputLimits() {
+  if (connection_->closing()) return false;
+  const Config& config = server_.engine().config;
+  const BufferLimit& limit =
+      config.client_output_buffer_limit()[static_cast<size_t>(OutputClass())];
+  const auto bytes = static_cast<int64_t>(connection_->out().size());
+  bool over = limit.hard_bytes != 0 && bytes >= limit.hard_bytes;
+  if (limit.soft_bytes != 0 && bytes >= limit.soft_bytes) {
+    const int64_t now_ms = context_.worker.monotonic_ms();
+    if (soft_limit_since_ms_ < 0) soft_limit_since_ms_ = now_ms;
+    over |= now_ms - soft_limit_since_ms_ > limit.soft_seconds * 1000;
+  } else {
+    soft_limit_since_ms_ = -1;
+  }
+  if (!over) [[likely]] return true;
+  Publish();
+  server_.engine().log.Warning(
+      "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.",
+      DescribeClient(*session_.record, server_.engine().registry, context_.worker.wall_ms())
+          .c_str());
+  context_.executor.statistics().Add(Stat::kOutputLimitDisconnects);
+  connection_->Close();
+  return false;
+}
+
 // What CLIENT LIST shows of this client, refreshed once a read.
 void Client::Publish() {
   ClientRecord& record = *session_.record;
@@ -213,6 +248,8 @@ void Client::OnClosed(Connection&) {
   AbandonWait();
   ForgetWatches(session_);
   DropSubscriptions(session_);
+  StopMonitor(session_);
+  session_.tracking.reset();
   context_.clients.erase(session_.id());
   server_.RemoveClient(session_.id());
   delete this;

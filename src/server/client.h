@@ -12,6 +12,7 @@
 
 #include <memory>
 
+#include "config/config.h"
 #include "exec/session.h"
 #include "net/connection.h"
 #include "pubsub/local_table.h"
@@ -34,6 +35,9 @@ class Client final : public ConnectionHandler, public Subscriber {
   bool Deliver(FunctionRef<void(Session&, OutputBuffer&)> body);
   void OnMessage(const std::shared_ptr<const PubsubMessage>& message,
                  const std::string* pattern) override;
+  // Judges the unread output by client-output-buffer-limit. False: the connection is closed, or
+  // was closing already. Called whenever output was added, and by cron for the soft limit.
+  bool WithinOutputLimits();
   // The reason for the suspension is gone: runs what was left.
   void Resume();
   // Answers the client's WAITAOF if the log is durable far enough. False: it waits on.
@@ -52,11 +56,13 @@ class Client final : public ConnectionHandler, public Subscriber {
   void OnWaitTimeout();
   void EndWait(const std::shared_ptr<Waiter>& waiter);
   void AbandonWait();
+  BufferClass OutputClass() const;
 
   Server& server_;
   WorkerContext& context_;
   Connection* connection_ = nullptr;
   Session session_;
+  int64_t soft_limit_since_ms_ = -1;  // monotonic; -1: below the soft limit
   RequestParser parser_;
   Timer wait_timer_;  // of a blocking command
 };

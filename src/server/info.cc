@@ -254,6 +254,10 @@ class InfoWriter {
     Number("pubsub_channels", e_.pubsub.Topics(PubsubKind::kChannel));
     Number("pubsub_patterns", e_.pubsub.Topics(PubsubKind::kPattern));
     Number("pubsubshard_channels", e_.pubsub.Topics(PubsubKind::kShard));
+    Number("tracking_total_keys", e_.tracking.key_count());
+    Number("tracking_total_items", e_.tracking.item_count());
+    Number("tracking_total_prefixes", e_.tracking.prefix_count());
+    Number("client_output_buffer_limit_disconnections", sum(Stat::kOutputLimitDisconnects));
     Number("total_error_replies", sum(Stat::kErrors));
     Number("total_reads_processed", net.reads);
     Number("total_writes_processed", net.writes);

@@ -220,13 +220,15 @@ void Server::Cron(size_t index) {
   if (timeout_ms > 0) {
     std::vector<Client*> idle;
     for (auto& [id, client] : context.clients)
-      if (!client->session().suspended &&
+      if (!client->session().suspended && client->session().pubsub == nullptr &&
           now - client->session().record->last_active_ms.load(std::memory_order_relaxed) >
               timeout_ms)
         idle.push_back(client);
     for (Client* client : idle) client->connection()->Close();
   }
   context.ForgetWaits();
+  for (auto& [id, client] : context.clients) client->WithinOutputLimits();
+  LimitTracking(context, index);
   ResumeOverdue(context, now);
   if (index == 0) {
     CheckMemory();
@@ -245,6 +247,22 @@ void Server::SampleRates(int64_t now_ms) {
   commands_rate_.Sample(now_ms, engine_->statistics.Sum(Stat::kCommands));
   input_rate_.Sample(now_ms, net.bytes_in);
   output_rate_.Sample(now_ms, net.bytes_out);
+}
+
+// What clients are believed to cache is bounded: keys beyond the limit are invalidated.
+void Server::LimitTracking(WorkerContext& context, size_t index) {
+  constexpr size_t kPerShard = 1000;
+  const auto limit = static_cast<size_t>(config_.tracking_table_max_keys());
+  Tracking& tracking = engine_->tracking;
+  for (size_t shard = index; limit != 0 && shard < kShards && tracking.key_count() > limit;
+       shard += contexts_.size()) {
+    LockPlan plan;
+    plan.shards.Add(static_cast<int>(shard));
+    context.executor.RunUnit(plan, context.worker.wall_ms(), [&](Unit& unit) {
+      const size_t over = tracking.key_count() - limit;
+      unit.ForgetSomeCached(static_cast<int>(shard), std::min(over, kPerShard));
+    });
+  }
 }
 
 void Server::CheckMemory() {

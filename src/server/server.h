@@ -97,6 +97,7 @@ class Server final : public ServerControl, public JournalListener {
   void SampleRates(int64_t now_ms);
   // Above maxmemory, commands that may add data are refused until it is below again.
   void CheckMemory();
+  void LimitTracking(WorkerContext& context, size_t index);
   void ApplyFsyncPolicy();
   std::string FsyncName() const;
   ConnectionHandler* MakeClient(Worker& worker, int fd, std::string* refusal);
