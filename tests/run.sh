@@ -107,6 +107,7 @@ release_lane() {
   [[ $long ]] && commands=400000 rounds=200 seconds=60
   suite blackbox python_suite "$release" harness.runner tests/blackbox --jobs "$JOBS"
   suite differential python_suite "$release" differential.run --commands $commands --seed $seeds
+  suite keyspace-events python_suite "$release" differential.events --commands 60000 --seed 23
   suite crash python_suite "$release" crash.run --rounds $rounds
   suite concurrency python_suite "$release" concurrency.run --seconds $seconds
   suite blocked-clients python_suite "$release" concurrency.blocking --seconds $seconds
@@ -157,7 +158,8 @@ total() {
   cat "$results"/*.counts 2>/dev/null | awk '{p += $1; f += $2} END {print p + 0, f + 0}'
 }
 
-if any_wanted blackbox differential crash concurrency blocked-clients facts config-names clients; then
+if any_wanted blackbox differential keyspace-events crash concurrency blocked-clients facts \
+    config-names clients; then
   if build release-build server build/cairn-check; then
     background_lane &
     release_lane

@@ -376,7 +376,7 @@ void Executor::Observe(Session& session, const Command& command, Arguments argum
         !command.full_name.starts_with("client"))
       tracking->caching = false;
   }
-  if (engine_.pubsub.Topics(PubsubKind::kMonitor) != 0)
+  if (engine_.pubsub.Topics(PubsubKind::kMonitor) != 0 && !command.Is(kSkipMonitor))
     FeedMonitors(unit_, session, command, arguments, caller == Caller::kScript);
 }
 

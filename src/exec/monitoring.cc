@@ -95,7 +95,7 @@ std::vector<std::string_view> Redacted(const Command& command, Arguments argumen
 
 void FeedMonitors(Unit& unit, const Session& session, const Command& command, Arguments arguments,
                   bool from_script) {
-  if (command.Is(kSkipMonitor) || command.Is(kAdmin)) return;
+  if (command.Is(kAdmin)) return;
   const int64_t now_us = unit.engine().clock.WallUs();
   char head[64];
   snprintf(head, sizeof head, "+%lld.%06lld [%d ", static_cast<long long>(now_us / 1000000),

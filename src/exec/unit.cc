@@ -249,7 +249,8 @@ bool Unit::Delete(int db, std::string_view key, uint64_t hash) {
 }
 
 void Unit::EventSlow(int type, const char* name, int db, std::string_view key) {
-  events_.push_back({type, db, name, std::string(key)});
+  // Whoever subscribes from here on has no claim to what is under way already.
+  if (engine_.pubsub.any()) events_.push_back({type, db, name, std::string(key)});
 }
 
 void Unit::AppendSelect(int db) {

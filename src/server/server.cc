@@ -221,6 +221,7 @@ void Server::Cron(size_t index) {
     std::vector<Client*> idle;
     for (auto& [id, client] : context.clients)
       if (!client->session().suspended && client->session().pubsub == nullptr &&
+          client->session().monitor == nullptr &&
           now - client->session().record->last_active_ms.load(std::memory_order_relaxed) >
               timeout_ms)
         idle.push_back(client);
