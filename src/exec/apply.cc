@@ -8,6 +8,7 @@
 namespace cairn {
 
 bool Executor::Apply(Session& session, Arguments arguments, OutputBuffer& out) {
+  outermost_ = &session;
   const Command* command = engine_.registry.Resolve(arguments, nullptr);
   ReplyWriter reply(&out, 2);
   if (command == nullptr || command->spec.handler == nullptr ||
@@ -37,6 +38,7 @@ bool Executor::Apply(Session& session, Arguments arguments, OutputBuffer& out) {
 
 bool Executor::ApplyUnit(Session& session, std::span<const AppliedCommand> commands,
                          int64_t clock_ms, OutputBuffer& out) {
+  outermost_ = &session;
   ReplyWriter reply(&out, 2);
   clock_ms_ = clock_ms;
   LockPlan plan;

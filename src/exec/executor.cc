@@ -110,6 +110,7 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   ReplyWriter reply(&out, session.resp);
   const uint64_t start = out.end_position();
   const Command* command = prepared.command;
+  outermost_ = &session;
   if (command == nullptr) {
     RefuseUnknown(session, request, prepared.parent, reply);
     return;
@@ -145,11 +146,12 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     Context ctx(*this, unit_, session, *command, request.args, request.raw, reply);
     if (prepared.key.data() != nullptr) ctx.set_hashed_key(prepared.key, prepared.hash);
     const uint64_t errors = reply.error_count();
+    if (command->Is(kScripting)) [[unlikely]] Announce(session, *command, request.args);
     command->spec.handler(ctx);
     unit_.SettleCommand(session.db, request.args, request.raw, 0, ctx.has_effects());
     CountReplyErrors(*command, reply, errors);
   }
-  if (Observed(session)) [[unlikely]] Observe(session, *command, request.args, Caller::kClient);
+  if (Observed()) [[unlikely]] Observe(session, *command, request.args, Caller::kClient);
   uint64_t end = 0;
   if (unit_.active()) {
     if (unit_.has_news()) [[unlikely]] unit_.SetAuthor(session.id(), session.last_write_lsn);
@@ -367,12 +369,20 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
   return true;
 }
 
+void Executor::Announce(const Session& session, const Command& command, Arguments arguments) {
+  constexpr uint64_t kRunsOthers = kScripting | kSkipMonitor;
+  if ((command.spec.flags & kRunsOthers) == kRunsOthers &&
+      engine_.pubsub.Topics(PubsubKind::kMonitor) != 0)
+    FeedMonitors(unit_, session, command, arguments, false);
+}
+
 void Executor::Observe(Session& session, const Command& command, Arguments arguments,
                        Caller caller) {
-  if (SessionTracking* tracking = FindTracking(session)) {
+  // A script reads for the client that called it.
+  if (SessionTracking* tracking = FindTracking(*outermost_)) {
     RememberReads(*tracking, command, arguments);
     // CLIENT CACHING is said for the next command, a whole transaction included.
-    if (!session.transaction.active && caller == Caller::kClient &&
+    if (!outermost_->transaction.active && caller == Caller::kClient &&
         !command.full_name.starts_with("client"))
       tracking->caching = false;
   }
@@ -428,10 +438,11 @@ uint64_t Executor::Call(Session& session, const Command& command, Arguments argu
   const int db = session.db;
   Context ctx(*this, unit_, session, command, arguments, raw, reply);
   ctx.set_in_exec(caller != Caller::kClient);
+  if (command.Is(kScripting)) [[unlikely]] Announce(session, command, arguments);
   command.spec.handler(ctx);
   unit_.SettleCommand(db, arguments, raw, dirty, ctx.has_effects());
   CountReplyErrors(command, reply, errors);
-  if (Observed(session)) [[unlikely]] Observe(session, command, arguments, caller);
+  if (Observed()) [[unlikely]] Observe(session, command, arguments, caller);
   const uint64_t ticks = ReadTicks() - start;
   CommandCounters& counters = statistics_->commands[command.id];
   Bump(counters.calls);

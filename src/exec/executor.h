@@ -143,10 +143,12 @@ class Executor final : public ReadyServer {
   void RunExec(Session& session, const Command& exec, uint64_t mode, ReplyWriter& reply);
   bool NeedsAuth(const Session& session) const;
   LockPlan PlanFor(const Session& session, const Command& command, Arguments arguments, int* db);
-  // What others, or the session itself later, want to know of a command that was run.
-  bool Observed(const Session& session) const {
-    return session.tracking != nullptr || engine_.pubsub.Topics(PubsubKind::kMonitor) != 0;
+  // What others, or the client itself later, want to know of a command that was run.
+  bool Observed() const {
+    return outermost_->tracking != nullptr || engine_.pubsub.Topics(PubsubKind::kMonitor) != 0;
   }
+  // To monitors, of one that runs others: it stands before them.
+  void Announce(const Session& session, const Command& command, Arguments arguments);
   void Observe(Session& session, const Command& command, Arguments arguments, Caller caller);
   void RememberReads(const SessionTracking& tracking, const Command& command, Arguments arguments);
   bool WatchesStand(Session& session);
@@ -179,6 +181,7 @@ class Executor final : public ReadyServer {
   int64_t clock_ms_ = 0;
   uint64_t last_ticks_ = 0;
   const Command* exec_command_;
+  Session* outermost_ = nullptr;  // whose request is being run, be it by a script of its
   const double ticks_per_us_;
   unsigned expire_turn_ = 0;  // shards that slices of the cycle have seen
   std::shared_ptr<ScriptHost> script_host_;

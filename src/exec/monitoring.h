@@ -26,9 +26,8 @@ struct SessionMonitor final : Session::Extension {
 void StartMonitor(Engine& engine, Session& session);
 void StopMonitor(Session& session);
 
-// Shows a command to the monitors, unless it is one that is never shown (kAdmin). `from_script`: called by
-// a script, not by the session itself. The pipeline does this behind each command; those that run
-// others and should stand before them (EVAL, FCALL) are marked kSkipMonitor and call it themselves.
+// Shows a command to the monitors, unless it is one that is never shown (kAdmin). `from_script`:
+// called by a script, not by the session itself.
 void FeedMonitors(Unit& unit, const Session& session, const Command& command, Arguments arguments,
                   bool from_script);
 

@@ -355,7 +355,7 @@ bool ScriptHost::Call(lua_State* L) {
   ReplyWriter reply(&out_, session_.resp);
   const bool quiet = run_->repl == ReplMode::kNone;
   if (quiet) executor_.unit().set_silent(true);
-  executor_.Call(session_, *command, arguments_, {}, reply, true);
+  executor_.Call(session_, *command, arguments_, {}, reply, Executor::Caller::kScript);
   if (quiet) executor_.unit().set_silent(false);
   lua_settop(L, 0);
   PushCommandReply(L);

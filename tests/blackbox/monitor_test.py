@@ -93,3 +93,16 @@ def test_one_order_for_all(env):
     for who in {line[1] for line in lines[0]}:
         equal([text for _, name, text in lines[0] if name == who],
               [b'"INCR" "k%d"' % i for i in range(count)])
+
+
+@matrix([(2, 1), (2, 4)])
+def test_scripts_stand_before_what_they_do(env):
+    c = env.c
+    c.call("PING")
+    monitor = Monitor(env)
+    text = "redis.call('set', KEYS[1], 1) return redis.call('incr', KEYS[1])"
+    equal(c.call("EVAL", text, 1, "k"), 2)
+    lines = [monitor.line() for _ in range(3)]
+    equal([line[2] for line in lines],
+          [b'"EVAL" "' + text.encode() + b'" "1" "k"', b'"set" "k" "1"', b'"incr" "k"'])
+    equal([line[1] for line in lines[1:]], [b"lua", b"lua"])

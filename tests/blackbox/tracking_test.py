@@ -298,3 +298,13 @@ def test_a_cache_never_stays_stale(env):
         if all(value == writers[0].call("GET", key) for key, value in cache.items()):
             return
     check(False, "stale: %r" % cache)
+
+
+def test_a_script_reads_for_its_caller(env):
+    c, w = env.c, env.client()
+    c.call("CLIENT", "TRACKING", "ON")
+    equal(c.call("EVAL", "return redis.call('get', KEYS[1])", 1, "k"), None)
+    w.call("SET", "other", "1")
+    w.call("SET", "k", "1")
+    equal(told(c), [b"k"])
+    check(quiet(c, w))

@@ -21,6 +21,7 @@ struct OneWorker final : ServerControl, LocalClients {
   Status Shutdown(const ShutdownRequest&) override { return Status::Ok(); }
   std::string Info(const std::vector<std::string>&) override { return ""; }
   void ResetStatistics() override {}
+  Status ReloadJournal() override { return Status::Ok(); }
   void Sleep(int64_t) override {}
   bool Put(int, std::unique_ptr<WorkerTask> task) override {
     tasks.push_back(std::move(task));
