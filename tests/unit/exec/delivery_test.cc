@@ -16,7 +16,7 @@ namespace {
 struct OneWorker final : ServerControl, LocalClients {
   std::vector<std::shared_ptr<ClientRecord>> Clients() override { return records; }
   bool Kill(uint64_t) override { return false; }
-  bool Unblock(uint64_t, bool) override { return false; }
+  std::shared_ptr<ClientRecord> FindClient(uint64_t) override { return nullptr; }
   void Pause(int64_t, bool) override {}
   Status Shutdown(const ShutdownRequest&) override { return Status::Ok(); }
   std::string Info(const std::vector<std::string>&) override { return ""; }
