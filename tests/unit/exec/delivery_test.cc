@@ -38,6 +38,7 @@ struct OneWorker final : ServerControl, LocalClients {
     return false;
   }
   void Resume(uint64_t) override {}
+  void WaitUnserved(const std::shared_ptr<Waiter>&, bool) override {}
 
   void Drain() {
     for (; !tasks.empty(); tasks.pop_front()) tasks.front()->Run(*this);
