@@ -200,9 +200,9 @@ char* StringRef::MutableBytes(size_t size) {
   if (new_size >= kBlockBytesMin) {
     StringBlock* block =
         entry != nullptr && entry->form() == Entry::Form::kBlock ? entry->block() : nullptr;
-    if (block != nullptr && !block->shared() && block->capacity >= new_size) {
-      unit.BeforeChange(id_.db, entry, id_.hash);
-    } else {
+    // First, because a snapshot may borrow the block, which is then shared.
+    if (block != nullptr) unit.BeforeChange(id_.db, entry, id_.hash);
+    if (block == nullptr || block->shared() || block->capacity < new_size) {
       // Grows by half again, so that appending byte by byte stays linear.
       const size_t capacity = new_size > old_size ? new_size + new_size / 2 : new_size;
       StringBlock* larger = StringBlock::New(old_size, capacity);
@@ -234,12 +234,12 @@ char* StringRef::EditBytes() {
   Entry* entry = current();
   CHECK(entry != nullptr);
   const bool block = entry->form() == Entry::Form::kBlock;
+  ctx_->unit().BeforeChange(id_.db, entry, id_.hash);
   if (entry->form() == Entry::Form::kInt || (block && entry->block()->shared())) {
     char* data = MutableBytes(0);
     ctx_->unit().Dirty(-1);
     return data;
   }
-  ctx_->unit().BeforeChange(id_.db, entry, id_.hash);
   if (block) return entry->block()->data;
   entry->set_raw();
   return entry->embedded_data();

@@ -156,8 +156,9 @@ void Unit::Access(Entry* entry) {
   if (clock != entry->access()) entry->set_access(clock);
 }
 
-void Unit::BeforeChangeSlow(int db, Entry* entry) {
-  if (keyspace().observer() != nullptr) keyspace().observer()->BeforeChange(db, entry);
+void Unit::BeforeChangeSlow(int db, Entry* entry, uint64_t hash) {
+  if (keyspace().observer() != nullptr)
+    keyspace().observer()->BeforeChange(slot_, &keyspace().Table(ShardOf(hash), db), entry);
   entry->set_epoch(!entry->epoch());
 }
 

@@ -124,7 +124,7 @@ class Unit {
   // -- changes; each fires what has to be fired before a change --
   // To be called before the value of an entry is changed in place.
   void BeforeChange(int db, Entry* entry, uint64_t hash) {
-    if (entry->epoch() != ShardFor(hash).epoch) [[unlikely]] BeforeChangeSlow(db, entry);
+    if (entry->epoch() != ShardFor(hash).epoch) [[unlikely]] BeforeChangeSlow(db, entry, hash);
   }
   // After the value of an entry changed in place: watchers, tracking.
   void Changed(int db, std::string_view key, uint64_t hash);
@@ -224,7 +224,7 @@ class Unit {
 
  private:
   Shard& ShardFor(uint64_t hash) { return keyspace().shard(ShardOf(hash)); }
-  void BeforeChangeSlow(int db, Entry* entry);
+  void BeforeChangeSlow(int db, Entry* entry, uint64_t hash);
   void ReadySlow(int db, std::string_view key, uint64_t hash);
   void ReadyAll(int db);
   void EventSlow(int type, const char* name, int db, std::string_view key);

@@ -40,7 +40,6 @@ size_t Keyspace::FieldExpiriesSize(int db) const {
 }
 
 Keyspace::Tables Keyspace::Detach(int db) {
-  if (observer_ != nullptr) observer_->BeforeReplace(db);
   Tables tables;
   for (int i = 0; i < kShards; ++i) {
     Shard& shard = shards_[i];
@@ -57,6 +56,7 @@ Keyspace::Tables Keyspace::Detach(int db) {
     shard.tables[static_cast<size_t>(db)].store(nullptr, std::memory_order_relaxed);
     tables.emplace_back(table);
   }
+  if (observer_ != nullptr) observer_->OnDetached(&tables);
   return tables;
 }
 
@@ -65,10 +65,6 @@ void Keyspace::FreeTables(Tables tables) {
 }
 
 void Keyspace::Swap(int db1, int db2) {
-  if (observer_ != nullptr) {
-    observer_->BeforeReplace(db1);
-    observer_->BeforeReplace(db2);
-  }
   for (int i = 0; i < kShards; ++i) {
     Shard& shard = shards_[i];
     auto& a = shard.tables[static_cast<size_t>(db1)];

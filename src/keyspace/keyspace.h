@@ -58,6 +58,10 @@ struct KeyTable {
   std::atomic<size_t> volatile_count{0};    // entries with an expiry; one writer at a time
   size_t expire_cursor = 0;                 // bucket where the active expiry cycle goes on
   FieldExpiries field_expiries;             // hashes with fields that expire
+  // Of the running snapshot: the database this table was at its instant (SWAPDB moves tables), and
+  // how many entries of then are not in it yet. Under the shard's lock.
+  int snapshot_db = -1;
+  size_t snapshot_owed = 0;
 
   size_t size() const { return entries.size(); }
   size_t volatile_size() const { return volatile_count.load(std::memory_order_relaxed); }
@@ -86,14 +90,18 @@ struct alignas(128) Shard {
   alignas(64) std::unique_ptr<std::atomic<KeyTable*>[]> tables;  // by database; made on first use
 };
 
-// Told before an entry changes whose epoch bit is old (the snapshot), under its shard's lock; and
-// of whole databases that are replaced, under All.
+using KeyTables = std::vector<std::unique_ptr<KeyTable>>;
+
+// The snapshot under way: told before an entry changes whose epoch bit is old, under its shard's
+// lock, and of whole databases that leave the keyspace, under All.
 class MutationObserver {
  public:
   virtual ~MutationObserver() = default;
-  virtual void BeforeChange(int db, Entry* entry) = 0;
-  // The tables of `db` (-1: of all) are about to be detached and freed, or swapped.
-  virtual void BeforeReplace(int db) = 0;
+  // `table` holds the entry; `slot` is the calling thread's slot of the gate.
+  virtual void BeforeChange(int slot, KeyTable* table, Entry* entry) = 0;
+  // These tables were taken out of the keyspace. Those that the observer still needs it moves out
+  // and frees when it is done with them.
+  virtual void OnDetached(KeyTables* tables) = 0;
 };
 
 class Keyspace {
@@ -126,7 +134,7 @@ class Keyspace {
   void set_observer(MutationObserver* observer) { observer_ = observer; }
   MutationObserver* observer() const { return observer_; }
 
-  using Tables = std::vector<std::unique_ptr<KeyTable>>;
+  using Tables = KeyTables;
   // Under All: takes the tables of `db` out, leaving it empty; the caller frees them (FreeTables)
   // where nobody waits for it. Watchers of keys that existed are marked.
   Tables Detach(int db);

@@ -64,6 +64,8 @@ class RdbReader {
   // What FileHeader() found; values that came without a file are of kRdbVersion. A few types mean
   // different things in files of Valkey.
   int version() const { return version_; }
+  // Of records that stand without their header, and without what came before them in the file.
+  void set_version(int version) { version_ = version; }
 
   // CRC-64 of all bytes consumed so far. Ask for it from the start on (EnableChecksum), then any
   // number of times.

@@ -95,6 +95,8 @@ void RdbWriter::String(std::string_view text) {
   int64_t number;
   if (text.size() <= kIntegerTextMax && ParseInt64(text, &number) && TryInteger(number)) return;
   if (compress_ && text.size() >= kCompressFrom && TryCompressed(text)) return;
+  if (plain_ != nullptr && text.size() >= kCompressFrom)
+    plain_->push_back({out_->size(), text.size()});
   Length(text.size());
   Bytes(text);
 }
@@ -151,6 +153,25 @@ void RdbWriter::Idle(uint64_t seconds) {
 void RdbWriter::Freq(uint8_t counter) {
   Opcode(RdbOpcode::kFreq);
   Byte(counter);
+}
+
+std::string CompressStrings(std::string_view bytes, const std::vector<PlainString>& plain) {
+  std::string out;
+  out.reserve(bytes.size());
+  RdbWriter writer(&out);
+  size_t copied = 0;
+  for (const PlainString& string : plain) {
+    const size_t length_bytes = string.size < (1u << 6)    ? 1
+                                : string.size < (1u << 14) ? 2
+                                : string.size <= UINT32_MAX ? 5
+                                                            : 9;
+    const size_t text_at = string.at + length_bytes;
+    writer.Bytes(bytes.substr(copied, string.at - copied));
+    writer.String(bytes.substr(text_at, string.size));
+    copied = text_at + string.size;
+  }
+  writer.Bytes(bytes.substr(copied));
+  return out;
 }
 
 }  // namespace cairn

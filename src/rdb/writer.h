@@ -10,10 +10,17 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "rdb/opcodes.h"
 
 namespace cairn {
+
+// A string that was written plainly though it may be worth compressing: where its length begins.
+struct PlainString {
+  size_t at;
+  size_t size;
+};
 
 class RdbWriter {
  public:
@@ -22,6 +29,11 @@ class RdbWriter {
   explicit RdbWriter(std::string* out, bool compress = true) : out_(out), compress_(compress) {}
   RdbWriter(std::string* out, bool compress, size_t drain_bytes, Drain drain)
       : out_(out), compress_(compress), drain_bytes_(drain_bytes), drain_(std::move(drain)) {}
+
+  // Compression later, where no lock is held: strings are written plainly and noted in `plain`, for
+  // CompressStrings().
+  RdbWriter(std::string* out, std::vector<PlainString>* plain)
+      : out_(out), compress_(false), plain_(plain) {}
 
   void Byte(uint8_t byte) { out_->push_back(static_cast<char>(byte)); }
   void Bytes(std::string_view bytes);
@@ -57,8 +69,12 @@ class RdbWriter {
 
   std::string* out_;
   bool compress_;
+  std::vector<PlainString>* plain_ = nullptr;
   size_t drain_bytes_ = SIZE_MAX;
   Drain drain_;
 };
+
+// `bytes` with the strings of `plain` compressed, where that makes them shorter.
+std::string CompressStrings(std::string_view bytes, const std::vector<PlainString>& plain);
 
 }  // namespace cairn

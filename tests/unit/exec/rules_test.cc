@@ -119,16 +119,15 @@ TEST_CASE("Scope All keeps everybody else out", "[exec]") {
 
 namespace {
 struct Recorder : MutationObserver {
-  void BeforeChange(int, Entry* entry) override {
+  void BeforeChange(int, KeyTable*, Entry* entry) override {
     seen.push_back(std::string(entry->key()) + "=" +
                    (!entry->is_string()                        ? "object"
                     : entry->form() == Entry::Form::kInt       ? std::to_string(entry->integer())
                                                                : std::string(entry->text())) +
                    (entry->has_expiry() ? "!" : ""));
   }
-  void BeforeReplace(int) override { ++replaced; }
+  void OnDetached(KeyTables*) override {}
   std::vector<std::string> seen;
-  int replaced = 0;
 };
 }  // namespace
 
