@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Part: a run of whole RDB records with a SELECTDB in front of the first key, so that parts may
+// stand in a file in any order. Filled under shard locks, where nothing is compressed: strings
+// worth compressing are noted, and strings of 16 KiB and more are only borrowed. Seal, later and
+// without a lock, does both. One thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "keyspace/entry.h"
+#include "rdb/writer.h"
+
+namespace cairn {
+
+// What of an entry's access clock a snapshot keeps, by the maxmemory policy.
+struct AccessRecord {
+  enum class Kind : uint8_t { kNone, kIdle, kFrequency };
+  Kind kind = Kind::kNone;
+  uint32_t lru_clock = 0;  // kIdle: seconds, modulo 2^24, at the instant of the snapshot
+};
+
+class Part {
+ public:
+  Part() = default;
+  Part(Part&& other) noexcept { *this = std::move(other); }
+  Part& operator=(Part&& other) noexcept;
+  ~Part() { DropBorrowed(); }
+
+  // Appends the record of an entry of database `db`.
+  void Add(int db, const Entry& entry, const AccessRecord& access);
+  // Appends the borrowed strings, and compresses (LZF) the noted ones if so asked.
+  void Seal(const AccessRecord& access, bool compress_strings);
+
+  bool empty() const { return keys_ == 0; }
+  uint64_t keys() const { return keys_; }
+  // The records; complete after Seal.
+  const std::string& bytes() const { return bytes_; }
+  // Memory that the part holds, borrowed strings included.
+  size_t memory() const { return bytes_.size() + borrowed_bytes_; }
+  // The lowest RDB version whose readers know all values in it.
+  int version() const { return version_; }
+
+ private:
+  struct Borrowed {
+    int db;
+    uint32_t access;
+    int64_t expiry_ms;
+    std::string key;
+    StringBlock* block;
+  };
+  void Head(RdbWriter* writer, int db, int64_t expiry_ms, uint32_t access,
+            const AccessRecord& record);
+  void DropBorrowed();
+
+  std::string bytes_;
+  std::vector<PlainString> plain_;
+  std::vector<Borrowed> borrowed_;
+  size_t borrowed_bytes_ = 0;
+  int db_ = -1;
+  uint64_t keys_ = 0;
+  int version_ = kRdbVersionMin;
+};
+
+}  // namespace cairn

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "snapshot/sink.h"
+
+#include <algorithm>
+
+#include "base/crc.h"
+
+namespace cairn {
+namespace {
+// So much at most is left to the final sync, which would else stall other writers of the disk.
+constexpr uint64_t kSyncEveryBytes = 32 << 20;
+}  // namespace
+
+Result<std::unique_ptr<SnapshotSink>> SnapshotSink::Create(SinkOptions options) {
+  std::unique_ptr<SnapshotSink> sink(new SnapshotSink(std::move(options)));
+  auto file = sink->options_.fs->Open(sink->TemporaryPath(), FileSystem::Mode::kTruncate);
+  if (!file.ok()) return file.status();
+  sink->file_ = std::move(*file);
+  sink->file_bytes_ = sink->HeadBytes();
+  return sink;
+}
+
+SnapshotSink::~SnapshotSink() {
+  if (committed_) return;
+  file_.reset();
+  (void)options_.fs->Remove(TemporaryPath());
+}
+
+uint64_t SnapshotSink::HeadBytes() const {
+  return options_.format == SnapshotFormat::kPlain
+             ? kRdbHeaderBytes
+             : kSnapshotHeaderBytes + FrameBytesStored(kRdbHeaderBytes);
+}
+
+Status SnapshotSink::status() const {
+  std::lock_guard guard(mutex_);
+  return status_;
+}
+
+void SnapshotSink::Fail(const Status& status) {
+  if (status_.ok()) status_ = status;
+  failed_.store(true, std::memory_order_relaxed);
+}
+
+void SnapshotSink::Write(std::string_view stored) {
+  if (Status status = file_->WriteAt(file_bytes(), stored); !status.ok()) return Fail(status);
+  file_bytes_.fetch_add(stored.size(), std::memory_order_relaxed);
+}
+
+// Syncs what is written, without the mutex: the others go on writing.
+void SnapshotSink::SyncNow(std::unique_lock<std::mutex>* lock) {
+  syncing_ = true;
+  const uint64_t written = file_bytes();
+  lock->unlock();
+  const Status status = file_->Sync();
+  lock->lock();
+  syncing_ = false;
+  synced_bytes_ = written;
+  if (!status.ok()) Fail(status);
+}
+
+void SnapshotSink::AddRecords(std::string_view records, uint64_t keys, uint32_t flags) {
+  if (failed()) return;
+  const uint64_t crc = options_.checksum ? Crc64(0, records) : 0;
+  std::string packed;
+  std::string_view stored = records;
+  if (options_.format == SnapshotFormat::kPacked) {
+    EncodePart(flags, keys, records, options_.acceleration, &packed);
+    stored = packed;
+  }
+  std::unique_lock lock(mutex_);
+  if (!status_.ok()) return;
+  Write(stored);
+  if (options_.checksum) crc_ = Crc64Combine(crc_, crc, records.size());
+  plain_bytes_.fetch_add(records.size(), std::memory_order_relaxed);
+  keys_.fetch_add(keys, std::memory_order_relaxed);
+  ++parts_;
+  if (status_.ok() && !syncing_ && file_bytes() - synced_bytes_ >= kSyncEveryBytes) SyncNow(&lock);
+}
+
+void SnapshotSink::AddHead(std::string_view records) {
+  AddRecords(records, 0, 0);
+}
+
+void SnapshotSink::Add(const Part& part) {
+  if (part.empty()) return;
+  AddRecords(part.bytes(), part.keys(), 0);
+  std::lock_guard guard(mutex_);
+  version_ = std::max(version_, part.version());
+}
+
+Status SnapshotSink::Commit() {
+  std::string magic, end;
+  RdbWriter(&magic).FileHeader(version_);
+  RdbWriter writer(&end);
+  writer.EofOpcode();
+  uint64_t crc = 0;
+  if (options_.checksum) crc = Crc64(Crc64Combine(Crc64(0, magic), crc_, plain_bytes()), end);
+  writer.Checksum(crc);
+  AddRecords(end, 0, kPartEnd);
+  std::string head = magic;
+  if (options_.format == SnapshotFormat::kPacked) {
+    std::string trailer;
+    EncodeSnapshotTrailer({plain_bytes() + magic.size(), keys(), parts_}, &trailer);
+    Write(trailer);
+    head.clear();
+    EncodeSnapshotHeader(options_.header, &head);
+    AppendFrame(magic, 0, &head);
+  }
+  CHECK(head.size() == HeadBytes());
+  if (!status_.ok()) return status_;
+  CAIRN_RETURN_IF_ERROR(file_->WriteAt(0, head));
+  CAIRN_RETURN_IF_ERROR(file_->Sync());
+  file_.reset();
+  CAIRN_RETURN_IF_ERROR(options_.fs->Rename(TemporaryPath(), options_.dir + "/" + options_.name));
+  committed_ = true;
+  return options_.fs->SyncDirectory(options_.dir);
+}
+
+}  // namespace cairn

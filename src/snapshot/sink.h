@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// SnapshotSink: turns sealed parts into a file, in whatever order they come. Compressing and
+// checksumming happen on the caller's thread, only giving each part its place and writing it is
+// one after the other; CRC-64s of parts are combined in file order.
+//
+// The file has a temporary name until Commit: it is complete under its own name, or not there. Its
+// first bytes are written last, since the RDB version is known only then.
+//
+// Thread rule: Add from any thread; the rest from one, before and after all Adds. The first error
+// latches and is what Commit returns.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "base/file.h"
+#include "snapshot/format.h"
+#include "snapshot/part.h"
+
+namespace cairn {
+
+struct SinkOptions {
+  FileSystem* fs = nullptr;
+  std::string dir, name;  // the file is DIR/NAME; meanwhile DIR/temp-NAME
+  SnapshotFormat format = SnapshotFormat::kPlain;
+  int acceleration = 1;   // of LZ4, for kPacked; 0 stores
+  bool checksum = true;   // else the RDB's CRC is 0: not computed
+  SnapshotHeader header;  // kPacked
+};
+
+class SnapshotSink {
+ public:
+  static Result<std::unique_ptr<SnapshotSink>> Create(SinkOptions options);
+  // Without Commit the temporary file is removed.
+  ~SnapshotSink();
+
+  // Records without keys (AUX, FUNCTION2), before the first Add.
+  void AddHead(std::string_view records);
+  // A sealed part. Once something failed it does nothing.
+  void Add(const Part& part);
+  Status Commit();
+
+  Status status() const;
+  bool failed() const { return failed_.load(std::memory_order_relaxed); }
+  uint64_t keys() const { return keys_.load(std::memory_order_relaxed); }
+  // Of the RDB, and of the file.
+  uint64_t plain_bytes() const { return plain_bytes_.load(std::memory_order_relaxed); }
+  uint64_t file_bytes() const { return file_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  explicit SnapshotSink(SinkOptions options) : options_(std::move(options)) {}
+  std::string TemporaryPath() const { return options_.dir + "/temp-" + options_.name; }
+  void AddRecords(std::string_view records, uint64_t keys, uint32_t flags);
+  void Write(std::string_view stored);
+  void SyncNow(std::unique_lock<std::mutex>* lock);
+  void Fail(const Status& status);
+  uint64_t HeadBytes() const;
+
+  const SinkOptions options_;
+  std::unique_ptr<File> file_;
+  std::atomic<bool> failed_{false};
+  std::atomic<uint64_t> keys_{0}, plain_bytes_{0}, file_bytes_{0};
+  mutable std::mutex mutex_;  // held while a part is written, so that parts stand one by one
+  Status status_;
+  uint64_t crc_ = 0;  // of the RDB behind its magic
+  uint64_t parts_ = 0;
+  uint64_t synced_bytes_ = 0;
+  bool syncing_ = false;
+  bool committed_ = false;
+  int version_ = kRdbVersionMin;
+};
+
+}  // namespace cairn

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "snapshot/snapshotter.h"
+
+#include <algorithm>
+
+namespace cairn {
+
+Snapshotter::Snapshotter(Keyspace* keyspace, Clock* clock, std::vector<AuxSource*> aux_sources)
+    : keyspace_(*keyspace), clock_(*clock), aux_sources_(std::move(aux_sources)), walk_(keyspace) {
+  for (int& slot : slots_) slot = keyspace_.gate().AddThread();
+}
+
+Snapshotter::~Snapshotter() {
+  Cancel();
+  Wait();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Snapshotter::Claim() {
+  bool idle = false;
+  return busy_.compare_exchange_strong(idle, true);
+}
+
+Status Snapshotter::Start(SnapshotRequest request) {
+  if (!Claim()) return Status::Unavailable("a snapshot is under way");
+  request_ = std::move(request);
+  keyspace_.gate().Close();
+  Instant();
+  keyspace_.gate().Open();
+  Launch();
+  return Status::Ok();
+}
+
+Status Snapshotter::StartUnderAll(SnapshotRequest request) {
+  if (!Claim()) return Status::Unavailable("a snapshot is under way");
+  request_ = std::move(request);
+  Instant();
+  Launch();
+  return Status::Ok();
+}
+
+void Snapshotter::Instant() {
+  cancelled_ = false;
+  instant_ = {};
+  started_ms_ = clock_.MonotonicMs();
+  if (request_.at_instant != nullptr) request_.at_instant(&instant_);
+  if (!instant_.name.empty()) request_.name = instant_.name;
+  for (AuxSource* source : aux_sources_) source->AtInstant();
+  WalkOptions options;
+  options.access = instant_.access;
+  options.compress_strings = request_.compress && request_.format == SnapshotFormat::kPlain;
+  options.preimage_bytes_max = request_.preimage_bytes_max;
+  options.pressure = request_.pressure;
+  walk_.Begin(options);
+  keys_total_ = walk_.keys_total();
+}
+
+void Snapshotter::Launch() {
+  std::lock_guard guard(mutex_);
+  // The thread of the last snapshot is at its very end.
+  if (thread_.joinable()) thread_.join();
+  thread_ = std::thread([this] { Main(); });
+}
+
+bool Snapshotter::Cancel() {
+  if (!busy()) return false;
+  cancelled_ = true;
+  walk_.Abandon();
+  return true;
+}
+
+void Snapshotter::Wait() {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return !busy(); });
+}
+
+Snapshotter::Progress Snapshotter::progress() const {
+  Progress progress;
+  if (!busy()) return progress;
+  std::lock_guard guard(mutex_);
+  progress.keys_done = walk_.keys_done();
+  progress.keys_total = keys_total_;
+  progress.preimage_bytes = walk_.preimage_bytes();
+  progress.started_ms = started_ms_;
+  if (sink_ != nullptr) progress.file_bytes = sink_->file_bytes();
+  return progress;
+}
+
+void Snapshotter::Main() {
+  SnapshotResult result;
+  result.status = WriteFile();
+  result.cancelled = cancelled_ && !result.status.ok();
+  result.name = request_.name;
+  result.lsn = instant_.lsn;
+  if (sink_ != nullptr) {
+    result.keys = sink_->keys();
+    result.file_bytes = sink_->file_bytes();
+    result.plain_bytes = sink_->plain_bytes();
+  }
+  result.duration_ms = clock_.MonotonicMs() - started_ms_;
+  {
+    std::lock_guard guard(mutex_);
+    sink_.reset();
+  }
+  SnapshotRequest request = std::exchange(request_, {});
+  if (request.done != nullptr) request.done(result);
+  std::lock_guard guard(mutex_);
+  busy_.store(false, std::memory_order_release);
+  idle_.notify_all();
+}
+
+void Snapshotter::AddHead() {
+  std::string records;
+  RdbWriter writer(&records);
+  for (const auto& [name, value] : instant_.aux) writer.Aux(name, value);
+  for (AuxSource* source : aux_sources_) source->Write(&writer);
+  for (const SnapshotWalk::DbSize& size : walk_.sizes()) {
+    writer.SelectDb(static_cast<uint64_t>(size.db));
+    writer.ResizeDb(size.keys, size.volatile_keys);
+  }
+  sink_->AddHead(records);
+}
+
+// The walk is run to its end whatever happens to the file: bits must not stay mixed.
+Status Snapshotter::WriteFile() {
+  SinkOptions options;
+  options.fs = request_.fs;
+  options.dir = request_.dir;
+  options.name = request_.name;
+  options.format = request_.format;
+  options.acceleration = request_.compress ? 1 : 0;
+  options.checksum = request_.checksum;
+  options.header = {instant_.lsn, static_cast<uint64_t>(clock_.WallMs())};
+  auto created = SnapshotSink::Create(std::move(options));
+  Status status = created.status();
+  if (created.ok()) {
+    std::lock_guard guard(mutex_);
+    sink_ = std::move(*created);
+  }
+  if (status.ok()) {
+    AddHead();
+  } else {
+    walk_.Abandon();
+  }
+  auto emit = [this](const Part& part) {
+    sink_->Add(part);
+    if (sink_->failed()) walk_.Abandon();
+  };
+  std::vector<std::thread> helpers;
+  for (int i = 1; i < std::min(request_.threads, kThreadsMax); ++i) {
+    helpers.emplace_back([this, i, &emit] { walk_.Run(slots_[i], emit); });
+  }
+  walk_.Run(slots_[0], emit);
+  for (std::thread& helper : helpers) helper.join();
+  const Status exact = walk_.Finish(emit);
+  CAIRN_RETURN_IF_ERROR(status);
+  CAIRN_RETURN_IF_ERROR(sink_->status());
+  CAIRN_RETURN_IF_ERROR(exact);
+  if (walk_.abandoned()) return Status::Unavailable("the snapshot was cancelled");
+  return sink_->Commit();
+}
+
+}  // namespace cairn

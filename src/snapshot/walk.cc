@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "snapshot/walk.h"
+
+#include <algorithm>
+
+namespace cairn {
+
+SnapshotWalk::SnapshotWalk(Keyspace* keyspace)
+    : keyspace_(*keyspace), buffers_(new Buffer[Gate::kSlots]) {}
+
+SnapshotWalk::~SnapshotWalk() {
+  for (Item& item : items_) {
+    if (item.detached == nullptr) continue;
+    KeyTables tables;
+    tables.push_back(std::move(item.detached));
+    Keyspace::FreeTables(std::move(tables));
+  }
+}
+
+void SnapshotWalk::Begin(const WalkOptions& options) {
+  CHECK(!active_);
+  active_ = true;
+  options_ = options;
+  mark_only_ = false;
+  items_.clear();
+  sizes_.clear();
+  keys_total_ = 0;
+  next_item_ = 0;
+  keys_done_ = 0;
+  inexact_tables_ = 0;
+  std::vector<DbSize> sizes(static_cast<size_t>(keyspace_.databases()));
+  for (int i = 0; i < kShards; ++i) {
+    Shard& shard = keyspace_.shard(i);
+    shard.epoch = !shard.epoch;
+    for (int db = 0; db < keyspace_.databases(); ++db) {
+      KeyTable* table = keyspace_.PeekTable(i, db);
+      if (table == nullptr || table->size() == 0) continue;
+      table->snapshot_db = db;
+      table->snapshot_owed = table->size();
+      sizes[static_cast<size_t>(db)].keys += table->size();
+      sizes[static_cast<size_t>(db)].volatile_keys += table->volatile_size();
+      keys_total_ += table->size();
+      items_.push_back({i, table, nullptr});
+    }
+  }
+  for (int db = 0; db < keyspace_.databases(); ++db) {
+    DbSize& size = sizes[static_cast<size_t>(db)];
+    size.db = db;
+    if (size.keys > 0) sizes_.push_back(size);
+  }
+  keyspace_.set_observer(this);
+}
+
+// Under the shard's lock, or for a table that nobody else reaches.
+void SnapshotWalk::Take(KeyTable* table, Entry* entry, Part* part) {
+  if (!mark_only_.load(std::memory_order_relaxed))
+    part->Add(table->snapshot_db, *entry, options_.access);
+  --table->snapshot_owed;
+  keys_done_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void SnapshotWalk::BeforeChange(int slot, KeyTable* table, Entry* entry) {
+  DCHECK(table->snapshot_owed > 0);
+  Buffer& buffer = buffers_[slot];
+  std::lock_guard guard(buffer.mutex);
+  const size_t before = buffer.part.memory();
+  Take(table, entry, &buffer.part);
+  const uint64_t pending =
+      preimage_bytes_.fetch_add(buffer.part.memory() - before, std::memory_order_relaxed) +
+      buffer.part.memory() - before;
+  if (buffer.part.memory() >= kPreImageBytes) HandOver(std::exchange(buffer.part, Part()));
+  if (pending > options_.preimage_bytes_max && options_.pressure != nullptr &&
+      !pressed_.exchange(true))
+    options_.pressure->OnPressure(true);
+}
+
+void SnapshotWalk::HandOver(Part part) {
+  std::lock_guard guard(queue_mutex_);
+  queue_.push_back(std::move(part));
+  handed_over_.store(queue_.size(), std::memory_order_relaxed);
+}
+
+void SnapshotWalk::OnDetached(KeyTables* tables) {
+  // Few tables are detached at once, but a FLUSHALL under a walk takes them all.
+  for (Item& item : items_) {
+    if (item.table == nullptr || item.detached != nullptr) continue;
+    for (auto& table : *tables) {
+      if (table.get() != item.table) continue;
+      item.detached = std::move(table);
+      break;
+    }
+  }
+  std::erase(*tables, nullptr);
+}
+
+void SnapshotWalk::EmitPart(Part* part, const Emit& emit) {
+  if (part->empty()) return;
+  Part full = std::exchange(*part, Part());
+  if (abandoned()) return;
+  full.Seal(options_.access, options_.compress_strings);
+  emit(full);
+}
+
+void SnapshotWalk::EmitPreImages(const Emit& emit) {
+  while (handed_over_.load(std::memory_order_relaxed) > 0) {
+    Part part;
+    {
+      std::lock_guard guard(queue_mutex_);
+      if (queue_.empty()) return;
+      part = std::move(queue_.front());
+      queue_.pop_front();
+      handed_over_.store(queue_.size(), std::memory_order_relaxed);
+    }
+    const size_t bytes = part.memory();
+    EmitPart(&part, emit);
+    const uint64_t pending = preimage_bytes_.fetch_sub(bytes, std::memory_order_relaxed) - bytes;
+    if (pending < options_.preimage_bytes_max / 2 && pressed_.load(std::memory_order_relaxed) &&
+        pressed_.exchange(false))
+      options_.pressure->OnPressure(false);
+  }
+}
+
+void SnapshotWalk::Run(int slot, const Emit& emit) {
+  Part part;
+  for (;;) {
+    const size_t index = next_item_.fetch_add(1, std::memory_order_relaxed);
+    if (index >= items_.size()) break;
+    WalkItem(slot, &items_[index], &part, emit);
+  }
+  EmitPart(&part, emit);
+  EmitPreImages(emit);
+}
+
+void SnapshotWalk::WalkItem(int slot, Item* item, Part* part, const Emit& emit) {
+  Gate& gate = keyspace_.gate();
+  uint64_t cursor = 0;
+  int tries = 0;
+  for (bool more = true; more;) {
+    gate.Enter(slot);
+    if (item->detached != nullptr) {
+      // Taken over inside the gate: OnDetached looks at items under All.
+      std::unique_ptr<KeyTable> table = std::move(item->detached);
+      item->table = nullptr;
+      const bool epoch = keyspace_.shard(item->shard).epoch;
+      gate.Leave(slot);
+      WalkDetached(std::move(table), epoch, part, emit);
+      return;
+    }
+    ShardLock& lock = keyspace_.shard(item->shard).lock;
+    if (!lock.TryLock()) {
+      if (++tries < kTriesMax) {
+        gate.Leave(slot);
+        __builtin_ia32_pause();
+        continue;
+      }
+      lock.Lock();
+    }
+    tries = 0;
+    more = Step(item, &cursor, part);
+    lock.Unlock();
+    gate.Leave(slot);
+    if (part->memory() >= kPartBytes) EmitPart(part, emit);
+    EmitPreImages(emit);
+  }
+}
+
+// A few buckets under the shard's lock; false when the table is done.
+bool SnapshotWalk::Step(Item* item, uint64_t* cursor, Part* part) {
+  constexpr size_t kBucketsPerHold = 64;
+  const bool epoch = keyspace_.shard(item->shard).epoch;
+  const size_t bytes_before = part->memory();
+  size_t visited = 0;
+  Entry* found[2 * kEntriesPerHold];
+  for (size_t bucket = 0; bucket < kBucketsPerHold; ++bucket) {
+    // Entries are brought into the cache together before the first of them is read.
+    size_t count = 0;
+    *cursor = item->table->entries.Scan(*cursor, [&](Entry* entry) {
+      if (count < std::size(found)) {
+        __builtin_prefetch(entry);
+        found[count++] = entry;
+      } else if (entry->epoch() != epoch) {
+        Take(item->table, entry, part);
+        entry->set_epoch(epoch);
+      }
+    });
+    for (size_t i = 0; i < count; ++i) {
+      if (found[i]->epoch() == epoch) continue;
+      Take(item->table, found[i], part);
+      found[i]->set_epoch(epoch);
+    }
+    visited += count;
+    if (*cursor == 0) {
+      if (item->table->snapshot_owed != 0) inexact_tables_.fetch_add(1, std::memory_order_relaxed);
+      // Nothing is owed any more: who frees the table now need not ask.
+      item->table = nullptr;
+      return false;
+    }
+    if (visited >= kEntriesPerHold || part->memory() - bytes_before >= kBytesPerHold) break;
+  }
+  return true;
+}
+
+void SnapshotWalk::WalkDetached(std::unique_ptr<KeyTable> table, bool epoch, Part* part,
+                                const Emit& emit) {
+  const size_t buckets = table->entries.bucket_count();
+  for (size_t i = 0; i < buckets; ++i) {
+    table->entries.VisitBucket(i, [&](Entry* entry) {
+      if (entry->epoch() != epoch) Take(table.get(), entry, part);
+    });
+    if (part->memory() >= kPartBytes) EmitPart(part, emit);
+  }
+  if (table->snapshot_owed != 0) inexact_tables_.fetch_add(1, std::memory_order_relaxed);
+  KeyTables tables;
+  tables.push_back(std::move(table));
+  Keyspace::FreeTables(std::move(tables));
+}
+
+Status SnapshotWalk::Finish(const Emit& emit) {
+  // No entry has the old bit any more, so no buffer grows.
+  keyspace_.gate().Close();
+  keyspace_.set_observer(nullptr);
+  active_ = false;
+  keyspace_.gate().Open();
+  for (int i = 0; i < Gate::kSlots; ++i) {
+    std::lock_guard guard(buffers_[i].mutex);
+    if (!buffers_[i].part.empty()) EmitPart(&buffers_[i].part, emit);
+  }
+  EmitPreImages(emit);
+  preimage_bytes_ = 0;
+  if (pressed_.exchange(false)) options_.pressure->OnPressure(false);
+  items_.clear();
+  if (inexact_tables_ != 0 || keys_done_ != keys_total_)
+    return Status::Corrupt("the snapshot is not exact: " + std::to_string(keys_done()) + " of " +
+                           std::to_string(keys_total_) + " keys, " +
+                           std::to_string(inexact_tables_.load()) + " tables off their count");
+  return Status::Ok();
+}
+
+}  // namespace cairn

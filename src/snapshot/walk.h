@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// SnapshotWalk: the image of the keyspace at one instant, taken while everybody goes on writing.
+//
+//   Begin (scope All): every shard's epoch bit flips, each table's database and size are noted.
+//   From then on an entry whose bit is old is owed to the image. Two find it:
+//
+//     walker threads   table by table, bucket by bucket, a few entries under the shard's lock
+//     a writer         that meets it in BeforeChange: into a buffer of its thread ("pre-image")
+//
+//   Either serialises the entry, then sets its bit to new: it is in the image exactly once.
+//
+// Invariants
+//  1. Outside a walk every entry's bit is its shard's. So a walk that is given up goes on to its
+//     end, only without serialising; the next one waits for it.
+//  2. The unit of the walk is the table object, which knows what database it was at the instant.
+//     SWAPDB moves tables; FLUSHALL and the like hand them over (OnDetached), and the walk frees
+//     them when it has them.
+//  3. A table's entries serialised are those noted: anything else is an error of Finish.
+//
+// Bounds: a walker holds a shard for kEntriesPerHold entries or kBytesPerHold bytes, and only if it
+// gets the lock at once, kTriesMax failures apart. Pre-images that are not written yet hold writers
+// back (OnPressure) above options.preimage_bytes_max, before they take locks: the excess is what
+// commands already under way add. One big value is still serialised in one go, in either way.
+//
+// Thread rule: Begin and Abandon as they say; Run from each walker thread with a slot of the gate
+// of its own; Finish once when every Run has returned; the observer's calls as keyspace.h says.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "base/status.h"
+#include "keyspace/keyspace.h"
+#include "snapshot/part.h"
+
+namespace cairn {
+
+// Told when pre-images pile up, and when that is over. Called under shard locks: only atomics.
+class PressureListener {
+ public:
+  virtual ~PressureListener() = default;
+  virtual void OnPressure(bool high) = 0;
+};
+
+struct WalkOptions {
+  AccessRecord access;
+  bool compress_strings = false;  // LZF, for plain files
+  size_t preimage_bytes_max = 64 << 20;
+  PressureListener* pressure = nullptr;
+};
+
+class SnapshotWalk final : public MutationObserver {
+ public:
+  static constexpr size_t kEntriesPerHold = 16;
+  static constexpr size_t kBytesPerHold = 32 << 10;
+  static constexpr int kTriesMax = 64;                // then the walker waits for the lock
+  static constexpr size_t kPartBytes = 1 << 20;       // a part of a walker is sealed from here on
+  static constexpr size_t kPreImageBytes = 64 << 10;  // a thread's pre-images are handed over
+
+  explicit SnapshotWalk(Keyspace* keyspace);
+  ~SnapshotWalk() override;
+  SnapshotWalk(const SnapshotWalk&) = delete;
+  SnapshotWalk& operator=(const SnapshotWalk&) = delete;
+
+  // Under All, no walk under way.
+  void Begin(const WalkOptions& options);
+  // Gives the image up: the rest of the walk only sets bits.
+  void Abandon() { mark_only_.store(true, std::memory_order_relaxed); }
+  bool abandoned() const { return mark_only_.load(std::memory_order_relaxed); }
+
+  using Emit = FunctionRef<void(const Part&)>;
+  // Walks until no table is left to take, giving sealed parts to `emit`. Not inside the gate.
+  void Run(int slot, const Emit& emit);
+  // Emits what is left in buffers, ends the walk; kCorrupt if the image is not exact.
+  Status Finish(const Emit& emit);
+
+  uint64_t keys_total() const { return keys_total_; }
+  uint64_t keys_done() const { return keys_done_.load(std::memory_order_relaxed); }
+  // Keys per database at the instant, and of them those with an expiry; for RESIZEDB.
+  struct DbSize {
+    int db;
+    uint64_t keys, volatile_keys;
+  };
+  const std::vector<DbSize>& sizes() const { return sizes_; }
+  uint64_t preimage_bytes() const { return preimage_bytes_.load(std::memory_order_relaxed); }
+
+  void BeforeChange(int slot, KeyTable* table, Entry* entry) override;
+  void OnDetached(KeyTables* tables) override;
+
+ private:
+  struct Item {
+    int shard = 0;
+    KeyTable* table = nullptr;
+    std::unique_ptr<KeyTable> detached;  // the table, once it left the keyspace; set under All
+  };
+  struct alignas(64) Buffer {
+    std::mutex mutex;  // between its thread and Finish
+    Part part;
+  };
+
+  void WalkItem(int slot, Item* item, Part* part, const Emit& emit);
+  bool Step(Item* item, uint64_t* cursor, Part* part);
+  void WalkDetached(std::unique_ptr<KeyTable> table, bool epoch, Part* part, const Emit& emit);
+  void Take(KeyTable* table, Entry* entry, Part* part);
+  void EmitPart(Part* part, const Emit& emit);
+  void EmitPreImages(const Emit& emit);
+  void HandOver(Part part);
+
+  Keyspace& keyspace_;
+  WalkOptions options_;
+  bool active_ = false;  // under All
+  std::atomic<bool> mark_only_{false};
+  std::vector<Item> items_;
+  std::vector<DbSize> sizes_;
+  uint64_t keys_total_ = 0;
+  std::atomic<size_t> next_item_{0};
+  std::atomic<uint64_t> keys_done_{0};
+  std::atomic<uint64_t> preimage_bytes_{0};
+  std::atomic<bool> pressed_{false};
+  std::atomic<size_t> inexact_tables_{0};
+  std::unique_ptr<Buffer[]> buffers_;  // by slot
+  std::atomic<size_t> handed_over_{0};
+  std::mutex queue_mutex_;  // a leaf, held for a push or pop
+  std::deque<Part> queue_;
+};
+
+}  // namespace cairn
