@@ -10,6 +10,7 @@
 #include "exec/access_clock.h"
 #include "exec/args.h"
 #include "exec/context.h"
+#include "exec/snapshot_control.h"
 
 namespace cairn {
 namespace {
@@ -80,6 +81,27 @@ void LoadAof(Context& ctx) {
     const Status status = engine.control->ReloadJournal();
     engine.modes.Set(kModeLoading, false);
     status.ok() ? reply.Ok() : reply.Error("ERR " + status.message());
+  });
+}
+
+// DEBUG RELOAD [NOSAVE] [NOFLUSH]
+void Reload(Context& ctx) {
+  SnapshotControl::ReloadRequest request;
+  for (size_t i = 2; i < ctx.argc(); ++i) {
+    if (EqualsIgnoreCase(ctx.arg(i), "nosave")) {
+      request.save = false;
+    } else if (EqualsIgnoreCase(ctx.arg(i), "noflush")) {
+      request.flush = false;
+    } else {
+      return ctx.Error("ERR DEBUG RELOAD only supports the NOSAVE and NOFLUSH options.");
+    }
+  }
+  // Inside EXEC other replies would follow, and locks be held for as long.
+  if (ctx.in_exec()) return ctx.Error("ERR Command not allowed inside a transaction");
+  ctx.unit().AfterUnit([control = ctx.engine().snapshots, reply = &ctx.reply(), request] {
+    const Status status = control->Reload(request);
+    if (status.ok()) return reply->Ok();
+    reply->Error("ERR Error trying to load the RDB dump, check server logs: " + status.message());
   });
 }
 
@@ -206,6 +228,7 @@ constexpr Subcommand kSubcommands[] = {
     {"digest", 2, 2, &DigestAll},
     {"digest-value", 2, SIZE_MAX, &DigestValue},
     {"loadaof", 2, 2, &LoadAof},
+    {"reload", 2, 4, &Reload},
     {"set-active-expire", 3, 3, &SetActiveExpire},
     {"stringmatch-len", 4, 4, &StringMatch},
     {"change-repl-id", 2, 2, &ChangeReplicationId},
@@ -228,6 +251,7 @@ void Help(Context& ctx) {
       "OBJECT <key>", "    Show low level info about <key> and associated value.",
       "PROTOCOL <type>", "    Reply with a test value of the specified type.",
       "QUICKLIST-PACKED-THRESHOLD <size>", "    Accepted without effect.",
+      "RELOAD [NOSAVE] [NOFLUSH]", "    Save the dataset, empty the keyspace and load it back.",
       "SET-ACTIVE-EXPIRE <0|1>", "    Setting it to 0 disables expiring keys in background.",
       "SLEEP <seconds>", "    Stop the server for <seconds>. Decimals allowed.",
       "STRINGMATCH-LEN <len> <pattern>", "    Match <pattern> against a text of <len> underscores."};

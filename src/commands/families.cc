@@ -42,6 +42,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(GeoCommands());
   registry->Add(GeoSearchCommands());
   registry->Add(DumpCommands());
+  registry->Add(PersistenceCommands());
   registry->Add(HashCommands());
   registry->Add(HashExpiryCommands());
   registry->Add(SetCommands());

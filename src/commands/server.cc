@@ -47,10 +47,14 @@ void Shutdown(Context& ctx) {
   if ((request.save && request.nosave) || (request.abort && ctx.argc() > 2))
     args.Fail(errors::kSyntax);
   if (!args.Done()) return;
-  const Status status = ctx.engine().control->Shutdown(request);
-  if (!status.ok()) return ctx.Error("ERR " + status.message());
-  // No reply: the connection simply ends.
-  ctx.session().close_after_reply = true;
+  // It may save first, which takes files and the gate.
+  ctx.unit().AfterUnit(
+      [&session = ctx.session(), &reply = ctx.reply(), request, control = ctx.engine().control] {
+        const Status status = control->Shutdown(request);
+        if (!status.ok()) return reply.Error("ERR " + status.message());
+        // No reply: the connection simply ends.
+        session.close_after_reply = true;
+      });
 }
 
 // LOLWUT [VERSION version]

@@ -156,8 +156,8 @@ constexpr Option kOptions[] = {
     Other<&C::hz>(K::kClampedInteger, "hz", 1, 500, "10", kMutable, "background rounds a second"),
     Bool<&C::dynamic_hz>("dynamic-hz", "yes", kNotYet, "more rounds with more clients"),
     Integer<&C::shutdown_timeout>("shutdown-timeout", 0, INT_MAX, "10", kNotYet, "seconds that followers get to catch up"),
-    Other<&C::shutdown_on_sigint>(K::kBits, "shutdown-on-sigint", 0, 15, "default", kNotYet, "how SIGINT shuts down", kShutdownWords),
-    Other<&C::shutdown_on_sigterm>(K::kBits, "shutdown-on-sigterm", 0, 15, "default", kNotYet, "how SIGTERM shuts down", kShutdownWords),
+    Other<&C::shutdown_on_sigint>(K::kBits, "shutdown-on-sigint", 0, 15, "default", kMutable, "how SIGINT shuts down", kShutdownWords),
+    Other<&C::shutdown_on_sigterm>(K::kBits, "shutdown-on-sigterm", 0, 15, "default", kMutable, "how SIGTERM shuts down", kShutdownWords),
 
     // Durability
     Text<&C::dir>("dir", ".", kProtected, "folder of all data files"),
@@ -174,10 +174,10 @@ constexpr Option kOptions[] = {
     Integer<&C::auto_aof_rewrite_percentage>("auto-aof-rewrite-percentage", 0, INT_MAX, "100", kNotYet, "compact when the journal has grown by so much"),
     Memory<&C::auto_aof_rewrite_min_size>("auto-aof-rewrite-min-size", 0, "67108864", kNotYet, "and has at least this size"),
     Other<&C::save>(K::kSavePoints, "save", 0, INT_MAX, "3600 1 300 100 60 10000", kMutable, "snapshot after so many seconds and changes"),
-    Other<&C::dbfilename>(K::kFileName, "dbfilename", 0, 0, "dump.rdb", kProtected | kNotYet, "name of the snapshot file"),
-    Bool<&C::rdbcompression>("rdbcompression", "yes", kNotYet, "compress strings in snapshots"),
-    Bool<&C::rdbchecksum>("rdbchecksum", "yes", kImmutable | kNotYet, "checksum at the end of snapshots"),
-    Bool<&C::stop_writes_on_bgsave_error>("stop-writes-on-bgsave-error", "yes", kNotYet, "no writes while snapshots fail"),
+    Other<&C::dbfilename>(K::kFileName, "dbfilename", 0, 0, "dump.rdb", kProtected, "name of the snapshot file"),
+    Bool<&C::rdbcompression>("rdbcompression", "yes", kMutable, "compress strings in snapshots"),
+    Bool<&C::rdbchecksum>("rdbchecksum", "yes", kImmutable, "checksum at the end of snapshots"),
+    Bool<&C::stop_writes_on_bgsave_error>("stop-writes-on-bgsave-error", "yes", kMutable, "no writes while snapshots fail"),
     Bool<&C::rdb_del_sync_files>("rdb-del-sync-files", "no", kNotYet, "remove snapshots made for followers only"),
     Enum<&C::sanitize_dump_payload>("sanitize-dump-payload", kSanitize, "no", kMutable, "check loaded values in depth"),
 

@@ -34,6 +34,7 @@ namespace cairn {
 class Journal;
 class LsnStripes;
 class ScriptRegistry;
+class SnapshotControl;
 
 struct Engine {
   Engine(Clock* clock_in, Log* log_in, ConfigStore* store_in, Registry* registry_in,
@@ -57,6 +58,9 @@ struct Engine {
   Tracking tracking{this};
   ServerControl* control = nullptr;  // set by server/ before the first command
   Journal* journal = nullptr;        // nullptr: appendonly no
+  ServerControl* control = nullptr;  // set by server/ before the first command, as the next
+  SnapshotControl* snapshots = nullptr;
+  Journal* journal = nullptr;  // nullptr: appendonly no
   // Under appendfsync always: the last LSN by key hash, for replies that must wait; else nullptr.
   LsnStripes* stripes = nullptr;
   std::shared_ptr<ScriptRegistry> scripts;  // the scripts known; set before the first command

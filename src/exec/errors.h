@@ -34,6 +34,11 @@ inline constexpr std::string_view kNoAuth = "NOAUTH Authentication required.";
 inline constexpr std::string_view kLoading = "LOADING Cairn is loading the dataset in memory";
 inline constexpr std::string_view kOom =
     "OOM command not allowed when used memory > 'maxmemory'.";
+inline constexpr std::string_view kSaveFailed =
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
+    "disk. Commands that may modify the data set are disabled, because this instance is configured "
+    "to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). "
+    "Please check the Redis logs for details about the RDB error.";
 inline constexpr std::string_view kReadOnly = "READONLY You can't write against a read only replica.";
 inline constexpr std::string_view kMonitorKeyspace =
     "ERR Replica can't interact with the keyspace";

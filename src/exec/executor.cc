@@ -354,6 +354,16 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, errors::kOom, reply);
     return false;
   }
+  // PING too, as in Redis: health checks are to notice.
+  if (Modes::Has(mode, kModeSaveFailed) && (writes || command.full_name == "ping")) {
+    Reject(session, &command, errors::kSaveFailed, reply);
+    return false;
+  }
+  if (Modes::Has(mode, kModeSnapshotLag) && writes) {
+    // Before any lock, until the snapshot has written what it holds of older writes.
+    session.suspended = session.retry = true;
+    return false;
+  }
   if (Modes::Has(mode, kModeFollower) && writes) {
     Reject(session, &command, errors::kReadOnly, reply);
     return false;

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/version.h"
 #include "script/registry.h"
+#include "server/persistence.h"
 #include "server/server.h"
 
 namespace cairn {
@@ -196,20 +197,52 @@ class InfoWriter {
     Number("lazyfreed_objects", e_.lazy_free.freed());
   }
 
+  static const char* OkOrErr(bool ok) { return ok ? "ok" : "err"; }
+
   void WritePersistence() {
     const bool journal = e_.journal != nullptr;
+    const Persistence::Figures f = s_.persistence().figures();
+    const auto& p = f.progress;
     Line("# Persistence");
     const bool loading = e_.modes.Has(kModeLoading);
     Number("loading", loading);
     Number("async_loading", 0);
+    // Nothing forks, so nothing is copied on write; what a snapshot holds beside the data is this.
+    Number("current_cow_peak", 0);
+    Number("current_cow_size", 0);
+    Number("current_cow_size_age", 0);
+    Line("current_fork_perc:%.2f", p.keys_total == 0 ? 0.0
+                                                     : 100.0 * static_cast<double>(p.keys_done) /
+                                                           static_cast<double>(p.keys_total));
+    Number("current_save_keys_processed", p.keys_done);
+    Number("current_save_keys_total", p.keys_total);
+    Number("current_save_bytes", p.file_bytes);
+    Number("current_save_preimage_bytes", p.preimage_bytes);
     Number("rdb_changes_since_last_save", static_cast<uint64_t>(e_.dirty.load(kRelaxed)));
-    Number("rdb_bgsave_in_progress", 0);
+    Number("rdb_bgsave_in_progress", f.saving);
+    Line("rdb_last_save_time:%lld", static_cast<long long>(e_.snapshots->LastSaveSeconds()));
+    Line("rdb_last_bgsave_status:%s", OkOrErr(f.save_ok));
+    Line("rdb_last_bgsave_time_sec:%lld", static_cast<long long>(f.last_save_time_s));
+    Line("rdb_current_bgsave_time_sec:%lld", static_cast<long long>(f.saving ? f.current_s : -1));
+    Number("rdb_saves", f.saves);
+    Number("rdb_last_cow_size", 0);
+    Number("rdb_last_load_keys_expired", 0);
+    Number("rdb_last_load_keys_loaded", f.loaded_keys);
     Number("aof_enabled", journal);
-    Number("aof_rewrite_in_progress", 0);
+    Number("aof_rewrite_in_progress", f.rewriting);
+    Number("aof_rewrite_scheduled", f.rewrite_scheduled);
+    Line("aof_last_rewrite_time_sec:%lld", static_cast<long long>(f.last_rewrite_time_s));
+    Line("aof_current_rewrite_time_sec:%lld",
+         static_cast<long long>(f.rewriting ? f.current_s : -1));
+    Line("aof_last_bgrewrite_status:%s", OkOrErr(f.rewrite_ok));
+    Number("aof_rewrites", f.rewrites);
+    Number("aof_rewrites_consecutive_failures", f.rewrite_failures_in_a_row);
+    Line("aof_last_write_status:%s", OkOrErr(!journal || e_.journal->state() == JournalState::kOk));
+    Number("aof_last_cow_size", 0);
+    Number("module_fork_in_progress", 0);
+    Number("module_fork_last_cow_size", 0);
     if (loading) WriteLoading();
     if (!journal) return;
-    Line("aof_last_write_status:%s",
-         e_.journal->state() == JournalState::kOk ? "ok" : "err");
     Number("journal_lsn", e_.journal->tail());
     Number("journal_written_lsn", e_.journal->written());
     Number("journal_durable_lsn", e_.journal->durable());

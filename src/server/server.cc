@@ -13,6 +13,7 @@
 #include "commands/families.h"
 #include "script/registry.h"
 #include "server/client.h"
+#include "server/persistence.h"
 
 namespace cairn {
 namespace {
@@ -95,6 +96,9 @@ Status Server::Start() {
   for (int i = 0; i < threads; ++i)
     contexts_.push_back(
         std::make_unique<WorkerContext>(engine_.get(), &(*pool_)[static_cast<size_t>(i)]));
+  persistence_ = std::make_unique<Persistence>(engine_.get(), std::vector<AuxSource*>{},
+                                               [this] { ResumeParked(); });
+  engine_->snapshots = persistence_.get();
   // Before anybody can connect: what a second server on this folder would promise is void.
   if (config_.appendonly()) CAIRN_RETURN_IF_ERROR(LockJournal());
   CAIRN_RETURN_IF_ERROR(Listen());
@@ -104,6 +108,8 @@ Status Server::Start() {
   if (config_.appendonly()) {
     CAIRN_RETURN_IF_ERROR(OpenJournal());
     HoldFromNowOn();
+  } else {
+    CAIRN_RETURN_IF_ERROR(persistence_->LoadAtStart([this] { return shutdown_.load(); }));
   }
   engine_->modes.Set(kModeLoading, false);
   log_.Notice("Ready to accept connections");
@@ -234,6 +240,7 @@ void Server::Cron(size_t index) {
   if (index == 0) {
     CheckMemory();
     SampleRates(now);
+    persistence_->Cron(now);
   }
   const int64_t until = pause_until_ms_.load(std::memory_order_relaxed);
   // Only the pause that was judged is ended: a new one may have begun meanwhile.
@@ -312,15 +319,21 @@ int Server::Wait() {
       if (!status.ok()) log_.Warning("%s", status.message().c_str());
       continue;
     }
-    if (!shutdown_.load())
-      log_.Warning("Received %s scheduling shutdown...",
-                   received == SIGTERM ? "SIGTERM" : "SIGINT");
-    shutdown_.store(true);
+    if (shutdown_.load()) break;
+    log_.Warning("Received %s scheduling shutdown...", received == SIGTERM ? "SIGTERM" : "SIGINT");
+    const int64_t how =
+        received == SIGTERM ? config_.shutdown_on_sigterm() : config_.shutdown_on_sigint();
+    ShutdownRequest request;
+    request.save = (how & kShutdownSave) != 0;
+    request.nosave = (how & kShutdownNoSave) != 0;
+    request.force = (how & kShutdownForce) != 0;
+    (void)Shutdown(request);
   }
   log_.Notice("User requested shutdown...");
   engine_->modes.Set(kModeShutdown, true);
   listener_->CloseAndWait();
   pool_->Stop();
+  persistence_->Stop();
   int exit_status = 0;
   if (journal_ != nullptr) {
     const Status status = journal_->Close();
@@ -411,6 +424,11 @@ void Server::Pause(int64_t until_ms, bool writes_only) {
 
 Status Server::Shutdown(const ShutdownRequest& request) {
   if (request.abort) return Status::Invalid("No shutdown in progress.");
+  if (const Status saved = persistence_->SaveForShutdown(request.save, request.nosave);
+      !saved.ok() && !request.force) {
+    log_.Warning("Error trying to save the DB, can't exit: %s", saved.message().c_str());
+    return Status::Io("Errors trying to SHUTDOWN. Check logs.");
+  }
   shutdown_.store(true);
   kill(getpid(), SIGTERM);  // wakes Wait
   return Status::Ok();

@@ -31,6 +31,8 @@
 
 namespace cairn {
 
+class Persistence;
+
 class Server final : public ServerControl, public JournalListener {
  public:
   Server(ConfigStore* store, Log* log);
@@ -47,6 +49,7 @@ class Server final : public ServerControl, public JournalListener {
   WorkerContext& context(size_t worker) { return *contexts_[worker]; }
   size_t workers() const { return contexts_.size(); }
   int64_t start_time_ms() const { return start_time_ms_; }
+  const Persistence& persistence() const { return *persistence_; }
 
   void AddClient(std::shared_ptr<ClientRecord> record);
   void RemoveClient(uint64_t id);
@@ -89,6 +92,7 @@ class Server final : public ServerControl, public JournalListener {
   Result<Lsn> RestoreLimit(const struct Recovered& recovered);
   Status KeepTimeline(const Manifest& manifest);
   Result<Lsn> Replay(const Manifest& manifest, Lsn limit, const std::function<bool()>& stop);
+  Status LoadBase(const Manifest& manifest, const std::function<bool()>& stop);
   void RegisterHooks();
   void StartCron(size_t worker);
   void Cron(size_t worker);
@@ -114,6 +118,7 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<Replayer> replayer_;
   std::unique_ptr<KeyRing> keys_;  // null: no encryption
   std::string restore_to_;
+  std::unique_ptr<Persistence> persistence_;
   std::unique_ptr<WorkerPool> pool_;
   std::vector<std::unique_ptr<WorkerContext>> contexts_;
   std::unique_ptr<Listener> listener_;

@@ -10,6 +10,7 @@
 #include "journal/reader.h"
 #include "journal/recovery.h"
 #include "script/registry.h"
+#include "server/persistence.h"
 #include "server/server.h"
 
 namespace cairn {
@@ -143,12 +144,25 @@ void Server::OnStateChange(JournalState state, const std::string& reason) {
 
 void Server::OnRebaseNeeded(Lsn) {}
 
-// Applies [what the chain begins with, limit) and returns where the last whole record ends.
+// The snapshot that the log begins at.
+Status Server::LoadBase(const Manifest& manifest, const std::function<bool()>& stop) {
+  if (manifest.base_name.empty()) return Status::Ok();
+  auto report = persistence_->LoadFile(JournalFolder() + "/" + manifest.base_name, stop);
+  if (!report.ok()) return report.status();
+  if (!report->packed || report->lsn != manifest.base_lsn)
+    return Status::Corrupt("the base snapshot " + manifest.base_name + " is of LSN " +
+                           std::to_string(report->lsn) + ", the manifest says " +
+                           std::to_string(manifest.base_lsn));
+  return Status::Ok();
+}
+
+// Loads what the chain begins with, applies the stream up to `limit` and returns where the last whole record ends.
 Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit,
                            const std::function<bool()>& stop) {
   Lsn from = manifest.base_lsn;
   if (manifest.base_name.empty() && !manifest.segments.empty())
     from = manifest.segments.front().first_lsn;
+  CAIRN_RETURN_IF_ERROR(LoadBase(manifest, stop));
   auto reader = JournalReader::Open(RealFileSystem(), JournalFolder(), manifest, from, limit,
                                     keys_.get());
   if (!reader.ok()) return reader.status();

@@ -24,7 +24,7 @@ Status At(const std::string& path, uint64_t offset, const Status& status) {
 // Bytes of a file one after the other; the first error of the file latches.
 class FileSource {
  public:
-  FileSource(File* file, LoadTotals* totals) : file_(*file), totals_(*totals) {}
+  FileSource(File* file, const LoadOptions& options) : file_(*file), options_(options) {}
   size_t operator()(char* into, size_t size) {
     if (!status_.ok()) return 0;
     auto read = file_.ReadAt(offset_, into, size);
@@ -33,14 +33,14 @@ class FileSource {
       return 0;
     }
     offset_ += *read;
-    totals_.bytes.store(offset_, std::memory_order_relaxed);
+    if (options_.progress != nullptr) options_.progress(*read);
     return *read;
   }
   const Status& status() const { return status_; }
 
  private:
   File& file_;
-  LoadTotals& totals_;
+  const LoadOptions& options_;
   uint64_t offset_ = 0;
   Status status_;
 };
@@ -127,7 +127,7 @@ Result<LoadReport> LoadSnapshot(FileSystem* fs, const std::string& path, const L
     if (!status.ok()) return At(path, offset, status);
     return report;
   }
-  FileSource source(file->get(), totals);
+  FileSource source(file->get(), options);
   std::unique_ptr<Lz4Source> frames;
   RdbReader::Source bytes = [&source](char* into, size_t size) { return source(into, size); };
   if (*read == sizeof magic && word == kLz4Magic) {

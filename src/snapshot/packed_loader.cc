@@ -102,7 +102,7 @@ class PackedLoad {
       CAIRN_RETURN_IF_ERROR(
           ReadExactly(offset_, kPartHeaderBytes + job.header.stored_bytes, &job.bytes));
       offset_ += job.bytes.size();
-      totals_.bytes.store(offset_, std::memory_order_relaxed);
+      if (options_.progress != nullptr) options_.progress(job.bytes.size());
       const bool end = (job.header.flags & kPartEnd) != 0;
       if (end) CAIRN_RETURN_IF_ERROR(DecodePart(job.bytes, job.header, &end_));
       if (end) break;

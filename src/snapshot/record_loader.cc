@@ -177,7 +177,7 @@ Status RecordLoader::Insert(std::string_view key, Value value) {
   if (!twice) {
     entry->set_epoch(shard.epoch);
     table.entries.InsertAndGrow(hash, entry, entry->has_expiry());
-    if (entry->has_expiry()) table.AddVolatile(1);
+    table.CountIn(hash, entry);
   }
   shard.lock.Unlock();
   keyspace.gate().Leave(slot_);

@@ -30,6 +30,7 @@ struct LoadOptions {
   Log* log = nullptr;
   bool lfu = false;  // what the access clock of entries is to be
   int64_t now_ms = 0;
+  std::function<void(uint64_t)> progress;  // bytes of the file read, by one thread
   std::function<bool()> stopped;  // asked now and then; true ends the loading with an error
 };
 
@@ -37,7 +38,6 @@ struct LoadOptions {
 struct LoadTotals {
   std::atomic<uint64_t> keys{0}, volatile_keys{0};
   std::atomic<uint64_t> skipped{0};  // keys of modules and empty collections
-  std::atomic<uint64_t> bytes{0};    // of the file
   std::mutex mutex;                  // guards what follows
   std::vector<std::pair<std::string, std::string>> aux;
 };

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF: snapshots on request. The instant of a snapshot comes after
+// the unit that asked for it (an EXEC's own writes are in it), before its reply leaves.
+#include "commands/families.h"
+#include "exec/args.h"
+#include "exec/context.h"
+#include "exec/snapshot_control.h"
+
+namespace cairn {
+namespace {
+
+using Claimed = SnapshotControl::Claimed;
+using Kind = SnapshotControl::Kind;
+
+void RunAfterUnit(Context& ctx) {
+  SnapshotControl* control = ctx.engine().snapshots;
+  ctx.unit().AfterUnit([control] { (void)control->Run(); });
+}
+
+// SAVE  O(N)
+void Save(Context& ctx) {
+  SnapshotControl* control = ctx.engine().snapshots;
+  if (control->Claim(Kind::kSave, false) != Claimed::kStarted)
+    return ctx.Error("ERR Background save already in progress");
+  // The reply is written when it is done: SAVE is not allowed where others would follow it.
+  ctx.unit().AfterUnit([control, reply = &ctx.reply()] {
+    if (control->Run().ok()) return reply->Ok();
+    reply->Error("ERR");
+  });
+}
+
+// BGSAVE [SCHEDULE|CANCEL]  O(1)
+void BackgroundSave(Context& ctx) {
+  SnapshotControl* control = ctx.engine().snapshots;
+  const bool schedule = ctx.argc() == 2 && EqualsIgnoreCase(ctx.arg(1), "schedule");
+  if (ctx.argc() == 2 && EqualsIgnoreCase(ctx.arg(1), "cancel")) {
+    switch (control->Cancel()) {
+      case SnapshotControl::Cancelled::kRunning:
+        return ctx.reply().SimpleString("Background saving cancelled");
+      case SnapshotControl::Cancelled::kScheduled:
+        return ctx.reply().SimpleString("Scheduled background saving cancelled");
+      case SnapshotControl::Cancelled::kNothing:
+        return ctx.Error("ERR Background saving is currently not in progress or scheduled");
+    }
+  }
+  if (ctx.argc() > 1 && !schedule) return ctx.Error(errors::kSyntax);
+  switch (control->Claim(Kind::kBackgroundSave, schedule)) {
+    case Claimed::kStarted:
+      RunAfterUnit(ctx);
+      return ctx.reply().SimpleString("Background saving started");
+    case Claimed::kScheduled: return ctx.reply().SimpleString("Background saving scheduled");
+    case Claimed::kSaving: return ctx.Error("ERR Background save already in progress");
+    case Claimed::kRewriting:
+      return ctx.Error(
+          "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE "
+          "in order to schedule a BGSAVE whenever possible.");
+  }
+}
+
+// BGREWRITEAOF  O(1)
+void BackgroundRewrite(Context& ctx) {
+  switch (ctx.engine().snapshots->Claim(Kind::kRewrite, true)) {
+    case Claimed::kStarted:
+      RunAfterUnit(ctx);
+      return ctx.reply().SimpleString("Background append only file rewriting started");
+    case Claimed::kScheduled:
+      return ctx.reply().SimpleString("Background append only file rewriting scheduled");
+    case Claimed::kSaving:
+    case Claimed::kRewriting:
+      return ctx.Error("ERR Background append only file rewriting already in progress");
+  }
+}
+
+// LASTSAVE  O(1)
+void LastSave(Context& ctx) {
+  ctx.reply().Integer(ctx.engine().snapshots->LastSaveSeconds());
+}
+
+constexpr uint64_t kFlags = kAdmin | kNoScript | kNoAsyncLoading;
+constexpr CommandSpec kRows[] = {
+    {"SAVE", 1, kFlags | kNoMulti, {}, 0, &Save},
+    {"BGSAVE", -1, kFlags, {}, 0, &BackgroundSave},
+    {"BGREWRITEAOF", 1, kFlags, {}, 0, &BackgroundRewrite},
+    {"LASTSAVE", 1, kLoading | kStale | kFast, {}, kAclAdmin | kAclDangerous, &LastSave},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> PersistenceCommands() { return kRows; }
+
+}  // namespace cairn

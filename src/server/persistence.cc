@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "server/persistence.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/memory.h"
+#include "base/version.h"
+#include "exec/access_clock.h"
+#include "journal/journal.h"
+
+namespace cairn {
+namespace {
+
+constexpr int64_t kRetryAfterFailureS = 5;
+constexpr int kLoadThreads = 2;
+constexpr size_t kPreImageBytesMin = 64 << 20;
+constexpr size_t kPreImageShare = 25;  // one part in so many of used memory: 4 %
+
+// Sorted by name they are sorted by position.
+std::string BaseName(uint32_t timeline, Lsn lsn) {
+  char name[64];
+  snprintf(name, sizeof name, "%04u-%016llu.rdb.lz4", timeline,
+           static_cast<unsigned long long>(lsn));
+  return name;
+}
+
+}  // namespace
+
+Persistence::Persistence(Engine* engine, std::vector<AuxSource*> aux_sources,
+                         std::function<void()> resume_parked)
+    : engine_(*engine),
+      config_(engine->config),
+      aux_sources_(std::move(aux_sources)),
+      resume_parked_(std::move(resume_parked)),
+      snapshotter_(&engine->keyspace, &engine->clock, aux_sources_),
+      last_save_s_(engine->clock.WallMs() / 1000) {
+  for (int i = 0; i < kLoadThreads; ++i) load_slots_.push_back(engine->keyspace.gate().AddThread());
+}
+
+Persistence::~Persistence() { Stop(); }
+
+void Persistence::Stop() {
+  snapshotter_.Cancel();
+  snapshotter_.Wait();
+}
+
+std::string Persistence::FileDir() const {
+  return engine_.journal != nullptr ? engine_.journal->dir() : config_.dir();
+}
+
+SnapshotRequest Persistence::MakeRequest() {
+  SnapshotRequest request;
+  request.fs = RealFileSystem();
+  request.dir = FileDir();
+  if (engine_.journal != nullptr) {
+    request.format = SnapshotFormat::kPacked;
+    engine_.journal->PrepareRoll();
+  } else {
+    request.name = config_.dbfilename();
+  }
+  request.compress = config_.rdbcompression();
+  request.checksum = config_.rdbchecksum();
+  request.preimage_bytes_max = std::max(kPreImageBytesMin, MemoryMeter::Used() / kPreImageShare);
+  request.pressure = this;
+  request.at_instant = [this](SnapshotInstant* instant) { AtInstant(instant); };
+  request.done = [this](const SnapshotResult& result) { Done(result); };
+  return request;
+}
+
+void Persistence::AtInstant(SnapshotInstant* instant) {
+  const int64_t now_ms = engine_.clock.WallMs();
+  dirty_at_instant_ = engine_.dirty.load(std::memory_order_relaxed);
+  if (engine_.journal != nullptr) {
+    instant->lsn = engine_.journal->BeginSnapshot();
+    instant->name = BaseName(engine_.journal->manifest().LastTimeline(), instant->lsn);
+  }
+  if (UsesLfu(config_)) {
+    instant->access.kind = AccessRecord::Kind::kFrequency;
+  } else if (config_.maxmemory_policy() == MaxmemoryPolicy::kAllkeysLru ||
+             config_.maxmemory_policy() == MaxmemoryPolicy::kVolatileLru) {
+    instant->access = {AccessRecord::Kind::kIdle, LruClock(now_ms)};
+  }
+  instant->aux = {{"redis-ver", kRedisVersion},
+                  {"redis-bits", "64"},
+                  {"ctime", std::to_string(now_ms / 1000)},
+                  {"used-mem", std::to_string(MemoryMeter::Used())},
+                  {"cairn-ver", kVersion},
+                  {"aof-base", engine_.journal != nullptr ? "1" : "0"}};
+}
+
+SnapshotControl::Claimed Persistence::Claim(Kind kind, bool may_schedule) {
+  std::lock_guard guard(mutex_);
+  const bool rewriting = (claimed_ && kind_ == Kind::kRewrite) || rewrite_scheduled_;
+  if (kind == Kind::kRewrite) {
+    if (rewriting) return Claimed::kRewriting;
+    if (claimed_) {
+      rewrite_scheduled_ = true;
+      return Claimed::kScheduled;
+    }
+  } else if (claimed_ && kind_ == Kind::kRewrite) {
+    if (!may_schedule) return Claimed::kRewriting;
+    save_scheduled_ = true;
+    return Claimed::kScheduled;
+  } else if (claimed_) {
+    return Claimed::kSaving;
+  }
+  claimed_ = true;
+  cancel_at_start_ = false;
+  kind_ = kind;
+  figures_.saving = kind != Kind::kRewrite;
+  figures_.rewriting = kind == Kind::kRewrite;
+  last_try_s_ = engine_.clock.WallMs() / 1000;
+  if (kind != Kind::kRewrite) save_scheduled_ = false;
+  return Claimed::kStarted;
+}
+
+Status Persistence::Run() {
+  Kind kind;
+  {
+    std::lock_guard guard(mutex_);
+    kind = kind_;
+  }
+  if (kind == Kind::kBackgroundSave) engine_.log.Notice("Background saving started");
+  if (kind == Kind::kRewrite)
+    engine_.log.Notice("Background append only file rewriting started");
+  // The one before has said that it is done, and may still be on its last line.
+  snapshotter_.Wait();
+  const Status status = snapshotter_.Start(MakeRequest());
+  if (!status.ok()) {
+    // Claims are made one at a time, so nobody else can have started one.
+    SnapshotResult result;
+    result.status = status;
+    Done(result);
+    return status;
+  }
+  if (kind != Kind::kSave) {
+    std::lock_guard guard(mutex_);
+    if (std::exchange(cancel_at_start_, false)) snapshotter_.Cancel();
+    return Status::Ok();
+  }
+  snapshotter_.Wait();
+  std::lock_guard guard(mutex_);
+  return last_result_;
+}
+
+// With a journal the file becomes its base, and what the log held before it may go.
+Status Persistence::Install(const SnapshotResult& result) {
+  if (!result.status.ok() || engine_.journal == nullptr) return result.status;
+  return engine_.journal->InstallBase(result.name, result.lsn);
+}
+
+void Persistence::LogResult(Kind kind, const SnapshotResult& result, const Status& status) {
+  Log& log = engine_.log;
+  if (!status.ok()) {
+    const char* what = kind == Kind::kRewrite ? "Background AOF rewrite" : "Background saving";
+    if (result.cancelled) {
+      log.Warning("%s cancelled", what);
+    } else {
+      log.Warning("%s error: %s", kind == Kind::kSave ? "Saving" : what,
+                  status.message().c_str());
+    }
+    return;
+  }
+  log.Notice("DB saved on disk: %llu keys, %llu bytes in %.3f seconds",
+             static_cast<unsigned long long>(result.keys),
+             static_cast<unsigned long long>(result.file_bytes),
+             static_cast<double>(result.duration_ms) / 1000);
+  if (kind == Kind::kBackgroundSave) log.Notice("Background saving terminated with success");
+  if (kind == Kind::kRewrite)
+    log.Notice("Background AOF rewrite terminated with success");
+}
+
+void Persistence::Done(const SnapshotResult& result) {
+  const Status status = Install(result);
+  Kind kind;
+  {
+    std::lock_guard guard(mutex_);
+    kind = kind_;
+  }
+  LogResult(kind, result, status);
+  {
+    std::lock_guard guard(mutex_);
+    claimed_ = figures_.saving = figures_.rewriting = false;
+    last_result_ = status;
+    const int64_t seconds = result.duration_ms / 1000;
+    if (kind == Kind::kRewrite) {
+      figures_.last_rewrite_time_s = seconds;
+      if (!result.cancelled) figures_.rewrite_ok = status.ok();
+      figures_.rewrite_failures_in_a_row =
+          status.ok() ? 0 : figures_.rewrite_failures_in_a_row + 1;
+      figures_.rewrites += status.ok();
+    } else {
+      figures_.last_save_time_s = seconds;
+      // Redis: a save that somebody cancelled says nothing about the disk.
+      if (!result.cancelled) figures_.save_ok = status.ok();
+      figures_.saves += status.ok();
+    }
+    if (status.ok()) {
+      last_save_s_.store(engine_.clock.WallMs() / 1000, std::memory_order_relaxed);
+      engine_.dirty.fetch_sub(dirty_at_instant_, std::memory_order_relaxed);
+    }
+  }
+  UpdateMode();
+}
+
+SnapshotControl::Cancelled Persistence::Cancel() {
+  std::lock_guard guard(mutex_);
+  if (claimed_ && kind_ == Kind::kBackgroundSave) {
+    // Claimed, perhaps not begun: whoever claimed it begins it and gives it up at once.
+    if (!snapshotter_.Cancel()) cancel_at_start_ = true;
+    return Cancelled::kRunning;
+  }
+  if (save_scheduled_) {
+    save_scheduled_ = false;
+    return Cancelled::kScheduled;
+  }
+  return Cancelled::kNothing;
+}
+
+void Persistence::OnPressure(bool high) {
+  engine_.modes.Set(kModeSnapshotLag, high);
+  if (!high) resume_parked_();
+}
+
+// Writes are refused only where `save` points promise snapshots that cannot be made.
+void Persistence::UpdateMode() {
+  bool failed;
+  {
+    std::lock_guard guard(mutex_);
+    failed = !figures_.save_ok;
+  }
+  const bool refuse =
+      failed && config_.stop_writes_on_bgsave_error() && !config_.save().empty();
+  if (refuse != engine_.modes.Has(kModeSaveFailed)) engine_.modes.Set(kModeSaveFailed, refuse);
+}
+
+bool Persistence::SavePointReached(int64_t now_s) {
+  std::lock_guard guard(mutex_);
+  if (claimed_) return false;
+  if (!figures_.save_ok && now_s - last_try_s_ <= kRetryAfterFailureS) return false;
+  const int64_t dirty = engine_.dirty.load(std::memory_order_relaxed);
+  for (const SavePoint& point : config_.save()) {
+    if (dirty < point.changes || now_s - LastSaveSeconds() <= point.seconds) continue;
+    engine_.log.Notice("%lld changes in %lld seconds. Saving...",
+                       static_cast<long long>(point.changes),
+                       static_cast<long long>(point.seconds));
+    return true;
+  }
+  return false;
+}
+
+void Persistence::StartScheduled() {
+  bool rewrite = false, save = false;
+  {
+    std::lock_guard guard(mutex_);
+    if (claimed_) return;
+    rewrite = std::exchange(rewrite_scheduled_, false);
+    if (!rewrite) save = std::exchange(save_scheduled_, false);
+  }
+  if ((rewrite && Claim(Kind::kRewrite, true) == Claimed::kStarted) ||
+      (save && Claim(Kind::kBackgroundSave, true) == Claimed::kStarted))
+    (void)Run();
+}
+
+void Persistence::Cron(int64_t now_ms) {
+  UpdateMode();
+  if (engine_.modes.Has(kModeLoading) || engine_.modes.Has(kModeShutdown)) return;
+  StartScheduled();
+  if (SavePointReached(now_ms / 1000) &&
+      Claim(Kind::kBackgroundSave, false) == Claimed::kStarted)
+    (void)Run();
+}
+
+Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<bool()> stopped) {
+  const int64_t start = engine_.clock.MonotonicMs();
+  LoadOptions options;
+  options.keyspace = &engine_.keyspace;
+  options.slots = load_slots_;
+  options.thresholds = engine_.ReadThresholds();
+  options.aux_sources = aux_sources_;
+  options.log = &engine_.log;
+  options.lfu = UsesLfu(config_);
+  options.now_ms = engine_.clock.WallMs();
+  options.stopped = std::move(stopped);
+  options.progress = [this](uint64_t bytes) { engine_.loading.Add(bytes); };
+  LoadTotals totals;
+  uint64_t bytes = 0;
+  if (auto file = RealFileSystem()->Open(path, FileSystem::Mode::kRead); file.ok())
+    if (auto size = (*file)->Size(); size.ok()) bytes = *size;
+  engine_.loading.Begin(bytes, options.now_ms);
+  auto report = LoadSnapshot(RealFileSystem(), path, options, &totals);
+  {
+    std::lock_guard guard(mutex_);
+    figures_.loaded_keys = totals.keys;
+  }
+  if (!report.ok()) return report;
+  engine_.log.Notice("DB loaded from disk: %.3f seconds: %llu keys, RDB version %d, %s",
+                     static_cast<double>(engine_.clock.MonotonicMs() - start) / 1000,
+                     static_cast<unsigned long long>(totals.keys.load()), report->version,
+                     path.c_str());
+  if (totals.skipped > 0)
+    engine_.log.Warning("%llu keys of the file were skipped: empty collections or modules' keys",
+                        static_cast<unsigned long long>(totals.skipped.load()));
+  return report;
+}
+
+Status Persistence::LoadAtStart(std::function<bool()> stopped) {
+  const std::string path = config_.dir() + "/" + config_.dbfilename();
+  auto exists = RealFileSystem()->Exists(path);
+  if (!exists.ok()) return exists.status();
+  if (!*exists) return Status::Ok();
+  auto report = LoadFile(path, std::move(stopped));
+  return report.status();
+}
+
+void Persistence::EmptyKeyspace() {
+  Gate& gate = engine_.keyspace.gate();
+  gate.Close();
+  KeyTables all;
+  for (int db = 0; db < engine_.keyspace.databases(); ++db)
+    for (auto& table : engine_.keyspace.Detach(db)) all.push_back(std::move(table));
+  gate.Open();
+  engine_.lazy_free.Post(std::move(all));
+}
+
+Status Persistence::Reload(const ReloadRequest& request) {
+  Gate& gate = engine_.keyspace.gate();
+  if (!request.save && engine_.journal != nullptr)
+    return Status::Invalid("without a save the journal's last writes would be lost");
+  if (Claim(Kind::kSave, false) != Claimed::kStarted)
+    return Status::Unavailable("Background save already in progress");
+  // From here on nobody changes anything: expiry and commands look at the mode under their locks.
+  engine_.modes.Set(kModeLoading, true);
+  gate.Close();
+  gate.Open();
+  Status status;
+  if (request.save) {
+    status = Run();
+  } else {
+    std::lock_guard guard(mutex_);
+    claimed_ = figures_.saving = false;
+  }
+  if (status.ok()) {
+    const std::string name =
+        engine_.journal != nullptr ? engine_.journal->manifest().base_name : config_.dbfilename();
+    if (request.flush) EmptyKeyspace();
+    status = LoadFile(FileDir() + "/" + name, nullptr).status();
+  }
+  engine_.modes.Set(kModeLoading, false);
+  if (!status.ok()) engine_.log.Warning("DEBUG RELOAD: %s", status.message().c_str());
+  return status;
+}
+
+Status Persistence::SaveForShutdown(bool save, bool nosave) {
+  // A journal is complete without a last snapshot; one is made only on request.
+  if (engine_.modes.Has(kModeLoading)) return Status::Ok();
+  const bool wanted = !nosave && (save || (!config_.save().empty() && engine_.journal == nullptr));
+  // One under way is not waited for, as in Redis; its end comes soon, without a file.
+  {
+    std::lock_guard guard(mutex_);
+    if (claimed_ && kind_ != Kind::kSave) snapshotter_.Cancel();
+  }
+  snapshotter_.Wait();
+  if (!wanted) return Status::Ok();
+  engine_.log.Notice("Saving the final RDB snapshot before exiting.");
+  const bool paused = engine_.modes.Has(kModePausedAll);
+  engine_.modes.Set(kModePausedAll, true);
+  engine_.keyspace.gate().Close();
+  engine_.keyspace.gate().Open();
+  Status status = Status::Unavailable("a snapshot is under way");
+  if (Claim(Kind::kSave, false) == Claimed::kStarted) status = Run();
+  if (!status.ok() && !paused) {
+    engine_.modes.Set(kModePausedAll, false);
+    resume_parked_();
+  }
+  return status;
+}
+
+Persistence::Figures Persistence::figures() const {
+  std::lock_guard guard(mutex_);
+  Figures figures = figures_;
+  figures.rewrite_scheduled = rewrite_scheduled_;
+  figures.progress = snapshotter_.progress();
+  if (claimed_ && snapshotter_.busy())
+    figures.current_s = (engine_.clock.MonotonicMs() - figures.progress.started_ms) / 1000;
+  return figures;
+}
+
+}  // namespace cairn

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Persistence: when snapshots are made and what becomes of their files.
+//
+//   without a journal   DIR/dbfilename, a plain RDB, loaded at the next start
+//   with one            a packed snapshot in the journal's folder: the new base of the log, which
+//                       is then free of what came before it
+//
+// It answers SAVE, BGSAVE and BGREWRITEAOF, watches the `save` points, refuses writes while
+// snapshots fail, and knows the figures of INFO.
+//
+// Thread rule: SnapshotControl's calls as that says; Cron from worker 0; LoadFile and
+// SaveForShutdown from a thread that holds no lock and is not inside the gate. The mutex is never
+// held across a file operation or a wait.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "exec/engine.h"
+#include "exec/snapshot_control.h"
+#include "snapshot/loader.h"
+#include "snapshot/snapshotter.h"
+
+namespace cairn {
+
+class Persistence final : public SnapshotControl, public PressureListener {
+ public:
+  // `resume_parked` runs requests again that waited for a mode to end.
+  Persistence(Engine* engine, std::vector<AuxSource*> aux_sources,
+              std::function<void()> resume_parked);
+  ~Persistence() override;
+
+  // Loads a snapshot file of any kind into the empty keyspace and logs what it found.
+  Result<LoadReport> LoadFile(const std::string& path, std::function<bool()> stopped);
+  // What a start without a journal loads: DIR/dbfilename, if there is one.
+  Status LoadAtStart(std::function<bool()> stopped);
+  // Makes the last snapshot of an orderly end, if `save` points or the request ask for one. Before
+  // it, every client is paused; if it fails they go on.
+  Status SaveForShutdown(bool save, bool nosave);
+  // Gives up what is under way and waits for its end.
+  void Stop();
+
+  void Cron(int64_t now_ms);
+
+  // SnapshotControl
+  Claimed Claim(Kind kind, bool may_schedule) override;
+  Status Run() override;
+  Cancelled Cancel() override;
+  int64_t LastSaveSeconds() override { return last_save_s_.load(std::memory_order_relaxed); }
+  Status Reload(const ReloadRequest& request) override;
+  // PressureListener
+  void OnPressure(bool high) override;
+
+  struct Figures {
+    bool saving = false, rewriting = false, rewrite_scheduled = false;
+    int64_t current_s = -1;  // of the one under way
+    Snapshotter::Progress progress;
+    bool save_ok = true, rewrite_ok = true;
+    int64_t last_save_time_s = -1, last_rewrite_time_s = -1;
+    uint64_t saves = 0, rewrites = 0, rewrite_failures_in_a_row = 0;
+    uint64_t loaded_keys = 0;
+  };
+  Figures figures() const;
+
+ private:
+  SnapshotRequest MakeRequest();
+  void AtInstant(SnapshotInstant* instant);
+  void Done(const SnapshotResult& result);
+  Status Install(const SnapshotResult& result);
+  void LogResult(Kind kind, const SnapshotResult& result, const Status& status);
+  bool SavePointReached(int64_t now_s);
+  void StartScheduled();
+  void UpdateMode();
+  std::string FileDir() const;
+  void EmptyKeyspace();
+
+  Engine& engine_;
+  const Config& config_;
+  const std::vector<AuxSource*> aux_sources_;
+  const std::function<void()> resume_parked_;
+  Snapshotter snapshotter_;
+  std::vector<int> load_slots_;
+  std::atomic<int64_t> last_save_s_;
+
+  mutable std::mutex mutex_;
+  // The one under way, from Claim to Done.
+  bool claimed_ = false;
+  bool cancel_at_start_ = false;
+  Kind kind_ = Kind::kSave;
+  bool save_scheduled_ = false, rewrite_scheduled_ = false;
+  int64_t dirty_at_instant_ = 0;  // under All, then by Done alone
+  Status last_result_;
+  int64_t last_try_s_ = 0;
+  Figures figures_;
+};
+
+}  // namespace cairn

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Snapshots: files that cross to redis-server and back, the commands, failures, restarts."""
+
+import os
+import shutil
+import subprocess
+
+from harness import ONCE, cairn_only, check, equal, eventually, matrix
+from harness.dump_samples import fill
+from harness.resp import Error
+from harness.server import Server, StartFailure, oracle_binary
+
+MATRIX = ONCE
+
+BUSY = Error(b"ERR Background save already in progress")
+FAR = 4102444800000  # the year 2100
+
+
+def fill_all(client):
+    """Every type and encoding, several databases, expiry times, long strings."""
+    fill(client)
+    client.call("SET", "long", "x" * 100_000)
+    client.call("SETRANGE", "holes", 70_000, "end")
+    client.call("SET", "volatile", "v", "PXAT", FAR)
+    client.call("RPUSH", "volatile list", "a", "b")
+    client.call("PEXPIREAT", "volatile list", FAR + 1)
+    client.pipeline([("SET", "key:%d" % i, "value %d " % i * (i % 7)) for i in range(3000)])
+    client.call("SELECT", 9)
+    client.call("SET", "nine", 9)
+    client.call("SELECT", 0)
+
+
+def digest(client):
+    return client.call("DEBUG", "DIGEST")
+
+
+def info(client, name):
+    for line in client.call("INFO", "persistence").decode().splitlines():
+        if line.startswith(name + ":"):
+            return line.split(":", 1)[1]
+    return None
+
+
+def saved(client):
+    eventually(lambda: info(client, "rdb_bgsave_in_progress") == "0" and
+               info(client, "aof_rewrite_in_progress") == "0", 20)
+    return info(client, "rdb_last_bgsave_status")
+
+
+def oracle_with(path, **directives):
+    """A redis-server that loaded a copy of the RDB file `path`."""
+    oracle = Server(oracle_binary(), wait=False, appendonly="no", **directives)
+    shutil.copy(path, os.path.join(oracle.folder, "dump.rdb"))
+    return oracle.start()
+
+
+def test_save_is_a_file_that_redis_loads(env):
+    for compression in ("yes", "no"):
+        server = env.start(appendonly="no", rdbcompression=compression)
+        c = env.client(2, server)
+        fill_all(c)
+        equal(c.call("SAVE"), b"OK")
+        oracle = oracle_with(os.path.join(server.folder, "dump.rdb"))
+        try:
+            with oracle.client() as other:
+                equal(digest(c), digest(other), "compression " + compression)
+                equal(other.call("PEXPIRETIME", "volatile"), FAR)
+                equal(other.call("PEXPIRETIME", "volatile list"), FAR + 1)
+        finally:
+            oracle.discard()
+
+
+def test_redis_files_are_loaded(env):
+    oracle = Server(oracle_binary(), appendonly="no")
+    try:
+        with oracle.client() as other:
+            fill_all(other)
+            other.call("SAVE")
+            wanted = digest(other)
+        server = Server(wait=False, appendonly="no")
+        try:
+            shutil.copy(os.path.join(oracle.folder, "dump.rdb"), server.folder)
+            server.start()
+            with server.client() as c:
+                equal(digest(c), wanted)
+                equal(c.call("PEXPIRETIME", "volatile"), FAR)
+        finally:
+            server.discard()
+    finally:
+        oracle.discard()
+
+
+def test_restart_without_a_journal(env):
+    server = env.start(appendonly="no")
+    c = env.client(2, server)
+    fill_all(c)
+    equal(c.call("BGSAVE"), b"Background saving started")
+    equal(saved(c), "ok")
+    wanted = digest(c)
+    c.call("SET", "lost", 1)
+    server.restart(crash=True)
+    c = env.client(2, server)
+    equal(digest(c), wanted)
+    equal(c.call("EXISTS", "lost"), 0)
+
+
+def test_claims_of_one_transaction(env):
+    """What BGSAVE and its relatives say while another one is under way."""
+    server = env.start(appendonly="no")
+    c = env.client(2, server)
+    for command in ("MULTI", "BGSAVE", "BGSAVE", "BGREWRITEAOF", "BGREWRITEAOF"):
+        c.call(*command.split())
+    got = c.call("EXEC")
+    equal(got[:3], [b"Background saving started", BUSY,
+                    b"Background append only file rewriting scheduled"])
+    saved(c)
+    equal(c.call("BGSAVE", "NEVER"), Error(b"ERR syntax error"))
+
+
+@cairn_only("redis-server 7.0 cannot cancel")
+def test_cancel(env):
+    server = env.start(appendonly="no")
+    c = env.client(2, server)
+    c.call("SET", "a", 1)
+    c.call("MULTI")
+    c.call("BGSAVE")
+    c.call("BGSAVE", "CANCEL")
+    equal(c.call("EXEC"), [b"Background saving started", b"Background saving cancelled"])
+    equal(saved(c), "ok", "a cancelled save says nothing about the disk")
+    equal(c.call("BGSAVE", "CANCEL"),
+          Error(b"ERR Background saving is currently not in progress or scheduled"))
+    check(not os.path.exists(os.path.join(server.folder, "dump.rdb")), "no file came of it")
+    equal(c.call("SAVE"), b"OK", "the next one is exact again")
+    server.restart(crash=True)
+    equal(env.client(2, server).call("GET", "a"), b"1")
+
+
+def test_lastsave(env):
+    server = env.start(appendonly="no")
+    c = env.client(2, server)
+    now = int(c.call("TIME")[0])
+    check(abs(c.call("LASTSAVE") - now) <= 5, "begins with the start of the server")
+    c.call("SET", "a", 1)
+    check(int(info(c, "rdb_changes_since_last_save")) >= 1)
+    equal(c.call("SAVE"), b"OK")
+    check(c.call("LASTSAVE") >= now)
+    equal(info(c, "rdb_changes_since_last_save"), "0")
+
+
+def test_save_points(env):
+    server = env.start(appendonly="no", save="1 3")
+    c = env.client(2, server)
+    c.call("SET", "a", 1)
+    c.call("SET", "a", 2)
+    check(not os.path.exists(os.path.join(server.folder, "dump.rdb")))
+    c.call("SET", "a", 3)
+    eventually(lambda: os.path.exists(os.path.join(server.folder, "dump.rdb")), 10)
+
+
+def test_shutdown(env):
+    for arguments, kept in (((), False), (("NOSAVE",), False), (("SAVE",), True)):
+        server = env.start(appendonly="no", save="")
+        c = env.client(2, server)
+        c.call("SET", "a", 1)
+        c.send("SHUTDOWN", *arguments)
+        check(c.closed_by_server(), "no reply")
+        equal(server.process.wait(20), 0)
+        equal(os.path.exists(os.path.join(server.folder, "dump.rdb")), kept, repr(arguments))
+    server = env.start(appendonly="no", save="3600 1")
+    env.client(2, server).call("SET", "a", 1)
+    equal(server.stop(), 0)
+    server.start()
+    equal(env.client(2, server).call("GET", "a"), b"1", "a save point asks for a last snapshot")
+
+
+@cairn_only("the temporary name is ours")
+def test_writes_stop_while_snapshots_fail(env):
+    server = env.start(appendonly="no", save="3600 1")
+    c = env.client(2, server)
+    c.call("SET", "a", 1)
+    obstacle = os.path.join(server.folder, "temp-dump.rdb")
+    os.mkdir(obstacle)
+    equal(c.call("SAVE"), Error(b"ERR"))
+    refused = c.call("SET", "a", 2)
+    check(isinstance(refused, Error) and refused.text.startswith(
+        b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable"), refused)
+    equal(c.call("PING").code if isinstance(c.call("PING"), Error) else None, b"MISCONF")
+    equal(c.call("GET", "a"), b"1", "reads go on")
+    equal(info(c, "rdb_last_bgsave_status"), "err")
+    c.call("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
+    eventually(lambda: c.call("SET", "a", 3) == b"OK")
+    c.call("CONFIG", "SET", "stop-writes-on-bgsave-error", "yes")
+    eventually(lambda: isinstance(c.call("SET", "a", 4), Error))
+    refused = c.call("SHUTDOWN", "SAVE")
+    equal(refused, Error(b"ERR Errors trying to SHUTDOWN. Check logs."))
+    os.rmdir(obstacle)
+    equal(c.call("SAVE"), b"OK")
+    equal(c.call("SET", "a", 5), b"OK")
+
+
+def test_reload(env):
+    server = env.start(appendonly="no")
+    c = env.client(2, server)
+    fill_all(c)
+    wanted = digest(c)
+    equal(c.call("DEBUG", "RELOAD"), b"OK")
+    equal(digest(c), wanted)
+    c.call("SET", "gone", 1)
+    equal(c.call("DEBUG", "RELOAD", "NOSAVE"), b"OK")
+    equal(digest(c), wanted)
+
+
+@cairn_only("packed snapshots are ours")
+def test_snapshot_is_the_base_of_the_journal(env):
+    server = env.start(appendonly="yes", appendfsync="always")
+    c = env.client(2, server)
+    fill_all(c)
+    c.call("INCR", "counter")
+    wanted = digest(c)
+    equal(c.call("SAVE"), b"OK")
+    folder = os.path.join(server.folder, "appendonlydir")
+    bases = [name for name in os.listdir(folder) if name.endswith(".rdb.lz4")]
+    equal(len(bases), 1, bases)
+    plain = os.path.join(server.folder, "plain.rdb")
+    with open(plain, "wb") as out:
+        subprocess.run(["lz4", "-dc", os.path.join(folder, bases[0])], stdout=out, check=True)
+    oracle = oracle_with(plain)
+    try:
+        with oracle.client() as other:
+            equal(digest(other), wanted, "what lz4 -dc prints")
+    finally:
+        oracle.discard()
+    server.restart(crash=True)
+    c = env.client(2, server)
+    equal(digest(c), wanted)
+    equal(c.call("GET", "counter"), b"1", "nothing below the base is replayed on top of it")
+    c.call("INCR", "counter")
+    wanted = digest(c)
+    server.restart(crash=True)
+    c = env.client(2, server)
+    equal(digest(c), wanted, "base and log")
+    equal(c.call("BGREWRITEAOF"), b"Background append only file rewriting started")
+    saved(c)
+    equal(info(c, "aof_last_bgrewrite_status"), "ok")
+    equal(len([name for name in os.listdir(folder) if name.endswith(".rdb.lz4")]), 1)
+    equal(c.call("DEBUG", "RELOAD"), b"OK")
+    equal(digest(c), wanted)
+    server.restart(crash=True)
+    equal(digest(env.client(2, server)), wanted)
+
+
+@cairn_only("the texts are ours")
+def test_damaged_files_are_refused(env):
+    server = env.start(appendonly="no")
+    c = env.client(2, server)
+    fill_all(c)
+    c.call("SAVE")
+    path = os.path.join(server.folder, "dump.rdb")
+    server.kill()
+    with open(path, "rb") as file:
+        good = file.read()
+    middle = len(good) // 2
+    for bad in (good[:middle], good[:-1], good[:middle] + b"\xff" + good[middle + 1:],
+                good[:-4] + b"\0\0\0\0", b"REDIS0099" + good[9:], b"nothing like it"):
+        with open(path, "wb") as file:
+            file.write(bad)
+        try:
+            server.start()
+        except StartFailure as failure:
+            check("dump.rdb: offset " in str(failure), str(failure)[-600:])
+        else:
+            check(False, "a damaged file was loaded")
+    with open(path, "wb") as file:
+        file.write(good)
+    server.start()
