@@ -56,8 +56,6 @@ struct Engine {
   Users users;
   AclLog acl_log;
   Tracking tracking{this};
-  ServerControl* control = nullptr;  // set by server/ before the first command
-  Journal* journal = nullptr;        // nullptr: appendonly no
   ServerControl* control = nullptr;  // set by server/ before the first command, as the next
   SnapshotControl* snapshots = nullptr;
   Journal* journal = nullptr;  // nullptr: appendonly no

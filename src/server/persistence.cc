@@ -126,11 +126,14 @@ Status Persistence::Run() {
     engine_.log.Notice("Background append only file rewriting started");
   // The one before has said that it is done, and may still be on its last line.
   snapshotter_.Wait();
-  const Status status = snapshotter_.Start(MakeRequest());
+  const Status status = Encrypted()
+                            ? Status::Unavailable("snapshots cannot be encrypted yet, the journal is")
+                            : snapshotter_.Start(MakeRequest());
   if (!status.ok()) {
     // Claims are made one at a time, so nobody else can have started one.
     SnapshotResult result;
     result.status = status;
+    result.cancelled = true;
     Done(result);
     return status;
   }
@@ -155,7 +158,7 @@ void Persistence::LogResult(Kind kind, const SnapshotResult& result, const Statu
   if (!status.ok()) {
     const char* what = kind == Kind::kRewrite ? "Background AOF rewrite" : "Background saving";
     if (result.cancelled) {
-      log.Warning("%s cancelled", what);
+      log.Warning("%s cancelled: %s", what, status.message().c_str());
     } else {
       log.Warning("%s error: %s", kind == Kind::kSave ? "Saving" : what,
                   status.message().c_str());
@@ -235,7 +238,13 @@ void Persistence::UpdateMode() {
   if (refuse != engine_.modes.Has(kModeSaveFailed)) engine_.modes.Set(kModeSaveFailed, refuse);
 }
 
+// A plain snapshot beside an encrypted journal would give away what that hides.
+bool Persistence::Encrypted() const {
+  return engine_.journal != nullptr && !config_.encryption_key_file().empty();
+}
+
 bool Persistence::SavePointReached(int64_t now_s) {
+  if (Encrypted()) return false;
   std::lock_guard guard(mutex_);
   if (claimed_) return false;
   if (!figures_.save_ok && now_s - last_try_s_ <= kRetryAfterFailureS) return false;

@@ -72,6 +72,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   void Done(const SnapshotResult& result);
   Status Install(const SnapshotResult& result);
   void LogResult(Kind kind, const SnapshotResult& result, const Status& status);
+  bool Encrypted() const;
   bool SavePointReached(int64_t now_s);
   void StartScheduled();
   void UpdateMode();
