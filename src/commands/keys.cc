@@ -35,7 +35,7 @@ void TypeOf(Context& ctx) {
 
 void RenameKey(Context& ctx, bool only_if_absent) {
   const KeyId from = ctx.Id(ctx.arg(1)), to = ctx.Id(ctx.arg(2));
-  if (ctx.Find(from, Context::Touch::kNo) == nullptr) return ctx.Error(errors::kNoSuchKey);
+  if (ctx.Find(from, Context::Touch::kWrite) == nullptr) return ctx.Error(errors::kNoSuchKey);
   if (ctx.arg(1) == ctx.arg(2)) return only_if_absent ? ctx.reply().Integer(0) : ctx.Ok();
   if (ctx.Find(to, Context::Touch::kNo) != nullptr) {
     if (only_if_absent) return ctx.reply().Integer(0);
@@ -76,7 +76,7 @@ void Move(Context& ctx) {
   if (target < 0) return;
   if (target == ctx.db()) return ctx.Error(errors::kSameObject);
   const KeyId from = ctx.Id(ctx.arg(1)), to = ctx.IdIn(target, ctx.arg(1));
-  if (ctx.Find(from, Context::Touch::kNo) == nullptr ||
+  if (ctx.Find(from, Context::Touch::kWrite) == nullptr ||
       ctx.Find(to, Context::Touch::kNo) != nullptr)
     return ctx.reply().Integer(0);
   ctx.MoveKey(from, to);

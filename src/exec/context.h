@@ -122,9 +122,9 @@ class Context {
   StringRef WriteString(std::string_view key);
 
   // Any type: the live entry or nullptr. Valid until the next change.
-  // kLook counts as a read, hit or miss, but leaves the access clock alone (TTL, TYPE); kNo is
-  // no read at all (OBJECT, and look-ups of keys to be written).
-  enum class Touch { kYes, kLook, kNo };
+  // kLook counts as a read, hit or miss, but leaves the access clock alone (TTL, TYPE); kWrite is
+  // no read but sets the clock (RENAME); kNo does neither (OBJECT, most keys to be written).
+  enum class Touch { kYes, kLook, kWrite, kNo };
   const Entry* Find(const KeyId& id, Touch touch = Touch::kYes);
   const Entry* Find(std::string_view key, Touch touch = Touch::kYes) {
     return Find(Id(key), touch);

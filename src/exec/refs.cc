@@ -9,7 +9,9 @@ namespace cairn {
 
 const Entry* Context::Find(const KeyId& id, Touch touch) {
   Entry* entry = unit_.Lookup(id.db, id.key, id.hash);
-  if (touch != Touch::kNo) {
+  if (touch == Touch::kWrite) {
+    if (entry != nullptr && !session_.no_touch) unit_.Access(entry);
+  } else if (touch != Touch::kNo) {
     ThreadStatistics* statistics = engine().thread_statistics(unit_.slot());
     if (entry != nullptr) {
       statistics->Add(Stat::kHits);
