@@ -96,7 +96,8 @@ Status Server::Start() {
   for (int i = 0; i < threads; ++i)
     contexts_.push_back(
         std::make_unique<WorkerContext>(engine_.get(), &(*pool_)[static_cast<size_t>(i)]));
-  persistence_ = std::make_unique<Persistence>(engine_.get(), std::vector<AuxSource*>{},
+  function_source_ = std::make_unique<FunctionSource>(engine_.get());
+  persistence_ = std::make_unique<Persistence>(engine_.get(), std::vector<AuxSource*>{function_source_.get()},
                                                [this] { ResumeParked(); });
   engine_->snapshots = persistence_.get();
   // Before anybody can connect: what a second server on this folder would promise is void.

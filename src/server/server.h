@@ -26,6 +26,7 @@
 #include "journal/stripes.h"
 #include "net/listener.h"
 #include "net/worker_pool.h"
+#include "server/function_source.h"
 #include "server/rates.h"
 #include "server/worker_context.h"
 
@@ -118,6 +119,7 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<Replayer> replayer_;
   std::unique_ptr<KeyRing> keys_;  // null: no encryption
   std::string restore_to_;
+  std::unique_ptr<FunctionSource> function_source_;
   std::unique_ptr<Persistence> persistence_;
   std::unique_ptr<WorkerPool> pool_;
   std::vector<std::unique_ptr<WorkerContext>> contexts_;

@@ -249,6 +249,42 @@ def test_snapshot_is_the_base_of_the_journal(env):
     equal(digest(env.client(2, server)), wanted)
 
 
+LIBRARY = "#!lua name=lib\nredis.register_function('answer', function() return 42 end)\n"
+
+
+def test_functions_are_in_snapshots(env):
+    server = env.start(appendonly="no")
+    c = env.client(2, server)
+    equal(c.call("FUNCTION", "LOAD", LIBRARY), b"lib")
+    equal(c.call("DEBUG", "RELOAD"), b"OK")
+    equal(c.call("FCALL", "answer", 0), 42)
+    equal(c.call("SAVE"), b"OK")
+    server.restart(crash=True)
+    equal(env.client(2, server).call("FCALL", "answer", 0), 42)
+    oracle = oracle_with(os.path.join(server.folder, "dump.rdb"))
+    try:
+        with oracle.client() as other:
+            equal(other.call("FCALL", "answer", 0), 42)
+    finally:
+        oracle.discard()
+
+
+@cairn_only("packed snapshots are ours")
+def test_functions_are_in_the_base_of_the_journal(env):
+    server = env.start(appendonly="yes", appendfsync="always")
+    c = env.client(2, server)
+    equal(c.call("FUNCTION", "LOAD", LIBRARY), b"lib")
+    equal(c.call("BGREWRITEAOF"), b"Background append only file rewriting started")
+    saved(c)
+    equal(info(c, "aof_last_bgrewrite_status"), "ok")
+    equal(c.call("FUNCTION", "LOAD", LIBRARY.replace("lib", "two").replace("answer", "more")),
+          b"two")
+    server.restart(crash=True)
+    c = env.client(2, server)
+    equal(c.call("FCALL", "answer", 0), 42)
+    equal(c.call("FCALL", "more", 0), 42)
+
+
 @cairn_only("the texts are ours")
 def test_damaged_files_are_refused(env):
     server = env.start(appendonly="no")

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Snapshot files: both forms there and back, damage of every kind refused, disks that fail.
+#include "snapshot/format.h"
+#include "snapshot/loader.h"
+#include "snapshot/snapshotter.h"
+#include "tests/unit/exec/engine_harness.h"
+#include "tests/unit/support/fault_fs.h"
+
+namespace cairn {
+namespace {
+
+struct Files {
+  Files() : fs(3), client(test), snapshotter(&test.keyspace, SystemClock(), {}) {}
+
+  SnapshotResult Save(SnapshotFormat format) {
+    SnapshotResult result;
+    SnapshotRequest request;
+    request.fs = &fs;
+    request.dir = "d";
+    request.name = "s";
+    request.format = format;
+    request.at_instant = [](SnapshotInstant* instant) {
+      instant->lsn = 77;
+      instant->aux = {{"redis-ver", "7.4.2"}};
+    };
+    request.done = [&](const SnapshotResult& r) { result = r; };
+    REQUIRE(snapshotter.Start(request).ok());
+    snapshotter.Wait();
+    return result;
+  }
+  Result<LoadReport> Load(uint64_t* keys = nullptr) {
+    TestEngine loaded;
+    LoadOptions options;
+    options.keyspace = &loaded.keyspace;
+    options.slots = {loaded.keyspace.gate().AddThread(), loaded.keyspace.gate().AddThread()};
+    options.thresholds = loaded.engine->ReadThresholds();
+    LoadTotals totals;
+    auto report = LoadSnapshot(&fs, "d/s", options, &totals);
+    if (keys != nullptr) *keys = totals.keys;
+    return report;
+  }
+
+  FaultFs fs;
+  TestEngine test;
+  TestClient client;
+  Snapshotter snapshotter;
+};
+
+}  // namespace
+
+TEST_CASE("An empty keyspace is a file too", "[snapshot]") {
+  for (SnapshotFormat format : {SnapshotFormat::kPlain, SnapshotFormat::kPacked}) {
+    Files files;
+    REQUIRE(files.Save(format).status.ok());
+    uint64_t keys = 1;
+    auto report = files.Load(&keys);
+    INFO(report.status().message());
+    REQUIRE(report.ok());
+    REQUIRE(keys == 0);
+    REQUIRE(report->version == kRdbVersionMin);
+    REQUIRE(report->packed == (format == SnapshotFormat::kPacked));
+    REQUIRE(report->lsn == (report->packed ? 77 : 0));
+  }
+}
+
+TEST_CASE("Every truncation and every changed byte of a snapshot is refused", "[snapshot]") {
+  for (SnapshotFormat format : {SnapshotFormat::kPlain, SnapshotFormat::kPacked}) {
+    Files files;
+    files.client.Send("SET a 1\r\nRPUSH l x y 100\r\nSADD s 1 2 3\r\nHSET h f v\r\nZADD z 1 m\r\n");
+    REQUIRE(files.Save(format).status.ok());
+    const std::string good = files.fs.Get("d/s");
+    for (size_t size = 0; size < good.size(); ++size) {
+      files.fs.Put("d/s", good.substr(0, size));
+      INFO("cut at " << size << " of " << good.size());
+      REQUIRE_FALSE(files.Load().ok());
+    }
+    for (size_t at = 0; at < good.size(); ++at) {
+      std::string bad = good;
+      bad[at] = static_cast<char>(bad[at] ^ 0x41);
+      files.fs.Put("d/s", bad);
+      auto report = files.Load();
+      INFO("changed at " << at << " of " << good.size());
+      REQUIRE_FALSE(report.ok());
+      REQUIRE(report.status().code() == StatusCode::kCorrupt);
+      REQUIRE(report.status().message().find("d/s: offset ") == 0);
+    }
+  }
+}
+
+TEST_CASE("A snapshot that fails leaves no file, the old one, and a next one that is exact",
+          "[snapshot]") {
+  Files files;
+  for (int i = 0; i < 500; ++i) files.client.Send("SET k" + std::to_string(i) + " v\r\n");
+  REQUIRE(files.Save(SnapshotFormat::kPacked).status.ok());
+  const std::string old = files.fs.Get("d/s");
+  files.client.Send("SET new 1\r\n");
+  const auto require_failure = [&] {
+    REQUIRE_FALSE(files.Save(SnapshotFormat::kPacked).status.ok());
+    REQUIRE(files.fs.Get("d/s") == old);
+  };
+  files.fs.FailWrites(true);
+  require_failure();
+  files.fs.FailWrites(false);
+  files.fs.FailSyncs(true);
+  require_failure();
+  files.fs.FailSyncs(false);
+  files.fs.FailRenames(true);
+  require_failure();
+  files.fs.FailRenames(false);
+  files.fs.SetSpace(100);
+  require_failure();
+  files.fs.SetSpace(~uint64_t{0});
+  REQUIRE(files.fs.List("d").value() == std::vector<std::string>{"s"});
+  const SnapshotResult result = files.Save(SnapshotFormat::kPacked);
+  REQUIRE(result.status.ok());
+  uint64_t keys;
+  REQUIRE(files.Load(&keys).ok());
+  REQUIRE(keys == 501);
+}
+
+TEST_CASE("A crash in mid-save leaves the old file or the new one, whole", "[snapshot]") {
+  for (uint64_t operations = 0; operations < 12; ++operations) {
+    Files files;
+    files.client.Send("SET a 1\r\n");
+    REQUIRE(files.Save(SnapshotFormat::kPacked).status.ok());
+    files.client.Send("SET b 2\r\n");
+    files.fs.FreezeAfter(operations);
+    const bool saved = files.Save(SnapshotFormat::kPacked).status.ok();
+    files.fs.PowerCut();
+    uint64_t keys = 0;
+    auto report = files.Load(&keys);
+    INFO("after " << operations << " operations: " << report.status().message());
+    REQUIRE(report.ok());
+    REQUIRE((keys == 2 || (keys == 1 && !saved)));
+  }
+}
+
+TEST_CASE("A packed snapshot's header and trailer are frozen", "[snapshot]") {
+  std::string header, part, trailer;
+  EncodeSnapshotHeader({0x1122334455667788, 99}, &header);
+  REQUIRE(header.size() == kSnapshotHeaderBytes);
+  REQUIRE(header.substr(0, 8) == std::string("\x54\x2a\x4d\x18\xf8\0\0\0", 8));
+  REQUIRE(header.substr(12, 2) == std::string("\x01\0", 2));
+  REQUIRE(header.substr(16, 8) == "\x88\x77\x66\x55\x44\x33\x22\x11");
+  EncodePart(kPartEnd, 5, "plain", 0, &part);
+  REQUIRE(part.substr(0, 8) == std::string("\x55\x2a\x4d\x18\x28\0\0\0", 8));
+  REQUIRE(part.substr(48, 11) == std::string("\x04\x22\x4d\x18\x60\x50\xfb\x05\0\0\x80", 11));
+  REQUIRE(part.size() == kPartHeaderBytes + FrameBytesStored(5));
+  EncodeSnapshotTrailer({1, 2, 3}, &trailer);
+  REQUIRE(trailer.substr(0, 8) == std::string("\x56\x2a\x4d\x18\x20\0\0\0", 8));
+  REQUIRE(trailer.size() == kSnapshotTrailerBytes);
+}
+
+}  // namespace cairn
