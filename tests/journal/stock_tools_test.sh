@@ -38,8 +38,9 @@ load() {  # load AOF: the digest and key count that redis-server has after readi
   redis-server --port 0 --unixsocket "$dir/socket" --dir "$dir" --save '' --appendonly yes \
     --databases 16 --enable-debug-command yes >"$dir/log" 2>&1 &
   server=$!
-  for _ in $(seq 100); do
-    redis-cli -s "$dir/socket" debug digest 2>/dev/null | grep -qE '^[0-9a-f]{40}$' && break
+  # DEBUG is answered while the file is being loaded, PING is not.
+  for _ in $(seq 600); do
+    redis-cli -s "$dir/socket" ping 2>/dev/null | grep -q '^PONG$' && break
     sleep 0.1
   done
   redis-cli -s "$dir/socket" debug digest
