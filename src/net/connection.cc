@@ -248,21 +248,21 @@ void Connection::Close() {
   bool orderly = state_ == State::kFlushing && error_ == 0;
   state_ = State::kClosed;
   linger_.Cancel();
-  if (poll_ != nullptr) uv_poll_stop(&poll_->poll);
   if (orderly && !eof_) DiscardInput();
+  // The loop lets go of the descriptor first: once closed, its number may be another connection's.
+  if (poll_ == nullptr) {
+    worker_.Post([this] { Finish(); });
+  } else {
+    uv_close(reinterpret_cast<uv_handle_t*>(&poll_->poll), [](uv_handle_t* handle) {
+      auto* self = static_cast<PollHandle*>(handle->data);
+      Connection* connection = self->connection;
+      delete self;
+      connection->Finish();
+    });
+  }
   transport_.reset();
   close(fd_);
   fd_ = -1;
-  if (poll_ == nullptr) {
-    worker_.Post([this] { Finish(); });
-    return;
-  }
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll_->poll), [](uv_handle_t* handle) {
-    auto* self = static_cast<PollHandle*>(handle->data);
-    Connection* connection = self->connection;
-    delete self;
-    connection->Finish();
-  });
 }
 
 void Connection::Fail(int error_number) {
