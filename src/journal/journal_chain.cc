@@ -68,9 +68,11 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn) {
 Status Journal::DropBefore(Lsn lsn) {
   lsn = std::min(lsn, retain_from_.load(std::memory_order_relaxed));
   std::vector<SegmentEntry> dropped;
+  std::vector<Timeline> timelines;
   {
     Lock lock(mutex_);
     if (lsn > manifest_.base_lsn) return Status::Invalid("the base snapshot needs these segments");
+    timelines = manifest_.timelines;
     auto& segments = manifest_.segments;
     while (!segments.empty() && segments.front().ended() && segments.front().end_lsn <= lsn) {
       dropped.push_back(segments.front());
@@ -81,8 +83,14 @@ Status Journal::DropBefore(Lsn lsn) {
   if (dropped.empty()) return Status::Ok();
   Status status = SaveCurrentManifest();
   if (!status.ok()) {
-    // The old manifest may stand, so the files must stay listed.
+    // The old manifest may stand, so the files must stay listed, and their timelines with them.
     Lock lock(mutex_);
+    std::erase_if(timelines, [this](const Timeline& t) {
+      return manifest_.FindTimeline(t.number) != nullptr;
+    });
+    manifest_.timelines.insert(manifest_.timelines.begin(), timelines.begin(), timelines.end());
+    std::sort(manifest_.timelines.begin(), manifest_.timelines.end(),
+              [](const Timeline& a, const Timeline& b) { return a.number < b.number; });
     manifest_.segments.insert(manifest_.segments.begin(), dropped.begin(), dropped.end());
     return status;
   }

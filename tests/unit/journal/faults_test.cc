@@ -261,7 +261,7 @@ TEST_CASE("faults: one flipped bit anywhere in a closed journal is noticed or do
   REQUIRE(whole.ok());
   const std::string stream = h.ReadAll(whole->manifest, 0, kLsnMax);
   REQUIRE(stream.size() == whole->tail_lsn);
-  int noticed = 0;
+  int noticed = 0, flipped = 0;
   const auto names = h.fs.List("d");
   for (const std::string& name : *names) {
     const std::string path = "d/" + name, bytes = h.fs.Get(path);
@@ -278,11 +278,14 @@ TEST_CASE("faults: one flipped bit anywhere in a closed journal is noticed or do
       const bool equal = read == stream;
       REQUIRE((refused || equal));
       noticed += refused;
+      ++flipped;
     }
     h.fs.Put(path, bytes);
   }
-  // Only the indexes at the segments' ends may be damaged without a word.
-  REQUIRE(noticed > 1000);
+  // Only the indexes at the segments' ends may be damaged without a word; how many segments there
+  // are depends on how the writes were grouped.
+  INFO(noticed << " of " << flipped);
+  REQUIRE(noticed > flipped / 3);
 }
 
 }  // namespace
