@@ -14,30 +14,32 @@ CXX := g++
 CCACHE := $(shell command -v ccache)
 # Objects of one checkout serve another: nothing in them depends on the folder.
 export CCACHE_NOHASHDIR := 1
+# Line numbers only, which compile in half the time; DEBUG=-g brings variables to a debugger.
+DEBUG ?= -g1
 VARIANT ?= $(if $(SANITIZE),sanitize,release)
 
 comma := ,
 WARNINGS := -Wall -Wextra -Werror
-COMMON := -std=c++20 -march=x86-64-v2 -g -pthread $(WARNINGS) -Isrc -I. -fno-strict-aliasing
+COMMON := -std=c++20 -march=x86-64-v2 -pthread $(WARNINGS) -Isrc -I. -fno-strict-aliasing
 LIBS := -luv -llz4 -lssl -lcrypto -lxxhash -l:liblua5.1-cjson.a -l:liblua5.1.a -llzf -pthread -ldl
 
 ifeq ($(VARIANT),release)
   OUT := build
   OBJ := build/release
-  CXXFLAGS := $(COMMON) -O3 -flto=auto -fno-plt -DNDEBUG
+  CXXFLAGS := $(COMMON) -g -O3 -flto=auto -fno-plt -DNDEBUG
   LDFLAGS := -O3 -flto=$(JOBS) -fuse-linker-plugin
   ALLOCATOR := -ljemalloc
 else ifeq ($(VARIANT),dev)
   OUT := build/dev
   OBJ := build/dev
-  CXXFLAGS := $(COMMON) -O1
+  CXXFLAGS := $(COMMON) $(DEBUG) -O1
   LDFLAGS := -fuse-ld=mold
   ALLOCATOR := -ljemalloc
 else ifeq ($(VARIANT),sanitize)
   OUT := build/$(subst $(comma),-,$(SANITIZE))
   OBJ := $(OUT)
   # The sanitizers bring their own allocator, so jemalloc stays out.
-  CXXFLAGS := $(COMMON) -O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -DCAIRN_NO_JEMALLOC \
+  CXXFLAGS := $(COMMON) $(DEBUG) -O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -DCAIRN_NO_JEMALLOC \
     -Wno-maybe-uninitialized \
     $(if $(findstring thread,$(SANITIZE)),-Wno-error=tsan)
   LDFLAGS := -fsanitize=$(SANITIZE)
@@ -62,23 +64,36 @@ $(OUT)/cairn-check: $(CHECK_SOURCES:%.cc=$(OBJ)/%.o) $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
 
-$(OBJ)/%.o: %.cc
-	@mkdir -p $(@D)
-	$(CCACHE) $(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
-
-# The unit tests: Catch2's header is compiled once (-include finds the .gch beside it).
-# Catch's CHECK gives way to ours; tests use REQUIRE.
+# The standard headers are compiled once a variant: -include finds the .gch beside the file named.
+# Release goes without, as its objects are for the linker. ccache knows a .gch by its .sum, so that
+# one checkout's objects serve another.
+export CCACHE_SLOPPINESS := pch_defines,time_macros
+export CCACHE_PCH_EXTSUM := 1
+STANDARD := algorithm array atomic bit cmath cstdint cstring deque functional map memory mutex \
+  optional span string string_view unordered_map utility vector
+STD := $(OBJ)/std.hpp
 CATCH := $(OBJ)/catch.hpp
-$(CATCH).gch: Makefile
+USE_STD := $(if $(filter release,$(VARIANT)),,-include $(STD))
+
+$(OBJ)/%.o: %.cc $(if $(USE_STD),$(STD).gch)
 	@mkdir -p $(@D)
-	printf '#include <catch2/catch.hpp>\n#undef CHECK\n' > $(CATCH)
-	$(CXX) $(CXXFLAGS) -x c++-header -o $@ $(CATCH)
+	$(CCACHE) $(CXX) $(CXXFLAGS) $(USE_STD) -MMD -MP -c -o $@ $<
+
+.PRECIOUS: $(OBJ)/%.hpp.gch
+$(OBJ)/%.hpp.gch: Makefile
+	@mkdir -p $(@D)
+	printf '#include <%s>\n' $(STANDARD) $(if $(findstring catch,$*),catch2/catch.hpp) > $(@:.gch=)
+	# Catch's CHECK gives way to ours; tests use REQUIRE.
+	printf '#undef CHECK\n' >> $(@:.gch=)
+	$(CXX) $(CXXFLAGS) -x c++-header -o $@ $(@:.gch=)
+	(echo "$(CXXFLAGS)"; $(CXX) --version; cat $(@:.gch=)) > $@.sum
+
 $(OBJ)/tests/unit/main.o: tests/unit/main.cc
 	@mkdir -p $(@D)
 	$(CCACHE) $(CXX) $(CXXFLAGS) -c -o $@ $<
 $(OBJ)/tests/unit/%.o: tests/unit/%.cc $(CATCH).gch
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -include $(CATCH) -MMD -MP -c -o $@ $<
+	$(CCACHE) $(CXX) $(CXXFLAGS) -include $(CATCH) -MMD -MP -c -o $@ $<
 $(OUT)/unit-tests: $(UNIT_SOURCES:%.cc=$(OBJ)/%.o) $(OBJECTS)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) -lhiredis $(ALLOCATOR)
 unit-binary: $(OUT)/unit-tests
