@@ -39,40 +39,43 @@ bool Stream::HasTombstonesAfter(StreamId id) const {
   return Length() > 0 && !max_deleted_id().IsZero() && id <= max_deleted_id();
 }
 
+// Counters that XGROUP, XSETID and RESTORE set to anything, so they wrap around as Redis's do.
+static int64_t Wrapped(uint64_t minuend, uint64_t subtrahend) {
+  return static_cast<int64_t>(minuend - subtrahend);
+}
+
 int64_t Stream::EntriesReadAt(StreamId id) const {
   const int64_t added = static_cast<int64_t>(entries_added());
-  const int64_t length = static_cast<int64_t>(Length());
   if (added == 0) return 0;
-  if (length == 0 && id <= last_id()) return added;
+  if (Length() == 0 && id <= last_id()) return added;
   // A tombstone behind `id` leaves its place in the count unknown.
   if (!id.IsZero() && id < max_deleted_id()) return StreamGroup::kEntriesReadUnknown;
   if (id == last_id()) return added;
   if (id > last_id()) return StreamGroup::kEntriesReadUnknown;
   if (max_deleted_id().IsZero() || max_deleted_id() < first_id()) {
-    if (id < first_id()) return added - length;
-    if (id == first_id()) return added - length + 1;
+    if (id < first_id()) return Wrapped(entries_added(), Length());
+    if (id == first_id()) return Wrapped(entries_added(), Length() - 1);
   }
   return StreamGroup::kEntriesReadUnknown;
 }
 
 std::optional<int64_t> Stream::Lag(const StreamGroup& group) const {
-  const int64_t added = static_cast<int64_t>(entries_added());
-  if (added == 0 || Length() == 0) return 0;
+  if (entries_added() == 0 || Length() == 0) return 0;
   // All that was deleted lies before the first entry, and so does the group.
   if (group.last_id < first_id() && max_deleted_id() < first_id())
     return static_cast<int64_t>(Length());
   if (group.entries_read != StreamGroup::kEntriesReadUnknown && !HasTombstonesAfter(group.last_id))
-    return added - group.entries_read;
+    return Wrapped(entries_added(), static_cast<uint64_t>(group.entries_read));
   const int64_t read = EntriesReadAt(group.last_id);
   if (read == StreamGroup::kEntriesReadUnknown) return std::nullopt;
-  return added - read;
+  return Wrapped(entries_added(), static_cast<uint64_t>(read));
 }
 
 void Stream::NoteRead(StreamGroup* group, StreamId id) const {
   // A group that trimming overtook has to be counted anew.
   if (group->entries_read != StreamGroup::kEntriesReadUnknown && group->last_id >= first_id() &&
       !HasTombstonesAfter(group->last_id))
-    ++group->entries_read;
+    group->entries_read = Wrapped(static_cast<uint64_t>(group->entries_read) + 1, 0);
   else if (entries_added() > 0)
     group->entries_read = EntriesReadAt(id);
   group->last_id = id;

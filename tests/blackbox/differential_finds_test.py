@@ -96,3 +96,20 @@ def test_blocking_multi_pops_look_at_the_timeout_last(env):
     wrong = Error(b"ERR timeout is not a float or out of range")
     equal(env.c.call("BLMPOP", "abc", 1, "k", "LEFT", "COUNT", 1), wrong)
     equal(env.c.call("BZMPOP", "abc", 1, "k", "MIN", "COUNT", 1), wrong)
+
+
+@matrix(ONCE)
+def test_counters_of_stream_groups_wrap_around(env):
+    oracle = env.oracle_client()
+    oracle.call("FLUSHALL")
+    for added, read in ((2**63 - 1, 2**63 - 1), (2**63 - 1, 1), (4, 2**63 - 1), (4, -1)):
+        for client in (env.c, oracle):
+            client.call("DEL", "s")
+            for n in range(1, 5):
+                client.call("XADD", "s", "%d-1" % n, "f", "v")
+            client.call("XSETID", "s", "4-1", "ENTRIESADDED", added, "MAXDELETEDID", "0-0")
+            client.call("XGROUP", "CREATE", "s", "g", "1-1", "ENTRIESREAD", read)
+        for _ in range(3):
+            equal(env.c.call("XREADGROUP", "GROUP", "g", "c", "COUNT", 1, "STREAMS", "s", ">"),
+                  oracle.call("XREADGROUP", "GROUP", "g", "c", "COUNT", 1, "STREAMS", "s", ">"))
+            equal(env.c.call("XINFO", "GROUPS", "s"), oracle.call("XINFO", "GROUPS", "s"))

@@ -21,7 +21,8 @@ from harness.server import Server, oracle_binary, server_binary
 
 BATCH = 100
 NUMBERS = [b"\x00", b"\x3f", b"\x7f\xff", b"\x80\xff\xff\xff\xff", b"\x80\x7f\xff\xff\xff",
-           b"\x81" + b"\xff" * 8, b"\xc0\xff", b"\xc1", b"\xc2", b"\xc3\x05\x05", b"\xfe", b"\xff"]
+           b"\x81" + b"\xff" * 8, b"\x81\x7f" + b"\xff" * 7, b"\x81\x80" + bytes(7),
+           b"\xc0\xff", b"\xc1", b"\xc2", b"\xc3\x05\x05", b"\xfe", b"\xff"]
 # What shows that a value is sound: the whole of it is read and moved about.
 READS = [
     ("DUMP", "k"), ("OBJECT", "ENCODING", "k"), ("MEMORY", "USAGE", "k", "SAMPLES", "0"),
@@ -33,7 +34,8 @@ READS = [
     ("GEOSEARCH", "k", "FROMLONLAT", "15", "37", "BYRADIUS", "20000", "km", "WITHDIST"),
     ("HSET", "k", "field3", "new"), ("HDEL", "k", "field4"), ("XRANGE", "k", "-", "+"),
     ("XREVRANGE", "k", "+", "-"), ("XINFO", "STREAM", "k", "FULL", "COUNT", "0"),
-    ("XPENDING", "k", "g", "-", "+", "10"), ("XADD", "k", "*", "f", "v"), ("XDEL", "k", "1-7"),
+    ("XINFO", "GROUPS", "k"), ("XPENDING", "k", "g", "-", "+", "10"),
+    ("XADD", "k", "*", "f", "v"), ("XDEL", "k", "1-7"),
     ("XREADGROUP", "GROUP", "g", "c", "COUNT", "3", "STREAMS", "k", ">"),
     ("XAUTOCLAIM", "k", "g", "c", "0", "0"), ("XTRIM", "k", "MAXLEN", "3"), ("DUMP", "k"),
 ]

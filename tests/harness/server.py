@@ -145,7 +145,8 @@ class Server:
         environment = dict(os.environ, **self.environment)
         environment.setdefault("TSAN_OPTIONS", "halt_on_error=0 exitcode=66 history_size=4")
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:exitcode=67")
-        environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        # Dying at the finding shows which request it was.
+        environment.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command_line(), stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, cwd=self.folder,
