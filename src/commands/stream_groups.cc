@@ -37,7 +37,9 @@ bool ReadGroupOptions(Context& ctx, bool create, GroupOptions* options) {
         ctx.Error(errors::kNotInteger);
         return false;
       }
-      if (options->entries_read < 0 && options->entries_read != StreamGroup::kEntriesReadUnknown) {
+      // A counter that wrapped around is journaled as it is.
+      if (options->entries_read < 0 && options->entries_read != StreamGroup::kEntriesReadUnknown &&
+          ctx.unit().expiry_mode() != ExpiryMode::kApply) {
         ctx.Error("ERR value for ENTRIESREAD must be positive or -1");
         return false;
       }

@@ -307,12 +307,14 @@ void XSetId(Context& ctx) {
   if (!ReadStreamId(ctx, ctx.arg(2), &id)) return;
   std::optional<uint64_t> entries_added;
   StreamId max_deleted;
+  // Counters may have wrapped around; what was journaled is applied as it is.
+  const bool any_count = ctx.unit().expiry_mode() == ExpiryMode::kApply;
   for (size_t i = 3; i < ctx.argc(); i += 2) {
     const bool more = i + 1 < ctx.argc();
     if (more && EqualsIgnoreCase(ctx.arg(i), "ENTRIESADDED")) {
       int64_t value;
       if (!ParseInt64(ctx.arg(i + 1), &value)) return ctx.Error(errors::kNotInteger);
-      if (value < 0) return ctx.Error("ERR entries_added must be positive");
+      if (value < 0 && !any_count) return ctx.Error("ERR entries_added must be positive");
       entries_added = static_cast<uint64_t>(value);
     } else if (more && EqualsIgnoreCase(ctx.arg(i), "MAXDELETEDID")) {
       if (!ReadStreamId(ctx, ctx.arg(i + 1), &max_deleted)) return;
@@ -330,7 +332,7 @@ void XSetId(Context& ctx) {
     if (id < stream->EdgeId(false))
       return ctx.Error(
           "ERR The ID specified in XSETID is smaller than the target stream top item");
-    if (entries_added && stream->Length() > *entries_added)
+    if (entries_added && stream->Length() > *entries_added && !any_count)
       return ctx.Error(
           "ERR The entries_added specified in XSETID is smaller than the target stream length");
   }

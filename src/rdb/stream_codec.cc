@@ -66,7 +66,8 @@ void WriteGroup(const std::string& name, const StreamGroup& group, RdbType type,
 
 // The readers below leave their error in the RdbReader.
 
-// Nodes whose ids ascend, over all entries; *last becomes the last of them.
+// Nodes whose live ids ascend, over all entries; *last becomes the last of them. Deleted entries
+// may have any id: XSETID may go back behind them.
 void ReadNodes(RdbReader* reader, Stream* stream, StreamId* last) {
   bool any = false;
   for (uint64_t nodes = reader->Length(); nodes > 0 && reader->ok(); --nodes) {
@@ -80,8 +81,10 @@ void ReadNodes(RdbReader* reader, Stream* stream, StreamId* last) {
     StreamNodeReader entries(ListpackView(bytes.data()), master);
     if (!entries.First()) return reader->Fail("stream node without entries");
     do {
-      if (any && entries.entry().id <= *last) return reader->Fail("stream ids do not ascend");
-      *last = entries.entry().id;
+      if (!entries.live()) continue;
+      const StreamId id = entries.entry().id;
+      if (id < master || (any && id <= *last)) return reader->Fail("stream ids do not ascend");
+      *last = id;
       any = true;
     } while (entries.Next());
     if (!stream->LoadNode(master, bytes)) return reader->Fail("stream nodes out of order");

@@ -111,8 +111,8 @@ bool Stream::Delete(StreamId id) {
   Nodes::Item& node = d.nodes.At(pos);
   StreamNodeReader reader(node.value, node.key);
   bool more = reader.First();
-  while (more && (reader.entry().id < id || (reader.entry().id == id && !reader.live())))
-    more = reader.Next();
+  // Deleted entries end nothing: after XSETID to a lower id they may stand before lower ones.
+  while (more && (!reader.live() || reader.entry().id < id)) more = reader.Next();
   if (!more || reader.entry().id != id) return false;
   if (reader.count() == 1) {
     d.nodes.Erase(pos);
@@ -233,9 +233,11 @@ bool StreamReader::Step() {
 bool StreamReader::Next() {
   if (start_ > end_) return false;
   while (Step()) {
+    // A deleted entry does not end the range: after XSETID to a lower id, lower ones may follow it.
+    if (!node_.live()) continue;
     const StreamId id = node_.entry().id;
     if (backward_ ? id < start_ : id > end_) return false;
-    if (node_.live() && id >= start_ && id <= end_) return true;
+    if (id >= start_ && id <= end_) return true;
   }
   return false;
 }
@@ -320,10 +322,11 @@ void Stream::CheckInvariants() const {
     CHECK(ValidStreamNode(node.value.AsBytes()));
     StreamNodeReader reader(node.value, node.key);
     for (bool more = reader.First(); more; more = reader.Next()) {
-      CHECK(!any || before < reader.entry().id);
+      if (!reader.live()) continue;
+      CHECK(node.key <= reader.entry().id && (!any || before < reader.entry().id));
       before = reader.entry().id;
       any = true;
-      if (reader.live()) ++live;
+      ++live;
     }
   }
   CHECK(live == d.length && before <= d.last_id);

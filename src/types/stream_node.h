@@ -97,7 +97,7 @@ class StreamNodeReader {
 
 // A node that holds one entry, of id `master`.
 Listpack NewStreamNode(StreamFields fields);
-// `id` is greater than all ids in the node.
+// `id` is greater than the ids of all live entries in the node, and than its master id.
 void AppendToStreamNode(Listpack* node, StreamId master, StreamId id, StreamFields fields);
 // Count of live entries and of all, from the master entry.
 std::pair<int64_t, int64_t> StreamNodeCounts(ListpackView node);

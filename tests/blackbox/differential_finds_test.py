@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the differential test found, each in its shortest form."""
 
-from harness.checks import equal
+from harness.checks import check, equal
 from harness.matrix import ONCE, matrix
 from harness.resp import Error
 
@@ -113,3 +113,49 @@ def test_counters_of_stream_groups_wrap_around(env):
             equal(env.c.call("XREADGROUP", "GROUP", "g", "c", "COUNT", 1, "STREAMS", "s", ">"),
                   oracle.call("XREADGROUP", "GROUP", "g", "c", "COUNT", 1, "STREAMS", "s", ">"))
             equal(env.c.call("XINFO", "GROUPS", "s"), oracle.call("XINFO", "GROUPS", "s"))
+
+
+@matrix(ONCE)
+def test_a_stream_whose_last_id_went_back_behind_a_deleted_entry(env):
+    oracle = env.oracle_client()
+    oracle.call("FLUSHALL")
+    for client in (env.c, oracle):
+        for entry in ("5-0", "6-0", "7-0", "8-0"):
+            client.call("XADD", "s", entry, "f", entry)
+        equal(client.call("XDEL", "s", "7-0", "8-0"), 2)
+        equal(client.call("XSETID", "s", "6-5", "ENTRIESADDED", "9", "MAXDELETEDID", "1-0"), b"OK")
+        for entry in ("6-7", "7-5"):
+            equal(client.call("XADD", "s", entry, "f", entry), entry.encode())
+    payload = oracle.call("DUMP", "s")
+    equal(env.c.call("DUMP", "s"), payload)
+    equal(env.c.call("RESTORE", "copy", 0, payload), b"OK")
+    oracle.call("RESTORE", "copy", 0, payload)
+    for key in ("s", "copy"):
+        for ends in (("6-7", "6-7"), ("-", "+"), ("6-1", "7-1"), ("7-0", "7-5")):
+            equal(env.c.call("XRANGE", key, *ends), oracle.call("XRANGE", key, *ends), ends)
+            back = (key, ends[1], ends[0])
+            equal(env.c.call("XREVRANGE", *back), oracle.call("XREVRANGE", *back), back)
+        read = ("XREAD", "STREAMS", key, "6-0")
+        equal(env.c.call(*read), oracle.call(*read))
+        for client in (env.c, oracle):
+            equal(client.call("XDEL", key, "8-0", "6-7", "7-5"), 2)
+        equal(env.c.call("DEBUG", "DIGEST-VALUE", key), oracle.call("DEBUG", "DIGEST-VALUE", key))
+
+
+@matrix(ONCE)
+def test_wrapped_counters_of_a_stream_are_replayed(env):
+    most = "9223372036854775807"
+    for entry in ("1-0", "2-0", "3-0"):
+        env.c.call("XADD", "s", entry, "f", "v")
+    env.c.call("XDEL", "s", "1-0")
+    env.c.call("XGROUP", "CREATE", "s", "g", "2-0", "ENTRIESREAD", most)
+    env.c.call("XSETID", "s", "3-0", "ENTRIESADDED", most, "MAXDELETEDID", "1-0")
+    for entry in ("4-0", "5-0"):
+        env.c.call("XADD", "s", entry, "f", "v")
+    check(env.c.call("XREADGROUP", "GROUP", "g", "c", "COUNT", 1, "STREAMS", "s", ">"), "no entry")
+    equal(env.c.call("XTRIM", "s", "MAXLEN", 3, "ACKED"), 1)
+    before = env.c.call("XINFO", "GROUPS", "s"), env.c.call("XINFO", "STREAM", "s")
+    equal(before[0][0][-3], -2**63)
+    equal(env.c.call("DEBUG", "LOADAOF"), b"OK")
+    after = env.c.call("XINFO", "GROUPS", "s"), env.c.call("XINFO", "STREAM", "s")
+    equal(after, before)

@@ -182,6 +182,11 @@ class Generator:
     def count(self):
         return self.pick(EDGE_INTS) if self.r() < 0.05 else b"%d" % self.below(12)
 
+    def entries(self):
+        """Of a stream ever added or read: redis-server lets these wrap around to below zero."""
+        return self.pick((b"-1", b"-2", b"abc", b"4611686018427387904")) if self.r() < 0.05 \
+            else b"%d" % self.below(12)
+
     def randcount(self):
         """For *RAND*: minus two milliards would be answered with as many elements."""
         return self.pick((b"0", b"1", b"3", b"-1", b"-5", b"10", b"9223372036854775807", b"abc",

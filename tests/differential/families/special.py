@@ -13,12 +13,12 @@ STREAM = """
   XTRIM k {MAXLEN|MINID} {count|sid}
 0.5 XTRIM k {MAXLEN|MINID} '~' {count|sid} [LIMIT count]
   XREAD [COUNT count] streams
-  XSETID k sid_rising [ENTRIESADDED count MAXDELETEDID sid]
-4 XGROUP CREATE k group {0|0|sid|$} ~( [MKSTREAM] [ENTRIESREAD count] )~
+  XSETID k sid_rising [ENTRIESADDED entries MAXDELETEDID sid]
+4 XGROUP CREATE k group {0|0|sid|$} ~( [MKSTREAM] [ENTRIESREAD entries] )~
 0.3 XGROUP DESTROY k group
   XGROUP CREATECONSUMER k group consumer
 0.5 XGROUP DELCONSUMER k group consumer
-0.5 XGROUP SETID k group {sid|0|$} [ENTRIESREAD count]
+0.5 XGROUP SETID k group {sid|0|$} [ENTRIESREAD entries]
 6 XREADGROUP GROUP group consumer [COUNT count] streams_group
   XREADGROUP GROUP group consumer ~( [COUNT count] [NOACK] )~ streams_group
 2 XACK k group sid+
