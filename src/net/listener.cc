@@ -37,16 +37,16 @@ Status ErrnoAndClose(const std::string& what, int fd) {
 }
 
 // Probes after `keepalive_s`, then three more in the same time again, as Redis sets it.
-void PrepareAccepted(int fd, const SocketOptions& options) {
+void PrepareAccepted(int fd, int keepalive_s) {
   int domain = 0;
   socklen_t length = sizeof domain;
   getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length);
   if (domain == AF_UNIX) return;
   SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  if (options.tcp_keepalive_s <= 0) return;
+  if (keepalive_s <= 0) return;
   SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, options.tcp_keepalive_s);
-  SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, std::max(options.tcp_keepalive_s / 3, 1));
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_s);
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, std::max(keepalive_s / 3, 1));
   SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
@@ -59,8 +59,8 @@ Result<int> ListenTcp(const std::string& address, int port, const SocketOptions&
   hints.ai_family = address == "*" ? AF_INET : address == "::*" ? AF_INET6 : AF_UNSPEC;
   bool any = address == "*" || address == "::*";
   struct addrinfo* found = nullptr;
-  int error = getaddrinfo(any ? nullptr : address.c_str(), std::to_string(port).c_str(), &hints,
-                          &found);
+  int error =
+      getaddrinfo(any ? nullptr : address.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (error != 0) return Status::NotFound(address + ": " + gai_strerror(error));
   std::string what = "listen on " + address + ":" + std::to_string(port);
   int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -104,6 +104,14 @@ int LocalPort(int fd) {
   return 0;
 }
 
+void PauseListening(int fd) {
+  shutdown(fd, SHUT_RD);
+}
+
+void ResumeListening(int fd, const SocketOptions& options) {
+  listen(fd, options.backlog);
+}
+
 // One listening socket on its worker's loop. Deletes itself when the loop has let go of it.
 class Listener::Socket : public LoopResident {
  public:
@@ -115,6 +123,8 @@ class Listener::Socket : public LoopResident {
     home_->AddResident(this);
     Poll();
   }
+
+  int fd() const { return fd_; }
 
   void Close(std::function<void()> done) {
     if (closing_) return;
@@ -173,7 +183,7 @@ Listener::Listener(WorkerPool* pool, std::vector<int> fds, const SocketOptions& 
                    MakeHandler make_handler, OnAccepted on_accepted)
     : shared_(std::make_shared<Shared>()), fds_(std::move(fds)) {
   shared_->pool = pool;
-  shared_->options = options;
+  shared_->tcp_keepalive_s = options.tcp_keepalive_s;
   shared_->make_handler = std::move(make_handler);
   shared_->on_accepted = std::move(on_accepted);
 }
@@ -186,6 +196,20 @@ void Listener::Start(Worker* home) {
   home_ = home;
   home->Post([this, fds = std::exchange(fds_, {})] {
     for (int fd : fds) sockets_.push_back(new Socket(shared_, home_, fd));
+  });
+}
+
+void Listener::Replace(std::vector<int> closed, std::vector<int> added) {
+  CHECK(home_ != nullptr);
+  home_->Post([this, closed = std::move(closed), added = std::move(added)] {
+    for (Socket* socket : std::exchange(sockets_, {})) {
+      if (std::find(closed.begin(), closed.end(), socket->fd()) == closed.end()) {
+        sockets_.push_back(socket);
+      } else {
+        socket->Close(nullptr);
+      }
+    }
+    for (int fd : added) sockets_.push_back(new Socket(shared_, home_, fd));
   });
 }
 
@@ -210,7 +234,7 @@ void Listener::CloseAndWait() {
 }
 
 void Listener::HandOver(const std::shared_ptr<Shared>& shared, int fd) {
-  PrepareAccepted(fd, shared->options);
+  PrepareAccepted(fd, shared->tcp_keepalive_s.load(std::memory_order_relaxed));
   shared->accepted.fetch_add(1, std::memory_order_relaxed);
   Worker& worker = shared->pool->LeastLoaded();
   worker.connection_count_.fetch_add(1, std::memory_order_relaxed);

@@ -32,6 +32,10 @@ Result<int> ListenTcp(const std::string& address, int port, const SocketOptions&
 // Removes a socket file left at `path` by an earlier process.
 Result<int> ListenUnix(const std::string& path, const SocketOptions& options);
 int LocalPort(int fd);  // 0 for a unix socket
+// A bound socket takes no connections from now on, but keeps its address from nobody who sets
+// SO_REUSEADDR, as the functions above do; and takes them again. Any thread.
+void PauseListening(int fd);
+void ResumeListening(int fd, const SocketOptions& options);
 
 class Listener {
  public:
@@ -51,6 +55,11 @@ class Listener {
 
   // Accepts on `home`, from now on.
   void Start(Worker* home);
+  // Closes those of its sockets that are in `closed` and takes over those in `added`; in a moment,
+  // on `home`. Any thread.
+  void Replace(std::vector<int> closed, std::vector<int> added);
+  // For connections accepted from now on. Any thread.
+  void set_tcp_keepalive(int seconds) { shared_->tcp_keepalive_s.store(seconds); }
   // Stops accepting and closes the sockets; `done` (may be empty) runs on `home` when that is so;
   // until then the Listener must live. Call it before `home` is stopped.
   void Close(std::function<void()> done);
@@ -64,7 +73,7 @@ class Listener {
  private:
   struct Shared {  // outlives the Listener in tasks under way
     WorkerPool* pool;
-    SocketOptions options;
+    std::atomic<int> tcp_keepalive_s{0};
     MakeHandler make_handler;
     OnAccepted on_accepted;
     std::atomic<uint64_t> accepted{0};

@@ -45,12 +45,12 @@ bool IsLoopback(int fd) {
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return true;
   if (address.ss_family == AF_UNIX) return true;
   if (address.ss_family == AF_INET) {
-    const auto* v4 = reinterpret_cast<const unsigned char*>(
-        &reinterpret_cast<sockaddr_in*>(&address)->sin_addr);
+    const auto* v4 =
+        reinterpret_cast<const unsigned char*>(&reinterpret_cast<sockaddr_in*>(&address)->sin_addr);
     return v4[0] == 127;
   }
-  const auto* v6 = reinterpret_cast<const unsigned char*>(
-      &reinterpret_cast<sockaddr_in6*>(&address)->sin6_addr);
+  const auto* v6 =
+      reinterpret_cast<const unsigned char*>(&reinterpret_cast<sockaddr_in6*>(&address)->sin6_addr);
   static const unsigned char kLoopback6[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   static const unsigned char kMapped[13] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
   return memcmp(v6, kLoopback6, 16) == 0 || memcmp(v6, kMapped, 13) == 0;
@@ -97,8 +97,8 @@ Status Server::Start() {
     contexts_.push_back(
         std::make_unique<WorkerContext>(engine_.get(), &(*pool_)[static_cast<size_t>(i)]));
   function_source_ = std::make_unique<FunctionSource>(engine_.get());
-  persistence_ = std::make_unique<Persistence>(engine_.get(), std::vector<AuxSource*>{function_source_.get()},
-                                               [this] { ResumeParked(); });
+  persistence_ = std::make_unique<Persistence>(
+      engine_.get(), std::vector<AuxSource*>{function_source_.get()}, [this] { ResumeParked(); });
   engine_->snapshots = persistence_.get();
   // Before anybody can connect: what a second server on this folder would promise is void.
   if (config_.appendonly()) CAIRN_RETURN_IF_ERROR(LockJournal());
@@ -118,31 +118,14 @@ Status Server::Start() {
 }
 
 Status Server::Listen() {
-  SocketOptions options;
-  options.backlog = static_cast<int>(config_.tcp_backlog());
-  options.tcp_keepalive_s = static_cast<int>(config_.tcp_keepalive());
-  options.unix_permissions = static_cast<int>(config_.unixsocketperm());
-  std::vector<int> fds;
-  const int port = static_cast<int>(config_.port());
-  if (port != 0) {
-    for (std::string address : config_.bind()) {
-      // A leading '-' marks an address that may be absent on this machine.
-      const bool optional = !address.empty() && address[0] == '-';
-      if (optional) address.erase(0, 1);
-      auto fd = ListenTcp(address, port, options);
-      if (fd.ok()) {
-        fds.push_back(*fd);
-      } else if (!optional) {
-        return Status::Io("Could not create server TCP listening socket " + address + ":" +
-                          std::to_string(port) + ": " + fd.status().message() + " (" +
-                          store_.Origin("port") + ")");
-      }
-    }
-  }
+  const SocketOptions options = ListenOptions(config_);
+  if (const Status status = ports_.Open(config_); !status.ok())
+    return Status::Io("Could not create server TCP listening socket " + status.message() + " (" +
+                      store_.Origin("port") + ")");
+  std::vector<int> fds = ports_.fds();
   if (!config_.unixsocket().empty()) {
     auto fd = ListenUnix(config_.unixsocket(), options);
-    if (!fd.ok())
-      return Status::Io("Failed opening Unix socket: " + fd.status().message());
+    if (!fd.ok()) return Status::Io("Failed opening Unix socket: " + fd.status().message());
     fds.push_back(*fd);
   }
   if (fds.empty()) return Status::Invalid("Configured to not listen anywhere, exiting.");
@@ -190,6 +173,20 @@ void Server::RegisterHooks() {
                                                AclPubsubDefault::kAllChannels);
     engine_->users.SetDefaultPassword(config.requirepass());
     engine_->modes.Bump();
+    return Status::Ok();
+  });
+  const auto rebind = [this](const char* text) {
+    return [this, text](const Config& config) {
+      const Status status = ports_.Change(config, listener_.get());
+      if (status.ok()) return status;
+      log_.Warning("Could not create server TCP listening socket %s", status.message().c_str());
+      return Status::Invalid(text);
+    };
+  };
+  store_.OnChange({"port"}, rebind("Unable to listen on this port. Check server logs."));
+  store_.OnChange({"bind"}, rebind("Failed to bind to specified addresses."));
+  store_.OnChange({"tcp-keepalive"}, [this](const Config& config) {
+    listener_->set_tcp_keepalive(static_cast<int>(config.tcp_keepalive()));
     return Status::Ok();
   });
   store_.OnChange({"loglevel"}, [this](const Config& config) {
@@ -360,7 +357,9 @@ void Server::RemoveClient(uint64_t id) {
   clients_.erase(id);
 }
 
-uint64_t Server::accepted() const { return listener_ == nullptr ? 0 : listener_->accepted(); }
+uint64_t Server::accepted() const {
+  return listener_ == nullptr ? 0 : listener_->accepted();
+}
 
 Server::NetTotals Server::net_totals() const {
   NetTotals sum;
@@ -403,11 +402,12 @@ bool Server::Kill(uint64_t client_id) {
 
 bool Server::Put(int worker, std::unique_ptr<WorkerTask> task) {
   WorkerContext* context = contexts_[static_cast<size_t>(worker)].get();
-  return context->worker.Put(
-      MakeTask([context, task = std::move(task)] { task->Run(*context); }));
+  return context->worker.Put(MakeTask([context, task = std::move(task)] { task->Run(*context); }));
 }
 
-void Server::Wake(int worker) { contexts_[static_cast<size_t>(worker)]->worker.Wake(); }
+void Server::Wake(int worker) {
+  contexts_[static_cast<size_t>(worker)]->worker.Wake();
+}
 
 void Server::Pause(int64_t until_ms, bool writes_only) {
   if (until_ms == 0) {
@@ -435,7 +435,9 @@ Status Server::Shutdown(const ShutdownRequest& request) {
   return Status::Ok();
 }
 
-void Server::ResetStatistics() { engine_->statistics.Reset(); }
+void Server::ResetStatistics() {
+  engine_->statistics.Reset();
+}
 
 void Server::Sleep(int64_t microseconds) {
   // Called under scope All: nobody else runs a command meanwhile.

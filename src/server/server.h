@@ -27,6 +27,7 @@
 #include "net/listener.h"
 #include "net/worker_pool.h"
 #include "server/function_source.h"
+#include "server/ports.h"
 #include "server/rates.h"
 #include "server/worker_context.h"
 
@@ -123,6 +124,7 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<Persistence> persistence_;
   std::unique_ptr<WorkerPool> pool_;
   std::vector<std::unique_ptr<WorkerContext>> contexts_;
+  Ports ports_;
   std::unique_ptr<Listener> listener_;
   int64_t start_time_ms_ = 0;
   std::atomic<int64_t> pause_until_ms_{0};
