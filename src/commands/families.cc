@@ -32,6 +32,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(StreamReadCommands());
   registry->Add(StreamGroupCommands());
   registry->Add(StreamClaimCommands());
+  registry->Add(StreamNackCommands());
   registry->Add(StreamInfoCommands());
   registry->Add(SortCommands());
   registry->Add(StringCommands());

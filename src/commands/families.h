@@ -38,6 +38,7 @@ std::span<const CommandSpec> StreamCommands();
 std::span<const CommandSpec> StreamReadCommands();
 std::span<const CommandSpec> StreamGroupCommands();
 std::span<const CommandSpec> StreamClaimCommands();
+std::span<const CommandSpec> StreamNackCommands();
 std::span<const CommandSpec> StreamInfoCommands();
 std::span<const CommandSpec> SortCommands();
 std::span<const CommandSpec> StringCommands();

@@ -284,8 +284,11 @@ void ReplyPendingRange(Context& ctx, const StreamGroup& group, const PendingRang
                        [&](StreamId id, const StreamPending& item) {
                          reply.Array(4);
                          ReplyStreamId(reply, id);
-                         reply.Bulk(names.at(item.consumer));
-                         reply.Integer(item.IdleMs(ctx.now_ms()));
+                         const std::string_view name = names.at(item.consumer);
+                         const bool released =
+                             name == StreamGroup::kNobody && item.delivered_ms == 0;
+                         reply.Bulk(name);
+                         reply.Integer(released ? -1 : item.IdleMs(ctx.now_ms()));
                          reply.Integer(static_cast<int64_t>(item.deliveries));
                          ++shown;
                        });

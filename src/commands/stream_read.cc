@@ -330,7 +330,7 @@ class GroupRead {
       StreamClaim claim;
       claim.delivered_ms = ctx_.now_ms();
       stream_.Claim(group_, consumer_, id, claim, ctx_.now_ms());
-      SendClaims({id}, before.deliveries + 1);
+      SendClaims({id}, group_->FindPending(id)->deliveries);
     }
   }
 

@@ -233,6 +233,9 @@ constexpr CommandArgumentsRow kRows[] = {
     {"xinfo|groups", "key:k0"},
     {"xinfo|stream", "key:k0 [full<[count:i=COUNT]>=FULL]"},
     {"xlen", "key:k0"},
+    {"xnack",
+     "key:k0 group:s mode(!SILENT|!FAIL|!FATAL) ids<numids:i id:s*>=IDS [count:i=RETRYCOUNT] "
+     "[!FORCE]"},
     {"xpending",
      "key:k0 group:s [filters<[min-idle-time:i=IDLE] start:s end:s count:i [consumer:s]>]"},
     {"xrange", "key:k0 start:s end:s [count:i=COUNT]"},

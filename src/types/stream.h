@@ -239,7 +239,7 @@ uint64_t Stream::ReadPending(StreamGroup* group, StreamConsumer* consumer, Strea
     if (found) {
       StreamPending* item = group->FindPending(id);
       item->delivered_ms = now_ms;
-      ++item->deliveries;
+      item->CountDelivery();
     }
     visit(id, found ? &reader.entry() : nullptr);
     if (++shown == count) break;

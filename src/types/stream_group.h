@@ -39,16 +39,22 @@ struct StreamConsumer {
 };
 
 struct StreamPending {
+  // Counting ends here: it is what marks an entry as hopeless, and the most that replies can say.
+  static constexpr uint64_t kDeliveriesMax = INT64_MAX;
+
   StreamConsumer* consumer = nullptr;  // null only while loading
-  int64_t delivered_ms = 0;
+  int64_t delivered_ms = 0;            // 0: released, nobody has it (see StreamGroup::kNobody)
   uint64_t deliveries = 0;
 
+  void CountDelivery() { deliveries += deliveries < kDeliveriesMax; }
   int64_t IdleMs(int64_t now_ms) const { return MillisecondsSince(delivered_ms, now_ms); }
 };
 
 class StreamGroup {
  public:
   static constexpr int64_t kEntriesReadUnknown = -1;
+  // The consumer that holds what XNACK gave back: pending, and nobody's.
+  static constexpr std::string_view kNobody = "";
   using Pending = PagedMap<StreamId, StreamPending>;
   using Consumers = std::map<std::string, std::unique_ptr<StreamConsumer>, std::less<>>;
 

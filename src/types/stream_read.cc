@@ -103,7 +103,7 @@ StreamClaimResult Stream::Claim(StreamGroup* group, StreamConsumer* consumer, St
   if (claim.retry_count >= 0)
     item->deliveries = static_cast<uint64_t>(claim.retry_count);
   else if (!claim.just_id)
-    ++item->deliveries;
+    item->CountDelivery();
   consumer->active_ms = now_ms;
   return StreamClaimResult::kClaimed;
 }
