@@ -233,7 +233,34 @@ Status Journal::SaveCurrentManifest() {
     copy = manifest_;
     manifest_stale_ = false;
   }
-  return SaveManifest(options_.fs, options_.dir, copy);
+  CAIRN_RETURN_IF_ERROR(SaveManifest(options_.fs, options_.dir, copy));
+  CollectGarbage(copy);
+  return Status::Ok();
+}
+
+// Under mutex_.
+void Journal::Discard(std::vector<SegmentEntry> segments) {
+  for (const SegmentEntry& s : segments) garbage_.push_back(SegmentName(s.timeline, s.sequence));
+}
+
+// Deletion is always the last step; what fails to go away is named as unknown at the next start.
+// What `saved` lists is not garbage yet, or was taken back.
+void Journal::CollectGarbage(const Manifest& saved) {
+  std::vector<std::string> names;
+  {
+    Lock lock(mutex_);
+    const auto listed = std::stable_partition(
+        garbage_.begin(), garbage_.end(),
+        [&](const std::string& name) { return saved.Lists(name); });
+    names.assign(listed, garbage_.end());
+    garbage_.erase(listed, garbage_.end());
+    std::erase_if(garbage_, [&](const std::string& name) { return manifest_.Lists(name); });
+  }
+  for (const std::string& name : names) {
+    const Status status = options_.fs->Remove(options_.dir + "/" + name);
+    if (!status.ok() && status.code() != StatusCode::kNotFound)
+      options_.log->Warning("Cannot delete a file of the journal: %s", status.message().c_str());
+  }
 }
 
 Result<Journal::NextSegment> Journal::CreateSegmentFile(uint32_t timeline) {
@@ -253,7 +280,12 @@ Result<Journal::NextSegment> Journal::CreateSegmentFile(uint32_t timeline) {
   return next;
 }
 
-// Deletion is always the last step; what fails to go away is named as unknown at the next start.
+// A file that was never listed, unless it took the name of one that is.
+void Journal::RemoveUnlisted(const std::string& name) {
+  if (!manifest().Lists(name)) (void)options_.fs->Remove(options_.dir + "/" + name);
+}
+
+// Of segments that no manifest on disk lists.
 void Journal::DeleteFiles(const std::vector<SegmentEntry>& segments) {
   for (const SegmentEntry& s : segments) {
     Status status = options_.fs->Remove(SegmentPath(options_.dir, s));

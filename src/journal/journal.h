@@ -13,6 +13,7 @@
 //  2. Memory is kept until it is durable under kAlways, else at least until it is written.
 //  3. A file in use is listed in a durable manifest and in a synced folder before its first byte.
 //  4. A file whose write or sync failed is never written or synced again.
+//  5. A file that leaves the manifest is deleted only once a manifest without it is durable.
 //
 // States: kOk -> kFailed (a write or sync failed; the gate closes) -> kRebasing (the bytes from
 // the durable end on are rewritten into a new segment and synced, then the manifest says so)
@@ -157,13 +158,15 @@ class Journal {
   void PrepareRoll();
   // The snapshot file `name`, durable in the journal's folder, is the state at `lsn`: waits until
   // the log is durable up to there, switches the manifest, then deletes the old base and the
-  // segments that end at or below min(lsn, RetainFrom).
+  // segments that end at or below min(lsn, RetainFrom). On an error the file is deleted.
   Status InstallBase(const std::string& name, Lsn lsn);
   // Deletes segments that end at or below min(lsn, RetainFrom). `lsn` is at most the base's.
   Status DropBefore(Lsn lsn);
   // Segments with bytes from `lsn` on stay, for followers; kLsnMax (the start value): no wish.
   void RetainFrom(Lsn lsn) { retain_from_.store(lsn, std::memory_order_relaxed); }
-  // Answers OnRebaseNeeded: snapshot `name` is the state at `lsn`, taken while kFailed.
+  // Answers OnRebaseNeeded: snapshot `name` is the state at `lsn`, taken while kFailed. Waits for
+  // the outcome, for at most kRebaseAttemptsMax attempts. On an error the file is the journal's to
+  // delete or, if a manifest may name it already, to keep.
   Status FinishRebase(const std::string& name, Lsn lsn);
   // Nobody may append meanwhile. On error the old timeline goes on.
   Status StartTimeline(const TimelineStart& start);
@@ -192,8 +195,11 @@ class Journal {
   void UpdateHorizons();
   void WakeWriter();
   Status SaveCurrentManifest();
+  void Discard(std::vector<SegmentEntry> segments);
+  void CollectGarbage(const Manifest& saved);
   Result<NextSegment> CreateSegmentFile(uint32_t timeline);
   void DeleteFiles(const std::vector<SegmentEntry>& segments);
+  void RemoveUnlisted(const std::string& name);
   void PauseThreads(Lock* lock);
   void ResumeThreads(Lock* lock);
   Status SealLiveSegment(Lock* lock);
@@ -226,6 +232,8 @@ class Journal {
   void TryRecover(Lock* lock);
   StreamPoint ResumePoint() const;
   Status RewriteFrom(StreamPoint from, const std::string& base_name);
+  void ListRewritten(const SegmentEntry& entry, const std::string& base_name);
+  void BackInOrder(Lock* lock);
 
   const JournalOptions options_;
   JournalBuffer buffer_;
@@ -257,6 +265,8 @@ class Journal {
   bool keeper_sleeps_ = false;
   bool next_wanted_ = false;
   bool manifest_stale_ = false;  // a segment was sealed since the last save
+  // Files that no manifest needs, once one without them is durable.
+  std::vector<std::string> garbage_;
   std::unique_ptr<NextSegment> next_;
   std::vector<UnsyncedFile> unsynced_;
   StreamPoint written_point_, durable_point_;
@@ -271,6 +281,7 @@ class Journal {
   std::string rebase_base_;
   Lsn rebase_lsn_ = 0;
   uint64_t rebase_failures_ = 0;  // attempts with a base that failed
+  bool switch_pending_ = false;   // the bytes are rewritten and synced, only the manifest is not
   int64_t retry_at_us_ = 0;
 
   // The writer thread's own (others touch them only while it is paused).

@@ -41,28 +41,36 @@ void Journal::PrepareRoll() {
 }
 
 Status Journal::InstallBase(const std::string& name, Lsn lsn) {
-  CAIRN_RETURN_IF_ERROR(SyncTo(lsn));
+  Status status = SyncTo(lsn);
   std::string old_name;
   Lsn old_lsn;
-  {
+  if (status.ok()) {
     Lock lock(mutex_);
-    if (lsn < manifest_.base_lsn) return Status::Invalid("a newer base snapshot is in place");
     old_name = manifest_.base_name;
     old_lsn = manifest_.base_lsn;
+    if (lsn < old_lsn) status = Status::Invalid("a newer base snapshot is in place");
+  }
+  if (!status.ok()) {
+    RemoveUnlisted(name);
+    return status;
+  }
+  {
+    Lock lock(mutex_);
     manifest_.base_name = name;
     manifest_.base_lsn = lsn;
   }
-  if (Status status = SaveCurrentManifest(); !status.ok()) {
-    // Either manifest may be on disk; both sets of files are still there.
+  status = SaveCurrentManifest();
+  if (!status.ok()) {
+    // Either manifest may be on disk: both sets of files stay until the next one is.
     Lock lock(mutex_);
     manifest_.base_name = old_name;
     manifest_.base_lsn = old_lsn;
+    if (old_name != name) garbage_.push_back(name);
     return status;
   }
-  CAIRN_RETURN_IF_ERROR(DropBefore(lsn));
   if (!old_name.empty() && old_name != name)
     (void)options_.fs->Remove(options_.dir + "/" + old_name);
-  return Status::Ok();
+  return DropBefore(lsn);
 }
 
 Status Journal::DropBefore(Lsn lsn) {
@@ -178,6 +186,7 @@ Status Journal::StartTimeline(const TimelineStart& start) {
     }
     written_.store(lsn, std::memory_order_release);
     durable_.store(lsn, std::memory_order_release);
+    switch_pending_ = false;
     if (state() != JournalState::kOk) {
       state_.store(JournalState::kOk, std::memory_order_release);
       failure_.clear();

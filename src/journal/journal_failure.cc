@@ -37,7 +37,7 @@ void Journal::TryRecover(Lock* lock) {
   StreamPoint from = ResumePoint();
   const std::string base = rebase_base_;
   if (!base.empty()) from = {rebase_lsn_, kNoDatabase};
-  if (from.lsn < buffer_.released()) {
+  if (!switch_pending_ && from.lsn < buffer_.released()) {
     retry_at_us_ = options_.clock->MonotonicUs() + options_.retry_interval_us;
     if (!rebase_asked_ && options_.listener != nullptr)
       options_.listener->OnRebaseNeeded(durable_point_.lsn);
@@ -45,8 +45,11 @@ void Journal::TryRecover(Lock* lock) {
     return;
   }
   state_.store(JournalState::kRebasing, std::memory_order_release);
+  const bool rewritten = switch_pending_;
   lock->unlock();
-  Status status = RewriteFrom(from, base);
+  Status status;
+  if (!rewritten) status = RewriteFrom(from, base);
+  if (status.ok()) status = SaveCurrentManifest();
   lock->lock();
   if (!status.ok()) {
     retry_at_us_ = options_.clock->MonotonicUs() + options_.retry_interval_us;
@@ -56,16 +59,21 @@ void Journal::TryRecover(Lock* lock) {
     changed_.notify_all();
     return;
   }
+  options_.log->Warning("The journal works again, in a new segment");
+  BackInOrder(lock);
+}
+
+// Everything up to position_ is durable in files that the manifest names.
+void Journal::BackInOrder(Lock* lock) {
   written_point_ = durable_point_ = position_;
   written_.store(position_.lsn, std::memory_order_release);
   durable_.store(position_.lsn, std::memory_order_release);
   unsynced_.clear();
   pending_since_us_ = unsynced_since_us_ = 0;
   rebase_base_.clear();
+  switch_pending_ = false;
   failure_.clear();
   state_.store(JournalState::kOk, std::memory_order_release);
-  options_.log->Warning("The journal works again, in a new segment from LSN %llu on",
-                        static_cast<unsigned long long>(from.lsn));
   UpdateHorizons();
   ClearGate(kGateFailed | kGateSyncLate);
   changed_.notify_all();
@@ -78,6 +86,7 @@ void Journal::TryRecover(Lock* lock) {
   lock->lock();
 }
 
+// Writes and syncs [from, complete) into a new file, and lists that.
 Status Journal::RewriteFrom(StreamPoint from, const std::string& base_name) {
   Timeline timeline;
   {
@@ -110,44 +119,61 @@ Status Journal::RewriteFrom(StreamPoint from, const std::string& base_name) {
     DeleteFiles({entry});  // no manifest has ever listed it
     return status;
   }
-  std::vector<SegmentEntry> dropped;
-  {
-    Lock lock(mutex_);
-    if (base_name.empty()) {
-      CutChain(&manifest_, from.lsn, &dropped);
-    } else {
-      // The snapshot replaces everything before it.
-      for (const SegmentEntry& s : manifest_.segments)
-        if (s.state != SegmentState::kNext) dropped.push_back(s);
-      std::erase_if(manifest_.segments,
-                    [](const auto& s) { return s.state != SegmentState::kNext; });
-      manifest_.base_name = base_name;
-      manifest_.base_lsn = from.lsn;
-    }
-    // An unused next segment stays last.
-    auto next = std::find_if(manifest_.segments.begin(), manifest_.segments.end(),
-                             [](const auto& s) { return s.state == SegmentState::kNext; });
-    manifest_.segments.insert(next, entry);
-  }
-  // From here on a manifest on disk may list the new file, so that it stays even on errors.
-  CAIRN_RETURN_IF_ERROR(SaveCurrentManifest());
-  DeleteFiles(dropped);
+  ListRewritten(entry, base_name);
   return Status::Ok();
 }
 
-Status Journal::FinishRebase(const std::string& name, Lsn lsn) {
+void Journal::ListRewritten(const SegmentEntry& entry, const std::string& base_name) {
+  std::vector<SegmentEntry> dropped;
   Lock lock(mutex_);
-  if (state() == JournalState::kOk) return Status::Ok();
-  if (lsn < buffer_.released() || lsn > tail()) return Status::Invalid("snapshot is too old");
-  rebase_base_ = name;
-  rebase_lsn_ = lsn;
-  retry_at_us_ = 0;
-  writer_wake_.notify_all();
-  const uint64_t failures = rebase_failures_;
-  while (!stop_ && !rebase_base_.empty() && rebase_failures_ == failures) changed_.wait(lock);
-  if (rebase_base_.empty()) return Status::Ok();
-  rebase_base_.clear();
-  return Status::Io(failure_);
+  if (base_name.empty()) {
+    CutChain(&manifest_, entry.first_lsn, &dropped);
+  } else {
+    // The snapshot replaces everything before it.
+    for (const SegmentEntry& s : manifest_.segments)
+      if (s.state != SegmentState::kNext) dropped.push_back(s);
+    std::erase_if(manifest_.segments, [](const auto& s) { return s.state != SegmentState::kNext; });
+    if (!manifest_.base_name.empty()) garbage_.push_back(manifest_.base_name);
+    manifest_.base_name = base_name;
+    manifest_.base_lsn = entry.first_lsn;
+  }
+  Discard(dropped);
+  // From here on a manifest on disk may list the new file: it stays, and what is tried again is
+  // the manifest alone.
+  switch_pending_ = true;
+  // An unused next segment stays last.
+  auto next = std::find_if(manifest_.segments.begin(), manifest_.segments.end(),
+                           [](const auto& s) { return s.state == SegmentState::kNext; });
+  manifest_.segments.insert(next, entry);
+}
+
+Status Journal::FinishRebase(const std::string& name, Lsn lsn) {
+  constexpr uint64_t kRebaseAttemptsMax = 10;
+  Lock lock(mutex_);
+  Status status;
+  if (state() == JournalState::kOk || switch_pending_) {
+    status = Status::Unavailable("the journal needs no snapshot any more");
+  } else if (lsn < buffer_.released() || lsn > tail()) {
+    status = Status::Invalid("snapshot is too old");
+  }
+  if (status.ok()) {
+    rebase_base_ = name;
+    rebase_lsn_ = lsn;
+    retry_at_us_ = 0;
+    writer_wake_.notify_all();
+    // Once the new segment is written only the manifest is retried, with this base.
+    const uint64_t failures = rebase_failures_;
+    while (!stop_ && !rebase_base_.empty() && rebase_failures_ < failures + kRebaseAttemptsMax &&
+           (rebase_failures_ == failures || switch_pending_))
+      changed_.wait(lock);
+    if (rebase_base_.empty()) return Status::Ok();
+    status = Status::Io(failure_);
+    if (switch_pending_) return status;
+    rebase_base_.clear();
+  }
+  lock.unlock();
+  RemoveUnlisted(name);
+  return status;
 }
 
 }  // namespace cairn

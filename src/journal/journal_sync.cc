@@ -152,9 +152,11 @@ void Journal::CreateNext(Lock* lock) {
     return;
   }
   // The manifest on disk may list it: the file stays, unused. The live segment grows meanwhile.
-  if (created.ok())
+  if (created.ok()) {
     std::erase_if(manifest_.segments,
                   [&](const SegmentEntry& s) { return s.sequence == entry.sequence; });
+    Discard({entry});
+  }
   options_.log->Warning("Cannot create the next journal segment: %s", status.message().c_str());
   keeper_wake_.wait_for(*lock, std::chrono::seconds(1));
 }

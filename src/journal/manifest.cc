@@ -143,6 +143,12 @@ uint64_t Manifest::NextSequence() const {
   return next;
 }
 
+bool Manifest::Lists(const std::string& name) const {
+  return name == base_name || std::any_of(segments.begin(), segments.end(), [&](const auto& s) {
+           return SegmentName(s.timeline, s.sequence) == name;
+         });
+}
+
 void Manifest::DropUnusedTimelines() {
   const uint32_t last = LastTimeline();
   std::erase_if(timelines, [&](const Timeline& t) {

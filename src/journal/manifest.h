@@ -62,6 +62,8 @@ struct Manifest {
   const Timeline* FindTimeline(uint32_t number) const;
   uint32_t LastTimeline() const;  // 0 if none
   uint64_t NextSequence() const;
+  // Whether the file of this name is one of the database's.
+  bool Lists(const std::string& name) const;
   // Forgets timelines that no segment is in and that are not the last one.
   void DropUnusedTimelines();
 

@@ -243,6 +243,13 @@ class InfoWriter {
     Number("module_fork_last_cow_size", 0);
     if (loading) WriteLoading();
     if (!journal) return;
+    // Both count what is uncompressed: the stream behind the base, and the base as an RDB.
+    Number("aof_current_size", f.base_bytes + f.log_bytes);
+    Number("aof_base_size", f.base_bytes);
+    Number("aof_pending_rewrite", 0);
+    Number("aof_buffer_length", e_.journal->tail() - e_.journal->written());
+    Number("aof_pending_bio_fsync", 0);
+    Number("aof_delayed_fsync", 0);
     Number("journal_lsn", e_.journal->tail());
     Number("journal_written_lsn", e_.journal->written());
     Number("journal_durable_lsn", e_.journal->durable());

@@ -17,22 +17,24 @@ constexpr int kLoadThreads = 2;
 constexpr size_t kPreImageBytesMin = 64 << 20;
 constexpr size_t kPreImageShare = 25;  // one part in so many of used memory: 4 %
 
-// Sorted by name they are sorted by position.
-std::string BaseName(uint32_t timeline, Lsn lsn) {
-  char name[64];
-  snprintf(name, sizeof name, "%04u-%016llu.rdb.lz4", timeline,
-           static_cast<unsigned long long>(lsn));
+// Sorted by name they are sorted by position. The time keeps two at one position apart: the name of
+// a file that is being deleted is never taken again.
+std::string BaseName(uint32_t timeline, Lsn lsn, int64_t now_ms) {
+  char name[80];
+  snprintf(name, sizeof name, "%04u-%016llu-%lld.rdb.lz4", timeline,
+           static_cast<unsigned long long>(lsn), static_cast<long long>(now_ms));
   return name;
 }
 
 }  // namespace
 
 Persistence::Persistence(Engine* engine, std::vector<AuxSource*> aux_sources,
-                         std::function<void()> resume_parked)
+                         std::function<void()> resume_parked, FileSystem* fs)
     : engine_(*engine),
       config_(engine->config),
       aux_sources_(std::move(aux_sources)),
       resume_parked_(std::move(resume_parked)),
+      fs_(fs),
       snapshotter_(&engine->keyspace, &engine->clock, aux_sources_),
       last_save_s_(engine->clock.WallMs() / 1000) {
   for (int i = 0; i < kLoadThreads; ++i) load_slots_.push_back(engine->keyspace.gate().AddThread());
@@ -51,7 +53,7 @@ std::string Persistence::FileDir() const {
 
 SnapshotRequest Persistence::MakeRequest() {
   SnapshotRequest request;
-  request.fs = RealFileSystem();
+  request.fs = fs_;
   request.dir = FileDir();
   if (engine_.journal != nullptr) {
     request.format = SnapshotFormat::kPacked;
@@ -61,7 +63,8 @@ SnapshotRequest Persistence::MakeRequest() {
   }
   request.compress = config_.rdbcompression();
   request.checksum = config_.rdbchecksum();
-  request.preimage_bytes_max = std::max(kPreImageBytesMin, MemoryMeter::Used() / kPreImageShare);
+  used_memory_ = MemoryMeter::Exact();
+  request.preimage_bytes_max = std::max(kPreImageBytesMin, used_memory_ / kPreImageShare);
   request.pressure = this;
   request.at_instant = [this](SnapshotInstant* instant) { AtInstant(instant); };
   request.done = [this](const SnapshotResult& result) { Done(result); };
@@ -73,7 +76,7 @@ void Persistence::AtInstant(SnapshotInstant* instant) {
   dirty_at_instant_ = engine_.dirty.load(std::memory_order_relaxed);
   if (engine_.journal != nullptr) {
     instant->lsn = engine_.journal->BeginSnapshot();
-    instant->name = BaseName(engine_.journal->manifest().LastTimeline(), instant->lsn);
+    instant->name = BaseName(engine_.journal->manifest().LastTimeline(), instant->lsn, now_ms);
   }
   if (UsesLfu(config_)) {
     instant->access.kind = AccessRecord::Kind::kFrequency;
@@ -84,7 +87,7 @@ void Persistence::AtInstant(SnapshotInstant* instant) {
   instant->aux = {{"redis-ver", kRedisVersion},
                   {"redis-bits", "64"},
                   {"ctime", std::to_string(now_ms / 1000)},
-                  {"used-mem", std::to_string(MemoryMeter::Used())},
+                  {"used-mem", std::to_string(used_memory_)},
                   {"cairn-ver", kVersion},
                   {"aof-base", engine_.journal != nullptr ? "1" : "0"}};
 }
@@ -150,7 +153,12 @@ Status Persistence::Run() {
 // With a journal the file becomes its base, and what the log held before it may go.
 Status Persistence::Install(const SnapshotResult& result) {
   if (!result.status.ok() || engine_.journal == nullptr) return result.status;
-  return engine_.journal->InstallBase(result.name, result.lsn);
+  Journal& journal = *engine_.journal;
+  const bool rebase = rebase_wanted_ && journal.state() != JournalState::kOk;
+  CAIRN_RETURN_IF_ERROR(rebase ? journal.FinishRebase(result.name, result.lsn)
+                               : journal.InstallBase(result.name, result.lsn));
+  base_bytes_ = result.plain_bytes;
+  return Status::Ok();
 }
 
 void Persistence::LogResult(Kind kind, const SnapshotResult& result, const Status& status) {
@@ -259,6 +267,45 @@ bool Persistence::SavePointReached(int64_t now_s) {
   return false;
 }
 
+// What a rewrite would do away with.
+uint64_t Persistence::LogBytes() const {
+  if (engine_.journal == nullptr) return 0;
+  const Manifest manifest = engine_.journal->manifest();
+  const Lsn from = manifest.base_name.empty() && !manifest.segments.empty()
+                       ? manifest.segments.front().first_lsn
+                       : manifest.base_lsn;
+  return engine_.journal->tail() - from;
+}
+
+// auto-aof-rewrite-*: the log is measured in bytes of its stream, its base in bytes of its RDB.
+bool Persistence::LogGrew(int64_t now_s) {
+  const int64_t percentage = config_.auto_aof_rewrite_percentage();
+  if (engine_.journal == nullptr || percentage == 0 || Encrypted() ||
+      engine_.journal->state() != JournalState::kOk)
+    return false;
+  {
+    std::lock_guard guard(mutex_);
+    if (claimed_ || rewrite_scheduled_) return false;
+    if (!figures_.rewrite_ok && now_s - last_try_s_ <= kRetryAfterFailureS) return false;
+  }
+  const uint64_t base = base_bytes_, grown = LogBytes();
+  if (base + grown < static_cast<uint64_t>(config_.auto_aof_rewrite_min_size())) return false;
+  const double growth = 100.0 * static_cast<double>(grown) / static_cast<double>(std::max<uint64_t>(base, 1));
+  if (growth < static_cast<double>(percentage)) return false;
+  engine_.log.Notice("Starting automatic rewriting of AOF on %.0f%% growth", growth);
+  return true;
+}
+
+bool Persistence::RebaseDue(int64_t now_s) {
+  if (!rebase_wanted_ || engine_.journal == nullptr) return false;
+  if (engine_.journal->state() == JournalState::kOk) {
+    rebase_wanted_ = false;
+    return false;
+  }
+  std::lock_guard guard(mutex_);
+  return !claimed_ && (figures_.rewrite_ok || now_s - last_try_s_ > kRetryAfterFailureS);
+}
+
 void Persistence::StartScheduled() {
   bool rewrite = false, save = false;
   {
@@ -276,8 +323,10 @@ void Persistence::Cron(int64_t now_ms) {
   UpdateMode();
   if (engine_.modes.Has(kModeLoading) || engine_.modes.Has(kModeShutdown)) return;
   StartScheduled();
-  if (SavePointReached(now_ms / 1000) &&
-      Claim(Kind::kBackgroundSave, false) == Claimed::kStarted)
+  const int64_t now_s = now_ms / 1000;
+  if ((RebaseDue(now_s) || LogGrew(now_s)) && Claim(Kind::kRewrite, true) == Claimed::kStarted)
+    (void)Run();
+  if (SavePointReached(now_s) && Claim(Kind::kBackgroundSave, false) == Claimed::kStarted)
     (void)Run();
 }
 
@@ -295,10 +344,10 @@ Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<
   options.progress = [this](uint64_t bytes) { engine_.loading.Add(bytes); };
   LoadTotals totals;
   uint64_t bytes = 0;
-  if (auto file = RealFileSystem()->Open(path, FileSystem::Mode::kRead); file.ok())
+  if (auto file = fs_->Open(path, FileSystem::Mode::kRead); file.ok())
     if (auto size = (*file)->Size(); size.ok()) bytes = *size;
   engine_.loading.Begin(bytes, options.now_ms);
-  auto report = LoadSnapshot(RealFileSystem(), path, options, &totals);
+  auto report = LoadSnapshot(fs_, path, options, &totals);
   {
     std::lock_guard guard(mutex_);
     figures_.loaded_keys = totals.keys;
@@ -316,7 +365,7 @@ Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<
 
 Status Persistence::LoadAtStart(std::function<bool()> stopped) {
   const std::string path = config_.dir() + "/" + config_.dbfilename();
-  auto exists = RealFileSystem()->Exists(path);
+  auto exists = fs_->Exists(path);
   if (!exists.ok()) return exists.status();
   if (!*exists) return Status::Ok();
   auto report = LoadFile(path, std::move(stopped));
@@ -390,6 +439,8 @@ Persistence::Figures Persistence::figures() const {
   std::lock_guard guard(mutex_);
   Figures figures = figures_;
   figures.rewrite_scheduled = rewrite_scheduled_;
+  figures.base_bytes = base_bytes_;
+  figures.log_bytes = LogBytes();
   figures.progress = snapshotter_.progress();
   if (claimed_ && snapshotter_.busy())
     figures.current_s = (engine_.clock.MonotonicMs() - figures.progress.started_ms) / 1000;

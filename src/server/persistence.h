@@ -7,7 +7,8 @@
 //                       is then free of what came before it
 //
 // It answers SAVE, BGSAVE and BGREWRITEAOF, watches the `save` points, refuses writes while
-// snapshots fail, and knows the figures of INFO.
+// snapshots fail, and knows the figures of INFO. With a journal it compacts by itself when the log
+// has grown (auto-aof-rewrite-*), and gives a journal that lost bytes to a failing disk a new base.
 //
 // Thread rule: SnapshotControl's calls as that says; Cron from worker 0; LoadFile and
 // SaveForShutdown from a thread that holds no lock and is not inside the gate. The mutex is never
@@ -31,7 +32,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
  public:
   // `resume_parked` runs requests again that waited for a mode to end.
   Persistence(Engine* engine, std::vector<AuxSource*> aux_sources,
-              std::function<void()> resume_parked);
+              std::function<void()> resume_parked, FileSystem* fs = RealFileSystem());
   ~Persistence() override;
 
   // Loads a snapshot file of any kind into the empty keyspace and logs what it found.
@@ -41,6 +42,11 @@ class Persistence final : public SnapshotControl, public PressureListener {
   // Makes the last snapshot of an orderly end, if `save` points or the request ask for one. Before
   // it, every client is paused; if it fails they go on.
   Status SaveForShutdown(bool save, bool nosave);
+  // What the log begins at, for auto-aof-rewrite-percentage: the size of the base as an RDB.
+  void NoteBase(uint64_t plain_bytes) { base_bytes_ = plain_bytes; }
+  // The journal lost bytes that memory no longer has: a snapshot is made as soon as possible, and
+  // the log goes on behind it. Any thread, returns at once.
+  void RequestRebase() { rebase_wanted_ = true; }
   // Gives up what is under way and waits for its end.
   void Stop();
 
@@ -63,6 +69,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
     int64_t last_save_time_s = -1, last_rewrite_time_s = -1;
     uint64_t saves = 0, rewrites = 0, rewrite_failures_in_a_row = 0;
     uint64_t loaded_keys = 0;
+    uint64_t base_bytes = 0, log_bytes = 0;  // with a journal; uncompressed
   };
   Figures figures() const;
 
@@ -74,6 +81,9 @@ class Persistence final : public SnapshotControl, public PressureListener {
   void LogResult(Kind kind, const SnapshotResult& result, const Status& status);
   bool Encrypted() const;
   bool SavePointReached(int64_t now_s);
+  bool LogGrew(int64_t now_s);
+  bool RebaseDue(int64_t now_s);
+  uint64_t LogBytes() const;
   void StartScheduled();
   void UpdateMode();
   std::string FileDir() const;
@@ -83,8 +93,11 @@ class Persistence final : public SnapshotControl, public PressureListener {
   const Config& config_;
   const std::vector<AuxSource*> aux_sources_;
   const std::function<void()> resume_parked_;
+  FileSystem* const fs_;
   Snapshotter snapshotter_;
   std::vector<int> load_slots_;
+  std::atomic<uint64_t> base_bytes_{0};
+  std::atomic<bool> rebase_wanted_{false};
   std::atomic<int64_t> last_save_s_;
 
   mutable std::mutex mutex_;
@@ -93,6 +106,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   bool cancel_at_start_ = false;
   Kind kind_ = Kind::kSave;
   bool save_scheduled_ = false, rewrite_scheduled_ = false;
+  size_t used_memory_ = 0;        // before the instant
   int64_t dirty_at_instant_ = 0;  // under All, then by Done alone
   Status last_result_;
   int64_t last_try_s_ = 0;

@@ -88,6 +88,7 @@ class Server final : public ServerControl, public JournalListener {
   Status LoadConfiguredUsers();
   Status LockJournal();
   Status OpenJournal();
+  void RemoveTemporaryFiles();
   void HoldFromNowOn();
   std::string JournalFolder() const;
   Status LoadKeys();

@@ -12,6 +12,7 @@
 #include "script/registry.h"
 #include "server/persistence.h"
 #include "server/server.h"
+#include "snapshot/verify.h"
 
 namespace cairn {
 namespace {
@@ -53,6 +54,7 @@ Status Server::OpenJournal() {
   const std::string dir = JournalFolder();
   FileSystem* files = RealFileSystem();
   CAIRN_RETURN_IF_ERROR(LoadKeys());
+  RemoveTemporaryFiles();
   auto recovered = RecoverJournal(files, dir, keys_.get());
   if (!recovered.ok() && recovered.status().code() == StatusCode::kInvalid)
     return recovered.status();
@@ -94,6 +96,16 @@ Status Server::OpenJournal() {
   // From the first command on, replies that must wait for the log do.
   OnDurable(journal_->durable());
   return Status::Ok();
+}
+
+// What a snapshot left that was under way when the process died.
+void Server::RemoveTemporaryFiles() {
+  const std::string dir = JournalFolder();
+  auto names = RealFileSystem()->List(dir);
+  if (!names.ok()) return;
+  for (const std::string& name : *names)
+    if (name.starts_with("temp-") && name.ends_with(".rdb.lz4"))
+      (void)RealFileSystem()->Remove(dir + "/" + name);
 }
 
 void Server::ApplyFsyncPolicy() {
@@ -142,7 +154,7 @@ void Server::OnStateChange(JournalState state, const std::string& reason) {
   }
 }
 
-void Server::OnRebaseNeeded(Lsn) {}
+void Server::OnRebaseNeeded(Lsn) { persistence_->RequestRebase(); }
 
 // The snapshot that the log begins at.
 Status Server::LoadBase(const Manifest& manifest, const std::function<bool()>& stop) {
@@ -153,6 +165,9 @@ Status Server::LoadBase(const Manifest& manifest, const std::function<bool()>& s
     return Status::Corrupt("the base snapshot " + manifest.base_name + " is of LSN " +
                            std::to_string(report->lsn) + ", the manifest says " +
                            std::to_string(manifest.base_lsn));
+  auto summary = ReadSnapshotSummary(RealFileSystem(), JournalFolder() + "/" + manifest.base_name);
+  if (!summary.ok()) return summary.status();
+  persistence_->NoteBase(summary->trailer.plain_bytes);
   return Status::Ok();
 }
 

@@ -309,3 +309,23 @@ def test_damaged_files_are_refused(env):
     with open(path, "wb") as file:
         file.write(good)
     server.start()
+
+
+@cairn_only("sizes are ours")
+def test_the_journal_is_compacted_when_it_grew(env):
+    server = env.start(appendonly="yes", auto_aof_rewrite_min_size="64kb", save="")
+    c = env.client(2, server)
+    for _ in range(20):
+        c.call("SET", "same", "x" * 10_000)
+    eventually(lambda: int(info(c, "aof_rewrites")) >= 1, 20, "never compacted")
+    check(int(info(c, "aof_base_size")) > 0)
+    saved(c)
+    c.call("CONFIG", "SET", "auto-aof-rewrite-percentage", "0")
+    before = int(info(c, "aof_rewrites"))
+    for _ in range(20):
+        c.call("SET", "same", "y" * 10_000)
+    server.restart(crash=True)
+    c = env.client(2, server)
+    equal(len(c.call("GET", "same")), 10_000)
+    check(int(info(c, "aof_base_size")) > 0, "known again after a start")
+    check(before >= 1)

@@ -249,6 +249,54 @@ TEST_CASE("failure: bytes that memory has given back need a snapshot") {
           "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n" + h.Record(99, 10));
 }
 
+TEST_CASE("failure: a manifest that cannot be renamed leaves no pile of files behind") {
+  for (bool with_base : {false, true}) {
+    INFO("with a new base " << with_base);
+    JournalHarness h(8);
+    h.options.policy = with_base ? FsyncPolicy::kEverySecond : FsyncPolicy::kAlways;
+    h.options.retained_bytes_min = 0;
+    REQUIRE(h.Open().ok());
+    h.fs.FailRenames(true);
+    h.fs.FailSyncs(true);
+    // Under everysec more than what memory keeps for a rewrite.
+    for (int i = 0; i < (with_base ? 40 : 1) || h.journal->Admits(); ++i) {
+      h.Append(h.Record(i, with_base ? 2'000'000 : 100));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    REQUIRE(h.Eventually([&] { return h.journal->state() == JournalState::kFailed; }));
+    std::string name;
+    Lsn lsn = 0;
+    if (with_base) {
+      REQUIRE(h.Eventually([&] { return h.rebase_requests > 0; }));
+      lsn = h.journal->BeginSnapshot();
+    }
+    h.fs.FailSyncs(false);
+    if (with_base) {
+      h.fs.Put("d/base-s", "snapshot");
+      REQUIRE_FALSE(h.journal->FinishRebase("base-s", lsn).ok());
+      REQUIRE(h.fs.Exists("d/base-s").value());  // a manifest may name it
+      h.fs.Put("d/base-t", "snapshot");
+      REQUIRE_FALSE(h.journal->FinishRebase("base-t", lsn).ok());
+      REQUIRE_FALSE(h.fs.Exists("d/base-t").value());
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    REQUIRE(h.journal->state() != JournalState::kOk);
+    REQUIRE(h.fs.List("d")->size() <= 6);  // two or three segments, manifest, temporary one, base
+    h.fs.FailRenames(false);
+    REQUIRE(h.Eventually([&] { return h.journal->Admits(); }));
+    REQUIRE(h.journal->manifest().base_name == (with_base ? "base-s" : ""));
+    REQUIRE(h.journal->Close().ok());
+    const auto files = h.fs.List("d");
+    for (const std::string& file : *files) {
+      INFO(file);
+      REQUIRE((file == "manifest" || h.journal->manifest().Lists(file)));
+    }
+    h.journal.reset();
+    REQUIRE(h.Open().ok());
+  }
+}
+
 TEST_CASE("compaction: a crash at every step leaves a chain that starts") {
   for (uint64_t step = 0; step < 40; ++step) {
     INFO("step " << step);

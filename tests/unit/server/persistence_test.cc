@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// When snapshots are made by themselves: the journal grew, or lost bytes to a failing disk.
+#include "server/persistence.h"
+
+#include "tests/unit/exec/engine_harness.h"
+#include "tests/unit/journal/journal_harness.h"
+
+namespace cairn {
+namespace {
+
+// An engine whose journal and snapshots are in a FaultFs.
+struct Machine : JournalHarness {
+  explicit Machine(uint64_t seed) : JournalHarness(seed), client(test) {
+    options.policy = FsyncPolicy::kEverySecond;
+    options.retained_bytes_min = 0;
+    REQUIRE(Open().ok());
+    test.engine->journal = journal.get();
+    persistence = std::make_unique<Persistence>(test.engine.get(), std::vector<AuxSource*>{},
+                                                [] {}, &fs);
+    test.engine->snapshots = persistence.get();
+    Set("save", "");
+  }
+  ~Machine() {
+    persistence.reset();
+    test.engine->journal = nullptr;
+  }
+  void Set(const char* name, const char* value) { test.store.SetInternally(name, value); }
+  // One turn of worker 0's periodic work, at second `s`.
+  void Cron(int64_t s) { persistence->Cron(s * 1000); }
+  void OnRebaseNeeded(Lsn lsn) override {
+    JournalHarness::OnRebaseNeeded(lsn);
+    persistence->RequestRebase();
+  }
+  uint64_t rewrites() const { return persistence->figures().rewrites; }
+
+  TestEngine test;
+  TestClient client;
+  std::unique_ptr<Persistence> persistence;
+};
+
+}  // namespace
+
+TEST_CASE("persistence: the log is compacted when it has grown enough") {
+  Machine m(1);
+  m.Set("auto-aof-rewrite-min-size", "10000");
+  m.Set("auto-aof-rewrite-percentage", "100");
+  m.Cron(1);
+  m.client.Send("SET a 1\r\n");
+  m.Cron(2);
+  REQUIRE_FALSE(m.persistence->figures().rewriting);
+  const std::string value(3000, 'x');
+  for (int i = 0; i < 4; ++i) m.client.Send("SET k " + value + "\r\n");
+  m.Cron(3);
+  REQUIRE(m.Eventually([&] { return m.rewrites() == 1; }));
+  const Persistence::Figures after = m.persistence->figures();
+  REQUIRE(after.base_bytes > 0);
+  REQUIRE(after.log_bytes == 0);
+  // Big enough, but not twice the base.
+  m.Set("auto-aof-rewrite-min-size", "1");
+  m.client.Send("SET a 2\r\n");
+  m.Cron(10);
+  REQUIRE_FALSE(m.persistence->figures().rewriting);
+  // 0: only when asked for.
+  m.Set("auto-aof-rewrite-percentage", "0");
+  for (int i = 0; i < 20; ++i) m.client.Send("SET k " + value + "\r\n");
+  m.Cron(20);
+  REQUIRE_FALSE(m.persistence->figures().rewriting);
+  REQUIRE(m.rewrites() == 1);
+}
+
+TEST_CASE("persistence: a journal that lost bytes gets a new base by itself") {
+  Machine m(2);
+  m.Set("auto-aof-rewrite-percentage", "0");
+  m.fs.FailSyncs(true);
+  const std::string value(200'000, 'v');
+  for (int i = 0; i < 400 && m.rebase_requests == 0; ++i) {
+    if (m.journal->Admits()) m.client.Send("SET key:" + std::to_string(i) + " " + value + "\r\n");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  REQUIRE(m.Eventually([&] { return m.rebase_requests > 0; }));
+  // The disk still fails: so does the snapshot, and the next try is some seconds later.
+  m.Cron(100);
+  REQUIRE(m.Eventually([&] { return m.persistence->figures().rewrite_failures_in_a_row == 1; }));
+  REQUIRE(m.journal->state() != JournalState::kOk);
+  m.fs.FailSyncs(false);
+  const int64_t now_s = SystemClock()->WallMs() / 1000;
+  m.Cron(now_s + 100);
+  REQUIRE(m.Eventually([&] { return m.rewrites() == 1; }));
+  REQUIRE(m.journal->state() == JournalState::kOk);
+  REQUIRE(m.journal->Admits());
+  const std::string before = m.client.Send("GET key:0\r\n");
+  REQUIRE(before.size() > value.size());
+  m.client.Send("SET after 1\r\n");
+  REQUIRE(m.journal->SyncTo(m.journal->tail()).ok());
+  // What is on disk starts at the snapshot and has what came later; no other file is left.
+  const Manifest manifest = m.journal->manifest();
+  REQUIRE_FALSE(manifest.base_name.empty());
+  const std::string stream = m.ReadAll(manifest, manifest.base_lsn, kLsnMax);
+  REQUIRE(stream.find("after") != std::string::npos);
+  REQUIRE(stream.find("key:") == std::string::npos);
+  REQUIRE(m.Eventually([&] {
+    const auto files = m.fs.List("d");
+    return std::all_of(files->begin(), files->end(), [&](const std::string& file) {
+      return file == "manifest" || m.journal->manifest().Lists(file);
+    });
+  }));
+}
+
+}  // namespace cairn
