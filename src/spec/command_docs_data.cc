@@ -296,7 +296,6 @@ constexpr Row kStream[] = {
     {"xlen", "5.0.0", "O(1)", "Counts the entries"},
     {"xnack", "8.8.0", "O(1) for each entry",
      "Gives entries back to their group for another delivery"},
-    {"xnack", "8.8.0", "O(1) for each entry", "Gives pending entries back to their group"},
     {"xpending", "5.0.0", "O(N) for N entries answered",
      "Answers which entries of a group are not done"},
     {"xrange", "5.0.0", "O(N) for N entries answered", "Answers entries in a range of ids"},
