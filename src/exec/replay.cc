@@ -32,8 +32,9 @@ struct Replayer::Applier {
     session.internal = session.authenticated = true;
   }
 
-  void Main(BoundedQueue<ReplayJob>* queue, ReplayFailure* failure_in) {
+  void Main(BoundedQueue<ReplayJob>* queue, StreamKind kind_in, ReplayFailure* failure_in) {
     failure = failure_in;
+    kind = kind_in;
     ReplayJob job;
     while (queue->Pop(&job)) {
       RunJob(job);
@@ -95,10 +96,19 @@ struct Replayer::Applier {
     // After a failure the queues only drain, so that nobody waits for ever.
     if (failure->any()) [[unlikely]]
       return;
+    if (kind == StreamKind::kJournal) return ApplyUnit(lsn, commands, batch, now_ms);
+    // One that fails must not take the rest of its MULTI with it.
+    for (size_t i = 0; i < commands.size(); ++i)
+      ApplyUnit(lsn, commands.subspan(i, 1), batch, now_ms);
+  }
+
+  void ApplyUnit(Lsn lsn, std::span<const AppliedCommand> commands, const ReplayBatch& batch,
+                 int64_t now_ms) {
     const uint64_t start = out.end_position();
     if (!executor.ApplyUnit(session, commands, now_ms, out)) {
-      failure->Note(lsn, batch.file,
-                    commands.front().command->full_name + " failed: " + ErrorFrom(start));
+      const std::string what = commands.front().command->full_name + " failed: " + ErrorFrom(start);
+      kind == StreamKind::kJournal ? failure->Note(lsn, batch.file, what)
+                                   : failure->NoteRefused(lsn, batch.file, what);
     }
     if (out.size() > kReplyBytesMax) out.Consume(out.size());
   }
@@ -124,6 +134,7 @@ struct Replayer::Applier {
   ChunkPool pool;
   OutputBuffer out;
   ReplayFailure* failure = nullptr;
+  StreamKind kind = StreamKind::kJournal;
 };
 
 Replayer::Replayer(Engine* engine, int appliers) : engine_(*engine) {
@@ -156,16 +167,16 @@ void Replayer::TellProgress(int64_t* told_ms) {
                      static_cast<long long>(loading.EtaSeconds(engine_.clock.WallMs())));
 }
 
-Status Replayer::Dispatch(Lsn from, BoundedQueue<Piece>* pieces, const std::function<bool()>& stop,
-                          ReplayReport* report) {
+Status Replayer::Dispatch(Lsn from, StreamKind kind, BoundedQueue<Piece>* pieces,
+                          const std::function<bool()>& stop, ReplayReport* report) {
   const size_t groups = appliers_.size();
-  ReplayFailure failure;
+  ReplayFailure failure(kind == StreamKind::kJournal ? "LSN" : "offset");
   std::deque<BoundedQueue<ReplayJob>> queues;
   std::vector<std::thread> threads;
   for (size_t i = 0; i < groups; ++i) {
     queues.emplace_back(kJobsMax);
     threads.emplace_back(
-        [this, i, &queues, &failure] { appliers_[i]->Main(&queues[i], &failure); });
+        [this, i, kind, &queues, &failure] { appliers_[i]->Main(&queues[i], kind, &failure); });
   }
   std::unique_ptr<ReplayDispatcher> dispatcher;
   Status status;
@@ -179,7 +190,7 @@ Status Replayer::Dispatch(Lsn from, BoundedQueue<Piece>* pieces, const std::func
     if (dispatcher == nullptr) {
       const int db = piece.database == kNoDatabase ? 0 : static_cast<int>(piece.database);
       dispatcher = std::make_unique<ReplayDispatcher>(&engine_, static_cast<int>(groups), from, db,
-                                                      &failure);
+                                                      kind, &failure);
     }
     auto batch = std::make_shared<ReplayBatch>();
     batch->bytes = std::move(piece.bytes);
@@ -202,17 +213,18 @@ Status Replayer::Dispatch(Lsn from, BoundedQueue<Piece>* pieces, const std::func
   report->end_lsn = dispatcher == nullptr ? from : dispatcher->end_lsn();
   report->unfinished = dispatcher == nullptr ? "" : dispatcher->Unfinished();
   report->commands = dispatcher == nullptr ? 0 : dispatcher->commands();
+  report->refused = failure.refused(&report->first_refused);
   return status;
 }
 
 Result<ReplayReport> Replayer::Run(Lsn from, const StreamSource& source,
-                                   const std::function<bool()>& stop) {
+                                   const std::function<bool()>& stop, StreamKind kind) {
   const int64_t start_ms = engine_.clock.MonotonicMs();
   BoundedQueue<Piece> pieces(kPiecesAheadMax);
   Status read_status;
   std::thread reader([&] { Read(source, &pieces, &read_status); });
   ReplayReport report;
-  Status status = Dispatch(from, &pieces, stop, &report);
+  Status status = Dispatch(from, kind, &pieces, stop, &report);
   pieces.Close();
   reader.join();
   if (!status.ok()) return status;

@@ -37,6 +37,8 @@ struct ReplayReport {
   Lsn end_lsn = 0;         // of the last whole top-level record
   std::string unfinished;  // why what follows it was dropped; "" if nothing was
   uint64_t commands = 0;
+  uint64_t refused = 0;       // commands of an AOF that failed
+  std::string first_refused;  // position and reason of the first one
   int64_t milliseconds = 0;
 };
 
@@ -51,15 +53,16 @@ class Replayer {
 
   // Applies the stream, which begins at `from` with no database selected (0). `stop` is asked now
   // and then. Progress is told to engine.loading, which the caller has begun, and the log.
-  Result<ReplayReport> Run(Lsn from, const StreamSource& source, const std::function<bool()>& stop);
+  Result<ReplayReport> Run(Lsn from, const StreamSource& source, const std::function<bool()>& stop,
+                           StreamKind kind = StreamKind::kJournal);
 
  private:
   struct Applier;
   struct Piece;
 
   void Read(const StreamSource& source, BoundedQueue<Piece>* pieces, Status* status);
-  Status Dispatch(Lsn from, BoundedQueue<Piece>* pieces, const std::function<bool()>& stop,
-                  ReplayReport* report);
+  Status Dispatch(Lsn from, StreamKind kind, BoundedQueue<Piece>* pieces,
+                  const std::function<bool()>& stop, ReplayReport* report);
   void TellProgress(int64_t* told_ms);
 
   Engine& engine_;

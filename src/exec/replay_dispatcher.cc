@@ -9,12 +9,20 @@ namespace {
 // What the writer wrote has no limit that a setting of today could break.
 constexpr ParseLimits kNoLimits = {.bulk_bytes_max = UINT64_MAX >> 1, .authenticated = true};
 
+// Handlers of other commands count on a client.
+bool BelongsInAof(const Command& command) {
+  const uint64_t flags = command.spec.flags;
+  return ((flags & (kWrite | kMayReplicate)) != 0 && (flags & kBlocking) == 0) ||
+         command.full_name == "script|load";
+}
+
 }  // namespace
 
 ReplayDispatcher::ReplayDispatcher(Engine* engine, int groups, Lsn from, int database,
-                                   ReplayFailure* failure)
+                                   StreamKind kind, ReplayFailure* failure)
     : engine_(*engine),
       groups_(groups),
+      kind_(kind),
       failure_(*failure),
       select_(engine->registry.Find("select")),
       multi_(engine->registry.Find("multi")),
@@ -30,7 +38,8 @@ ReplayDispatcher::ReplayDispatcher(Engine* engine, int groups, Lsn from, int dat
 
 std::string ReplayDispatcher::Unfinished() const {
   if (multi_pending_.has_value())
-    return "MULTI at LSN " + std::to_string(multi_pending_->lsn) + " without its EXEC";
+    return std::string("MULTI at ") + failure_.unit() + " " + std::to_string(multi_pending_->lsn) +
+           " without its EXEC";
   return position_ < fed_ ? "the last record is incomplete" : "";
 }
 
@@ -49,8 +58,10 @@ bool ReplayDispatcher::Dispatch(const std::shared_ptr<ReplayBatch>& batch,
     // A request that lies across pieces is in the parser's own memory, which goes with the next.
     if (request.begin < bytes.data() || request.begin >= bytes.data() + bytes.size())
       request.args = batch->owned.emplace_back(request.args).view();
-    if (request.is_inline) return Fail(lsn, "this is no record of a journal");
-    if (!Take(request, lsn)) return false;
+    const bool note = kind_ == StreamKind::kRedisAof && request.is_inline &&
+                      request.args[0].starts_with('#');
+    if (request.is_inline && !note) return Fail(lsn, "this is no record of a log");
+    if (!note && !Take(request, lsn)) return false;
     if (!multi_pending_.has_value()) end_lsn_ = position_;
   }
   if (outcome == ParseOutcome::kError) return Fail(position_, parser_.error());
@@ -62,6 +73,12 @@ bool ReplayDispatcher::Dispatch(const std::shared_ptr<ReplayBatch>& batch,
 bool ReplayDispatcher::Fail(Lsn lsn, const std::string& what) {
   failure_.Note(lsn, batch_->file, what);
   return false;
+}
+
+bool ReplayDispatcher::FailOrRefuse(Lsn lsn, const std::string& what) {
+  if (kind_ == StreamKind::kJournal) return Fail(lsn, what);
+  failure_.NoteRefused(lsn, batch_->file, what);
+  return true;
 }
 
 bool ReplayDispatcher::IsNonData(const Command* command) const {
@@ -80,17 +97,19 @@ bool ReplayDispatcher::Take(const Request& request, Lsn lsn) {
   ++commands_;
   if (command == select_) return Select(args, lsn);
   if (command == multi_) {
-    if (multi_pending_.has_value()) return Fail(lsn, "MULTI inside MULTI");
+    if (multi_pending_.has_value()) return FailOrRefuse(lsn, "MULTI inside MULTI");
     multi_pending_.emplace();
     multi_pending_->lsn = lsn;
     return true;
   }
   if (command == exec_) {
-    if (!multi_pending_.has_value()) return Fail(lsn, "EXEC without MULTI");
+    if (!multi_pending_.has_value()) return FailOrRefuse(lsn, "EXEC without MULTI");
     FinishUnit();
     return true;
   }
   if (IsNonData(command)) return true;
+  if (kind_ == StreamKind::kRedisAof && !BelongsInAof(*command))
+    return FailOrRefuse(lsn, command->full_name + " is no command that changes data");
   AppliedCommand applied{command, args, db_, 0};
   const Groups groups = GroupsOf(*command, args, &applied.hash);
   if (multi_pending_.has_value()) {

@@ -21,7 +21,8 @@ class ReplayDispatcher {
   static constexpr int kGroupsMax = 32;
 
   // Records begin at `from`; `database`: the one the stream is in there.
-  ReplayDispatcher(Engine* engine, int groups, Lsn from, int database, ReplayFailure* failure);
+  ReplayDispatcher(Engine* engine, int groups, Lsn from, int database, StreamKind kind,
+                   ReplayFailure* failure);
 
   // Fills the shares of `batch`, whose bytes follow those of the batch before. jobs[g] is group
   // g's. False: the failure was noted.
@@ -38,6 +39,7 @@ class ReplayDispatcher {
 
   bool Take(const Request& request, Lsn lsn);
   bool Fail(Lsn lsn, const std::string& what);
+  bool FailOrRefuse(Lsn lsn, const std::string& what);
   bool Select(Arguments arguments, Lsn lsn);
   Groups GroupsOf(const Command& command, Arguments arguments, uint64_t* hash);
   void Push(Groups groups, const ReplayEntry& entry);
@@ -47,6 +49,7 @@ class ReplayDispatcher {
 
   Engine& engine_;
   const int groups_;
+  const StreamKind kind_;
   ReplayFailure& failure_;
   const Command *select_, *multi_, *exec_;
   const Command* non_data_[4];

@@ -17,6 +17,10 @@
 
 namespace cairn {
 
+// Who wrote the stream. Positions are LSNs in our journal and offsets in an AOF of Redis, where
+// moreover lines that begin with # are notes, and a command that fails is passed over as Redis does.
+enum class StreamKind : uint8_t { kJournal, kRedisAof };
+
 // A record that several appliers must meet at, or a MULTI group: its commands are one unit.
 struct ReplayUnit {
   std::vector<AppliedCommand> commands;
@@ -89,24 +93,47 @@ class BoundedQueue {
 // The first failure by LSN, whoever meets it.
 class ReplayFailure {
  public:
+  // `unit`: what positions are called in texts.
+  explicit ReplayFailure(const char* unit) : unit_(unit) {}
+
   bool any() const { return any_.load(std::memory_order_acquire); }
   void Note(Lsn lsn, const std::string& file, const std::string& what) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (any_.load(std::memory_order_relaxed) && lsn >= lsn_) return;
     lsn_ = lsn;
-    text_ = "Replaying " + file + " at LSN " + std::to_string(lsn) + ": " + what;
+    text_ = Text(lsn, file, what);
     any_.store(true, std::memory_order_release);
+  }
+  // A command that failed where that is no reason to stop: counted, the first one's text is kept.
+  void NoteRefused(Lsn lsn, const std::string& file, const std::string& what) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (refused_++ == 0 || lsn < refused_lsn_) {
+      refused_lsn_ = lsn;
+      refused_text_ = Text(lsn, file, what);
+    }
   }
   std::string text() const {
     std::lock_guard<std::mutex> lock(mutex_);
     return text_;
   }
+  uint64_t refused(std::string* first) const {
+    std::lock_guard<std::mutex> lock(mutex_);
+    *first = refused_text_;
+    return refused_;
+  }
+  const char* unit() const { return unit_; }
 
  private:
+  std::string Text(Lsn lsn, const std::string& file, const std::string& what) const {
+    return "Replaying " + file + " at " + unit_ + " " + std::to_string(lsn) + ": " + what;
+  }
+
+  const char* const unit_;
   mutable std::mutex mutex_;
   std::atomic<bool> any_{false};
-  Lsn lsn_ = 0;
-  std::string text_;
+  Lsn lsn_ = 0, refused_lsn_ = 0;
+  uint64_t refused_ = 0;
+  std::string text_, refused_text_;
 };
 
 }  // namespace cairn

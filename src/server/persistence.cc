@@ -410,6 +410,23 @@ Status Persistence::Reload(const ReloadRequest& request) {
   return status;
 }
 
+Status Persistence::SaveFirstBase(const std::string& dir, const std::string& name) {
+  if (!config_.encryption_key_file().empty())
+    return Status::Unavailable("snapshots cannot be encrypted yet, so nothing can be imported");
+  SnapshotRequest request = MakeRequest();
+  request.dir = dir;
+  request.name = name;
+  request.format = SnapshotFormat::kPacked;
+  request.threads = kLoadThreads;
+  request.pressure = nullptr;
+  SnapshotResult result;
+  request.done = [&result](const SnapshotResult& done) { result = done; };
+  CAIRN_RETURN_IF_ERROR(snapshotter_.Start(std::move(request)));
+  snapshotter_.Wait();
+  NoteBase(result.plain_bytes);
+  return result.status;
+}
+
 Status Persistence::SaveForShutdown(bool save, bool nosave) {
   // A journal is complete without a last snapshot; one is made only on request.
   if (engine_.modes.Has(kModeLoading)) return Status::Ok();

@@ -47,6 +47,8 @@ class Persistence final : public SnapshotControl, public PressureListener {
   // The journal lost bytes that memory no longer has: a snapshot is made as soon as possible, and
   // the log goes on behind it. Any thread, returns at once.
   void RequestRebase() { rebase_wanted_ = true; }
+  // Writes what was loaded as the base of a journal that begins behind it, at LSN 0: DIR/NAME.
+  Status SaveFirstBase(const std::string& dir, const std::string& name);
   // Gives up what is under way and waits for its end.
   void Stop();
 

@@ -89,6 +89,8 @@ class Server final : public ServerControl, public JournalListener {
   Status LockJournal();
   Status OpenJournal();
   void RemoveTemporaryFiles();
+  Status ImportRedisFiles(struct Recovered* recovered);
+  void MakeReplayer();
   void HoldFromNowOn();
   std::string JournalFolder() const;
   Status LoadKeys();

@@ -11,11 +11,15 @@
 #include "journal/recovery.h"
 #include "script/registry.h"
 #include "server/persistence.h"
+#include "server/redis_import.h"
 #include "server/server.h"
 #include "snapshot/verify.h"
 
 namespace cairn {
 namespace {
+
+// Of timeline 1 at LSN 0, as other bases are named.
+constexpr const char* kFirstBaseName = "0001-0000000000000000.rdb.lz4";
 
 FsyncPolicy PolicyOf(AppendFsync policy) {
   switch (policy) {
@@ -63,6 +67,8 @@ Status Server::OpenJournal() {
   if (recovered->report.fresh && !restore_to_.empty())
     return Status::Invalid("--restore-to: there is no journal in " + dir);
   if (!recovered->report.fresh) {
+    if (recovered->report.bytes_cut > 0 && !config_.aof_load_truncated())
+      return Status::Corrupt(recovered->report.Text() + "; aof-load-truncated does not allow that");
     log_.Notice("%s", recovered->report.Text().c_str());
     auto limit = RestoreLimit(*recovered);
     if (!limit.ok()) return limit.status();
@@ -73,6 +79,7 @@ Status Server::OpenJournal() {
       CAIRN_RETURN_IF_ERROR(recovered->CutAt(*end));
     }
   }
+  if (recovered->report.fresh) CAIRN_RETURN_IF_ERROR(ImportRedisFiles(&*recovered));
   JournalOptions options;
   options.fs = files;
   options.clock = SystemClock();
@@ -106,6 +113,28 @@ void Server::RemoveTemporaryFiles() {
   for (const std::string& name : *names)
     if (name.starts_with("temp-") && name.ends_with(".rdb.lz4"))
       (void)RealFileSystem()->Remove(dir + "/" + name);
+}
+
+void Server::MakeReplayer() {
+  if (replayer_ == nullptr)
+    replayer_ = std::make_unique<Replayer>(engine_.get(), static_cast<int>(contexts_.size()));
+}
+
+// A new journal beside files of Redis's begins with their data as its base. Until the journal's
+// first manifest is written they are what a start finds, from then on they are not looked at.
+Status Server::ImportRedisFiles(Recovered* recovered) {
+  auto found = FindRedisFiles(RealFileSystem(), config_);
+  if (!found.ok()) return found.status();
+  if (found->empty()) return Status::Ok();
+  MakeReplayer();
+  CAIRN_RETURN_IF_ERROR(LoadRedisFiles(RealFileSystem(), *found, engine_.get(), persistence_.get(),
+                                       replayer_.get(), [this] { return shutdown_.load(); }));
+  CAIRN_RETURN_IF_ERROR(persistence_->SaveFirstBase(JournalFolder(), kFirstBaseName));
+  recovered->manifest.base_name = kFirstBaseName;
+  recovered->manifest.base_lsn = 0;
+  log_.Notice("The journal in %s begins with what the files of Redis hold; they stay as they are",
+              JournalFolder().c_str());
+  return Status::Ok();
 }
 
 void Server::ApplyFsyncPolicy() {
@@ -182,8 +211,7 @@ Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit,
                                     keys_.get());
   if (!reader.ok()) return reader.status();
   engine_->loading.Begin(limit - from, SystemClock()->WallMs());
-  if (replayer_ == nullptr)
-    replayer_ = std::make_unique<Replayer>(engine_.get(), static_cast<int>(contexts_.size()));
+  MakeReplayer();
   auto done =
       replayer_->Run(from, [&](StreamPiece* piece) { return (*reader)->Next(piece); }, stop);
   if (!done.ok()) return done.status();

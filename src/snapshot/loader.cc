@@ -142,6 +142,7 @@ Result<LoadReport> LoadSnapshot(FileSystem* fs, const std::string& path, const L
     if (!source.status().ok()) status = source.status();
     return At(path, reader.position(), status);
   }
+  if (frames == nullptr) report.end_offset = reader.position();
   return report;
 }
 

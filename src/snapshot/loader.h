@@ -21,6 +21,7 @@ struct LoadReport {
   int version = 0;      // of the RDB
   bool packed = false;  // written by Cairn: lsn says where its log goes on
   uint64_t lsn = 0;
+  uint64_t end_offset = 0;  // behind a plain RDB: in an AOF with a preamble its commands begin here
 };
 
 // `totals` may be watched while it runs. kNotFound if there is no such file.
