@@ -257,7 +257,7 @@ void CommandDocsReply(Context& ctx) {
 void CommandList(Context& ctx) {
   std::vector<const Command*> commands;
   if (ctx.argc() == 2) {
-    commands = TopLevel(ctx);
+    for (const auto& command : ctx.engine().registry.all()) commands.push_back(command.get());
   } else if (ctx.argc() == 5 && EqualsIgnoreCase(ctx.arg(2), "filterby")) {
     uint64_t category = 0;
     const bool by_category = EqualsIgnoreCase(ctx.arg(3), "aclcat");

@@ -185,6 +185,10 @@ void Server::RegisterHooks() {
   };
   store_.OnChange({"port"}, rebind("Unable to listen on this port. Check server logs."));
   store_.OnChange({"bind"}, rebind("Failed to bind to specified addresses."));
+  store_.OnChange({"appendonly"}, [this](const Config& config) {
+    if (config.appendonly() == (journal_ != nullptr)) return Status::Ok();
+    return Status::Invalid("the journal is switched on or off at start only");
+  });
   store_.OnChange({"tcp-keepalive"}, [this](const Config& config) {
     listener_->set_tcp_keepalive(static_cast<int>(config.tcp_keepalive()));
     return Status::Ok();
