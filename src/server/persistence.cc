@@ -60,7 +60,9 @@ SnapshotRequest Persistence::MakeRequest() {
     engine_.journal->PrepareRoll();
   } else {
     request.name = config_.dbfilename();
+    if (keys_ != nullptr) request.format = SnapshotFormat::kPacked;
   }
+  request.keys = keys_;
   request.compress = config_.rdbcompression();
   request.checksum = config_.rdbchecksum();
   used_memory_ = MemoryMeter::Exact();
@@ -129,9 +131,7 @@ Status Persistence::Run() {
     engine_.log.Notice("Background append only file rewriting started");
   // The one before has said that it is done, and may still be on its last line.
   snapshotter_.Wait();
-  const Status status = Encrypted()
-                            ? Status::Unavailable("snapshots cannot be encrypted yet, the journal is")
-                            : snapshotter_.Start(MakeRequest());
+  const Status status = snapshotter_.Start(MakeRequest());
   if (!status.ok()) {
     // Claims are made one at a time, so nobody else can have started one.
     SnapshotResult result;
@@ -246,13 +246,7 @@ void Persistence::UpdateMode() {
   if (refuse != engine_.modes.Has(kModeSaveFailed)) engine_.modes.Set(kModeSaveFailed, refuse);
 }
 
-// A plain snapshot beside an encrypted journal would give away what that hides.
-bool Persistence::Encrypted() const {
-  return engine_.journal != nullptr && !config_.encryption_key_file().empty();
-}
-
 bool Persistence::SavePointReached(int64_t now_s) {
-  if (Encrypted()) return false;
   std::lock_guard guard(mutex_);
   if (claimed_) return false;
   if (!figures_.save_ok && now_s - last_try_s_ <= kRetryAfterFailureS) return false;
@@ -280,7 +274,7 @@ uint64_t Persistence::LogBytes() const {
 // auto-aof-rewrite-*: the log is measured in bytes of its stream, its base in bytes of its RDB.
 bool Persistence::LogGrew(int64_t now_s) {
   const int64_t percentage = config_.auto_aof_rewrite_percentage();
-  if (engine_.journal == nullptr || percentage == 0 || Encrypted() ||
+  if (engine_.journal == nullptr || percentage == 0 ||
       engine_.journal->state() != JournalState::kOk)
     return false;
   {
@@ -336,6 +330,7 @@ Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<
   options.keyspace = &engine_.keyspace;
   options.slots = load_slots_;
   options.thresholds = engine_.ReadThresholds();
+  options.keys = keys_;
   options.aux_sources = aux_sources_;
   options.log = &engine_.log;
   options.lfu = UsesLfu(config_);

@@ -43,6 +43,8 @@ class Persistence final : public SnapshotControl, public PressureListener {
   // it, every client is paused; if it fails they go on.
   Status SaveForShutdown(bool save, bool nosave);
   // What the log begins at, for auto-aof-rewrite-percentage: the size of the base as an RDB.
+  // Before the first snapshot or load: encrypts and opens what is beside a journal.
+  void set_keys(const KeyRing* keys) { keys_ = keys; }
   void NoteBase(uint64_t plain_bytes) { base_bytes_ = plain_bytes; }
   // The journal lost bytes that memory no longer has: a snapshot is made as soon as possible, and
   // the log goes on behind it. Any thread, returns at once.
@@ -81,7 +83,6 @@ class Persistence final : public SnapshotControl, public PressureListener {
   void Done(const SnapshotResult& result);
   Status Install(const SnapshotResult& result);
   void LogResult(Kind kind, const SnapshotResult& result, const Status& status);
-  bool Encrypted() const;
   bool SavePointReached(int64_t now_s);
   bool LogGrew(int64_t now_s);
   bool RebaseDue(int64_t now_s);
@@ -96,6 +97,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   const std::vector<AuxSource*> aux_sources_;
   const std::function<void()> resume_parked_;
   FileSystem* const fs_;
+  const KeyRing* keys_ = nullptr;
   Snapshotter snapshotter_;
   std::vector<int> load_slots_;
   std::atomic<uint64_t> base_bytes_{0};

@@ -106,6 +106,7 @@ Status Server::Start() {
   CAIRN_RETURN_IF_ERROR(pool_->Start());
   for (size_t i = 0; i < contexts_.size(); ++i) StartCron(i);
   listener_->Start(&(*pool_)[0]);
+  CAIRN_RETURN_IF_ERROR(LoadKeys());
   if (config_.appendonly()) {
     CAIRN_RETURN_IF_ERROR(OpenJournal());
     HoldFromNowOn();

@@ -51,13 +51,13 @@ Status Server::LoadKeys() {
   auto keys = KeyRing::Load(RealFileSystem(), path);
   if (!keys.ok()) return Status::Invalid("encryption-key-file: " + keys.status().message());
   keys_ = std::make_unique<KeyRing>(std::move(*keys));
+  persistence_->set_keys(keys_.get());
   return Status::Ok();
 }
 
 Status Server::OpenJournal() {
   const std::string dir = JournalFolder();
   FileSystem* files = RealFileSystem();
-  CAIRN_RETURN_IF_ERROR(LoadKeys());
   RemoveTemporaryFiles();
   auto recovered = RecoverJournal(files, dir, keys_.get());
   if (!recovered.ok() && recovered.status().code() == StatusCode::kInvalid)

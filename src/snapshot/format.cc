@@ -14,6 +14,10 @@ namespace cairn {
 namespace {
 
 constexpr char kFrameStart[7] = {0x04, 0x22, 0x4D, 0x18, 0x60, 0x50, static_cast<char>(0xFB)};
+constexpr uint32_t kSealedPartMagic = 0x184D2A5E;
+constexpr size_t kSealedHeadBytes = 8;
+// In the header's content, which begins at byte 12 of the file.
+constexpr size_t kKeyIdAt = 20, kWrappedAt = 36;
 constexpr uint32_t kStoredBit = uint32_t{1} << 31;
 
 void AppendU32(uint32_t value, std::string* out) {
@@ -73,6 +77,13 @@ void EncodeSnapshotHeader(const SnapshotHeader& header, std::string* out) {
   StoreLe(content, kSnapshotVersion);
   StoreLe(content + 4, header.lsn);
   StoreLe(content + 12, header.created_ms);
+  if (!header.key.key_id.empty()) {
+    CHECK(header.key.key_id.size() <= kKeyIdBytesMax);
+    CHECK(header.key.wrapped.size() == kWrappedKeyBytes);
+    StoreLe(content + 2, kSnapshotEncrypted);
+    memcpy(content + kKeyIdAt, header.key.key_id.data(), header.key.key_id.size());
+    memcpy(content + kWrappedAt, header.key.wrapped.data(), kWrappedKeyBytes);
+  }
   AppendFixed({content, sizeof content}, kSnapshotHeaderMagic, out);
 }
 
@@ -83,21 +94,48 @@ Status DecodeSnapshotHeader(std::string_view bytes, SnapshotHeader* header) {
     return Status::Corrupt("snapshot of an unknown version");
   header->lsn = LoadLe<uint64_t>(bytes.data() + 16);
   header->created_ms = LoadLe<uint64_t>(bytes.data() + 24);
+  if (LoadLe<uint16_t>(bytes.data() + 14) & kSnapshotEncrypted) {
+    const char* id = bytes.data() + 12 + kKeyIdAt;
+    header->key.key_id.assign(id, strnlen(id, kKeyIdBytesMax));
+    header->key.wrapped = bytes.substr(12 + kWrappedAt, kWrappedKeyBytes);
+    if (header->key.key_id.empty()) return Status::Corrupt("encrypted snapshot names no key");
+  }
   return Status::Ok();
 }
 
-void EncodePart(uint32_t flags, uint64_t keys, std::string_view plain, int acceleration,
+Result<std::unique_ptr<BlockCipher>> OpenCipher(const SnapshotHeader& header,
+                                                const KeyRing* keys) {
+  if (header.key.key_id.empty()) return std::unique_ptr<BlockCipher>();
+  if (keys == nullptr)
+    return Status::Invalid("it is encrypted with key '" + header.key.key_id +
+                           "' and encryption-key-file is not set");
+  return keys->OpenFile(header.key);
+}
+
+void EncodePart(PartHeader header, std::string_view plain, int acceleration, BlockCipher* cipher,
                 std::string* out) {
   const size_t start = out->size();
   out->resize(start + kPartHeaderBytes, '\0');
-  AppendFrame(plain, acceleration, out);
+  std::string frame;
+  AppendFrame(plain, acceleration, cipher == nullptr ? out : &frame);
+  if (cipher != nullptr) {
+    header.flags |= kPartEncrypted;
+    out->resize(out->size() + kSealedHeadBytes + frame.size() + kSealBytes);
+  }
   char* p = out->data() + start;
   StoreLe(p, kPartHeaderMagic);
   StoreLe(p + 4, static_cast<uint32_t>(kPartHeaderBytes - 8));
-  StoreLe(p + 12, flags);
+  StoreLe(p + 12, header.flags);
   StoreLe<uint64_t>(p + 16, plain.size());
   StoreLe<uint64_t>(p + 24, out->size() - start - kPartHeaderBytes);
-  StoreLe(p + 32, keys);
+  StoreLe(p + 32, header.keys);
+  StoreLe(p + 40, header.nonce);
+  if (cipher != nullptr) {
+    char* sealed = p + kPartHeaderBytes;
+    StoreLe(sealed, kSealedPartMagic);
+    StoreLe(sealed + 4, static_cast<uint32_t>(frame.size() + kSealBytes));
+    cipher->Seal(header.nonce, {p + 12, kPartHeaderBytes - 12}, frame, sealed + kSealedHeadBytes);
+  }
   StoreLe(p + 8, Crc32c(0, std::string_view(*out).substr(start + 12)));
 }
 
@@ -111,14 +149,29 @@ Status DecodePartHeader(std::string_view bytes, PartHeader* header) {
   header->plain_bytes = LoadLe<uint64_t>(p + 16);
   header->stored_bytes = LoadLe<uint64_t>(p + 24);
   header->keys = LoadLe<uint64_t>(p + 32);
+  header->nonce = LoadLe<uint64_t>(p + 40);
   return Status::Ok();
 }
 
-Status DecodePart(std::string_view part, const PartHeader& header, std::string* plain) {
+Status DecodePart(std::string_view part, const PartHeader& header, BlockCipher* cipher,
+                  std::string* plain) {
   if (part.size() != kPartHeaderBytes + header.stored_bytes)
     return Status::Corrupt("part is cut short");
   if (Crc32c(0, part.substr(12)) != header.crc) return Status::Corrupt("part fails its checksum");
   std::string_view frame = part.substr(kPartHeaderBytes);
+  std::string opened;
+  if ((cipher != nullptr) != ((header.flags & kPartEncrypted) != 0))
+    return Status::Corrupt("part and file do not agree on encryption");
+  if (cipher != nullptr) {
+    if (frame.size() < kSealedHeadBytes + kSealBytes ||
+        LoadLe<uint32_t>(frame.data()) != kSealedPartMagic ||
+        LoadLe<uint32_t>(frame.data() + 4) != frame.size() - kSealedHeadBytes)
+      return Status::Corrupt("part holds no sealed frame");
+    if (!cipher->Open(header.nonce, part.substr(12, kPartHeaderBytes - 12),
+                      frame.substr(kSealedHeadBytes), &opened))
+      return Status::Corrupt("part was changed, or is another file's");
+    frame = opened;
+  }
   if (frame.size() < sizeof kFrameStart + 4 ||
       memcmp(frame.data(), kFrameStart, sizeof kFrameStart) != 0)
     return Status::Corrupt("part holds no LZ4 frame of ours");

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "snapshot/packed_loader.h"
 
+#include <algorithm>
 #include <condition_variable>
+#include <cstring>
 #include <deque>
+#include <memory>
+#include <mutex>
 #include <thread>
 
 #include "base/bytes.h"
@@ -24,15 +28,14 @@ class PackedLoad {
       return status;
     }
     std::vector<std::thread> threads;
-    for (size_t i = 1; i < options_.slots.size(); ++i)
-      threads.emplace_back([this, slot = options_.slots[i]] { LoadParts(slot); });
+    for (const int slot : options_.slots)
+      threads.emplace_back([this, slot] { LoadParts(slot); });
     const Status read = ReadParts();
     {
       std::lock_guard guard(mutex_);
       read_all_ = true;
     }
     changed_.notify_all();
-    LoadParts(options_.slots[0]);
     for (std::thread& thread : threads) thread.join();
     // What a part said is nearer to the truth than what the reading behind it met.
     if (!status_.ok()) {
@@ -45,17 +48,22 @@ class PackedLoad {
   }
 
  private:
-  struct Job {
+  struct Part {
     size_t index;
     uint64_t offset;
     PartHeader header;
     std::string bytes;
   };
+  // A part, or the parts of a run as they come.
+  struct Job {
+    std::deque<Part> parts;
+    bool complete = false;  // no more parts will come
+  };
   struct Sum {
     uint64_t crc = 0, plain_bytes = 0;
   };
   // Parts read but not loaded yet; memory is bounded by so many parts.
-  static constexpr size_t kQueueMax = 16;
+  static constexpr size_t kPartsMax = 16;
 
   Status ReadExactly(uint64_t offset, size_t size, std::string* into) {
     into->resize(size);
@@ -72,9 +80,11 @@ class PackedLoad {
     std::string bytes;
     const size_t frame_bytes = FrameBytesStored(kRdbHeaderBytes);
     CAIRN_RETURN_IF_ERROR(ReadExactly(0, kSnapshotHeaderBytes + frame_bytes, &bytes));
-    SnapshotHeader header;
-    CAIRN_RETURN_IF_ERROR(DecodeSnapshotHeader(bytes, &header));
-    report->lsn = header.lsn;
+    CAIRN_RETURN_IF_ERROR(DecodeSnapshotHeader(bytes, &header_));
+    auto cipher = OpenCipher(header_, options_.keys);
+    if (!cipher.ok()) return cipher.status();
+    end_cipher_ = std::move(*cipher);
+    report->lsn = header_.lsn;
     magic_ =
         bytes.substr(kSnapshotHeaderBytes + FrameBytesStored(kRdbHeaderBytes) - 4 - kRdbHeaderBytes,
                      kRdbHeaderBytes);
@@ -91,33 +101,37 @@ class PackedLoad {
 
   // Up to the end-part and the trailer.
   Status ReadParts() {
+    std::shared_ptr<Job> run;  // the one that is not complete
     for (size_t index = 0;; ++index) {
-      Job job;
-      job.index = index;
-      job.offset = offset_;
-      CAIRN_RETURN_IF_ERROR(ReadExactly(offset_, kPartHeaderBytes, &job.bytes));
-      CAIRN_RETURN_IF_ERROR(DecodePartHeader(job.bytes, &job.header));
-      if (job.header.stored_bytes > file_bytes_ - offset_ - kPartHeaderBytes)
+      Part part;
+      part.index = index;
+      part.offset = offset_;
+      CAIRN_RETURN_IF_ERROR(ReadExactly(offset_, kPartHeaderBytes, &part.bytes));
+      CAIRN_RETURN_IF_ERROR(DecodePartHeader(part.bytes, &part.header));
+      if (part.header.stored_bytes > file_bytes_ - offset_ - kPartHeaderBytes)
         return Status::Corrupt("the file is cut short in a part");
       CAIRN_RETURN_IF_ERROR(
-          ReadExactly(offset_, kPartHeaderBytes + job.header.stored_bytes, &job.bytes));
-      offset_ += job.bytes.size();
-      if (options_.progress != nullptr) options_.progress(job.bytes.size());
-      const bool end = (job.header.flags & kPartEnd) != 0;
-      if (end) CAIRN_RETURN_IF_ERROR(DecodePart(job.bytes, job.header, &end_));
-      if (end) break;
-      std::unique_lock lock(mutex_);
-      // With one thread alone nobody else empties the queue.
-      if (options_.slots.size() == 1) {
-        lock.unlock();
-        Load(&job, options_.slots[0]);
-        lock.lock();
-      } else {
-        changed_.wait(lock, [this] { return queue_.size() < kQueueMax || !status_.ok(); });
-        queue_.push_back(std::move(job));
-        changed_.notify_all();
+          ReadExactly(offset_, kPartHeaderBytes + part.header.stored_bytes, &part.bytes));
+      offset_ += part.bytes.size();
+      if (options_.progress != nullptr) options_.progress(part.bytes.size());
+      if ((part.header.flags & kPartEnd) != 0) {
+        if (run != nullptr) return Status::Corrupt("the file ends inside a run of parts");
+        CAIRN_RETURN_IF_ERROR(DecodePart(part.bytes, part.header, end_cipher_.get(), &end_));
+        break;
       }
+      const bool continues = (part.header.flags & kPartContinues) != 0;
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return waiting_ < kPartsMax || !status_.ok(); });
       if (!status_.ok()) return status_;
+      if (run == nullptr) {
+        run = std::make_shared<Job>();
+        queue_.push_back(run);
+      }
+      run->parts.push_back(std::move(part));
+      run->complete = !continues;
+      ++waiting_;
+      if (!continues) run = nullptr;
+      changed_.notify_all();
     }
     std::string bytes;
     CAIRN_RETURN_IF_ERROR(ReadExactly(offset_, kSnapshotTrailerBytes, &bytes));
@@ -125,41 +139,104 @@ class PackedLoad {
   }
 
   void LoadParts(int slot) {
+    // It was opened once already.
+    const auto cipher = OpenCipher(header_, options_.keys);
     std::unique_lock lock(mutex_);
     for (;;) {
       changed_.wait(lock, [this] { return !queue_.empty() || read_all_ || !status_.ok(); });
       if (queue_.empty() || !status_.ok()) return;
-      Job job = std::move(queue_.front());
+      const std::shared_ptr<Job> job = std::move(queue_.front());
       queue_.pop_front();
-      changed_.notify_all();
       lock.unlock();
-      Load(&job, slot);
+      Load(job.get(), slot, cipher->get());
       lock.lock();
     }
   }
 
-  void Load(Job* job, int slot) {
+  // The next part of a job, plain. False: there is none, or it is damaged (then *status says so).
+  bool NextPart(Job* job, BlockCipher* cipher, std::string* plain, uint64_t* offset,
+                Status* status) {
+    Part part;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] {
+        return !job->parts.empty() || job->complete || read_all_ || !status_.ok();
+      });
+      if (job->parts.empty()) {
+        if (job->complete) return false;
+        *status = status_;
+        *offset = error_offset_;
+        if (status_.ok()) {
+          *status = Status::Corrupt("the file ends inside a run of parts");
+          *offset = file_bytes_;
+        }
+        return false;
+      }
+      part = std::move(job->parts.front());
+      job->parts.pop_front();
+      --waiting_;
+      changed_.notify_all();
+    }
+    *offset = part.offset;
+    plain->clear();
+    *status = DecodePart(part.bytes, part.header, cipher, plain);
+    if (!status->ok()) return false;
+    const Sum sum = {Crc64(0, *plain), plain->size()};
+    std::lock_guard guard(mutex_);
+    if (sums_.size() <= part.index) sums_.resize(part.index + 1);
+    sums_[part.index] = sum;
+    return true;
+  }
+
+  bool IsEmptied(Job* job) {
+    std::lock_guard guard(mutex_);
+    return job->complete && job->parts.empty();
+  }
+
+  Status LoadRecords(RdbReader* reader, int slot) {
+    reader->set_version(version_);
+    RecordLoader loader(&options_, &totals_, slot);
+    auto ended = loader.Load(reader);
+    Status status = ended.status();
+    if (ended.ok() && *ended) status = Status::Corrupt("an end mark inside a part");
+    if (status.ok() || status.code() == StatusCode::kUnavailable) return status;
+    return Status(status.code(), "byte " + std::to_string(reader->position()) +
+                                     " of the part: " + status.message());
+  }
+
+  void Load(Job* job, int slot, BlockCipher* cipher) {
+    uint64_t offset = 0;
     std::string plain;
-    Status status = DecodePart(job->bytes, job->header, &plain);
-    job->bytes = {};
-    const uint64_t crc = Crc64(0, plain);
-    if (status.ok()) {
+    Status status;
+    bool more = NextPart(job, cipher, &plain, &offset, &status);
+    if (more && IsEmptied(job)) {
       RdbReader reader{std::string_view(plain)};
-      reader.set_version(version_);
-      RecordLoader loader(&options_, &totals_, slot);
-      auto ended = loader.Load(&reader);
-      status = ended.status();
-      if (ended.ok() && *ended) status = Status::Corrupt("an end mark inside a part");
-      if (!status.ok() && status.code() != StatusCode::kUnavailable)
-        status = Status(status.code(), "byte " + std::to_string(reader.position()) +
-                                           " of the part: " + status.message());
+      status = LoadRecords(&reader, slot);
+    } else if (more) {
+      const uint64_t first_offset = offset;
+      size_t given = 0;  // of plain
+      RdbReader reader(RdbReader::Source([&](char* into, size_t size) -> size_t {
+        while (more && given == plain.size()) {
+          given = 0;
+          more = NextPart(job, cipher, &plain, &offset, &status);
+        }
+        if (!more) return 0;
+        const size_t n = std::min(size, plain.size() - given);
+        memcpy(into, plain.data() + given, n);
+        given += n;
+        return n;
+      }));
+      const Status loaded = LoadRecords(&reader, slot);
+      // What was said of a part is why the reader found no more bytes.
+      if (status.ok() && !loaded.ok()) {
+        status = loaded;
+        offset = first_offset;
+      }
     }
     std::lock_guard guard(mutex_);
-    if (sums_.size() <= job->index) sums_.resize(job->index + 1);
-    sums_[job->index] = {crc, plain.size()};
-    if (!status.ok() && (status_.ok() || job->offset < error_offset_)) {
+    if (!status.ok() && (status_.ok() || offset < error_offset_)) {
       status_ = status;
-      error_offset_ = job->offset;
+      error_offset_ = offset;
     }
     changed_.notify_all();
   }
@@ -184,13 +261,16 @@ class PackedLoad {
   LoadTotals& totals_;
   uint64_t file_bytes_ = 0;
   uint64_t offset_ = 0;
+  SnapshotHeader header_;
+  std::unique_ptr<BlockCipher> end_cipher_;  // the reading thread's
   std::string magic_, end_;
   int version_ = 0;
   SnapshotTrailer trailer_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Job> queue_;
+  std::deque<std::shared_ptr<Job>> queue_;
+  size_t waiting_ = 0;  // parts in jobs
   bool read_all_ = false;
   std::vector<Sum> sums_;  // by part
   Status status_;          // of the first part, in the file's order, that failed

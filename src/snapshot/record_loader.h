@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/encryption.h"
 #include "base/log.h"
 #include "keyspace/keyspace.h"
 #include "rdb/reader.h"
@@ -26,6 +27,7 @@ struct LoadOptions {
   Keyspace* keyspace = nullptr;
   std::vector<int> slots;  // of the gate, one a thread; at least one
   Thresholds thresholds;
+  const KeyRing* keys = nullptr;  // of encrypted snapshots
   std::vector<AuxSource*> aux_sources;
   Log* log = nullptr;
   bool lfu = false;  // what the access clock of entries is to be

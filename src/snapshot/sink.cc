@@ -17,6 +17,9 @@ Result<std::unique_ptr<SnapshotSink>> SnapshotSink::Create(SinkOptions options) 
   if (!file.ok()) return file.status();
   sink->file_ = std::move(*file);
   sink->file_bytes_ = sink->HeadBytes();
+  SinkOptions& final = sink->options_;
+  if (final.keys != nullptr && final.format == SnapshotFormat::kPacked)
+    sink->cipher_ = final.keys->NewFile(&final.header.key);
   return sink;
 }
 
@@ -59,16 +62,27 @@ void SnapshotSink::SyncNow(std::unique_lock<std::mutex>* lock) {
   if (!status.ok()) Fail(status);
 }
 
-void SnapshotSink::AddRecords(std::string_view records, uint64_t keys, uint32_t flags) {
+void SnapshotSink::AddRecords(std::string_view records, uint64_t keys, uint32_t flags,
+                              Place place) {
   if (failed()) return;
   const uint64_t crc = options_.checksum ? Crc64(0, records) : 0;
   std::string packed;
   std::string_view stored = records;
   if (options_.format == SnapshotFormat::kPacked) {
-    EncodePart(flags, keys, records, options_.acceleration, &packed);
+    PartHeader header;
+    header.flags = flags;
+    header.keys = keys;
+    if (cipher_ == nullptr) {
+      EncodePart(header, records, options_.acceleration, nullptr, &packed);
+    } else {
+      std::lock_guard guard(cipher_mutex_);
+      header.nonce = next_nonce_++;
+      EncodePart(header, records, options_.acceleration, cipher_.get(), &packed);
+    }
     stored = packed;
   }
   std::unique_lock lock(mutex_);
+  if (place == Place::kAlone) run_ended_.wait(lock, [this] { return !run_; });
   if (!status_.ok()) return;
   Write(stored);
   if (options_.checksum) crc_ = Crc64Combine(crc_, crc, records.size());
@@ -79,14 +93,49 @@ void SnapshotSink::AddRecords(std::string_view records, uint64_t keys, uint32_t 
 }
 
 void SnapshotSink::AddHead(std::string_view records) {
-  AddRecords(records, 0, 0);
+  AddRecords(records, 0, 0, Place::kAlone);
 }
 
 void SnapshotSink::Add(const Part& part) {
   if (part.empty()) return;
-  AddRecords(part.bytes(), part.keys(), 0);
+  if (part.bytes().size() <= kPartPlainBytesMax) {
+    AddRecords(part.bytes(), part.keys(), 0, Place::kAlone);
+  } else {
+    BeginRun();
+    AddPieces(part.bytes(), part.keys());
+  }
   std::lock_guard guard(mutex_);
   version_ = std::max(version_, part.version());
+}
+
+void SnapshotSink::BeginRun() {
+  std::unique_lock lock(mutex_);
+  run_ended_.wait(lock, [this] { return !run_; });
+  run_ = true;
+}
+
+void SnapshotSink::AddToRun(std::string_view piece) {
+  while (!piece.empty()) {
+    const std::string_view part = piece.substr(0, kPartPlainBytesMax);
+    AddRecords(part, 0, kPartContinues, Place::kInRun);
+    piece.remove_prefix(part.size());
+  }
+}
+
+// The last part of the run, which ends it.
+void SnapshotSink::AddPieces(std::string_view records, uint64_t keys) {
+  const size_t last = std::min(records.size(), kPartPlainBytesMax);
+  AddToRun(records.substr(0, records.size() - last));
+  AddRecords(records.substr(records.size() - last), keys, 0, Place::kInRun);
+  std::lock_guard guard(mutex_);
+  run_ = false;
+  run_ended_.notify_all();
+}
+
+void SnapshotSink::EndRun(std::string_view piece, int version) {
+  AddPieces(piece, 1);
+  std::lock_guard guard(mutex_);
+  version_ = std::max(version_, version);
 }
 
 Status SnapshotSink::Commit() {
@@ -97,7 +146,7 @@ Status SnapshotSink::Commit() {
   uint64_t crc = 0;
   if (options_.checksum) crc = Crc64(Crc64Combine(Crc64(0, magic), crc_, plain_bytes()), end);
   writer.Checksum(crc);
-  AddRecords(end, 0, kPartEnd);
+  AddRecords(end, 0, kPartEnd, Place::kAlone);
   std::string head = magic;
   if (options_.format == SnapshotFormat::kPacked) {
     std::string trailer;

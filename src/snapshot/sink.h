@@ -11,11 +11,14 @@
 // latches and is what Commit returns.
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 
+#include "base/encryption.h"
 #include "base/file.h"
 #include "snapshot/format.h"
 #include "snapshot/part.h"
@@ -28,7 +31,8 @@ struct SinkOptions {
   SnapshotFormat format = SnapshotFormat::kPlain;
   int acceleration = 1;   // of LZ4, for kPacked; 0 stores
   bool checksum = true;   // else the RDB's CRC is 0: not computed
-  SnapshotHeader header;  // kPacked
+  SnapshotHeader header;  // kPacked; the sink fills in the key
+  const KeyRing* keys = nullptr;  // kPacked: encrypts; null: does not
 };
 
 class SnapshotSink {
@@ -41,6 +45,11 @@ class SnapshotSink {
   void AddHead(std::string_view records);
   // A sealed part. Once something failed it does nothing.
   void Add(const Part& part);
+  // One record in pieces, cut anywhere: nothing else gets between them. BeginRun waits for the end
+  // of another one, and so does Add; the run is its caller's until EndRun, which counts one key.
+  void BeginRun();
+  void AddToRun(std::string_view piece);
+  void EndRun(std::string_view piece, int version);
   Status Commit();
 
   Status status() const;
@@ -52,15 +61,21 @@ class SnapshotSink {
 
  private:
   explicit SnapshotSink(SinkOptions options) : options_(std::move(options)) {}
+  // How a piece of records stands to a run.
+  enum class Place { kAlone, kInRun };
   std::string TemporaryPath() const { return options_.dir + "/temp-" + options_.name; }
-  void AddRecords(std::string_view records, uint64_t keys, uint32_t flags);
+  void AddRecords(std::string_view records, uint64_t keys, uint32_t flags, Place place);
+  void AddPieces(std::string_view records, uint64_t keys);
   void Write(std::string_view stored);
   void SyncNow(std::unique_lock<std::mutex>* lock);
   void Fail(const Status& status);
   uint64_t HeadBytes() const;
 
-  const SinkOptions options_;
+  SinkOptions options_;  // Create's to change
   std::unique_ptr<File> file_;
+  std::mutex cipher_mutex_;  // a leaf
+  std::unique_ptr<BlockCipher> cipher_;
+  uint64_t next_nonce_ = 0;
   std::atomic<bool> failed_{false};
   std::atomic<uint64_t> keys_{0}, plain_bytes_{0}, file_bytes_{0};
   mutable std::mutex mutex_;  // held while a part is written, so that parts stand one by one
@@ -69,6 +84,8 @@ class SnapshotSink {
   uint64_t parts_ = 0;
   uint64_t synced_bytes_ = 0;
   bool syncing_ = false;
+  bool run_ = false;
+  std::condition_variable run_ended_;
   bool committed_ = false;
   int version_ = kRdbVersionMin;
 };

@@ -130,7 +130,9 @@ Status Snapshotter::WriteFile() {
   options.format = request_.format;
   options.acceleration = request_.compress ? 1 : 0;
   options.checksum = request_.checksum;
-  options.header = {instant_.lsn, static_cast<uint64_t>(clock_.WallMs())};
+  options.header.lsn = instant_.lsn;
+  options.header.created_ms = static_cast<uint64_t>(clock_.WallMs());
+  options.keys = request_.keys;
   auto created = SnapshotSink::Create(std::move(options));
   Status status = created.status();
   if (created.ok()) {

@@ -50,6 +50,7 @@ struct SnapshotRequest {
   SnapshotFormat format = SnapshotFormat::kPlain;
   bool compress = true;
   bool checksum = true;
+  const KeyRing* keys = nullptr;  // kPacked: encrypts with the first of them
   int threads = 1;  // at most Snapshotter::kThreadsMax
   size_t preimage_bytes_max = 64 << 20;
   PressureListener* pressure = nullptr;

@@ -6,7 +6,8 @@ import os
 import subprocess
 import time
 
-from harness import ONCE, Server, cairn_only, check, equal, oracle_binary, server_binary, skip
+from harness import (ONCE, Server, cairn_only, check, equal, eventually, oracle_binary,
+                     server_binary, skip)
 
 MATRIX = ONCE
 
@@ -171,6 +172,59 @@ def test_encrypted_journal(env):
     server.start()
     with server.client() as c:
         equal(c.call("DEBUG", "DIGEST"), wanted, "after the refusals")
+
+
+@cairn_only("encryption is ours")
+def test_encrypted_snapshots(env):
+    """The base of an encrypted log is encrypted, and so is dump.rdb where there is no log."""
+    server = env.start(appendfsync="always")
+    keys = os.path.join(server.folder, "keys")
+    with open(keys, "w", encoding="ascii") as out:
+        out.write("k1 " + "a1" * 32 + "\n")
+    server.stop()
+    server.directives["encryption-key-file"] = keys
+    server.start()
+    with server.client() as c:
+        c.call("SET", "secret", "SECRETSECRET" * 20)
+        equal(c.call("SAVE"), b"OK")
+        c.call("SET", "after", 1)
+        wanted = c.call("DEBUG", "DIGEST")
+    server.kill()
+    base = [os.path.join(folder(server), name) for name in os.listdir(folder(server))
+            if name.endswith(".rdb.lz4")][0]
+    with open(base, "rb") as snapshot:
+        check(b"SECRET" not in snapshot.read(), "nothing readable")
+    plain = check_tool("cat", base, "--key-file", keys)
+    check(plain.stdout.startswith(b"REDIS00") and b"SECRETSECRET" in plain.stdout, repr(plain))
+    check(b"encryption-key-file is not set" in check_tool("cat", base).stderr, "no key")
+    verified = check_tool("verify", folder(server), "--key-file", keys)
+    check(b"1 keys" in verified.stdout, repr(verified))
+    check("encryption-key-file is not set" in refused(server), "no key file")
+    with open(keys, "w", encoding="ascii") as out:
+        out.write("k2 " + "b2" * 32 + "\nk1 " + "a1" * 32 + "\n")
+    server.start()
+    with server.client() as c:
+        equal(c.call("DEBUG", "DIGEST"), wanted)
+        equal(c.call("BGREWRITEAOF"), b"Background append only file rewriting started")
+        eventually(lambda: "aof_rewrite_in_progress:0" in c.call("INFO").decode(), 20)
+    # Everything is under the new key now.
+    with open(keys, "w", encoding="ascii") as out:
+        out.write("k2 " + "b2" * 32 + "\n")
+    server.stop()
+    server.directives["appendonly"] = "yes"
+    server.start()
+    with server.client() as c:
+        equal(c.call("DEBUG", "DIGEST"), wanted)
+    alone = env.start(appendonly="no", encryption_key_file=keys)
+    with alone.client() as c:
+        c.call("SET", "secret", "SECRETSECRET" * 20)
+        equal(c.call("SAVE"), b"OK")
+        wanted = c.call("DEBUG", "DIGEST")
+    with open(os.path.join(alone.folder, "dump.rdb"), "rb") as snapshot:
+        check(b"SECRET" not in snapshot.read(), "nothing readable")
+    alone.restart(crash=True)
+    with alone.client() as c:
+        equal(c.call("DEBUG", "DIGEST"), wanted)
 
 
 @cairn_only("the tool is ours")

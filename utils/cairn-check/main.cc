@@ -16,6 +16,7 @@
 #include "journal/folder_lock.h"
 #include "journal/reader.h"
 #include "journal/recovery.h"
+#include "snapshot/verify.h"
 #include "utils/cairn-check/export.h"
 #include "utils/cairn-check/repair.h"
 
@@ -32,6 +33,7 @@ constexpr const char* kHelp =
     "  cairn-check list DIR                    timelines, base snapshot, segments\n"
     "  cairn-check cat DIR|SEGMENT [--from LSN] [--to LSN]\n"
     "                                          print the stream: an AOF\n"
+    "  cairn-check cat SNAPSHOT                print the RDB that a snapshot file holds\n"
     "  cairn-check points DIR                  what cairn-server --restore-to can go back to\n"
     "  cairn-check export DIR --aof FILE       write an AOF that redis-server loads\n"
     "  cairn-check repair DIR [--yes]          end a damaged log before the damage;\n"
@@ -62,6 +64,21 @@ std::string TimeText(uint64_t ms) {
   return text;
 }
 
+int VerifyBase(FileSystem* fs, const std::string& dir, const Manifest& m, const KeyRing* keys) {
+  const std::string path = dir + "/" + m.base_name;
+  auto there = fs->Exists(path);
+  if (!there.ok()) return Complain(there.status());
+  if (!*there) return Complain(Status::Corrupt("base snapshot " + m.base_name + " is missing"));
+  auto base = ScanSnapshot(fs, path, keys);
+  if (!base.ok()) return Complain(base.status());
+  if (base->header.lsn != m.base_lsn)
+    return Complain(Status::Corrupt("base snapshot " + m.base_name + " is of another LSN"));
+  printf("base %s: %llu keys, %llu bytes, whole\n", m.base_name.c_str(),
+         static_cast<unsigned long long>(base->trailer.keys),
+         static_cast<unsigned long long>(base->file_bytes));
+  return kExitOk;
+}
+
 int Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok()) return Complain(recovered.status());
@@ -82,8 +99,9 @@ int Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   printf("LSN %llu to %llu in %zu segments; %s\n", static_cast<unsigned long long>(from),
          static_cast<unsigned long long>(recovered->tail_lsn), m.segments.size(),
          recovered->report.Text().c_str());
-  if (!m.base_name.empty() && !fs->Exists(dir + "/" + m.base_name).value())
-    return Complain(Status::Corrupt("base snapshot " + m.base_name + " is missing"));
+  if (!m.base_name.empty()) {
+    if (const int damaged = VerifyBase(fs, dir, m, keys); damaged != kExitOk) return damaged;
+  }
   return recovered->report.bytes_cut > 0 ? kExitTornTail : kExitOk;
 }
 
@@ -181,6 +199,11 @@ int CatFolder(FileSystem* fs, const std::string& dir, Lsn from, Lsn to, const Ke
   }
 }
 
+int CatSnapshot(FileSystem* fs, const std::string& path, const KeyRing* keys) {
+  auto scanned = ScanSnapshot(fs, path, keys, Print);
+  return scanned.ok() ? kExitOk : Complain(scanned.status());
+}
+
 int Usage() {
   fputs(kHelp, stderr);
   return kExitUsage;
@@ -247,6 +270,7 @@ int Main(const std::vector<std::string>& args) {
   if (command == "verify") return Verify(fs, path, keys);
   if (command == "list") return List(fs, path, keys);
   if (command == "points") return Points(fs, path, keys);
+  if (command == "cat" && IsPackedSnapshot(fs, path)) return CatSnapshot(fs, path, keys);
   if (command == "cat")
     return fs->List(path).ok() ? CatFolder(fs, path, options.from, options.to, keys)
                                : CatSegment(fs, path, options.from, options.to, keys);

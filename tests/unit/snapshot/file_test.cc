@@ -4,6 +4,7 @@
 #include "snapshot/format.h"
 #include "snapshot/loader.h"
 #include "snapshot/snapshotter.h"
+#include "snapshot/verify.h"
 #include "tests/unit/exec/engine_harness.h"
 #include "tests/unit/support/fault_fs.h"
 
@@ -13,13 +14,14 @@ namespace {
 struct Files {
   Files() : fs(3), client(test), snapshotter(&test.keyspace, SystemClock(), {}) {}
 
-  SnapshotResult Save(SnapshotFormat format) {
+  SnapshotResult Save(SnapshotFormat format, const KeyRing* keys = nullptr) {
     SnapshotResult result;
     SnapshotRequest request;
     request.fs = &fs;
     request.dir = "d";
     request.name = "s";
     request.format = format;
+    request.keys = keys;
     request.at_instant = [](SnapshotInstant* instant) {
       instant->lsn = 77;
       instant->aux = {{"redis-ver", "7.4.2"}};
@@ -29,12 +31,13 @@ struct Files {
     snapshotter.Wait();
     return result;
   }
-  Result<LoadReport> Load(uint64_t* keys = nullptr) {
+  Result<LoadReport> Load(uint64_t* keys = nullptr, const KeyRing* ring = nullptr) {
     TestEngine loaded;
     LoadOptions options;
     options.keyspace = &loaded.keyspace;
     options.slots = {loaded.keyspace.gate().AddThread(), loaded.keyspace.gate().AddThread()};
     options.thresholds = loaded.engine->ReadThresholds();
+    options.keys = ring;
     LoadTotals totals;
     auto report = LoadSnapshot(&fs, "d/s", options, &totals);
     if (keys != nullptr) *keys = totals.keys;
@@ -136,14 +139,101 @@ TEST_CASE("A crash in mid-save leaves the old file or the new one, whole", "[sna
   }
 }
 
+TEST_CASE("Encrypted snapshots open with their key only, and show nothing", "[snapshot]") {
+  const KeyRing one = *KeyRing::Parse("k1 " + std::string(64, 'a'));
+  const KeyRing wrong = *KeyRing::Parse("k1 " + std::string(64, 'b'));
+  const KeyRing other = *KeyRing::Parse("k2 " + std::string(64, 'c'));
+  const KeyRing both = *KeyRing::Parse("k2 " + std::string(64, 'c') + "\nk1 " + std::string(64, 'a'));
+  Files files;
+  files.client.Send("SET SECRETKEY SECRETVALUE\r\nRPUSH l SECRET 1 2\r\n");
+  files.client.Send("SET long " + std::string(9 << 20, 'S') + "\r\n");
+  REQUIRE(files.Save(SnapshotFormat::kPacked, &one).status.ok());
+  const std::string good = files.fs.Get("d/s");
+  REQUIRE(good.find("SECRET") == std::string::npos);
+  for (const KeyRing* ring : {&one, &both}) {
+    uint64_t keys = 0;
+    auto report = files.Load(&keys, ring);
+    INFO(report.status().message());
+    REQUIRE(report.ok());
+    REQUIRE(keys == 3);
+    std::string rdb;
+    auto scanned = ScanSnapshot(&files.fs, "d/s", ring, [&](std::string_view piece) {
+      rdb += piece;
+      return true;
+    });
+    REQUIRE(scanned.ok());
+    REQUIRE(rdb.starts_with("REDIS00"));
+    REQUIRE(rdb.find("SECRETVALUE") != std::string::npos);
+    REQUIRE(rdb.size() == scanned->trailer.plain_bytes);
+  }
+  const struct {
+    const KeyRing* ring;
+    const char* text;
+  } refusals[] = {{nullptr, "encrypted with key 'k1' and encryption-key-file is not set"},
+                  {&wrong, "is not the key this file was encrypted with"},
+                  {&other, "key 'k1', which encryption-key-file does not list"}};
+  for (const auto& refusal : refusals) {
+    const Status loaded = files.Load(nullptr, refusal.ring).status();
+    INFO(loaded.message());
+    REQUIRE(loaded.message().find(refusal.text) != std::string::npos);
+    REQUIRE(ScanSnapshot(&files.fs, "d/s", refusal.ring).status().code() == StatusCode::kInvalid);
+  }
+  // A part of another file with the same key does not fit in.
+  REQUIRE(files.Save(SnapshotFormat::kPacked, &one).status.ok());
+  std::string mixed = files.fs.Get("d/s");
+  REQUIRE(mixed.size() == good.size());
+  mixed.replace(kSnapshotHeaderBytes, std::string::npos, good.substr(kSnapshotHeaderBytes));
+  files.fs.Put("d/s", mixed);
+  REQUIRE(files.Load(nullptr, &one).status().code() == StatusCode::kCorrupt);
+}
+
+TEST_CASE("Long records are runs of parts, which damage cannot pull apart", "[snapshot]") {
+  Files files;
+  const std::string value(3 * kPartPlainBytesMax + 5, 'v');
+  files.client.Send("SET a 1\r\nSET long " + value + "\r\nSET z 1\r\n");
+  REQUIRE(files.Save(SnapshotFormat::kPacked).status.ok());
+  uint64_t keys = 0;
+  REQUIRE(files.Load(&keys).ok());
+  REQUIRE(keys == 3);
+  const std::string good = files.fs.Get("d/s");
+  REQUIRE(ScanSnapshot(&files.fs, "d/s", nullptr)->trailer.keys == 3);
+  // Where the parts are.
+  std::vector<size_t> starts;
+  PartHeader header;
+  size_t continued = 0;
+  for (size_t at = kSnapshotHeaderBytes + FrameBytesStored(kRdbHeaderBytes);;) {
+    if (!DecodePartHeader(std::string_view(good).substr(at), &header).ok()) break;
+    starts.push_back(at);
+    continued += (header.flags & kPartContinues) != 0;
+    at += kPartHeaderBytes + header.stored_bytes;
+  }
+  REQUIRE(continued == 3);
+  for (size_t i = 0; i + 1 < starts.size(); ++i) {
+    INFO("without part " << i);
+    files.fs.Put("d/s", good.substr(0, starts[i]) + good.substr(starts[i + 1]));
+    REQUIRE_FALSE(files.Load().ok());
+    REQUIRE_FALSE(ScanSnapshot(&files.fs, "d/s", nullptr).ok());
+    files.fs.Put("d/s", good.substr(0, starts[i]));
+    REQUIRE_FALSE(files.Load().ok());
+    std::string bad = good;
+    bad[starts[i] + kPartHeaderBytes + 20] ^= 1;
+    files.fs.Put("d/s", bad);
+    REQUIRE_FALSE(files.Load().ok());
+    REQUIRE(ScanSnapshot(&files.fs, "d/s", nullptr).status().code() == StatusCode::kCorrupt);
+  }
+}
+
 TEST_CASE("A packed snapshot's header and trailer are frozen", "[snapshot]") {
   std::string header, part, trailer;
-  EncodeSnapshotHeader({0x1122334455667788, 99}, &header);
+  EncodeSnapshotHeader({0x1122334455667788, 99, {}}, &header);
   REQUIRE(header.size() == kSnapshotHeaderBytes);
   REQUIRE(header.substr(0, 8) == std::string("\x54\x2a\x4d\x18\xf8\0\0\0", 8));
   REQUIRE(header.substr(12, 2) == std::string("\x01\0", 2));
   REQUIRE(header.substr(16, 8) == "\x88\x77\x66\x55\x44\x33\x22\x11");
-  EncodePart(kPartEnd, 5, "plain", 0, &part);
+  PartHeader fields;
+  fields.flags = kPartEnd;
+  fields.keys = 5;
+  EncodePart(fields, "plain", 0, nullptr, &part);
   REQUIRE(part.substr(0, 8) == std::string("\x55\x2a\x4d\x18\x28\0\0\0", 8));
   REQUIRE(part.substr(48, 11) == std::string("\x04\x22\x4d\x18\x60\x50\xfb\x05\0\0\x80", 11));
   REQUIRE(part.size() == kPartHeaderBytes + FrameBytesStored(5));
