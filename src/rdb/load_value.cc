@@ -2,6 +2,7 @@
 //
 // One function an on-disk form. Each reads hostile bytes: a collection that holds an element twice,
 // nothing at all, or a score that is no number is refused, since commands rely on the opposite.
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -263,8 +264,12 @@ uint64_t RdbValue::Release() {
 }
 
 Result<RdbValue> RdbLoad(uint8_t type, const Thresholds& thresholds, RdbReader* reader) {
-  if (!IsRdbType(type)) return Bad("unknown value type");
+  const bool valkey = reader->version() >= kRdbVersionValkey;
   const auto rdb_type = static_cast<RdbType>(type);
+  if (!IsRdbType(type) ||
+      (valkey ? type > kRdbTypeMaxValkey
+              : RdbVersionOf(rdb_type) > std::max(reader->version(), kRdbVersion)))
+    return Bad("unknown value type");
   switch (rdb_type) {
     case RdbType::kString: {
       std::string text;
@@ -285,7 +290,7 @@ Result<RdbValue> RdbLoad(uint8_t type, const Thresholds& thresholds, RdbReader* 
     case RdbType::kZsetListpack: return LoadSmallZset(rdb_type, thresholds, reader);
     case RdbType::kHash: return LoadHash(thresholds, reader);
     case RdbType::kHashMetadataPreGa:
-      if (reader->version() >= kRdbVersionValkey) return LoadHashValkey(thresholds, reader);
+      if (valkey) return LoadHashValkey(thresholds, reader);
       [[fallthrough]];
     case RdbType::kHashMetadata: return LoadHashMetadata(rdb_type, thresholds, reader);
     case RdbType::kHashZipmap:
@@ -295,7 +300,10 @@ Result<RdbValue> RdbLoad(uint8_t type, const Thresholds& thresholds, RdbReader* 
     case RdbType::kHashListpackExPreGa: return LoadHashListpack(rdb_type, thresholds, reader);
     case RdbType::kStreamListpacks:
     case RdbType::kStreamListpacks2:
-    case RdbType::kStreamListpacks3: return RdbLoadStream(rdb_type, reader);
+    case RdbType::kStreamListpacks3:
+    case RdbType::kStreamListpacks4:
+    case RdbType::kStreamListpacks5:
+      return RdbLoadStream(rdb_type, reader);
     case RdbType::kModulePreGa:
     case RdbType::kModule2: return Status::Unavailable("value of a module");
   }

@@ -7,7 +7,9 @@
 //   magic   = "REDIS" version(4 digits) | "VALKEY" version(3 digits, 80 and up)
 //   record  = AUX string string | SELECTDB length | RESIZEDB length length
 //           | SLOT_INFO length length length | FUNCTION2 string | MODULE_AUX length module-data
-//           | [EXPIRETIME_MS i64 | EXPIRETIME i32] [IDLE length | FREQ byte] type string value
+//           | [EXPIRETIME_MS i64 | EXPIRETIME i32] [IDLE length | FREQ byte] [meta] type string
+//           value
+//   meta    = KEY_META length(classes) (u32 module-data)*
 //
 //   length  = 00xxxxxx | 01xxxxxx xxxxxxxx | 10000000 u32 | 10000001 u64       (big-endian)
 //   string  = length bytes | 11000000 i8 | 11000001 i16 | 11000010 i32 (little-endian)
@@ -19,11 +21,14 @@
 
 namespace cairn {
 
-// The newest version that we write and read (Redis 7.4), and the oldest that we write (Redis 7.0).
+// The newest version that we write, also for RESTORE (Redis 7.4), and the oldest (Redis 7.0).
 constexpr int kRdbVersion = 12;
 constexpr int kRdbVersionMin = 10;
 constexpr int kRdbVersionSetListpack = 11;  // Redis 7.2: type 20 and streams with active times
 constexpr int kRdbVersionFieldExpiry = 12;  // Redis 7.4
+constexpr int kRdbVersionStreamProducers = 13;  // Redis 8.6: type 26, metadata of modules at keys
+constexpr int kRdbVersionStreamReleased = 14;   // Redis 8.8: type 27
+constexpr int kRdbVersionReadMax = 14;  // of files; values of its new types (arrays) are refused
 
 // Valkey 9 forked the format: files from its version 80 on have a magic of their own, and type 22
 // means its hash with field times. We read such files up to kRdbVersionValkeyMax.
@@ -37,7 +42,8 @@ constexpr size_t kRdbChecksumBytes = 8;
 constexpr int kRdbVersionChecksum = 5;  // files from this version on end with a CRC
 
 enum class RdbOpcode : uint8_t {
-  kSlotImport = 243,  // Valkey's
+  kSlotImport = 243,  // in a file of Valkey
+  kKeyMeta = 243,     // in one of Redis: what modules keep beside the value of the next key
   kSlotInfo = 244,
   kFunction2 = 245,
   kFunctionPreGa = 246,
@@ -77,9 +83,12 @@ enum class RdbType : uint8_t {
   kHashMetadataPreGa = 22,  // in a file of Valkey: fields, values, absolute times or -1
   kHashListpackExPreGa = 23,
   kHashMetadata = 24,
-  kHashListpackEx = 25
+  kHashListpackEx = 25,
+  kStreamListpacks4 = 26,  // with producers' message ids
+  kStreamListpacks5 = 27   // and released pending entries
 };
-constexpr uint8_t kRdbTypeMax = 25;
+constexpr uint8_t kRdbTypeMax = 27;
+constexpr uint8_t kRdbTypeMaxValkey = 22;
 // A record's first byte: a value type, or an opcode from kSlotImport on.
 inline bool IsRdbType(uint8_t byte) { return byte <= kRdbTypeMax && byte != 8; }
 

@@ -100,6 +100,10 @@ int RdbVersionOf(RdbType type) {
     case RdbType::kStreamListpacks3: return kRdbVersionSetListpack;
     case RdbType::kHashMetadata:
     case RdbType::kHashListpackEx: return kRdbVersionFieldExpiry;
+    case RdbType::kStreamListpacks4:
+      return kRdbVersionStreamProducers;
+    case RdbType::kStreamListpacks5:
+      return kRdbVersionStreamReleased;
     default: return kRdbVersionMin;
   }
 }

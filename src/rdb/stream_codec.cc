@@ -9,7 +9,15 @@ namespace {
 constexpr size_t kRawIdBytes = 16;
 
 bool HasOffsets(RdbType type) { return type != RdbType::kStreamListpacks; }
-bool HasActiveTime(RdbType type) { return type == RdbType::kStreamListpacks3; }
+bool HasActiveTime(RdbType type) {
+  return type >= RdbType::kStreamListpacks3;
+}
+bool HasProducers(RdbType type) {
+  return type >= RdbType::kStreamListpacks4;
+}
+bool HasReleased(RdbType type) {
+  return type >= RdbType::kStreamListpacks5;
+}
 
 struct RawId {
   explicit RawId(StreamId id) {
@@ -109,6 +117,32 @@ void ReadConsumers(RdbType type, RdbReader* reader, StreamGroup* group) {
   }
 }
 
+// As XNACK leaves them here: with the consumer that is nobody, delivered at no time.
+void ReadReleased(RdbReader* reader, StreamGroup* group) {
+  for (uint64_t released = reader->Length(); released > 0 && reader->ok(); --released) {
+    const StreamId id = ReadRawId(reader);
+    if (!reader->ok()) return;
+    StreamConsumer* nobody = group->FindConsumer(StreamGroup::kNobody);
+    if (nobody == nullptr) nobody = group->LoadConsumer(StreamGroup::kNobody, 0, -1);
+    if (!group->LoadOwner(nobody, id)) return reader->Fail("stream released id");
+    group->FindPending(id)->delivered_ms = 0;
+  }
+}
+
+void SkipProducers(RdbReader* reader) {
+  reader->Length();
+  reader->Length();
+  for (uint64_t producers = reader->Length(); producers > 0 && reader->ok(); --producers) {
+    reader->Text();
+    for (uint64_t messages = reader->Length(); messages > 0 && reader->ok(); --messages) {
+      reader->Text();
+      ReadId(reader);
+    }
+  }
+  reader->Length();
+  reader->Length();
+}
+
 void ReadGroup(RdbType type, RdbReader* reader, Stream* stream) {
   std::string name;
   reader->Text(&name);
@@ -128,6 +162,7 @@ void ReadGroup(RdbType type, RdbReader* reader, Stream* stream) {
     if (!group->LoadPending(id, delivered_ms, deliveries)) return reader->Fail("stream pending id");
   }
   ReadConsumers(type, reader, group);
+  if (HasReleased(type)) ReadReleased(reader, group);
   if (reader->ok() && !group->Complete()) reader->Fail("stream pending id without a consumer");
 }
 
@@ -172,6 +207,7 @@ Result<RdbValue> RdbLoadStream(RdbType type, RdbReader* reader) {
   for (uint64_t groups = reader->Length(); groups > 0 && reader->ok(); --groups) {
     ReadGroup(type, reader, &stream);
   }
+  if (HasProducers(type)) SkipProducers(reader);
   CAIRN_RETURN_IF_ERROR(reader->status());
   return RdbValue{std::move(stream)};
 }

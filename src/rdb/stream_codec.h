@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Streams in RDB form (types 15, 19, 21), behind the type byte. Called through value.h.
+// Streams in RDB form (types 15, 19, 21, 26, 27), behind the type byte. Called through value.h.
 //
 //   stream   = length(nodes) node* length(entries) id(last)
 //              [id(first) id(max deleted) length(entries added)]       from type 19 on
-//              length(groups) group*
+//              length(groups) group* [producers]                  from type 26 on
 //   node     = string(16: raw id of the master entry) string(listpack)
 //   id       = length(ms) length(seq)              raw id = 8 + 8 bytes, big-endian
 //   group    = string(name) id(last delivered) [length(entries read)]  from type 19 on
@@ -12,6 +12,12 @@
 //              length(consumers) consumer*
 //   consumer = string(name) i64 seen [i64 active]                      active from type 21 on
 //              length(pending) raw id*
+//   group is followed, from type 27 on, by length(released) raw id*: pending, and no consumer's
+//   producers = length(seconds) length(most) length(producers)
+//               (string(name) length(messages) (string(message's name) id)*)*
+//               length(added) length(duplicates)
+//
+// Producers (XADD IDMP of Redis 8.6) are read and dropped: commands here know no such option.
 #pragma once
 
 #include "rdb/value.h"

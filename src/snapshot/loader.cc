@@ -105,7 +105,7 @@ Status LoadStream(RdbReader* reader, const LoadOptions& options, LoadTotals* tot
 
 Status CheckRdbVersion(int version) {
   const bool valkey = version >= kRdbVersionValkey;
-  if (valkey ? version > kRdbVersionValkeyMax : version > kRdbVersion)
+  if (valkey ? version > kRdbVersionValkeyMax : version > kRdbVersionReadMax)
     return Status::Corrupt("can't handle RDB format version " + std::to_string(version));
   return Status::Ok();
 }

@@ -6,6 +6,8 @@
 namespace cairn {
 namespace {
 
+constexpr uint64_t kSkippedLoggedMax = 10;  // each with a line of its own; then only counted
+
 // Redis's name of a module: 9 characters of 6 bits each above 10 bits of version.
 std::string ModuleName(uint64_t id) {
   static constexpr char kCharset[] =
@@ -73,6 +75,10 @@ Status RecordLoader::Opcode(uint8_t byte, RdbReader* reader) {
     case RdbOpcode::kFunctionPreGa:
       return Status::Corrupt("functions of a release candidate of Redis 7.0");
     case RdbOpcode::kSlotImport:
+      if (reader->version() < kRdbVersionValkey) {
+        KeyMeta(reader);
+        break;
+      }
       // Which slots a Valkey cluster was importing: that import is not ours.
       reader->Text();
       for (uint64_t ranges = reader->Length(); ranges > 0 && reader->ok(); --ranges) {
@@ -81,7 +87,7 @@ Status RecordLoader::Opcode(uint8_t byte, RdbReader* reader) {
       }
       break;
     default:
-      return Status::Corrupt("unknown record type " + std::to_string(byte));
+      return Status::Corrupt("a record or value of the unknown type " + std::to_string(byte));
   }
   return reader->status();
 }
@@ -121,6 +127,16 @@ void RecordLoader::ModuleAux(RdbReader* reader) {
     options_.log->Warning("Data of the module '%s' in the file is skipped", ModuleName(id).c_str());
 }
 
+void RecordLoader::KeyMeta(RdbReader* reader) {
+  for (uint64_t classes = reader->Length(); classes > 0 && reader->ok(); --classes) {
+    reader->Raw(4);
+    reader->SkipModuleData();
+  }
+  if (reader->ok() && totals_.metadata.fetch_add(1, std::memory_order_relaxed) == 0 &&
+      options_.log != nullptr)
+    options_.log->Warning("What modules keep beside keys in the file is skipped");
+}
+
 Status RecordLoader::Key(uint8_t type, RdbReader* reader) {
   std::string key;
   reader->Text(&key);
@@ -140,8 +156,8 @@ Status RecordLoader::Key(uint8_t type, RdbReader* reader) {
     const uint64_t id = reader->Length();
     reader->SkipModuleData();
     status = reader->status();
-    totals_.skipped.fetch_add(1, std::memory_order_relaxed);
-    if (status.ok() && options_.log != nullptr)
+    const uint64_t before = totals_.skipped.fetch_add(1, std::memory_order_relaxed);
+    if (status.ok() && before < kSkippedLoggedMax && options_.log != nullptr)
       options_.log->Warning("Key of the module '%s' in the file is skipped",
                             ModuleName(id).c_str());
   } else {

@@ -40,6 +40,7 @@ struct LoadOptions {
 struct LoadTotals {
   std::atomic<uint64_t> keys{0}, volatile_keys{0};
   std::atomic<uint64_t> skipped{0};  // keys of modules and empty collections
+  std::atomic<uint64_t> metadata{0};  // keys whose metadata of modules was skipped
   std::mutex mutex;                  // guards what follows
   std::vector<std::pair<std::string, std::string>> aux;
 };
@@ -58,6 +59,7 @@ class RecordLoader {
   Status Aux(RdbReader* reader);
   Status Function(RdbReader* reader);
   void ModuleAux(RdbReader* reader);
+  void KeyMeta(RdbReader* reader);
   Status Key(uint8_t type, RdbReader* reader);
   Status Insert(std::string_view key, Value value);
   uint32_t Access() const;

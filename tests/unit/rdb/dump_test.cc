@@ -196,6 +196,92 @@ TEST_CASE("A hash with field times in a file of Valkey", "[rdb]") {
   REQUIRE(Describe(*value) == "f1=v1@1000,f2=v2");
 }
 
+TEST_CASE("Streams in files of Redis 8.6 and 8.8", "[rdb]") {
+  const std::string head =
+      "00"
+      "00"
+      "43e8"
+      "02"
+      "00"
+      "00"
+      "00"
+      "00"
+      "05"
+      "01"
+      "0167"
+      "43e8"
+      "02"
+      "05";
+  const std::string ids =
+                        "0000000000000005"
+                        "0000000000000001",
+                    id2 =
+                        "0000000000000005"
+                        "0000000000000002";
+  const std::string pending = "02" + ids +
+                              "0700000000000000"
+                              "03" +
+                              id2 +
+                              "0700000000000000"
+                              "04";
+  const std::string consumers =
+      "01"
+      "0163"
+      "0100000000000000"
+      "0200000000000000"
+      "01" +
+      ids;
+  const std::string producers =
+      "4064"
+      "4064"
+      "01"
+      "0170"
+      "02"
+      "016d"
+      "05"
+      "01"
+      "016e"
+      "05"
+      "02"
+      "02"
+      "00";
+  const auto load = [](int version, RdbType type, const std::string& hex) {
+    const std::string file = "REDIS00" + std::to_string(version) + Unhex(hex);
+    RdbReader reader(file);
+    REQUIRE(reader.FileHeader() == version);
+    auto value = RdbLoad(static_cast<uint8_t>(type), kThresholds, &reader);
+    if (value.ok()) REQUIRE(reader.AtEnd());
+    return value.ok() ? Describe(*value) : value.status().message();
+  };
+  REQUIRE(load(13, RdbType::kStreamListpacks4,
+               head +
+                   "00"
+                   "00" +
+                   producers) == "last 1000-2; deleted 0-0; added 5; group g at 1000-2 read 5");
+  REQUIRE(
+      load(14, RdbType::kStreamListpacks5, head + pending + consumers + "01" + id2 + producers) ==
+      "last 1000-2; deleted 0-0; added 5; group g at 1000-2 read 5; consumer : 5-2*4; "
+      "consumer c: 5-1*3");
+  // Released though it has a consumer, released though it is not pending, neither of the two.
+  REQUIRE(load(14, RdbType::kStreamListpacks5,
+               head + pending + consumers + "01" + ids + producers) == "stream released id");
+  REQUIRE(load(14, RdbType::kStreamListpacks5,
+               head +
+                   "00"
+                   "00"
+                   "01" +
+                   ids + producers) == "stream released id");
+  REQUIRE(load(14, RdbType::kStreamListpacks5, head + pending + consumers + "00" + producers) ==
+          "stream pending id without a consumer");
+  // A type of a later version than the file's; a type of Redis in a file of Valkey.
+  REQUIRE(load(13, RdbType::kStreamListpacks5, head) == "unknown value type");
+  REQUIRE(load(12, RdbType::kStreamListpacks4, head) == "unknown value type");
+  const std::string file = "VALKEY080";
+  RdbReader reader(file);
+  REQUIRE(reader.FileHeader() == 80);
+  REQUIRE_FALSE(RdbLoad(25, kThresholds, &reader).ok());
+}
+
 TEST_CASE("Saving and loading keeps values and encodings", "[rdb]") {
   Random random(31);
   for (int version = kRdbVersionMin; version <= kRdbVersion; ++version) {
