@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 
 #ifndef CAIRN_NO_JEMALLOC
@@ -68,6 +69,14 @@ size_t MemoryMeter::Used() {
     if (freed != nullptr) sum -= __atomic_load_n(freed, __ATOMIC_RELAXED);
   }
   return static_cast<int64_t>(sum) > 0 ? sum : 0;
+}
+
+size_t MemoryMeter::NotePeak(size_t allocated) {
+  static std::atomic<size_t> peak{0};
+  size_t old = peak.load(std::memory_order_relaxed);
+  while (allocated > old && !peak.compare_exchange_weak(old, allocated)) {
+  }
+  return std::max(old, allocated);
 }
 
 size_t MemoryMeter::Exact() { return ReadMemoryFigures().allocated; }

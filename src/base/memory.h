@@ -24,6 +24,8 @@ class MemoryMeter {
   static size_t Used();
   // Asks the allocator itself (slower); INFO and the cron call it.
   static size_t Exact();
+  // The most that was ever noted, this included.
+  static size_t NotePeak(size_t allocated);
 };
 
 struct MemoryFigures {

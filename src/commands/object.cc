@@ -8,6 +8,7 @@
 #include "exec/access_clock.h"
 #include "exec/args.h"
 #include "exec/context.h"
+#include "exec/memory_report.h"
 
 namespace cairn {
 namespace {
@@ -77,27 +78,57 @@ void MemoryUsage(Context& ctx) {
   ctx.reply().Integer(static_cast<int64_t>(entry->MemoryUsage(static_cast<size_t>(samples))));
 }
 
-// MEMORY STATS
+// MEMORY STATS; under All, as it looks at every table
 void MemoryStats(Context& ctx) {
-  const MemoryFigures figures = ReadMemoryFigures();
-  Keyspace& keyspace = ctx.unit().keyspace();
-  size_t keys = 0;
-  for (int db = 0; db < keyspace.databases(); ++db) keys += keyspace.Size(db);
+  Engine& engine = ctx.engine();
+  const MemoryReport report = ReadMemoryReport(engine);
+  const MemoryFigures& figures = report.figures;
+  ReplyWriter& reply = ctx.reply();
   const auto number = [&](std::string_view name, size_t value) {
-    ctx.reply().Bulk(name);
-    ctx.reply().Integer(static_cast<int64_t>(value));
+    reply.Bulk(name);
+    reply.Integer(static_cast<int64_t>(value));
   };
-  ctx.reply().Map(7);
+  const auto ratio = [&](std::string_view name, size_t part, size_t whole, double scale = 1) {
+    reply.Bulk(name);
+    reply.Double(whole == 0 ? 0 : scale * static_cast<double>(part) / static_cast<double>(whole));
+  };
+  std::vector<std::pair<int, size_t>> tables;  // bytes by database
+  size_t table_bytes = 0;
+  for (int db = 0; db < engine.keyspace.databases(); ++db) {
+    if (engine.keyspace.Size(db) == 0) continue;
+    tables.emplace_back(db, TableBytes(engine, db));
+    table_bytes += tables.back().second;
+  }
+  const size_t overhead = report.Overhead(table_bytes);
+  const size_t since = figures.allocated > report.startup ? figures.allocated - report.startup : 0;
+  reply.Map(20 + tables.size());
+  number("peak.allocated", report.peak);
   number("total.allocated", figures.allocated);
-  number("keys.count", keys);
-  number("keys.bytes-per-key", keys == 0 ? 0 : figures.allocated / keys);
+  number("startup.allocated", report.startup);
+  number("clients.slaves", report.clients_replicas);
+  number("clients.normal", report.clients_normal);
+  number("aof.buffer", report.journal_buffer);
+  for (const auto& [db, bytes] : tables) {
+    reply.Bulk("db." + std::to_string(db));
+    reply.Map(1);
+    number("overhead.hashtable.main", bytes);
+  }
+  number("overhead.total", overhead);
+  number("keys.count", report.keys);
+  number("keys.bytes-per-key", report.keys == 0 ? 0 : since / report.keys);
+  number("dataset.bytes", report.Dataset(overhead));
+  reply.Bulk("dataset.percentage");
+  reply.Double(report.DatasetPercent(overhead));
+  ratio("peak.percentage", figures.allocated, report.peak, 100);
   number("allocator.allocated", figures.allocated);
   number("allocator.active", figures.active);
   number("allocator.resident", figures.resident);
-  ctx.reply().Bulk("fragmentation");
-  ctx.reply().Double(figures.allocated == 0 ? 0
-                                            : static_cast<double>(figures.rss) /
-                                                  static_cast<double>(figures.allocated));
+  ratio("allocator-fragmentation.ratio", figures.active, figures.allocated);
+  number("allocator-fragmentation.bytes", figures.active - figures.allocated);
+  ratio("rss-overhead.ratio", figures.rss, figures.resident);
+  number("rss-overhead.bytes", figures.rss - figures.resident);
+  reply.Bulk("fragmentation");
+  reply.Double(report.Fragmentation());
 }
 
 // MEMORY DOCTOR
@@ -148,7 +179,7 @@ constexpr CommandSpec kRows[] = {
     {"OBJECT|HELP", 2, kLoading | kStale, {}, kAclKeyspace, &ObjectHelp},
     {"MEMORY", -2, 0, {}, 0, nullptr, Scope::kNone},
     {"MEMORY|USAGE", -3, kReadonly, kKey, 0, &MemoryUsage},
-    {"MEMORY|STATS", 2, 0, {}, 0, &MemoryStats},
+    {"MEMORY|STATS", 2, 0, {}, 0, &MemoryStats, Scope::kAll},
     {"MEMORY|DOCTOR", 2, 0, {}, 0, &MemoryDoctor},
     {"MEMORY|PURGE", 2, 0, {}, 0, &MemoryPurge},
     {"MEMORY|MALLOC-STATS", 2, 0, {}, 0, &MemoryMallocStats},

@@ -64,6 +64,7 @@ struct Engine {
   std::shared_ptr<ScriptRegistry> scripts;  // the scripts known; set before the first command
   std::atomic<int64_t> dirty{0};     // changes since the last snapshot
   std::string run_id, replication_id;
+  size_t startup_bytes = 0;  // allocated before anything was loaded
   std::atomic<bool> active_expire{true};
   // Output that a client does not read grows to this; then the client is cut off.
   size_t output_bytes_max = size_t{4} << 30;

@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "base/version.h"
+#include "exec/memory_report.h"
 #include "script/registry.h"
 #include "server/persistence.h"
 #include "server/server.h"
@@ -93,6 +94,13 @@ class InfoWriter {
     Line("%s:%llu", name, static_cast<unsigned long long>(value));
   }
 
+  void Difference(const char* name, size_t a, size_t b) {
+    Line("%s:%lld", name, static_cast<long long>(a) - static_cast<long long>(b));
+  }
+  static double Ratio(size_t a, size_t b) {
+    return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
+  }
+
   void WriteServer() {
     utsname system;
     uname(&system);
@@ -160,21 +168,22 @@ class InfoWriter {
   }
 
   void WriteMemory() {
-    const MemoryFigures figures = ReadMemoryFigures();
-    static std::atomic<size_t> peak{0};
-    size_t old = peak.load();
-    while (figures.allocated > old && !peak.compare_exchange_weak(old, figures.allocated)) {
-    }
-    const size_t highest = std::max(old, figures.allocated);
+    const MemoryReport report = ReadMemoryReport(e_);
+    const MemoryFigures& figures = report.figures;
+    const size_t overhead = report.Overhead(0);
     Line("# Memory");
     Number("used_memory", figures.allocated);
     Line("used_memory_human:%s", Human(figures.allocated).c_str());
     Number("used_memory_rss", figures.rss);
     Line("used_memory_rss_human:%s", Human(figures.rss).c_str());
-    Number("used_memory_peak", highest);
-    Line("used_memory_peak_human:%s", Human(highest).c_str());
-    Line("used_memory_peak_perc:%.2f%%", highest == 0 ? 0.0 : 100.0 *
-         static_cast<double>(figures.allocated) / static_cast<double>(highest));
+    Number("used_memory_peak", report.peak);
+    Line("used_memory_peak_human:%s", Human(report.peak).c_str());
+    Line("used_memory_peak_perc:%.2f%%", 100 * Ratio(figures.allocated, report.peak));
+    // Without hash tables, which MEMORY STATS counts under a lock.
+    Number("used_memory_overhead", overhead);
+    Number("used_memory_startup", report.startup);
+    Number("used_memory_dataset", report.Dataset(overhead));
+    Line("used_memory_dataset_perc:%.2f%%", report.DatasetPercent(overhead));
     Number("allocator_allocated", figures.allocated);
     Number("allocator_active", figures.active);
     Number("allocator_resident", figures.resident);
@@ -189,9 +198,17 @@ class InfoWriter {
     Number("number_of_cached_scripts", scripts.size());
     Number("number_of_functions", libraries->function_count());
     Number("number_of_libraries", libraries->all().size());
-    Line("mem_fragmentation_ratio:%.2f",
-         figures.allocated == 0 ? 0.0 : static_cast<double>(figures.rss) /
-                                            static_cast<double>(figures.allocated));
+    Line("allocator_frag_ratio:%.2f", Ratio(figures.active, figures.allocated));
+    Number("allocator_frag_bytes", figures.active - figures.allocated);
+    Line("allocator_rss_ratio:%.2f", Ratio(figures.resident, figures.active));
+    Difference("allocator_rss_bytes", figures.resident, figures.active);
+    Line("rss_overhead_ratio:%.2f", Ratio(figures.rss, figures.resident));
+    Difference("rss_overhead_bytes", figures.rss, figures.resident);
+    Line("mem_fragmentation_ratio:%.2f", report.Fragmentation());
+    Difference("mem_fragmentation_bytes", figures.rss, figures.allocated);
+    Number("mem_clients_normal", report.clients_normal);
+    Number("mem_clients_slaves", report.clients_replicas);
+    Number("mem_aof_buffer", report.journal_buffer);
     Line("mem_allocator:%s", AllocatorName().c_str());
     Number("lazyfree_pending_objects", e_.lazy_free.pending());
     Number("lazyfreed_objects", e_.lazy_free.freed());
@@ -280,6 +297,8 @@ class InfoWriter {
     Number("total_net_output_bytes", net.bytes_out);
     Line("instantaneous_input_kbps:%.2f", Kilobytes(s_.input_rate_));
     Line("instantaneous_output_kbps:%.2f", Kilobytes(s_.output_rate_));
+    Number("total_forks", 0);
+    Number("latest_fork_usec", 0);
     Number("rejected_connections", sum(Stat::kRejectedConnections));
     Number("expired_subkeys", sum(Stat::kExpiredFields));
     Number("acl_access_denied_auth", e_.acl_log.total(AclDenial::kAuth));

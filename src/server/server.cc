@@ -105,6 +105,7 @@ Status Server::Start() {
   CAIRN_RETURN_IF_ERROR(Listen());
   CAIRN_RETURN_IF_ERROR(pool_->Start());
   for (size_t i = 0; i < contexts_.size(); ++i) StartCron(i);
+  engine_->startup_bytes = MemoryMeter::Exact();
   listener_->Start(&(*pool_)[0]);
   CAIRN_RETURN_IF_ERROR(LoadKeys());
   if (config_.appendonly()) {
@@ -243,6 +244,7 @@ void Server::Cron(size_t index) {
   if (index == 0) {
     CheckMemory();
     SampleRates(now);
+    MemoryMeter::NotePeak(MemoryMeter::Used());
     persistence_->Cron(now);
   }
   const int64_t until = pause_until_ms_.load(std::memory_order_relaxed);

@@ -342,3 +342,19 @@ def test_clean_restart_keeps_everything(env):
         c = env.client(2, server)
         equal(c.call("DEBUG", "DIGEST"), digest, policy)
         near(c.call("TTL", "k5"), 1000, 30)
+
+
+def test_memory_stats_and_info_agree(env):
+    c = env.c
+    c.call("SET", "k", "v")
+    stats = as_dict(c.call("MEMORY", "STATS"))
+    shown = info(c, "memory")
+    check(stats[b"peak.allocated"] >= stats[b"total.allocated"], "more than the peak is allocated")
+    check(stats[b"total.allocated"] >= stats[b"overhead.total"] + stats[b"dataset.bytes"],
+          "the parts are more than the whole")
+    check(stats[b"overhead.total"] > stats[b"startup.allocated"] > 0, "the table counts for nothing")
+    equal(stats[b"keys.count"], 1)
+    check(as_dict(stats[b"db.0"])[b"overhead.hashtable.main"] > 0, "a table without bytes")
+    equal(int(shown["used_memory_startup"]), stats[b"startup.allocated"])
+    check(int(shown["used_memory_peak"]) >= int(shown["used_memory"]), "peak below use")
+    check(int(shown["mem_clients_normal"]) > 0, "a client without memory")
