@@ -97,7 +97,8 @@ uint64_t Crc64Combine(uint64_t first, uint64_t second, uint64_t second_bytes) {
 uint16_t Crc16(std::string_view bytes) {
   uint16_t crc = 0;
   for (char c : bytes)
-    crc = static_cast<uint16_t>((crc << 8) ^ kCrc16Table[((crc >> 8) ^ static_cast<uint8_t>(c)) & 0xff]);
+    crc = static_cast<uint16_t>((crc << 8) ^
+                                kCrc16Table[((crc >> 8) ^ static_cast<uint8_t>(c)) & 0xff]);
   return crc;
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/time.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +32,11 @@ Status Log::Open(const std::string& path) {
   return Status::Ok();
 }
 
+void Log::OpenSyslog(const char* ident, int facility) {
+  openlog(ident, LOG_PID | LOG_NDELAY | LOG_NOWAIT, facility);
+  syslog_ = true;
+}
+
 void Log::Write(LogLevel level, const char* format, va_list arguments) {
   char line[kLineBytesMax];
   timeval now;
@@ -42,8 +48,11 @@ void Log::Write(LogLevel level, const char* format, va_list arguments) {
   length += static_cast<size_t>(snprintf(line + length, 16, "%03d %c ",
                                          static_cast<int>(now.tv_usec / 1000),
                                          kLevelMarks[static_cast<int>(level)]));
+  const char* const message = line + length;
   int text = vsnprintf(line + length, sizeof line - length - 1, format, arguments);
   if (text < 0) return;
+  constexpr int kPriorities[] = {LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING};
+  if (syslog_) syslog(kPriorities[static_cast<int>(level)], "%s", message);
   length += static_cast<size_t>(text);
   if (length > sizeof line - 1) length = sizeof line - 1;
   line[length++] = '\n';

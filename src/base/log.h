@@ -24,6 +24,10 @@ class Log {
 
   // "" is standard output. Also used to reopen after rotation.
   Status Open(const std::string& path);
+  // To syslog too, as `ident` and with a facility of syslog(3). At start; `ident` must live on.
+  void OpenSyslog(const char* ident, int facility);
+  // Where messages go now: for a handler of fatal signals, which may not lock.
+  const int* fd() const { return &fd_; }
   void set_level(LogLevel level) { level_.store(level, std::memory_order_relaxed); }
   LogLevel level() const { return level_.load(std::memory_order_relaxed); }
   // 'M' leader, 'S' follower, 'X' sentinel, 'C' child or tool: the letter Redis prints.
@@ -41,6 +45,7 @@ class Log {
   std::atomic<char> role_{'M'};
   std::mutex mutex_;  // guards fd_ against a reopen
   int fd_ = 1;
+  bool syslog_ = false;
 };
 
 }  // namespace cairn

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // DEBUG: for tests and for looking inside. Gated by enable-debug-command. Runs under scope All.
+#include <signal.h>
+
+#include "base/check.h"
 #include "base/glob.h"
-#include "base/random.h"
 #include "base/hash.h"
+#include "base/random.h"
 #include "commands/digest.h"
 #include "commands/families.h"
 #include "commands/help.h"
@@ -11,15 +14,19 @@
 #include "exec/args.h"
 #include "exec/context.h"
 #include "exec/snapshot_control.h"
+#include "journal/journal.h"
 
 namespace cairn {
 namespace {
 
 bool Allowed(Context& ctx) {
   switch (ctx.config().enable_debug_command()) {
-    case ProtectedAction::kYes: return true;
-    case ProtectedAction::kNo: return false;
-    case ProtectedAction::kLocal: break;
+    case ProtectedAction::kYes:
+      return true;
+    case ProtectedAction::kNo:
+      return false;
+    case ProtectedAction::kLocal:
+      break;
   }
   const std::string& address = ctx.session().record->address;
   return address.starts_with("127.") || address.starts_with("[::1]") || address.starts_with("/");
@@ -48,9 +55,8 @@ void Object(Context& ctx) {
   char text[256];
   snprintf(text, sizeof text,
            "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lld",
-           static_cast<const void*>(entry), EncodingName(entry->encoding()),
-           entry->MemoryUsage(0), entry->access(),
-           static_cast<long long>(IdleSeconds(entry->access(), ctx.now_ms())));
+           static_cast<const void*>(entry), EncodingName(entry->encoding()), entry->MemoryUsage(0),
+           entry->access(), static_cast<long long>(IdleSeconds(entry->access(), ctx.now_ms())));
   ctx.reply().SimpleString(text);
 }
 
@@ -135,11 +141,47 @@ void ChangeReplicationId(Context& ctx) {
   ctx.Ok();
 }
 
+// DEBUG POPULATE count [prefix] [size]: keys prefix:0, prefix:1, ... that are not there yet. Unlike
+// in Redis they are journaled, as one record: what is in memory is in the log.
+void Populate(Context& ctx) {
+  int64_t count, size = 0;
+  if (!ParseInt64(ctx.arg(2), &count) || count < 0 ||
+      (ctx.argc() == 5 && (!ParseInt64(ctx.arg(4), &size) || size < 0)))
+    return ctx.Error("ERR value is out of range, must be positive");
+  if (size > ctx.config().proto_max_bulk_len())
+    return ctx.Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+  Journal* journal = ctx.engine().journal;
+  if (journal != nullptr && journal->state() != JournalState::kOk)
+    return ctx.Error(ctx.engine().LogRefusal());
+  const std::string prefix(ctx.argc() > 3 ? ctx.arg(3) : "key");
+  for (int64_t i = 0; i < count; ++i) {
+    const std::string key = prefix + ":" + ToString(i);
+    if (ctx.Find(key, Context::Touch::kNo) != nullptr) continue;
+    std::string value = "value:" + ToString(i);
+    if (ctx.argc() == 5) value.resize(static_cast<size_t>(size));
+    ctx.PutString(ctx.Id(key), value);
+    ctx.Effect({"SET", key, value});
+  }
+  ctx.Ok();
+}
+
+// DEBUG SEGFAULT, DEBUG PANIC: a crash, for those who test what comes after one
+void Segfault(Context&) {
+  raise(SIGSEGV);
+}
+void Panic(Context&) {
+  CHECK(!"DEBUG PANIC");
+}
+
 // DEBUG QUICKLIST-PACKED-THRESHOLD bytes: accepted; nodes of lists here have no such bound
-void PackedThreshold(Context& ctx) { ctx.Ok(); }
+void PackedThreshold(Context& ctx) {
+  ctx.Ok();
+}
 
 // DEBUG ERROR text
-void ReplyError(Context& ctx) { ctx.Error(ctx.arg(2)); }
+void ReplyError(Context& ctx) {
+  ctx.Error(ctx.arg(2));
+}
 
 // DEBUG LOG text
 void WriteLog(Context& ctx) {
@@ -212,8 +254,9 @@ void Protocol(Context& ctx) {
   } else if (kind == "bignum") {
     reply.BigNumber("1234567999999999999999999999999999999");
   } else {
-    ctx.Error("ERR Wrong protocol type name. Please use one of the following: "
-              "string|integer|double|null|array|set|map|attrib|push|verbatim|true|false");
+    ctx.Error(
+        "ERR Wrong protocol type name. Please use one of the following: "
+        "string|integer|double|null|array|set|map|attrib|push|verbatim|true|false");
   }
 }
 
@@ -232,6 +275,9 @@ constexpr Subcommand kSubcommands[] = {
     {"set-active-expire", 3, 3, &SetActiveExpire},
     {"stringmatch-len", 4, 4, &StringMatch},
     {"change-repl-id", 2, 2, &ChangeReplicationId},
+    {"populate", 3, 5, &Populate},
+    {"segfault", 2, 2, &Segfault},
+    {"panic", 2, 2, &Panic},
     {"quicklist-packed-threshold", 3, 3, &PackedThreshold},
     {"error", 3, 3, &ReplyError},
     {"log", 3, 3, &WriteLog},
@@ -241,20 +287,41 @@ constexpr Subcommand kSubcommands[] = {
 
 void Help(Context& ctx) {
   static constexpr std::string_view kLines[] = {
-      "CHANGE-REPL-ID", "    Change the replication ID of this server.",
-      "DIGEST", "    Output a hex signature representing the current DB content.",
-      "DIGEST-VALUE <key> [<key> ...]", "    Output a hex signature of the values of all the specified keys.",
-      "ERROR <string>", "    Return an error reply with <string> as its text.",
-      "HTSTATS <dbid>", "    Return hash table statistics of the specified database.",
-      "LOADAOF", "    Flush the journal to disk, empty the dataset and load it from the journal.",
-      "LOG <message>", "    Write <message> to the server log.",
-      "OBJECT <key>", "    Show low level info about <key> and associated value.",
-      "PROTOCOL <type>", "    Reply with a test value of the specified type.",
-      "QUICKLIST-PACKED-THRESHOLD <size>", "    Accepted without effect.",
-      "RELOAD [NOSAVE] [NOFLUSH]", "    Save the dataset, empty the keyspace and load it back.",
-      "SET-ACTIVE-EXPIRE <0|1>", "    Setting it to 0 disables expiring keys in background.",
-      "SLEEP <seconds>", "    Stop the server for <seconds>. Decimals allowed.",
-      "STRINGMATCH-LEN <len> <pattern>", "    Match <pattern> against a text of <len> underscores."};
+      "CHANGE-REPL-ID",
+      "    Change the replication ID of this server.",
+      "DIGEST",
+      "    Output a hex signature representing the current DB content.",
+      "DIGEST-VALUE <key> [<key> ...]",
+      "    Output a hex signature of the values of all the specified keys.",
+      "ERROR <string>",
+      "    Return an error reply with <string> as its text.",
+      "HTSTATS <dbid>",
+      "    Return hash table statistics of the specified database.",
+      "LOADAOF",
+      "    Flush the journal to disk, empty the dataset and load it from the journal.",
+      "LOG <message>",
+      "    Write <message> to the server log.",
+      "OBJECT <key>",
+      "    Show low level info about <key> and associated value.",
+      "PANIC",
+      "    Crash the server simulating a panic.",
+      "POPULATE <count> [<prefix>] [<size>]",
+      "    Create <count> string keys named key:<num>. If <prefix> is specified then",
+      "    it is used instead of the 'key' prefix.",
+      "PROTOCOL <type>",
+      "    Reply with a test value of the specified type.",
+      "QUICKLIST-PACKED-THRESHOLD <size>",
+      "    Accepted without effect.",
+      "RELOAD [NOSAVE] [NOFLUSH]",
+      "    Save the dataset, empty the keyspace and load it back.",
+      "SEGFAULT",
+      "    Crash the server with sigsegv.",
+      "SET-ACTIVE-EXPIRE <0|1>",
+      "    Setting it to 0 disables expiring keys in background.",
+      "SLEEP <seconds>",
+      "    Stop the server for <seconds>. Decimals allowed.",
+      "STRINGMATCH-LEN <len> <pattern>",
+      "    Match <pattern> against a text of <len> underscores."};
   ReplyHelp(ctx, "DEBUG", kLines);
 }
 
@@ -280,6 +347,8 @@ constexpr CommandSpec kRows[] = {
 
 }  // namespace
 
-std::span<const CommandSpec> DebugCommands() { return kRows; }
+std::span<const CommandSpec> DebugCommands() {
+  return kRows;
+}
 
 }  // namespace cairn

@@ -52,11 +52,18 @@ void ObjectFreq(Context& ctx) {
 
 void ObjectHelp(Context& ctx) {
   static constexpr std::string_view kLines[] = {
-      "ENCODING <key>", "    Return the kind of internal representation used in order to store the value",
+      "ENCODING <key>",
+      "    Return the kind of internal representation used in order to store the value",
       "    associated with a <key>.",
-      "FREQ <key>", "    Return the access frequency index of the <key>.",
-      "IDLETIME <key>", "    Return the idle time of the <key>, in seconds.",
-      "REFCOUNT <key>", "    Return the number of references of the value of the <key>."};
+      "FREQ <key>",
+      "    Return the access frequency index of the <key>. The returned integer is",
+      "    proportional to the logarithm of the recent access frequency of the key.",
+      "IDLETIME <key>",
+      "    Return the idle time of the <key>, that is the approximated number of",
+      "    seconds elapsed since the last access to the key.",
+      "REFCOUNT <key>",
+      "    Return the number of references of the value associated with the specified",
+      "    <key>."};
   ReplyHelp(ctx, "OBJECT", kLines);
 }
 
@@ -155,14 +162,20 @@ void MemoryPurge(Context& ctx) {
 }
 
 // MEMORY MALLOC-STATS
-void MemoryMallocStats(Context& ctx) { ctx.reply().Verbatim("txt", AllocatorStatistics()); }
+void MemoryMallocStats(Context& ctx) {
+  ctx.reply().Verbatim("txt", AllocatorStatistics());
+}
 
 void MemoryHelp(Context& ctx) {
   static constexpr std::string_view kLines[] = {
-      "DOCTOR", "    Return memory problems reports.",
-      "MALLOC-STATS", "    Return internal statistics report from the memory allocator.",
-      "PURGE", "    Attempt to purge dirty pages for reclamation by the allocator.",
-      "STATS", "    Return information about the memory usage of the server.",
+      "DOCTOR",
+      "    Return memory problems reports.",
+      "MALLOC-STATS",
+      "    Return internal statistics report from the memory allocator.",
+      "PURGE",
+      "    Attempt to purge dirty pages for reclamation by the allocator.",
+      "STATS",
+      "    Return information about the memory usage of the server.",
       "USAGE <key> [SAMPLES <count>]",
       "    Return memory in bytes used by <key> and its value. Nested values are",
       "    sampled up to <count> times (default: 5, 0 means sample all)."};
@@ -188,6 +201,8 @@ constexpr CommandSpec kRows[] = {
 
 }  // namespace
 
-std::span<const CommandSpec> ObjectCommands() { return kRows; }
+std::span<const CommandSpec> ObjectCommands() {
+  return kRows;
+}
 
 }  // namespace cairn

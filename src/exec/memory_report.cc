@@ -30,7 +30,9 @@ double MemoryReport::DatasetPercent(size_t overhead) const {
   return std::min(100 * Ratio(Dataset(overhead), since), 100.0);
 }
 
-double MemoryReport::Fragmentation() const { return Ratio(figures.rss, figures.allocated); }
+double MemoryReport::Fragmentation() const {
+  return Ratio(figures.rss, figures.allocated);
+}
 
 MemoryReport ReadMemoryReport(Engine& engine) {
   MemoryReport report;

@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "config/store.h"
+#include "server/process.h"
 #include "server/server.h"
 
 namespace {
@@ -84,12 +86,17 @@ int main(int argc, char** argv) {
     store.SetInternally("dir", absolute);
     free(absolute);
   }
-  if (config.daemonize() && daemon(1, 0) != 0)
+  if (config.daemonize() && !cairn::IsSupervised(config) && daemon(1, 0) != 0)
     return Fail(cairn::Status::FromErrno("daemonize", errno));
 
   cairn::Log log;
   log.set_level(config.loglevel());
   if (cairn::Status status = log.Open(config.logfile()); !status.ok()) return Fail(status);
+  const std::string syslog_ident = config.syslog_ident();
+  if (config.syslog_enabled())
+    log.OpenSyslog(syslog_ident.c_str(), static_cast<int>(config.syslog_facility()));
+  cairn::EnableCrashReport(config.crash_log_enabled());
+  cairn::InstallCrashReport(log.fd(), cairn::kVersion);
   log.Notice("Cairn %s starting, pid %d, port %d", cairn::kVersion, getpid(),
              static_cast<int>(config.port()));
   if (const std::string warning = store.InertWarning(); !warning.empty())
@@ -107,5 +114,6 @@ int main(int argc, char** argv) {
     fflush(stdout);
     _exit(1);
   }
+  cairn::TellSupervisorReady(config, log);
   return server.Wait();
 }

@@ -8,12 +8,14 @@
 
 #include <thread>
 
+#include "base/crash.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "commands/families.h"
 #include "script/registry.h"
 #include "server/client.h"
 #include "server/persistence.h"
+#include "server/process.h"
 
 namespace cairn {
 namespace {
@@ -115,6 +117,8 @@ Status Server::Start() {
     CAIRN_RETURN_IF_ERROR(persistence_->LoadAtStart([this] { return shutdown_.load(); }));
   }
   engine_->modes.Set(kModeLoading, false);
+  if (const Status status = AdjustOomScore(config_, false); !status.ok())
+    log_.Warning("%s", status.message().c_str());
   log_.Notice("Ready to accept connections");
   return Status::Ok();
 }
@@ -193,6 +197,16 @@ void Server::RegisterHooks() {
   });
   store_.OnChange({"tcp-keepalive"}, [this](const Config& config) {
     listener_->set_tcp_keepalive(static_cast<int>(config.tcp_keepalive()));
+    return Status::Ok();
+  });
+  store_.OnChange({"oom-score-adj", "oom-score-adj-values"}, [this](const Config& config) {
+    const Status status = AdjustOomScore(config, false);
+    if (status.ok()) return status;
+    log_.Warning("%s", status.message().c_str());
+    return Status::Invalid("Failed to apply new oom_score_adj configuration, check server logs.");
+  });
+  store_.OnChange({"crash-log-enabled"}, [](const Config& config) {
+    EnableCrashReport(config.crash_log_enabled());
     return Status::Ok();
   });
   store_.OnChange({"loglevel"}, [this](const Config& config) {
@@ -335,6 +349,7 @@ int Server::Wait() {
     (void)Shutdown(request);
   }
   log_.Notice("User requested shutdown...");
+  TellSupervisorStopping(config_);
   engine_->modes.Set(kModeShutdown, true);
   listener_->CloseAndWait();
   pool_->Stop();
