@@ -67,7 +67,8 @@ struct Waiter final : WaitTicket {
   const int db, resp;
   const bool no_touch;
   const size_t first_key, keys;
-  ShardSet shards;  // everything the command locks
+  ShardSet shards;           // everything the command locks
+  uint64_t spent_ticks = 0;  // by its first run, which found nothing
 
   Arguments key_names() const { return args.view().subspan(first_key, keys); }
 };

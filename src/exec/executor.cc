@@ -172,7 +172,7 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   Bump(counters.calls);
   Bump(counters.ticks, now - last_ticks_);
   statistics_->Add(Stat::kCommands);
-  LogIfSlow(session, *command, request.args, now - last_ticks_);
+  LogIfSlow(*session.record, *command, request.args, now - last_ticks_);
   last_ticks_ = now;
 }
 
@@ -215,17 +215,17 @@ void Executor::Silence(Session& session, const Command* command, uint64_t start,
   session.reply_mode = session.retry ? ReplyMode::kSkipNext : ReplyMode::kOn;
 }
 
-void Executor::Slow(Session& session, const Command& command, Arguments arguments,
+void Executor::Slow(ClientRecord& record, const Command& command, Arguments arguments,
                     uint64_t ticks) {
   const std::vector<std::string_view> shown = Redacted(command, arguments);
   std::string name;
   {
-    std::lock_guard guard(session.record->mutex);
-    name = session.record->name;
+    std::lock_guard guard(record.mutex);
+    name = record.name;
   }
-  engine_.slowlog.Add(shown, clock_ms_ / 1000,
+  engine_.slowlog.Add(shown, engine_.clock.WallMs() / 1000,
                       static_cast<int64_t>(static_cast<double>(ticks) / ticks_per_us_),
-                      session.record->address, std::move(name),
+                      record.address, std::move(name),
                       static_cast<size_t>(engine_.config.slowlog_max_len()));
 }
 

@@ -91,6 +91,8 @@ class Executor final : public ReadyServer {
   void Block(Context& ctx, const BlockRequest& request);
   // Takes a wait that is over out of the queues. False if a lock was taken: to be tried again.
   bool TryForget(const Waiter& waiter);
+  // Counts a call that waited, now that it is answered: `ticks` are those of the answer.
+  void CountWaited(const Waiter& waiter, uint64_t ticks, bool failed);
   bool ServeReady() override;
   void ServeUnserved() override;
 
@@ -163,14 +165,15 @@ class Executor final : public ReadyServer {
   // False: the session was parked, the command is to run again.
   bool HoldReply(Session& session, const Command& command, bool wrote, uint64_t start,
                  ReplyWriter& reply);
-  void LogIfSlow(Session& session, const Command& command, Arguments arguments, uint64_t ticks) {
+  void LogIfSlow(ClientRecord& record, const Command& command, Arguments arguments,
+                 uint64_t ticks) {
     const int64_t slow_us = engine_.config.slowlog_log_slower_than();
     if (slow_us < 0 || static_cast<double>(ticks) < static_cast<double>(slow_us) * ticks_per_us_)
         [[likely]]
       return;
-    if (!command.Is(kSkipSlowlog)) Slow(session, command, arguments, ticks);
+    if (!command.Is(kSkipSlowlog)) Slow(record, command, arguments, ticks);
   }
-  void Slow(Session& session, const Command& command, Arguments arguments, uint64_t ticks);
+  void Slow(ClientRecord& record, const Command& command, Arguments arguments, uint64_t ticks);
 
   Engine& engine_;
   const int slot_;

@@ -29,6 +29,7 @@ void Executor::Block(Context& ctx, const BlockRequest& request) {
   WaitCounters& counters = engine_.keyspace.wait_counters();
   const uint64_t order = counters.next_order.fetch_add(1, std::memory_order_relaxed);
   auto waiter = std::make_shared<Waiter>(order, request, ctx.session(), &ctx.command(), arguments);
+  waiter->spent_ticks = ReadTicks() - last_ticks_;
   int db = ctx.db();
   waiter->shards = PlanFor(ctx.session(), ctx.command(), arguments, &db).shards;
   for (std::string_view key : waiter->key_names()) {
@@ -168,6 +169,20 @@ std::string Refusal(Engine& engine, const Session& session, const Waiter& waiter
 
 }  // namespace
 
+// The time it waited does not count: that of its runs does.
+void Executor::CountWaited(const Waiter& waiter, uint64_t ticks, bool failed) {
+  const Command& command = *waiter.command;
+  CommandCounters& counters = statistics_->commands[command.id];
+  Bump(counters.calls);
+  Bump(counters.ticks, waiter.spent_ticks + ticks);
+  statistics_->Add(Stat::kCommands);
+  if (failed) {
+    Bump(counters.failed);
+    statistics_->Add(Stat::kErrors);
+  }
+  LogIfSlow(*waiter.record, command, waiter.args.view(), waiter.spent_ticks + ticks);
+}
+
 // Runs the waiter's command. If it found something to answer and nobody else ended the wait, the
 // reply is on its way to the client afterwards; else nothing happened.
 void Executor::Serve(const std::shared_ptr<Waiter>& waiter) {
@@ -197,10 +212,8 @@ void Executor::Serve(const std::shared_ptr<Waiter>& waiter) {
   // Errors and what only reads were replied without a claim.
   if (task->out().empty() || (!ctx.claimed() && !ClaimWait(*waiter))) return;
   task->set_lsns(unit_.hold_lsn(), end);
-  CountReplyErrors(command, reply, 0);
-  CommandCounters& counters = statistics_->commands[command.id];
-  Bump(counters.calls);
-  Bump(counters.ticks, ReadTicks() - start);
+  if (reply.error_count() != 0) engine_.statistics.CountError(reply.last_error_code());
+  CountWaited(*waiter, ReadTicks() - start, reply.error_count() != 0);
   unit_.Post(waiter->record->worker, std::move(task));
 }
 

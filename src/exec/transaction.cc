@@ -121,7 +121,7 @@ void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, Rep
     if (!StillAllowed(session, queued, reply)) continue;
     const uint64_t ticks =
         Call(session, *queued.command, queued.args.view(), {}, reply, Caller::kExec);
-    if (!applying) LogIfSlow(session, *queued.command, queued.args.view(), ticks);
+    if (!applying) LogIfSlow(*session.record, *queued.command, queued.args.view(), ticks);
   }
 }
 

@@ -17,9 +17,7 @@ void WorkerContext::Resume(uint64_t client_id) {
 }
 
 void WorkerContext::WaitUnserved(const std::shared_ptr<Waiter>& waiter, bool failed) {
-  CommandCounters& counters = executor.statistics().commands[waiter->command->id];
-  Bump(counters.calls);
-  if (failed) Bump(counters.failed);
+  executor.CountWaited(*waiter, 0, failed);
   ForgetWait(waiter);
 }
 

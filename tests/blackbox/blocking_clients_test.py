@@ -105,6 +105,34 @@ def test_calls_are_counted_once(env):
     check(line.startswith("calls=3,") and line.endswith("failed_calls=1"), line)
 
 
+@cairn_only("7.0 logs the arguments of a served command as it rewrote them, or none")
+def test_slowlog(env):
+    """A call that waited is logged once, when it is answered."""
+    c = env.c
+    env.config(slowlog_log_slower_than=0)
+    waiting = [start_blocked(env, "BLPOP", "k", 0),
+               start_blocked(env, "BLMOVE", "l", "m", "LEFT", "LEFT", 0),
+               start_blocked(env, "BRPOP", "n", 0)]
+    c.call("SLOWLOG", "RESET")
+    c.call("RPUSH", "k", "a")
+    equal(waiting[0].read(), [b"k", b"a"])
+    c.call("EVAL", "redis.call('RPUSH', 'l', 'b')", 0)
+    equal(waiting[1].read(), b"b")
+    c.call("CLIENT", "UNBLOCK", waiting[2].id, "ERROR")
+    check(isinstance(waiting[2].read(), Error))
+    equal(waiting[2].call("BLPOP", "n", "0.05"), None)
+
+    def logged():
+        found = [entry for entry in c.call("SLOWLOG", "GET", 100)
+                 if entry[3][0].startswith((b"BL", b"BR"))]
+        return len(found) >= 4 and found
+    entries = eventually(logged)
+    equal([b" ".join(entry[3]) for entry in reversed(entries)],
+          [b"BLPOP k 0", b"BLMOVE l m LEFT LEFT 0", b"BRPOP n 0", b"BLPOP n 0.05"])
+    addresses = ["%s:%d" % w.sock.getsockname() for w in waiting + waiting[2:]]
+    equal([entry[4] for entry in reversed(entries)], [a.encode() for a in addresses])
+
+
 def test_reply_off_and_skip(env):
     c = env.client()
     c.send("CLIENT", "REPLY", "SKIP")
