@@ -405,13 +405,12 @@ Status Persistence::Reload(const ReloadRequest& request) {
   return status;
 }
 
-Status Persistence::SaveFirstBase(const std::string& dir, const std::string& name) {
-  if (!config_.encryption_key_file().empty())
-    return Status::Unavailable("snapshots cannot be encrypted yet, so nothing can be imported");
+Status Persistence::SaveAs(const std::string& dir, const std::string& name, SnapshotFormat format) {
   SnapshotRequest request = MakeRequest();
   request.dir = dir;
   request.name = name;
-  request.format = SnapshotFormat::kPacked;
+  request.format = format;
+  request.keys = format == SnapshotFormat::kPacked ? keys_ : nullptr;
   request.threads = kLoadThreads;
   request.pressure = nullptr;
   SnapshotResult result;

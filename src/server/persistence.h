@@ -49,8 +49,9 @@ class Persistence final : public SnapshotControl, public PressureListener {
   // The journal lost bytes that memory no longer has: a snapshot is made as soon as possible, and
   // the log goes on behind it. Any thread, returns at once.
   void RequestRebase() { rebase_wanted_ = true; }
-  // Writes what was loaded as the base of a journal that begins behind it, at LSN 0: DIR/NAME.
-  Status SaveFirstBase(const std::string& dir, const std::string& name);
+  // Writes what was loaded, before anybody changes it, as DIR/NAME: packed (encrypted, if there are
+  // keys) it may be the base of a journal that begins at LSN 0; plain it is an RDB.
+  Status SaveAs(const std::string& dir, const std::string& name, SnapshotFormat format);
   // Gives up what is under way and waits for its end.
   void Stop();
 

@@ -129,7 +129,8 @@ Status Server::ImportRedisFiles(Recovered* recovered) {
   MakeReplayer();
   CAIRN_RETURN_IF_ERROR(LoadRedisFiles(RealFileSystem(), *found, engine_.get(), persistence_.get(),
                                        replayer_.get(), [this] { return shutdown_.load(); }));
-  CAIRN_RETURN_IF_ERROR(persistence_->SaveFirstBase(JournalFolder(), kFirstBaseName));
+  CAIRN_RETURN_IF_ERROR(
+      persistence_->SaveAs(JournalFolder(), kFirstBaseName, SnapshotFormat::kPacked));
   recovered->manifest.base_name = kFirstBaseName;
   recovered->manifest.base_lsn = 0;
   log_.Notice("The journal in %s begins with what the files of Redis hold; they stay as they are",

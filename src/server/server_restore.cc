@@ -3,18 +3,12 @@
 // cairn-server --restore-to LSN|TIME: the data as it was. The log is replayed up to the last whole
 // record at or before the target and goes on there, on a new timeline. The timeline that was is
 // kept first: DIR/timeline-N holds a manifest and hard links to all its files, a journal folder
-// like any other (`appenddirname` may point at it). TIME is UTC, "2026-01-31T12:00:00[.123][Z]",
-// its resolution that of blocks: 100 ms.
+// like any other (`appenddirname` may point at it).
 //
 // Expiry rests afterwards, or keys that were alive then would vanish at once; `DEBUG
 // SET-ACTIVE-EXPIRE 1` or the next start ends that.
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
-
-#include "base/numbers.h"
-#include "journal/reader.h"
 #include "journal/recovery.h"
+#include "journal/restore_point.h"
 #include "server/server.h"
 
 namespace cairn {
@@ -22,42 +16,16 @@ namespace {
 
 constexpr int kFoldersMax = 1000;  // kept timelines of one number
 
-bool ParseTime(const std::string& text, uint64_t* ms) {
-  tm parts = {};
-  const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
-  if (rest == nullptr) return false;
-  const time_t seconds = timegm(&parts);
-  if (seconds < 0) return false;
-  unsigned milliseconds = 0;
-  int used = 0;
-  if (sscanf(rest, ".%3u%n", &milliseconds, &used) == 1 && used == 4) rest += used;
-  *ms = static_cast<uint64_t>(seconds) * 1000 + milliseconds;
-  return *rest == '\0' || strcmp(rest, "Z") == 0;
-}
-
 }  // namespace
 
 // Up to where the log is to be replayed: its end, or what the operator asked for.
 Result<Lsn> Server::RestoreLimit(const Recovered& recovered) {
   if (restore_to_.empty()) return recovered.tail_lsn;
-  const Manifest& m = recovered.manifest;
-  Lsn lsn;
-  uint64_t ms;
-  if (ParseTime(restore_to_, &ms)) {
-    auto found = FindLsnAtTime(RealFileSystem(), JournalFolder(), m, ms, keys_.get());
-    if (!found.ok()) return found.status();
-    lsn = *found;
-  } else if (!ParseUint64(restore_to_, &lsn)) {
-    return Status::Invalid("--restore-to takes an LSN or a time like 2026-01-31T12:00:00Z, not '" +
-                           restore_to_ + "'");
-  }
-  if (lsn > recovered.tail_lsn || lsn < m.base_lsn)
-    return Status::Invalid("--restore-to " + restore_to_ + ": the log here goes from LSN " +
-                           std::to_string(m.base_lsn) + " to " +
-                           std::to_string(recovered.tail_lsn) +
-                           "; cairn-check points lists what can be restored");
+  auto lsn = FindRestorePoint(RealFileSystem(), JournalFolder(), recovered, "--restore-to",
+                              restore_to_, keys_.get());
+  if (!lsn.ok()) return lsn;
   engine_->modes.Set(kModeExpiryOff, true);
-  log_.Warning("Restoring to LSN %llu, on a new timeline", static_cast<unsigned long long>(lsn));
+  log_.Warning("Restoring to LSN %llu, on a new timeline", static_cast<unsigned long long>(*lsn));
   return lsn;
 }
 

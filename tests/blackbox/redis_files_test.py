@@ -91,7 +91,7 @@ def refused(server):
 
 def check_import(folder, wanted, **directives):
     """It loads, leaves the files as they are, and goes on with its own journal."""
-    server = start_on(folder, **directives)
+    server = start_on(folder, appendfsync="always", **directives)
     before = fingerprint(server.folder)
     check(before, "no files of Redis")
     try:
@@ -135,6 +135,22 @@ def test_a_snapshot(env):
                 equal(c.call("FCALL", "twice", 0, 21), 42, "the base holds functions")
         finally:
             server.discard()
+    finally:
+        oracle.discard()
+
+
+@cairn_only("encryption at rest is ours")
+def test_the_imported_base_is_encrypted(env):
+    keys = os.path.join(env.start().folder, "keys")
+    with open(keys, "w") as out:
+        out.write("one " + "ab" * 32 + "\n")
+    oracle = redis(appendonly="no")
+    try:
+        with oracle.client() as other:
+            other.call("SET", "secret", "plain text that must not be found")
+            other.call("SAVE")
+            wanted = digest(other)
+        check_import(oracle.folder, wanted, encryption_key_file=keys)
     finally:
         oracle.discard()
 

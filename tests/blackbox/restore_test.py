@@ -3,11 +3,13 @@
 
 import datetime
 import os
+import shutil
 import subprocess
 import time
 
 from harness import (ONCE, Server, cairn_only, check, equal, eventually, oracle_binary,
                      server_binary, skip)
+from harness.dump_samples import fill
 
 MATRIX = ONCE
 
@@ -248,3 +250,66 @@ def test_export_loads_in_redis(env):
         equal(o.call("DEBUG", "DIGEST"), wanted)
     oracle.stop()
     oracle.discard()
+
+
+def rdb_digest(path):
+    """DEBUG DIGEST of a redis-server that loaded the file, and what it says of a function."""
+    oracle = Server(binary=oracle_binary(), wait=False, appendonly="no")
+    try:
+        shutil.copy(path, os.path.join(oracle.folder, "dump.rdb"))
+        oracle.start()
+        with oracle.client() as o:
+            return o.call("DEBUG", "DIGEST"), o.call("FCALL", "twice", 0, 4)
+    finally:
+        oracle.discard()
+
+
+@cairn_only("export is ours")
+def test_export_of_a_snapshot(env):
+    keys = os.path.join(env.start().folder, "keys")
+    with open(keys, "w") as out:
+        out.write("one " + "ab" * 32 + "\n")
+    for encrypted in (False, True):
+        server = env.start(**({"encryption_key_file": keys} if encrypted else {}))
+        c = env.client(2, server)
+        fill(c)
+        c.call("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('twice', "
+                                   "function(keys, args) return 2 * args[1] end)")
+        c.call("SELECT", 12)
+        c.call("SET", "volatile", "v", "PXAT", 4102444800000)
+        early, early_digest = lsn(c), c.call("DEBUG", "DIGEST")
+        c.call("SET", "between", 1)
+        c.call("BGREWRITEAOF" if encrypted else "PING")
+        eventually(lambda: b"aof_rewrite_in_progress:0" in c.call("INFO", "persistence"), 20)
+        for i in range(200):
+            c.call("SET", "k%d" % i, "v" * i)
+        c.call("DEL", "k7", "hash_table")
+        c.call("SWAPDB", 12, 3)
+        wanted = c.call("DEBUG", "DIGEST")
+        server.stop()
+        out = os.path.join(server.folder, "out.rdb")
+        options = ["--key-file", keys] if encrypted else []
+        done = check_tool("export", folder(server), "--rdb", out, *options)
+        equal(done.returncode, 0, repr(done.stderr))
+        equal(rdb_digest(out), (wanted, 8))
+        again = check_tool("export", folder(server), "--rdb", out, *options)
+        check(again.returncode != 0 and b"exists" in again.stderr, repr(again))
+        os.remove(out)
+        done = check_tool("export", folder(server), "--rdb", out, "--to", str(early), *options)
+        if encrypted:  # the base is younger than that
+            check(done.returncode != 0 and b"the log here goes from" in done.stderr, repr(done))
+        else:
+            equal(done.returncode, 0, repr(done.stderr))
+            equal(rdb_digest(out), (early_digest, 8))
+        done = check_tool("export", folder(server), "--rdb", out + "2", "--to", "noon", *options)
+        check(done.returncode != 0 and b"--to takes an LSN or a time" in done.stderr, repr(done))
+        aof = Server(binary=oracle_binary(), wait=False, appendonly="yes")
+        try:
+            done = check_tool("export", folder(server), "--aof",
+                              os.path.join(aof.folder, "appendonly.aof"), *options)
+            equal(done.returncode, 0, repr(done.stderr))
+            aof.start()
+            with aof.client() as o:
+                equal(o.call("DEBUG", "DIGEST"), wanted)
+        finally:
+            aof.discard()

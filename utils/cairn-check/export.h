@@ -15,4 +15,9 @@ namespace cairn {
 Status ExportAof(FileSystem* fs, const std::string& dir, const std::string& path,
                  const KeyRing* keys);
 
+// Writes `path`, which must not exist, as a snapshot that redis-server loads: the data set at the
+// LSN or time `target`, "" for the newest. Takes as much memory as the server would.
+Status ExportRdb(FileSystem* fs, const std::string& dir, const std::string& path,
+                 const std::string& target, const KeyRing* keys);
+
 }  // namespace cairn

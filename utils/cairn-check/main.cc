@@ -36,6 +36,9 @@ constexpr const char* kHelp =
     "  cairn-check cat SNAPSHOT                print the RDB that a snapshot file holds\n"
     "  cairn-check points DIR                  what cairn-server --restore-to can go back to\n"
     "  cairn-check export DIR --aof FILE       write an AOF that redis-server loads\n"
+    "  cairn-check export DIR --rdb FILE [--to LSN|TIME]\n"
+    "                                          write a dump.rdb that redis-server loads, of the\n"
+    "                                          newest point or an earlier one\n"
     "  cairn-check repair DIR [--yes]          end a damaged log before the damage;\n"
     "                                          without --yes only say what would go\n"
     "\n"
@@ -213,7 +216,7 @@ int Usage() {
 struct Options {
   Lsn from = 0, to = kLsnMax;
   bool yes = false;
-  std::string aof_file, key_file;
+  std::string aof_file, rdb_file, target, key_file;
 };
 
 // False: not understood.
@@ -231,12 +234,18 @@ bool ParseOptions(const std::vector<std::string>& args, Options* options) {
       options->key_file = value;
     } else if (command == "export" && name == "--aof") {
       options->aof_file = value;
+    } else if (command == "export" && name == "--rdb") {
+      options->rdb_file = value;
+    } else if (command == "export" && name == "--to") {
+      options->target = value;
     } else if (!(command == "cat" && name == "--from" && ParseUint64(value, &options->from)) &&
                !(command == "cat" && name == "--to" && ParseUint64(value, &options->to))) {
       return false;
     }
   }
-  return (command == "export") == !options->aof_file.empty();
+  if (command != "export") return true;
+  return options->aof_file.empty() != options->rdb_file.empty() &&
+         (options->target.empty() || options->aof_file.empty());
 }
 
 int Repair(FileSystem* fs, const std::string& path, bool yes, const KeyRing* keys) {
@@ -275,7 +284,9 @@ int Main(const std::vector<std::string>& args) {
     return fs->List(path).ok() ? CatFolder(fs, path, options.from, options.to, keys)
                                : CatSegment(fs, path, options.from, options.to, keys);
   if (command == "export") {
-    const Status status = ExportAof(fs, path, options.aof_file, keys);
+    const Status status = options.rdb_file.empty()
+                              ? ExportAof(fs, path, options.aof_file, keys)
+                              : ExportRdb(fs, path, options.rdb_file, options.target, keys);
     return status.ok() ? kExitOk : Complain(status);
   }
   if (command == "repair") return Repair(fs, path, options.yes, keys);

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "journal/restore_point.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/numbers.h"
+#include "journal/reader.h"
+
+namespace cairn {
+namespace {
+
+bool ParseTime(const std::string& text, uint64_t* ms) {
+  tm parts = {};
+  const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (rest == nullptr) return false;
+  const time_t seconds = timegm(&parts);
+  if (seconds < 0) return false;
+  unsigned milliseconds = 0;
+  int used = 0;
+  if (sscanf(rest, ".%3u%n", &milliseconds, &used) == 1 && used == 4) rest += used;
+  *ms = static_cast<uint64_t>(seconds) * 1000 + milliseconds;
+  return *rest == '\0' || strcmp(rest, "Z") == 0;
+}
+
+}  // namespace
+
+Result<Lsn> FindRestorePoint(FileSystem* fs, const std::string& dir, const Recovered& recovered,
+                             const std::string& option, const std::string& target,
+                             const KeyRing* keys) {
+  const Manifest& m = recovered.manifest;
+  Lsn lsn;
+  uint64_t ms;
+  if (ParseTime(target, &ms)) {
+    auto found = FindLsnAtTime(fs, dir, m, ms, keys);
+    if (!found.ok()) return found.status();
+    lsn = *found;
+  } else if (!ParseUint64(target, &lsn)) {
+    return Status::Invalid(option + " takes an LSN or a time like 2026-01-31T12:00:00Z, not '" +
+                           target + "'");
+  }
+  if (lsn > recovered.tail_lsn || lsn < m.base_lsn)
+    return Status::Invalid(option + " " + target + ": the log here goes from LSN " +
+                           std::to_string(m.base_lsn) + " to " +
+                           std::to_string(recovered.tail_lsn) +
+                           "; cairn-check points lists what can be restored");
+  return lsn;
+}
+
+}  // namespace cairn
