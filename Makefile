@@ -79,8 +79,8 @@ $(OBJ)/%.o: %.cc $(if $(USE_STD),$(STD).gch)
 	@mkdir -p $(@D)
 	$(CCACHE) $(CXX) $(CXXFLAGS) $(USE_STD) -MMD -MP -c -o $@ $<
 
-.PRECIOUS: $(OBJ)/%.hpp.gch
-$(OBJ)/%.hpp.gch: Makefile
+# Named one by one: a file that only a pattern makes would let the rule of plain objects go first.
+$(STD).gch $(CATCH).gch: $(OBJ)/%.hpp.gch: Makefile
 	@mkdir -p $(@D)
 	printf '#include <%s>\n' $(STANDARD) $(if $(findstring catch,$*),catch2/catch.hpp) > $(@:.gch=)
 	# Catch's CHECK gives way to ours; tests use REQUIRE.
