@@ -142,6 +142,10 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
       unit_.End();
       return;
     }
+    if (Postponed(session, *command, request.args)) [[unlikely]] {
+      unit_.End();
+      return;
+    }
     session.record->last_command.store(command->id, std::memory_order_relaxed);
     Context ctx(*this, unit_, session, *command, request.args, request.raw, reply);
     if (prepared.key.data() != nullptr) ctx.set_hashed_key(prepared.key, prepared.hash);
@@ -415,6 +419,27 @@ void Executor::RememberReads(const SessionTracking& tracking, const Command& com
     if ((reference.flags & kNotKey) == 0 && unit_.Holds(ShardOf(hash)))
       engine_.tracking.Remember(tracking.client, key, hash);
   }
+}
+
+bool Executor::PostponedSlow(Session& session, const Command& command, Arguments arguments) {
+  if (!command.Is(kWrite) && !command.Is(kMayReplicate)) return false;
+  keys_.Clear();
+  if (!ExtractKeys(command, arguments, keys_)) return false;
+  for (const KeyReference& reference : keys_.keys()) {
+    if ((reference.flags & kNotKey) != 0) continue;
+    const std::string_view key = arguments[static_cast<size_t>(reference.position)];
+    const uint64_t hash = HashBytes(key);
+    const int shard = ShardOf(hash);
+    KeyTable* table = engine_.keyspace.PeekTable(shard, session.db);
+    if (table == nullptr) continue;
+    const Entry* entry = table->entries.Find(
+        hash, [key](const Entry* candidate) { return candidate->key() == key; });
+    if (entry == nullptr || entry->epoch() == engine_.keyspace.shard(shard).epoch) continue;
+    if (!engine_.keyspace.observer()->Postpone(shard, session.db, *entry)) continue;
+    session.suspended = session.retry = true;
+    return true;
+  }
+  return false;
 }
 
 LockPlan Executor::PlanFor(const Session& session, const Command& command, Arguments arguments,

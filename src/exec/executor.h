@@ -144,6 +144,12 @@ class Executor final : public ReadyServer {
   // `mode` is the word that EXEC's own gates saw.
   void RunExec(Session& session, const Command& exec, uint64_t mode, ReplyWriter& reply);
   bool NeedsAuth(const Session& session) const;
+  // Under its locks: whether a command is better tried again later, since it would change a large
+  // value that the snapshot under way still needs. The session is then parked.
+  bool Postponed(Session& session, const Command& command, Arguments arguments) {
+    return engine_.keyspace.observer() != nullptr && PostponedSlow(session, command, arguments);
+  }
+  bool PostponedSlow(Session& session, const Command& command, Arguments arguments);
   LockPlan PlanFor(const Session& session, const Command& command, Arguments arguments, int* db);
   // What others, or the client itself later, want to know of a command that was run.
   bool Observed() const {

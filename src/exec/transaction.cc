@@ -109,6 +109,10 @@ void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, Rep
   for (const WatchedKey& watched : session.watched) unit_.NoteHash(watched.hash);
   // Killed while we waited for the locks: what CLIENT KILL answered OK for runs nothing more.
   if (!applying && session.record->closing.load(std::memory_order_relaxed)) return;
+  if (!applying) {
+    for (const QueuedCommand& queued : transaction.queue)
+      if (Postponed(session, *queued.command, queued.args.view())) [[unlikely]] return;
+  }
   if (!WatchesStand(session)) {
     DiscardTransaction(session);
     reply.NullArray();

@@ -99,6 +99,9 @@ class MutationObserver {
   virtual ~MutationObserver() = default;
   // `table` holds the entry; `slot` is the calling thread's slot of the gate.
   virtual void BeforeChange(int slot, KeyTable* table, Entry* entry) = 0;
+  // Asked by a unit that may yet let its locks go before it changes the entry, whose epoch bit is
+  // old: true if it should, and come again when the observer says so, because the entry is large.
+  virtual bool Postpone(int shard, int db, const Entry& entry) = 0;
   // These tables were taken out of the keyspace. Those that the observer still needs it moves out
   // and frees when it is done with them.
   virtual void OnDetached(KeyTables* tables) = 0;

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/check.h"
 #include "base/numbers.h"
+#include "rdb/save_element.h"
 #include "rdb/stream_codec.h"
 #include "rdb/value.h"
 
 namespace cairn {
 namespace {
-
-void SaveElement(const ListpackValue& element, RdbWriter* writer) {
-  if (element.is_int()) {
-    writer->Integer(element.integer());
-  } else {
-    writer->String(element.text());
-  }
-}
 
 // Calls `use` with the object that owns the word, which is given back unharmed.
 template <typename Use>
@@ -52,9 +45,7 @@ void SaveHashMetadata(const Hash& hash, RdbWriter* writer) {
   writer->Int64(earliest);
   writer->Length(hash.Length());
   hash.ForEach(Hash::kNeverExpired, [writer, earliest](const HashField& field) {
-    // 0 is "none"; times count from the earliest, which is 1.
-    bool expires = field.expiry_ms != Hash::kNoExpiry;
-    writer->Length(expires ? static_cast<uint64_t>(field.expiry_ms - earliest) + 1 : 0);
+    SaveFieldExpiry(field.expiry_ms, earliest, writer);
     SaveElement(field.field, writer);
     SaveElement(field.value, writer);
     return true;

@@ -171,10 +171,17 @@ void ReadGroup(RdbType type, RdbReader* reader, Stream* stream) {
 void RdbSaveStream(const Stream& stream, RdbType type, RdbWriter* writer) {
   const Stream::Nodes& nodes = stream.nodes();
   writer->Length(nodes.size());
-  for (auto pos = nodes.First(); pos != nodes.End(); pos = nodes.Next(pos)) {
-    writer->String(RawId(nodes.At(pos).key).view());
-    writer->String(nodes.At(pos).value.AsBytes());
-  }
+  for (auto pos = nodes.First(); pos != nodes.End(); pos = nodes.Next(pos))
+    RdbSaveStreamNode(stream, pos, writer);
+  RdbSaveStreamTail(stream, type, writer);
+}
+
+void RdbSaveStreamNode(const Stream& stream, Stream::Nodes::Pos pos, RdbWriter* writer) {
+  writer->String(RawId(stream.nodes().At(pos).key).view());
+  writer->String(stream.nodes().At(pos).value.AsBytes());
+}
+
+void RdbSaveStreamTail(const Stream& stream, RdbType type, RdbWriter* writer) {
   writer->Length(stream.Length());
   WriteId(stream.last_id(), writer);
   if (HasOffsets(type)) {

@@ -25,6 +25,9 @@
 namespace cairn {
 
 void RdbSaveStream(const Stream& stream, RdbType type, RdbWriter* writer);
+// The same in pieces: behind the number of nodes each node, then all else.
+void RdbSaveStreamNode(const Stream& stream, Stream::Nodes::Pos pos, RdbWriter* writer);
+void RdbSaveStreamTail(const Stream& stream, RdbType type, RdbWriter* writer);
 Result<RdbValue> RdbLoadStream(RdbType type, RdbReader* reader);
 
 }  // namespace cairn

@@ -234,6 +234,8 @@ void Persistence::OnPressure(bool high) {
   if (!high) resume_parked_();
 }
 
+void Persistence::OnPostponedReady() { resume_parked_(); }
+
 // Writes are refused only where `save` points promise snapshots that cannot be made.
 void Persistence::UpdateMode() {
   bool failed;

@@ -65,6 +65,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   Status Reload(const ReloadRequest& request) override;
   // PressureListener
   void OnPressure(bool high) override;
+  void OnPostponedReady() override;
 
   struct Figures {
     bool saving = false, rewriting = false, rewrite_scheduled = false;

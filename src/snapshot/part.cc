@@ -26,25 +26,25 @@ void Part::DropBorrowed() {
   borrowed_bytes_ = 0;
 }
 
-void Part::Head(RdbWriter* writer, int db, int64_t expiry_ms, uint32_t access,
-                const AccessRecord& record) {
-  if (db != db_) {
-    writer->SelectDb(static_cast<uint64_t>(db));
-    db_ = db;
+void AppendRecordHead(int entry_db, int64_t expiry_ms, uint32_t clock, const AccessRecord& access,
+                      int* db, RdbWriter* writer) {
+  if (*db != entry_db) {
+    writer->SelectDb(static_cast<uint64_t>(entry_db));
+    *db = entry_db;
   }
   if (expiry_ms != kNoExpiry) writer->ExpireTimeMs(expiry_ms);
   constexpr uint32_t kClockMask = (1u << 24) - 1;
-  switch (record.kind) {
+  switch (access.kind) {
     case AccessRecord::Kind::kNone:
       break;
     case AccessRecord::Kind::kIdle: {
       // A clock a little ahead of the instant is one that was just touched.
-      const uint32_t idle = (record.lru_clock - access) & kClockMask;
+      const uint32_t idle = (access.lru_clock - clock) & kClockMask;
       writer->Idle(idle > kClockMask / 2 ? 0 : idle);
       break;
     }
     case AccessRecord::Kind::kFrequency:
-      writer->Freq(static_cast<uint8_t>(access));
+      writer->Freq(static_cast<uint8_t>(clock));
       break;
   }
 }
@@ -59,7 +59,7 @@ void Part::Add(int db, const Entry& entry, const AccessRecord& access) {
     return;
   }
   RdbWriter writer(&bytes_, &plain_);
-  Head(&writer, db, entry.expiry_ms(), entry.access(), access);
+  AppendRecordHead(db, entry.expiry_ms(), entry.access(), access, &db_, &writer);
   if (entry.is_string()) {
     writer.Type(RdbType::kString);
     writer.String(entry.key());
@@ -80,7 +80,7 @@ void Part::Add(int db, const Entry& entry, const AccessRecord& access) {
 void Part::Seal(const AccessRecord& access, bool compress_strings) {
   for (const Borrowed& string : borrowed_) {
     RdbWriter writer(&bytes_, &plain_);
-    Head(&writer, string.db, string.expiry_ms, string.access, access);
+    AppendRecordHead(string.db, string.expiry_ms, string.access, access, &db_, &writer);
     writer.Type(RdbType::kString);
     writer.String(string.key);
     writer.String(string.block->view());

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,11 @@ struct AccessRecord {
   Kind kind = Kind::kNone;
   uint32_t lru_clock = 0;  // kIdle: seconds, modulo 2^24, at the instant of the snapshot
 };
+
+// What stands before the value of an entry's record: SELECTDB unless *db says that it is not needed
+// (it then is `entry_db`), expiry, access clock; type and key are the caller's.
+void AppendRecordHead(int entry_db, int64_t expiry_ms, uint32_t clock, const AccessRecord& access,
+                      int* db, RdbWriter* writer);
 
 class Part {
  public:
@@ -52,8 +58,6 @@ class Part {
     std::string key;
     StringBlock* block;
   };
-  void Head(RdbWriter* writer, int db, int64_t expiry_ms, uint32_t access,
-            const AccessRecord& record);
   void DropBorrowed();
 
   std::string bytes_;
@@ -63,6 +67,19 @@ class Part {
   int db_ = -1;
   uint64_t keys_ = 0;
   int version_ = kRdbVersionMin;
+};
+
+// Where sealed parts go. BeginRun, AddToRun, EndRun: one record in pieces, cut anywhere; nothing
+// else gets between them. EndRun counts one key. Any thread.
+class PartReceiver {
+ public:
+  virtual ~PartReceiver() = default;
+  virtual void Add(const Part& part) = 0;
+  virtual void BeginRun() = 0;
+  virtual void AddToRun(std::string_view piece) = 0;
+  virtual void EndRun(std::string_view piece, int version) = 0;
+  // Nothing of it will be used.
+  virtual bool failed() const = 0;
 };
 
 }  // namespace cairn

@@ -35,25 +35,24 @@ struct SinkOptions {
   const KeyRing* keys = nullptr;  // kPacked: encrypts; null: does not
 };
 
-class SnapshotSink {
+class SnapshotSink final : public PartReceiver {
  public:
   static Result<std::unique_ptr<SnapshotSink>> Create(SinkOptions options);
   // Without Commit the temporary file is removed.
-  ~SnapshotSink();
+  ~SnapshotSink() override;
 
   // Records without keys (AUX, FUNCTION2), before the first Add.
   void AddHead(std::string_view records);
   // A sealed part. Once something failed it does nothing.
-  void Add(const Part& part);
-  // One record in pieces, cut anywhere: nothing else gets between them. BeginRun waits for the end
-  // of another one, and so does Add; the run is its caller's until EndRun, which counts one key.
-  void BeginRun();
-  void AddToRun(std::string_view piece);
-  void EndRun(std::string_view piece, int version);
+  void Add(const Part& part) override;
+  // BeginRun waits for the end of another run, and so does Add.
+  void BeginRun() override;
+  void AddToRun(std::string_view piece) override;
+  void EndRun(std::string_view piece, int version) override;
   Status Commit();
 
   Status status() const;
-  bool failed() const { return failed_.load(std::memory_order_relaxed); }
+  bool failed() const override { return failed_.load(std::memory_order_relaxed); }
   uint64_t keys() const { return keys_.load(std::memory_order_relaxed); }
   // Of the RDB, and of the file.
   uint64_t plain_bytes() const { return plain_bytes_.load(std::memory_order_relaxed); }

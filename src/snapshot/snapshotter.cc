@@ -144,17 +144,13 @@ Status Snapshotter::WriteFile() {
   } else {
     walk_.Abandon();
   }
-  auto emit = [this](const Part& part) {
-    sink_->Add(part);
-    if (sink_->failed()) walk_.Abandon();
-  };
   std::vector<std::thread> helpers;
   for (int i = 1; i < std::min(request_.threads, kThreadsMax); ++i) {
-    helpers.emplace_back([this, i, &emit] { walk_.Run(slots_[i], emit); });
+    helpers.emplace_back([this, i] { walk_.Run(slots_[i], sink_.get()); });
   }
-  walk_.Run(slots_[0], emit);
+  walk_.Run(slots_[0], sink_.get());
   for (std::thread& helper : helpers) helper.join();
-  const Status exact = walk_.Finish(emit);
+  const Status exact = walk_.Finish(sink_.get());
   CAIRN_RETURN_IF_ERROR(status);
   CAIRN_RETURN_IF_ERROR(sink_->status());
   CAIRN_RETURN_IF_ERROR(exact);

@@ -61,6 +61,14 @@ void SnapshotWalk::Take(KeyTable* table, Entry* entry, Part* part) {
 
 void SnapshotWalk::BeforeChange(int slot, KeyTable* table, Entry* entry) {
   DCHECK(table->snapshot_owed > 0);
+  if (streaming_.load(std::memory_order_relaxed) == entry) {
+    // Half of it is in the file already: the rest follows from here, whatever that costs.
+    record_.Finish();
+    streaming_.store(nullptr, std::memory_order_relaxed);
+    --table->snapshot_owed;
+    keys_done_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
   Buffer& buffer = buffers_[slot];
   std::lock_guard guard(buffer.mutex);
   const size_t before = buffer.part.memory();
@@ -93,15 +101,16 @@ void SnapshotWalk::OnDetached(KeyTables* tables) {
   std::erase(*tables, nullptr);
 }
 
-void SnapshotWalk::EmitPart(Part* part, const Emit& emit) {
+void SnapshotWalk::EmitPart(Part* part, PartReceiver* to) {
   if (part->empty()) return;
   Part full = std::exchange(*part, Part());
   if (abandoned()) return;
   full.Seal(options_.access, options_.compress_strings);
-  emit(full);
+  to->Add(full);
+  if (to->failed()) Abandon();
 }
 
-void SnapshotWalk::EmitPreImages(const Emit& emit) {
+void SnapshotWalk::EmitPreImages(PartReceiver* to) {
   while (handed_over_.load(std::memory_order_relaxed) > 0) {
     Part part;
     {
@@ -112,7 +121,7 @@ void SnapshotWalk::EmitPreImages(const Emit& emit) {
       handed_over_.store(queue_.size(), std::memory_order_relaxed);
     }
     const size_t bytes = part.memory();
-    EmitPart(&part, emit);
+    EmitPart(&part, to);
     const uint64_t pending = preimage_bytes_.fetch_sub(bytes, std::memory_order_relaxed) - bytes;
     if (pending < options_.preimage_bytes_max / 2 && pressed_.load(std::memory_order_relaxed) &&
         pressed_.exchange(false))
@@ -120,54 +129,81 @@ void SnapshotWalk::EmitPreImages(const Emit& emit) {
   }
 }
 
-void SnapshotWalk::Run(int slot, const Emit& emit) {
+void SnapshotWalk::Run(int slot, PartReceiver* to) {
   Part part;
   for (;;) {
     const size_t index = next_item_.fetch_add(1, std::memory_order_relaxed);
     if (index >= items_.size()) break;
-    WalkItem(slot, &items_[index], &part, emit);
+    WalkItem(slot, &items_[index], &part, to);
   }
-  EmitPart(&part, emit);
-  EmitPreImages(emit);
+  GrantWishes(slot, to);
+  EmitPart(&part, to);
+  EmitPreImages(to);
 }
 
-void SnapshotWalk::WalkItem(int slot, Item* item, Part* part, const Emit& emit) {
+// Into the gate and under the lock; politely, for a while.
+void SnapshotWalk::LockShard(int slot, ShardLock* lock) {
   Gate& gate = keyspace_.gate();
-  uint64_t cursor = 0;
-  int tries = 0;
-  for (bool more = true; more;) {
+  gate.Enter(slot);
+  for (int tries = 0; !lock->TryLock(); ++tries) {
+    if (tries == kTriesMax) return lock->Lock();
+    gate.Leave(slot);
+    __builtin_ia32_pause();
     gate.Enter(slot);
+  }
+}
+
+void SnapshotWalk::WalkItem(int slot, Item* item, Part* part, PartReceiver* to) {
+  Gate& gate = keyspace_.gate();
+  ShardLock& lock = keyspace_.shard(item->shard).lock;
+  uint64_t cursor = 0;
+  std::vector<Wish> big;
+  for (bool more = true, done = false; !done;) {
+    LockShard(slot, &lock);
     if (item->detached != nullptr) {
       // Taken over inside the gate: OnDetached looks at items under All.
       std::unique_ptr<KeyTable> table = std::move(item->detached);
       item->table = nullptr;
       const bool epoch = keyspace_.shard(item->shard).epoch;
+      lock.Unlock();
       gate.Leave(slot);
-      WalkDetached(std::move(table), epoch, part, emit);
+      WalkDetached(std::move(table), epoch, part, to);
       return;
     }
-    ShardLock& lock = keyspace_.shard(item->shard).lock;
-    if (!lock.TryLock()) {
-      if (++tries < kTriesMax) {
-        gate.Leave(slot);
-        __builtin_ia32_pause();
-        continue;
-      }
-      lock.Lock();
-    }
-    tries = 0;
-    more = Step(item, &cursor, part);
+    if (more) more = Step(item, &cursor, part, &big);
+    done = !more && big.empty();
+    if (done) CheckOwed(item);
     lock.Unlock();
     gate.Leave(slot);
-    if (part->memory() >= kPartBytes) EmitPart(part, emit);
-    EmitPreImages(emit);
+    if (part->memory() >= kPartBytes) EmitPart(part, to);
+    for (const Wish& wish : big) TakeBig(slot, item, wish, to);
+    big.clear();
+    EmitPreImages(to);
+    GrantWishes(slot, to);
   }
 }
 
-// A few buckets under the shard's lock; false when the table is done.
-bool SnapshotWalk::Step(Item* item, uint64_t* cursor, Part* part) {
-  constexpr size_t kBucketsPerHold = 64;
+// Under the shard's lock: nothing is owed any more, so who frees the table now need not ask.
+void SnapshotWalk::CheckOwed(Item* item) {
+  if (item->table->snapshot_owed != 0) inexact_tables_.fetch_add(1, std::memory_order_relaxed);
+  item->table = nullptr;
+}
+
+// Under the shard's lock.
+void SnapshotWalk::Visit(Item* item, Entry* entry, Part* part, std::vector<Wish>* big) {
   const bool epoch = keyspace_.shard(item->shard).epoch;
+  if (entry->epoch() == epoch) return;
+  if (!abandoned() && BigRecord::IsBig(*entry)) {
+    big->push_back({item->shard, 0, item->table, std::string(entry->key())});
+    return;
+  }
+  Take(item->table, entry, part);
+  entry->set_epoch(epoch);
+}
+
+// A few buckets under the shard's lock; false after the last. Big values go to `big`.
+bool SnapshotWalk::Step(Item* item, uint64_t* cursor, Part* part, std::vector<Wish>* big) {
+  constexpr size_t kBucketsPerHold = 64;
   const size_t bytes_before = part->memory();
   size_t visited = 0;
   Entry* found[2 * kEntriesPerHold];
@@ -178,36 +214,30 @@ bool SnapshotWalk::Step(Item* item, uint64_t* cursor, Part* part) {
       if (count < std::size(found)) {
         __builtin_prefetch(entry);
         found[count++] = entry;
-      } else if (entry->epoch() != epoch) {
-        Take(item->table, entry, part);
-        entry->set_epoch(epoch);
+      } else {
+        Visit(item, entry, part, big);
       }
     });
-    for (size_t i = 0; i < count; ++i) {
-      if (found[i]->epoch() == epoch) continue;
-      Take(item->table, found[i], part);
-      found[i]->set_epoch(epoch);
-    }
+    for (size_t i = 0; i < count; ++i) Visit(item, found[i], part, big);
     visited += count;
-    if (*cursor == 0) {
-      if (item->table->snapshot_owed != 0) inexact_tables_.fetch_add(1, std::memory_order_relaxed);
-      // Nothing is owed any more: who frees the table now need not ask.
-      item->table = nullptr;
-      return false;
-    }
+    if (*cursor == 0) return false;
     if (visited >= kEntriesPerHold || part->memory() - bytes_before >= kBytesPerHold) break;
   }
   return true;
 }
 
 void SnapshotWalk::WalkDetached(std::unique_ptr<KeyTable> table, bool epoch, Part* part,
-                                const Emit& emit) {
+                                PartReceiver* to) {
+  // A value of this table that another thread was at when it was detached.
+  { std::lock_guard wait(stream_mutex_); }
   const size_t buckets = table->entries.bucket_count();
   for (size_t i = 0; i < buckets; ++i) {
     table->entries.VisitBucket(i, [&](Entry* entry) {
-      if (entry->epoch() != epoch) Take(table.get(), entry, part);
+      if (entry->epoch() == epoch) return;
+      if (!abandoned() && BigRecord::IsBig(*entry)) return StreamDetached(table.get(), entry, to);
+      Take(table.get(), entry, part);
     });
-    if (part->memory() >= kPartBytes) EmitPart(part, emit);
+    if (part->memory() >= kPartBytes) EmitPart(part, to);
   }
   if (table->snapshot_owed != 0) inexact_tables_.fetch_add(1, std::memory_order_relaxed);
   KeyTables tables;
@@ -215,7 +245,7 @@ void SnapshotWalk::WalkDetached(std::unique_ptr<KeyTable> table, bool epoch, Par
   Keyspace::FreeTables(std::move(tables));
 }
 
-Status SnapshotWalk::Finish(const Emit& emit) {
+Status SnapshotWalk::Finish(PartReceiver* to) {
   // No entry has the old bit any more, so no buffer grows.
   keyspace_.gate().Close();
   keyspace_.set_observer(nullptr);
@@ -223,11 +253,14 @@ Status SnapshotWalk::Finish(const Emit& emit) {
   keyspace_.gate().Open();
   for (int i = 0; i < Gate::kSlots; ++i) {
     std::lock_guard guard(buffers_[i].mutex);
-    if (!buffers_[i].part.empty()) EmitPart(&buffers_[i].part, emit);
+    if (!buffers_[i].part.empty()) EmitPart(&buffers_[i].part, to);
   }
-  EmitPreImages(emit);
+  EmitPreImages(to);
   preimage_bytes_ = 0;
   if (pressed_.exchange(false)) options_.pressure->OnPressure(false);
+  wishes_.clear();
+  wished_ = false;
+  WakePostponed();
   items_.clear();
   if (inexact_tables_ != 0 || keys_done_ != keys_total_)
     return Status::Corrupt("the snapshot is not exact: " + std::to_string(keys_done()) + " of " +

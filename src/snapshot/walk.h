@@ -18,10 +18,15 @@
 //     them when it has them.
 //  3. A table's entries serialised are those noted: anything else is an error of Finish.
 //
+// Big values (big_record.h) are written in steps, one value at a time; between the steps their lock
+// is free, and pre-images of others wait in memory. Commands that would change one that is still
+// owed are asked to wait before they begin (Postpone), and it is taken next. Who cannot wait, such
+// as a script, serialises what is left of it in place.
+//
 // Bounds: a walker holds a shard for kEntriesPerHold entries or kBytesPerHold bytes, and only if it
 // gets the lock at once, kTriesMax failures apart. Pre-images that are not written yet hold writers
 // back (OnPressure) above options.preimage_bytes_max, before they take locks: the excess is what
-// commands already under way add. One big value is still serialised in one go, in either way.
+// commands already under way add.
 //
 // Thread rule: Begin and Abandon as they say; Run from each walker thread with a slot of the gate
 // of its own; Finish once when every Run has returned; the observer's calls as keyspace.h says.
@@ -31,11 +36,12 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
-#include "base/function_ref.h"
 #include "base/status.h"
 #include "keyspace/keyspace.h"
+#include "snapshot/big_record.h"
 #include "snapshot/part.h"
 
 namespace cairn {
@@ -45,6 +51,8 @@ class PressureListener {
  public:
   virtual ~PressureListener() = default;
   virtual void OnPressure(bool high) = 0;
+  // Whom Postpone told to wait may try again. Not under locks.
+  virtual void OnPostponedReady() = 0;
 };
 
 struct WalkOptions {
@@ -73,11 +81,11 @@ class SnapshotWalk final : public MutationObserver {
   void Abandon() { mark_only_.store(true, std::memory_order_relaxed); }
   bool abandoned() const { return mark_only_.load(std::memory_order_relaxed); }
 
-  using Emit = FunctionRef<void(const Part&)>;
-  // Walks until no table is left to take, giving sealed parts to `emit`. Not inside the gate.
-  void Run(int slot, const Emit& emit);
+  // Walks until no table is left to take, giving sealed parts to `to`, which may be null for a walk
+  // that is given up. Not inside the gate.
+  void Run(int slot, PartReceiver* to);
   // Emits what is left in buffers, ends the walk; kCorrupt if the image is not exact.
-  Status Finish(const Emit& emit);
+  Status Finish(PartReceiver* to);
 
   uint64_t keys_total() const { return keys_total_; }
   uint64_t keys_done() const { return keys_done_.load(std::memory_order_relaxed); }
@@ -90,6 +98,7 @@ class SnapshotWalk final : public MutationObserver {
   uint64_t preimage_bytes() const { return preimage_bytes_.load(std::memory_order_relaxed); }
 
   void BeforeChange(int slot, KeyTable* table, Entry* entry) override;
+  bool Postpone(int shard, int db, const Entry& entry) override;
   void OnDetached(KeyTables* tables) override;
 
  private:
@@ -103,12 +112,29 @@ class SnapshotWalk final : public MutationObserver {
     Part part;
   };
 
-  void WalkItem(int slot, Item* item, Part* part, const Emit& emit);
-  bool Step(Item* item, uint64_t* cursor, Part* part);
-  void WalkDetached(std::unique_ptr<KeyTable> table, bool epoch, Part* part, const Emit& emit);
+  // A big value to be taken soon: one that a walker met, or that a writer waits for.
+  struct Wish {
+    int shard = 0;
+    int db = 0;                 // where it is now
+    KeyTable* table = nullptr;  // of a walker's own item; else by `db`
+    std::string key;
+  };
+
+  void WalkItem(int slot, Item* item, Part* part, PartReceiver* to);
+  bool Step(Item* item, uint64_t* cursor, Part* part, std::vector<Wish>* big);
+  void WalkDetached(std::unique_ptr<KeyTable> table, bool epoch, Part* part, PartReceiver* to);
   void Take(KeyTable* table, Entry* entry, Part* part);
-  void EmitPart(Part* part, const Emit& emit);
-  void EmitPreImages(const Emit& emit);
+  void CheckOwed(Item* item);
+  void Visit(Item* item, Entry* entry, Part* part, std::vector<Wish>* big);
+  void LockShard(int slot, ShardLock* lock);
+  void TakeBig(int slot, const Item* item, const Wish& wish, PartReceiver* to);
+  void Stream(int slot, int shard, KeyTable* table, Entry* entry, PartReceiver* to);
+  bool StreamStep(int shard, KeyTable* table, Entry* entry, std::string* piece);
+  void StreamDetached(KeyTable* table, Entry* entry, PartReceiver* to);
+  void GrantWishes(int slot, PartReceiver* to);
+  void WakePostponed();
+  void EmitPart(Part* part, PartReceiver* to);
+  void EmitPreImages(PartReceiver* to);
   void HandOver(Part part);
 
   Keyspace& keyspace_;
@@ -127,6 +153,15 @@ class SnapshotWalk final : public MutationObserver {
   std::atomic<size_t> handed_over_{0};
   std::mutex queue_mutex_;  // a leaf, held for a push or pop
   std::deque<Part> queue_;
+
+  // The big value under way. The pointer is set and cleared, and the record used, under the lock of
+  // the entry's shard, or by the thread that alone reaches the entry.
+  std::mutex stream_mutex_;  // held by the thread that streams
+  std::atomic<const Entry*> streaming_{nullptr};
+  BigRecord record_;
+  std::atomic<bool> postponed_{false};
+  std::atomic<bool> wished_{false};
+  std::deque<Wish> wishes_;  // under queue_mutex_
 };
 
 }  // namespace cairn

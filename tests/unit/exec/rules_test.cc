@@ -126,6 +126,7 @@ struct Recorder : MutationObserver {
                                                                : std::string(entry->text())) +
                    (entry->has_expiry() ? "!" : ""));
   }
+  bool Postpone(int, int, const Entry&) override { return false; }
   void OnDetached(KeyTables*) override {}
   std::vector<std::string> seen;
 };

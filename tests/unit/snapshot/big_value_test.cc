@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Big values in snapshots: written in steps between which others go on, exact whatever they do.
+#include "snapshot/loader.h"
+#include "snapshot/sink.h"
+#include "snapshot/walk.h"
+#include "tests/unit/exec/engine_harness.h"
+#include "tests/unit/support/fault_fs.h"
+
+namespace cairn {
+namespace {
+
+constexpr int kElements = 120'000;
+
+// Passes parts on to a file, and lets the test do something between two pieces of a run.
+struct Receiver final : PartReceiver {
+  explicit Receiver(FileSystem* fs) {
+    SinkOptions options;
+    options.fs = fs;
+    options.dir = "d";
+    options.name = "s";
+    options.format = SnapshotFormat::kPacked;
+    sink = std::move(*SnapshotSink::Create(std::move(options)));
+  }
+  void Add(const Part& part) override { sink->Add(part); }
+  void BeginRun() override { sink->BeginRun(); }
+  void AddToRun(std::string_view piece) override {
+    sink->AddToRun(piece);
+    largest = std::max(largest, piece.size());
+    if (++pieces == 1 && between != nullptr) between();
+  }
+  void EndRun(std::string_view piece, int version) override {
+    sink->EndRun(piece, version);
+    ++runs;
+  }
+  bool failed() const override { return sink->failed(); }
+
+  std::unique_ptr<SnapshotSink> sink;
+  std::function<void()> between;
+  int pieces = 0, runs = 0;
+  size_t largest = 0;
+};
+
+struct Walked : PressureListener {
+  Walked() : fs(1), client(test), walk(&test.keyspace), receiver(&fs) {
+    slot = test.keyspace.gate().AddThread();
+  }
+
+  // A value of each type, all large, and small ones around them.
+  void Fill() {
+    for (int i = 0; i < kElements; i += 100) {
+      std::string sadd = "SADD set", hset = "HSET hash", zadd = "ZADD zset", rpush = "RPUSH list";
+      for (int j = i; j < i + 100; ++j) {
+        const std::string n = std::to_string(j);
+        sadd += " member:" + n;
+        hset += " field:" + n + " value:" + n;
+        zadd += " " + std::to_string(j % 1000) + ".5 member:" + n;
+        rpush += " element:" + n;
+      }
+      client.Send(sadd + "\r\n" + hset + "\r\n" + zadd + "\r\n" + rpush + "\r\n");
+      client.Send("XADD stream * field " + std::string(2000, 'x') + "\r\n");
+      client.Send("SET small:" + std::to_string(i) + " v\r\n");
+    }
+    client.Send("HSET expiring f v g w\r\n");
+    for (int i = 0; i < 8000; ++i) client.Send("HSET expiring f" + std::to_string(i) + " v\r\n");
+    client.Send("HPEXPIREAT expiring 99999999999999 FIELDS 2 f3 f7\r\n");
+  }
+  std::string Digest(TestClient& of) { return of.Send("DEBUG DIGEST\r\n"); }
+
+  Status Walk() {
+    WalkOptions options;
+    options.pressure = this;
+    test.keyspace.gate().Close();
+    walk.Begin(options);
+    test.keyspace.gate().Open();
+    walk.Run(slot, &receiver);
+    CAIRN_RETURN_IF_ERROR(walk.Finish(&receiver));
+    if (walk.abandoned()) return Status::Unavailable("abandoned");
+    return receiver.sink->Commit();
+  }
+  // The digest of what was saved.
+  std::string Saved() {
+    TestEngine loaded;
+    LoadOptions options;
+    options.keyspace = &loaded.keyspace;
+    options.slots = {loaded.keyspace.gate().AddThread(), loaded.keyspace.gate().AddThread()};
+    options.thresholds = loaded.engine->ReadThresholds();
+    LoadTotals totals;
+    auto report = LoadSnapshot(&fs, "d/s", options, &totals);
+    INFO(report.status().message());
+    REQUIRE(report.ok());
+    TestClient reader(loaded);
+    return Digest(reader);
+  }
+  void OnPressure(bool) override {}
+  void OnPostponedReady() override { ++ready; }
+
+  FaultFs fs;
+  TestEngine test;
+  TestClient client;
+  SnapshotWalk walk;
+  Receiver receiver;
+  int slot = 0;
+  int ready = 0;
+};
+
+}  // namespace
+
+TEST_CASE("Big values of every type are written in bounded pieces", "[snapshot]") {
+  Walked walked;
+  walked.Fill();
+  const std::string wanted = walked.Digest(walked.client);
+  REQUIRE(walked.Walk().ok());
+  REQUIRE(walked.receiver.runs == 6);
+  REQUIRE(walked.receiver.largest < size_t{2} << 20);
+  REQUIRE(walked.Saved() == wanted);
+}
+
+TEST_CASE("While a big value is written others read it, and who would change it waits",
+          "[snapshot]") {
+  Walked walked;
+  walked.Fill();
+  const std::string wanted = walked.Digest(walked.client);
+  TestClient other(walked.test);
+  bool parked_some = false;
+  walked.receiver.between = [&] {
+    // Whichever of them is first in the walk: none is done, so all wait.
+    for (const char* change : {"SADD set x\r\n", "HDEL hash field:1\r\n", "ZADD zset 1 x\r\n",
+                               "LPOP list\r\n", "XADD stream * a b\r\n", "DEL set\r\n",
+                               "RENAME list other\r\n"}) {
+      INFO(change);
+      other.session.retry = other.session.suspended = false;
+      const std::string reply = other.Send(change);
+      const bool parked = other.session.retry;
+      REQUIRE(parked == reply.empty());
+      parked_some |= parked;
+      REQUIRE(parked);
+    }
+    other.session.retry = other.session.suspended = false;
+    REQUIRE(other.Send("SISMEMBER set member:7\r\n") == ":1\r\n");
+    REQUIRE(other.Send("HGET hash field:7\r\n") == "$7\r\nvalue:7\r\n");
+    REQUIRE(other.Send("ZSCORE zset member:7\r\n") == "$3\r\n7.5\r\n");
+    REQUIRE(other.Send("SET small:0 changed\r\n") == "+OK\r\n");
+    // A transaction waits as a whole, and is not lost.
+    REQUIRE(other.Send("MULTI\r\nINCR counter\r\nSADD set y\r\n") ==
+            "+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+    REQUIRE(other.Send("EXEC\r\n").empty());
+    REQUIRE(other.session.retry);
+    REQUIRE(other.session.transaction.active);
+  };
+  REQUIRE(walked.Walk().ok());
+  REQUIRE(parked_some);
+  REQUIRE(walked.ready > 0);
+  REQUIRE(walked.Saved() == wanted);
+  other.session.retry = other.session.suspended = false;
+  REQUIRE(other.Send("EXEC\r\n") == "*2\r\n:1\r\n:1\r\n");
+  REQUIRE(other.Send("DEL set\r\n") == ":1\r\n");
+}
+
+TEST_CASE("Who cannot wait changes a big value in the middle, and the image is exact",
+          "[snapshot]") {
+  for (const char* change : {"EVAL \"redis.call('SADD','set','x') redis.call('HDEL','hash','field:1')"
+                             " redis.call('ZADD','zset',1,'x') redis.call('LPOP','list')"
+                             " redis.call('DEL','stream','expiring')\" 0\r\n",
+                             "FLUSHALL\r\n", "SWAPDB 0 1\r\n"}) {
+    INFO(change);
+    Walked walked;
+    walked.Fill();
+    const std::string wanted = walked.Digest(walked.client);
+    walked.receiver.between = [&] {
+      const std::string reply = walked.client.Send(change);
+      INFO(reply);
+      REQUIRE((reply == "$-1\r\n" || reply == "+OK\r\n"));
+    };
+    const Status status = walked.Walk();
+    INFO(status.message());
+    REQUIRE(status.ok());
+    REQUIRE(walked.Saved() == wanted);
+  }
+}
+
+TEST_CASE("A snapshot given up in the middle of a big value leaves all bits equal", "[snapshot]") {
+  Walked walked;
+  walked.Fill();
+  TestClient other(walked.test);
+  walked.receiver.between = [&] {
+    other.Send("SADD set x\r\n");
+    REQUIRE(other.session.retry);
+    walked.walk.Abandon();
+  };
+  REQUIRE(walked.Walk().code() == StatusCode::kUnavailable);
+  REQUIRE(walked.ready > 0);
+  // The next one is exact.
+  walked.receiver.between = nullptr;
+  walked.receiver.sink.reset();
+  Receiver again(&walked.fs);
+  const std::string wanted = walked.Digest(walked.client);
+  walked.receiver.sink = std::move(again.sink);
+  REQUIRE(walked.Walk().ok());
+  REQUIRE(walked.Saved() == wanted);
+}
+
+}  // namespace cairn
