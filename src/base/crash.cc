@@ -21,8 +21,9 @@ void Print(const char* text) {
   [[maybe_unused]] ssize_t written = write(*g_fd, text, strlen(text));
 }
 
-// Only what a signal handler may call; snprintf of integers and strings allocates nothing in glibc.
-void Report(int number, siginfo_t* info, void*) {
+// Unused with sanitizers, which report by themselves. Only what a signal handler may call: snprintf
+// of integers and strings allocates nothing in glibc.
+[[maybe_unused]] void Report(int number, siginfo_t* info, void*) {
   if (!g_enabled.load(std::memory_order_relaxed)) return void(raise(number));
   char line[256];
   snprintf(line, sizeof line,
