@@ -13,6 +13,7 @@
 #include "exec/access_clock.h"
 #include "exec/args.h"
 #include "exec/context.h"
+#include "exec/replication_control.h"
 #include "exec/snapshot_control.h"
 #include "journal/journal.h"
 
@@ -79,7 +80,7 @@ void DigestValue(Context& ctx) {
 void LoadAof(Context& ctx) {
   Engine& engine = ctx.engine();
   if (engine.modes.Has(kModeLoading)) return ctx.Error(errors::kLoading);
-  if (engine.journal == nullptr) return ctx.Error("ERR DEBUG LOADAOF needs appendonly yes");
+  if (!engine.journal_kept) return ctx.Error("ERR DEBUG LOADAOF needs appendonly yes");
   // The replay comes after the unit, when the rest of an EXEC is done and replied to.
   if (ctx.in_exec()) return ctx.Error("ERR DEBUG LOADAOF cannot run inside MULTI");
   engine.modes.Set(kModeLoading, true);
@@ -128,17 +129,13 @@ void StringMatch(Context& ctx) {
   ctx.reply().Integer(GlobMatch(ctx.arg(3), text));
 }
 
-// DEBUG CHANGE-REPL-ID: what followers know us by; until the next start
+// DEBUG CHANGE-REPL-ID: what followers know us by
 void ChangeReplicationId(Context& ctx) {
-  unsigned char bytes[20];
-  RandomBytes(bytes, sizeof bytes);
-  std::string id;
-  for (unsigned char byte : bytes) {
-    id += "0123456789abcdef"[byte >> 4];
-    id += "0123456789abcdef"[byte & 15];
-  }
-  ctx.engine().replication_id = id;
-  ctx.Ok();
+  if (ctx.in_exec()) return ctx.Error("ERR DEBUG CHANGE-REPL-ID cannot run inside MULTI");
+  ctx.unit().AfterUnit([&engine = ctx.engine(), &reply = ctx.reply()] {
+    const Status status = engine.replication->ChangeId();
+    status.ok() ? reply.Ok() : reply.Error("ERR " + status.message());
+  });
 }
 
 // DEBUG POPULATE count [prefix] [size]: keys prefix:0, prefix:1, ... that are not there yet. Unlike

@@ -28,6 +28,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(SortedSetRangeCommands());
   registry->Add(SortedSetAlgebraCommands());
   registry->Add(WaitCommands());
+  registry->Add(ReplicationCommands());
   registry->Add(StreamCommands());
   registry->Add(StreamReadCommands());
   registry->Add(StreamGroupCommands());

@@ -34,6 +34,7 @@ std::span<const CommandSpec> SortedSetBlockingCommands();
 std::span<const CommandSpec> SortedSetRangeCommands();
 std::span<const CommandSpec> SortedSetAlgebraCommands();
 std::span<const CommandSpec> WaitCommands();
+std::span<const CommandSpec> ReplicationCommands();
 std::span<const CommandSpec> StreamCommands();
 std::span<const CommandSpec> StreamReadCommands();
 std::span<const CommandSpec> StreamGroupCommands();

@@ -87,6 +87,9 @@ void SUnsubscribe(Context& ctx) {
 
 void PublishTo(Context& ctx, PubsubKind kind) {
   const std::string_view channel = ctx.arg(1), payload = ctx.arg(2);
+  // The stream carries messages for followers' subscribers, but only if there are any.
+  const bool followed = ctx.engine().followers.load(std::memory_order_relaxed) > 0;
+  if (followed) [[unlikely]] ctx.Effect(ctx.args());
   if (!ctx.in_exec()) {
     const uint64_t hold = ctx.unit().HoldFor(ctx.session().last_write_lsn);
     return ctx.reply().Integer(ctx.unit().Publish(kind, channel, payload, hold));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// INFO, TIME, SHUTDOWN, LOLWUT, WAIT, ROLE, SLOWLOG, MODULE.
+// INFO, TIME, SHUTDOWN, LOLWUT, SLOWLOG, MODULE.
 #include "base/version.h"
 #include "commands/families.h"
 #include "commands/help.h"
@@ -71,14 +71,6 @@ void Lolwut(Context& ctx) {
                                   "\n");
 }
 
-// ROLE
-void Role(Context& ctx) {
-  ctx.reply().Array(3);
-  ctx.reply().Bulk("master");
-  ctx.reply().Integer(0);
-  ctx.reply().EmptyArray();
-}
-
 // SLOWLOG GET [count]
 void SlowlogGet(Context& ctx) {
   int64_t count = 10;
@@ -130,7 +122,6 @@ constexpr CommandSpec kRows[] = {
     {"SHUTDOWN", -1, kAdmin | kNoScript | kLoading | kStale | kNoMulti | kAllowBusy, {}, 0,
      &Shutdown},
     {"LOLWUT", -1, kReadonly | kFast, {}, 0, &Lolwut},
-    {"ROLE", 1, kNoScript | kLoading | kStale | kFast, {}, kAclAdmin | kAclDangerous, &Role},
     {"SLOWLOG", -2, 0, {}, 0, nullptr, Scope::kNone},
     {"SLOWLOG|GET", -2, kSlowlogFlags, {}, 0, &SlowlogGet},
     {"SLOWLOG|LEN", 2, kSlowlogFlags, {}, 0, &SlowlogLen},

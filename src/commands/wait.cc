@@ -2,11 +2,10 @@
 //
 // WAIT and WAITAOF: until this connection's writes are elsewhere, or on disk. A write that another
 // thread did for this client while it was blocked counts as its own.
-//
-// There are no replicas yet: whoever asks for one waits until his time is up.
 #include "commands/blocking_common.h"
 #include "commands/families.h"
 #include "exec/args.h"
+#include "exec/replication_control.h"
 #include "journal/journal.h"
 
 namespace cairn {
@@ -30,8 +29,13 @@ void Wait(Context& ctx) {
     return;
   if (!ParseInt64(ctx.arg(1), &replicas)) return ctx.Error(errors::kNotInteger);
   if (!ReadTimeoutMs(ctx, ctx.arg(2), &request.timeout_ms)) return;
-  if (replicas <= 0 || !ctx.may_block()) return ctx.reply().Integer(0);
+  request.target_lsn = ctx.session().last_write_lsn;
+  request.replicas = replicas;
+  ReplicationControl& replication = *ctx.engine().replication;
+  const int64_t there = replication.CountAcknowledged(request.target_lsn, false);
+  if (there >= replicas || !ctx.may_block()) return ctx.reply().Integer(there);
   ctx.Block(request);
+  replication.RequestAcknowledgements();
 }
 
 // WAITAOF numlocal numreplicas timeout  O(1)
@@ -50,17 +54,21 @@ void WaitAof(Context& ctx) {
                        "writes to replicas are just local and are not propagated."))
     return;
   const Journal* journal = ctx.engine().journal;
-  if (local > 0 && journal == nullptr)
+  if (local > 0 && !ctx.engine().journal_kept)
     return ctx.Error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
   request.target_lsn = ctx.session().last_write_lsn;
-  const bool synced = journal != nullptr && journal->durable() >= request.target_lsn;
-  if ((synced >= (local > 0) && replicas == 0) || !ctx.may_block()) {
+  request.replicas = replicas;
+  request.local = local > 0;
+  const bool synced = ctx.engine().journal_kept && journal->durable() >= request.target_lsn;
+  ReplicationControl& replication = *ctx.engine().replication;
+  const int64_t there = replication.CountAcknowledged(request.target_lsn, true);
+  if ((synced >= request.local && there >= replicas) || !ctx.may_block()) {
     ctx.reply().Array(2);
     ctx.reply().Integer(synced);
-    return ctx.reply().Integer(0);
+    return ctx.reply().Integer(there);
   }
-  request.ends_when_durable = replicas == 0;
   ctx.Block(request);
+  if (replicas > 0) replication.RequestAcknowledgements();
 }
 
 constexpr uint64_t kFlags = kBlocking;

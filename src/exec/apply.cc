@@ -38,6 +38,12 @@ bool Executor::Apply(Session& session, Arguments arguments, OutputBuffer& out) {
 
 bool Executor::ApplyUnit(Session& session, std::span<const AppliedCommand> commands,
                          int64_t clock_ms, OutputBuffer& out) {
+  return ApplyRecord(session, commands, clock_ms, {}, 0, out);
+}
+
+bool Executor::ApplyRecord(Session& session, std::span<const AppliedCommand> commands,
+                           int64_t clock_ms, std::string_view bytes, uint32_t database_after,
+                           OutputBuffer& out) {
   outermost_ = &session;
   ReplyWriter reply(&out, 2);
   clock_ms_ = clock_ms;
@@ -63,6 +69,8 @@ bool Executor::ApplyUnit(Session& session, std::span<const AppliedCommand> comma
     applied.command->spec.handler(ctx);
     if (reply.error_count() != 0) break;
   }
+  // What failed is no record: whoever applies the stream gives it up then.
+  if (reply.error_count() == 0) unit_.SetVerbatim(bytes, database_after);
   unit_.End();
   return reply.error_count() == 0;
 }

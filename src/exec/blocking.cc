@@ -2,6 +2,7 @@
 #include "exec/blocking.h"
 
 #include "exec/engine.h"
+#include "exec/replication_control.h"
 #include "exec/unit.h"
 #include "journal/journal.h"
 
@@ -13,7 +14,8 @@ Waiter::Waiter(uint64_t order, const BlockRequest& request, const Session& sessi
       what(request.what),
       timeout_ms(request.timeout_ms),
       target_lsn(request.target_lsn),
-      ends_when_durable(request.ends_when_durable),
+      replicas(request.replicas),
+      local(request.local),
       command(command_in),
       args(arguments),
       record(session.record),
@@ -55,18 +57,34 @@ void FinishWait(Session& session, OutputBuffer& out, uint64_t hold,
   if (hold != 0) out.MarkHold(start, hold);
 }
 
+namespace {
+
+bool IsDurable(const Engine& engine, const Waiter& waiter) {
+  return engine.journal_kept && engine.journal->durable() >= waiter.target_lsn;
+}
+
+int64_t CountFollowers(const Engine& engine, const Waiter& waiter) {
+  if (engine.replication == nullptr) return 0;
+  return engine.replication->CountAcknowledged(waiter.target_lsn,
+                                               waiter.what == BlockRequest::For::kLocalSync);
+}
+
+}  // namespace
+
+bool IsAcknowledged(const Engine& engine, const Waiter& waiter) {
+  if (waiter.local && !IsDurable(engine, waiter)) return false;
+  return waiter.replicas == 0 || CountFollowers(engine, waiter) >= waiter.replicas;
+}
+
 void ReplyTimedOut(const Engine& engine, const Waiter& waiter, ReplyWriter& reply) {
   switch (waiter.what) {
-    case BlockRequest::For::kKeys:
-      return reply.NullArray();
-    case BlockRequest::For::kReplicas:
-      return reply.Integer(0);
-    case BlockRequest::For::kLocalSync:
-      break;
+    case BlockRequest::For::kKeys: return reply.NullArray();
+    case BlockRequest::For::kReplicas: return reply.Integer(CountFollowers(engine, waiter));
+    case BlockRequest::For::kLocalSync: break;
   }
   reply.Array(2);
-  reply.Integer(engine.journal != nullptr && engine.journal->durable() >= waiter.target_lsn);
-  reply.Integer(0);
+  reply.Integer(IsDurable(engine, waiter));
+  reply.Integer(CountFollowers(engine, waiter));
 }
 
 void WaitReply::Run(LocalClients& clients) {

@@ -16,8 +16,8 @@
 // Invariant: while a waiter waits and its keys' shards are unlocked, running its command would
 // find nothing; so a newcomer never overtakes.
 //
-// WAIT and WAITAOF wait for no key: their Waiters stand in no queue. The client's worker ends the
-// wait of a WAITAOF when the log is durable far enough.
+// WAIT and WAITAOF wait for no key: their Waiters stand in no queue. The client's worker looks at
+// them whenever the log has become durable further or a follower has acknowledged something.
 #pragma once
 
 #include <cstdint>
@@ -47,8 +47,11 @@ struct BlockRequest {
   size_t keys = 0;
   bool wakes_on_absence = false;   // also when a key vanishes or changes its type
   Arguments arguments;             // to run again; empty: those of the request
-  uint64_t target_lsn = 0;         // kLocalSync: what has to be durable
-  bool ends_when_durable = false;  // ... and is all it waits for
+  // kReplicas, kLocalSync: everything below is to be on so many followers (with kLocalSync: on
+  // their disks), and with `local` on this server's.
+  uint64_t target_lsn = 0;
+  int64_t replicas = 0;
+  bool local = false;
 };
 
 // A client's wait. Constant but for its ticket, so that any thread may look at it.
@@ -59,7 +62,8 @@ struct Waiter final : WaitTicket {
   const BlockRequest::For what;
   const int64_t timeout_ms;
   const uint64_t target_lsn;
-  const bool ends_when_durable;
+  const int64_t replicas;
+  const bool local;
   const Command* const command;
   const OwnedArgs args;
   const std::shared_ptr<ClientRecord> record;
@@ -84,7 +88,10 @@ bool ClaimWait(Waiter& waiter);
 void FinishWait(Session& session, OutputBuffer& out, uint64_t hold,
                 FunctionRef<void(ReplyWriter&)> write);
 
-// What a wait is answered with whose time is up.
+// A wait for followers or the disk is over: all of it is there.
+bool IsAcknowledged(const Engine& engine, const Waiter& waiter);
+
+// What a wait is answered with whose time is up, or that waited for followers or the disk.
 void ReplyTimedOut(const Engine& engine, const Waiter& waiter, ReplyWriter& reply);
 
 // Brings a claimed wait's reply to the client's worker.

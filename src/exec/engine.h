@@ -33,6 +33,7 @@ namespace cairn {
 
 class Journal;
 class LsnStripes;
+class ReplicationControl;
 class ScriptRegistry;
 class SnapshotControl;
 
@@ -58,7 +59,13 @@ struct Engine {
   Tracking tracking{this};
   ServerControl* control = nullptr;  // set by server/ before the first command, as the next
   SnapshotControl* snapshots = nullptr;
-  Journal* journal = nullptr;  // nullptr: appendonly no
+  ReplicationControl* replication = nullptr;
+  // nullptr: appendonly no, and nobody has ever followed this server or been followed by it.
+  Journal* journal = nullptr;
+  // The journal is the database. Else it only feeds followers, and the next start ignores it.
+  bool journal_kept = false;
+  // Followers that get the stream: what is meant for them alone is appended only if there are any.
+  std::atomic<int> followers{0};
   // Under appendfsync always: the last LSN by key hash, for replies that must wait; else nullptr.
   LsnStripes* stripes = nullptr;
   std::shared_ptr<ScriptRegistry> scripts;  // the scripts known; set before the first command

@@ -368,6 +368,14 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     session.suspended = session.retry = true;
     return false;
   }
+  if (Modes::Has(mode, kModeFewFollowers) && writes) {
+    Reject(session, &command, errors::kNoReplicas, reply);
+    return false;
+  }
+  if (Modes::Has(mode, kModeStale) && !command.Is(kStale)) {
+    Reject(session, &command, errors::kMasterDown, reply);
+    return false;
+  }
   if (Modes::Has(mode, kModeFollower) && writes) {
     Reject(session, &command, errors::kReadOnly, reply);
     return false;

@@ -55,6 +55,10 @@ class Executor final : public ReadyServer {
   // calling thread must be inside the gate. False, with the error reply in `out`, if one fails.
   bool ApplyUnit(Session& session, std::span<const AppliedCommand> commands, int64_t clock_ms,
                  OutputBuffer& out);
+  // As ApplyUnit, for what a follower gets from its leader: `bytes`, which hold the commands among
+  // others that concern no data, become the journal's next record, as they are.
+  bool ApplyRecord(Session& session, std::span<const AppliedCommand> commands, int64_t clock_ms,
+                   std::string_view bytes, uint32_t database_after, OutputBuffer& out);
   void EnterGate() { engine_.keyspace.gate().Enter(slot_); }
   void LeaveGate() { engine_.keyspace.gate().Leave(slot_); }
 

@@ -167,7 +167,7 @@ void Replayer::TellProgress(int64_t* told_ms) {
                      static_cast<long long>(loading.EtaSeconds(engine_.clock.WallMs())));
 }
 
-Status Replayer::Dispatch(Lsn from, StreamKind kind, BoundedQueue<Piece>* pieces,
+Status Replayer::Dispatch(Lsn from, int database, StreamKind kind, BoundedQueue<Piece>* pieces,
                           const std::function<bool()>& stop, ReplayReport* report) {
   const size_t groups = appliers_.size();
   ReplayFailure failure(kind == StreamKind::kJournal ? "LSN" : "offset");
@@ -188,7 +188,8 @@ Status Replayer::Dispatch(Lsn from, StreamKind kind, BoundedQueue<Piece>* pieces
       break;
     }
     if (dispatcher == nullptr) {
-      const int db = piece.database == kNoDatabase ? 0 : static_cast<int>(piece.database);
+      int db = database;
+      if (db < 0) db = piece.database == kNoDatabase ? 0 : static_cast<int>(piece.database);
       dispatcher = std::make_unique<ReplayDispatcher>(&engine_, static_cast<int>(groups), from, db,
                                                       kind, &failure);
     }
@@ -212,19 +213,21 @@ Status Replayer::Dispatch(Lsn from, StreamKind kind, BoundedQueue<Piece>* pieces
   if (failure.any()) return Status::Corrupt(failure.text());
   report->end_lsn = dispatcher == nullptr ? from : dispatcher->end_lsn();
   report->unfinished = dispatcher == nullptr ? "" : dispatcher->Unfinished();
+  report->end_database = dispatcher == nullptr ? std::max(database, 0) : dispatcher->database();
   report->commands = dispatcher == nullptr ? 0 : dispatcher->commands();
   report->refused = failure.refused(&report->first_refused);
   return status;
 }
 
 Result<ReplayReport> Replayer::Run(Lsn from, const StreamSource& source,
-                                   const std::function<bool()>& stop, StreamKind kind) {
+                                   const std::function<bool()>& stop, StreamKind kind,
+                                   int database) {
   const int64_t start_ms = engine_.clock.MonotonicMs();
   BoundedQueue<Piece> pieces(kPiecesAheadMax);
   Status read_status;
   std::thread reader([&] { Read(source, &pieces, &read_status); });
   ReplayReport report;
-  Status status = Dispatch(from, kind, &pieces, stop, &report);
+  Status status = Dispatch(from, database, kind, &pieces, stop, &report);
   pieces.Close();
   reader.join();
   if (!status.ok()) return status;

@@ -36,6 +36,7 @@ using StreamSource = std::function<Result<bool>(StreamPiece*)>;
 struct ReplayReport {
   Lsn end_lsn = 0;         // of the last whole top-level record
   std::string unfinished;  // why what follows it was dropped; "" if nothing was
+  int end_database = 0;    // the stream is in this one there
   uint64_t commands = 0;
   uint64_t refused = 0;       // commands of an AOF that failed
   std::string first_refused;  // position and reason of the first one
@@ -51,17 +52,17 @@ class Replayer {
   Replayer(Engine* engine, int appliers);
   ~Replayer();
 
-  // Applies the stream, which begins at `from` with no database selected (0). `stop` is asked now
+  // Applies the stream, which begins at `from` in `database` (-1: what its files say, else 0). `stop` is asked now
   // and then. Progress is told to engine.loading, which the caller has begun, and the log.
   Result<ReplayReport> Run(Lsn from, const StreamSource& source, const std::function<bool()>& stop,
-                           StreamKind kind = StreamKind::kJournal);
+                           StreamKind kind = StreamKind::kJournal, int database = -1);
 
  private:
   struct Applier;
   struct Piece;
 
   void Read(const StreamSource& source, BoundedQueue<Piece>* pieces, Status* status);
-  Status Dispatch(Lsn from, StreamKind kind, BoundedQueue<Piece>* pieces,
+  Status Dispatch(Lsn from, int database, StreamKind kind, BoundedQueue<Piece>* pieces,
                   const std::function<bool()>& stop, ReplayReport* report);
   void TellProgress(int64_t* told_ms);
 

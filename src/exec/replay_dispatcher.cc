@@ -32,7 +32,8 @@ ReplayDispatcher::ReplayDispatcher(Engine* engine, int groups, Lsn from, int dat
       db_(database),
       position_(from),
       fed_(from),
-      end_lsn_(from) {
+      end_lsn_(from),
+      end_database_(database) {
   CHECK(groups >= 1 && groups <= kGroupsMax);
 }
 
@@ -62,7 +63,9 @@ bool ReplayDispatcher::Dispatch(const std::shared_ptr<ReplayBatch>& batch,
                       request.args[0].starts_with('#');
     if (request.is_inline && !note) return Fail(lsn, "this is no record of a log");
     if (!note && !Take(request, lsn)) return false;
-    if (!multi_pending_.has_value()) end_lsn_ = position_;
+    if (multi_pending_.has_value()) continue;
+    end_lsn_ = position_;
+    end_database_ = db_;
   }
   if (outcome == ParseOutcome::kError) return Fail(position_, parser_.error());
   parser_.EndRead();

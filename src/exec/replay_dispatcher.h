@@ -32,6 +32,8 @@ class ReplayDispatcher {
   Lsn end_lsn() const { return end_lsn_; }
   // Why bytes behind end_lsn() are no record; "" if there are none.
   std::string Unfinished() const;
+  // Of the stream there.
+  int database() const { return end_database_; }
   uint64_t commands() const { return commands_; }
 
  private:
@@ -61,6 +63,7 @@ class ReplayDispatcher {
   Lsn position_;  // of the first byte that was not yet a request
   Lsn fed_;       // behind the last byte that was fed
   Lsn end_lsn_;
+  int end_database_;
   uint64_t commands_ = 0;
   // Since MULTI. Its commands may point into the current batch; OwnPending frees them of it.
   struct Pending {

@@ -45,6 +45,14 @@ class ServerControl {
   // gate, with kModeLoading set. An error means that nothing was changed; a failed replay ends the
   // process, whose data is then only in the files.
   virtual Status ReloadJournal() = 0;
+  // With appendonly no: makes a journal for followers, if there is none yet. Blocks on files, so
+  // call it without locks and outside the gate.
+  virtual Status EnsureJournal() = 0;
+  // The journal has begun another timeline at `lsn`, with every writer shut out: what remembers
+  // LSNs of the old one forgets them.
+  virtual void OnTimeline(uint64_t lsn) = 0;
+  // A follower has acknowledged more: who waits for that is looked at.
+  virtual void OnAcknowledged() = 0;
   // Stops every worker for this long (DEBUG SLEEP).
   virtual void Sleep(int64_t microseconds) = 0;
 };

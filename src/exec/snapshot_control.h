@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "base/status.h"
@@ -33,6 +34,21 @@ class SnapshotControl {
   virtual Cancelled Cancel() = 0;
   // When the last snapshot succeeded, or the server began: seconds since the epoch.
   virtual int64_t LastSaveSeconds() = 0;
+
+  // A plain RDB file for followers, DIR/name in the folder that SyncFolder says.
+  struct SyncRequest {
+    std::string name;
+    std::function<void(uint64_t lsn)> at_instant;                    // under All
+    std::function<void(const Status&, uint64_t file_bytes)> done;  // on the snapshot's thread
+  };
+  // kUnavailable while another snapshot is under way: to be asked again.
+  virtual Status StartSync(SyncRequest request) = 0;
+  virtual std::string SyncFolder() = 0;
+  // Puts what a leader's RDB file holds in place of the dataset, which the caller has emptied,
+  // with kModeLoading set. No snapshot begins before `settle` has returned, which is called with
+  // the database that the stream behind the file begins in; a snapshot under way is given up.
+  virtual Status LoadSync(const std::string& path, const std::function<bool()>& stopped,
+                          const std::function<Status(int database)>& settle) = 0;
 
   struct ReloadRequest {
     bool save = true, flush = true;

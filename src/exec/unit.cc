@@ -293,7 +293,15 @@ void Unit::SettleCommand(int db, Arguments arguments, std::string_view resp, int
 }
 
 uint64_t Unit::Journal() {
+  if (!verbatim_.empty()) [[unlikely]] {
+    reservation_ = engine_.journal->ReserveRaw(static_cast<unsigned>(slot_), verbatim_.size(),
+                                               verbatim_database_);
+    return reservation_.end;
+  }
   if (effect_count_ == 0 || engine_.journal == nullptr) return 0;
+  // What a follower does by itself (PFCOUNT's cached count) is nobody else's affair: its stream is
+  // its leader's. The role changes only while nobody is inside the gate.
+  if (engine_.modes.Has(kModeFollower)) [[unlikely]] return 0;
   if (effect_db_ != effect_db_first_) AppendSelect(effect_db_first_);
   if (effect_count_ > 1) {
     // Several effects are one unit: all or none of them after a crash and on followers.
@@ -314,9 +322,10 @@ uint64_t Unit::CloseRecord() {
 }
 
 void Unit::PublishRecord(uint64_t end) {
-  if (end != 0) engine_.journal->Publish(reservation_, effects_);
+  if (end != 0)
+    engine_.journal->Publish(reservation_, verbatim_.empty() ? std::string_view(effects_) : verbatim_);
   // What is replayed is saved already.
-  if (dirty_ != 0 && !silent_) engine_.dirty.fetch_add(dirty_, std::memory_order_relaxed);
+  if (dirty_ != 0 && (!silent_ || !verbatim_.empty())) engine_.dirty.fetch_add(dirty_, std::memory_order_relaxed);
 }
 
 uint64_t Unit::EndServed() {
@@ -378,6 +387,7 @@ void Unit::ClearChanges() {
   dirty_ = 0;
   effect_count_ = 0;
   effect_db_first_ = effect_db_ = -1;
+  verbatim_ = {};
   effects_.clear();
   if (effects_.capacity() > kKeptBytes) effects_.shrink_to_fit();
   hashes_.clear();

@@ -180,6 +180,12 @@ class Unit {
   // Turns off journaling of the current unit (a follower applying its leader's bytes).
   void set_silent(bool silent) { silent_ = silent; }
   bool silent() const { return silent_; }
+  // The journal record of the current unit is these bytes, a leader's, which leave the stream in
+  // `database_after`. To be called before End, until which the bytes must stay.
+  void SetVerbatim(std::string_view bytes, uint32_t database_after) {
+    verbatim_ = bytes;
+    verbatim_database_ = database_after;
+  }
   // Remembers which key hashes the unit touched, for replies that must wait (always).
   void NoteHash(uint64_t hash) {
     if (track_hashes_) hashes_.push_back(hash);
@@ -277,6 +283,8 @@ class Unit {
   std::vector<std::function<void()>> after_;
   std::vector<int> wakes_;  // workers whose mailbox this unit found empty
   Reservation reservation_;
+  std::string_view verbatim_;
+  uint32_t verbatim_database_ = 0;
 };
 
 // Appends a request in RESP.

@@ -121,6 +121,10 @@ class Journal {
   // A leader's bytes, verbatim: whole top-level records which leave the stream in `database`. One
   // thread at a time. Returns the new tail.
   Lsn AppendRaw(unsigned slot, std::string_view bytes, uint32_t database_after);
+  // Its first half; Publish is the second.
+  Reservation ReserveRaw(unsigned slot, size_t bytes, uint32_t database_after) {
+    return buffer_.ReserveRaw(slot, bytes, database_after);
+  }
   void WakeIfNeeded() {
     // Pairs with the fence in WaitForWork: either we see the writer asleep or it sees our bytes.
     std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -137,6 +141,7 @@ class Journal {
   std::string failure() const;  // why state() is not kOk, one line
   Manifest manifest() const;    // a copy; see JournalReader
   const std::string& dir() const { return options_.dir; }
+  const KeyRing* keys() const { return options_.keys; }
 
   void SetPolicy(FsyncPolicy policy);
   void SetBufferBytesMax(uint64_t bytes);

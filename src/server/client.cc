@@ -146,7 +146,7 @@ void Client::OnMessage(const std::shared_ptr<const PubsubMessage>& message,
 
 void Client::ArmWait() {
   const Waiter& waiter = *session_.waiter;
-  if (waiter.ends_when_durable) context_.sync_waits.push_back(session_.id());
+  if (waiter.what != BlockRequest::For::kKeys) context_.sync_waits.push_back(session_.id());
   if (waiter.timeout_ms > 0 && waiter.timeout_ms < kTimeoutMsMax)
     context_.worker.ScheduleAfter(&wait_timer_, waiter.timeout_ms);
 }
@@ -157,10 +157,10 @@ void Client::OnWaitTimeout() {
   EndWait(waiter);
 }
 
-bool Client::EndSyncWait(uint64_t durable) {
+bool Client::EndSyncWait() {
   const std::shared_ptr<Waiter> waiter = session_.waiter;
-  if (waiter == nullptr || !waiter->ends_when_durable) return true;
-  if (waiter->target_lsn > durable) return false;
+  if (waiter == nullptr || waiter->what == BlockRequest::For::kKeys) return true;
+  if (!IsAcknowledged(server_.engine(), *waiter)) return false;
   if (ClaimWait(*waiter)) EndWait(waiter);
   return true;
 }
@@ -250,6 +250,7 @@ void Client::OnClosed(Connection&) {
   DropSubscriptions(session_);
   StopMonitor(session_);
   session_.tracking.reset();
+  session_.replication.reset();
   context_.clients.erase(session_.id());
   server_.RemoveClient(session_.id());
   delete this;

@@ -40,8 +40,8 @@ class Client final : public ConnectionHandler, public Subscriber {
   bool WithinOutputLimits();
   // The reason for the suspension is gone: runs what was left.
   void Resume();
-  // Answers the client's WAITAOF if the log is durable far enough. False: it waits on.
-  bool EndSyncWait(uint64_t durable);
+  // Answers the client's WAIT or WAITAOF if what it waits for is there. False: it waits on.
+  bool EndSyncWait();
 
   std::span<char> OnReadBuffer(Connection& connection, std::span<char> scratch) override;
   void OnData(Connection& connection, char* data, size_t n) override;

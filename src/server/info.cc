@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "exec/memory_report.h"
 #include "script/registry.h"
+#include "server/info_replication.h"
 #include "server/persistence.h"
 #include "server/server.h"
 
@@ -217,7 +218,7 @@ class InfoWriter {
   static const char* OkOrErr(bool ok) { return ok ? "ok" : "err"; }
 
   void WritePersistence() {
-    const bool journal = e_.journal != nullptr;
+    const bool journal = e_.journal_kept;
     const Persistence::Figures f = s_.persistence().figures();
     const auto& p = f.progress;
     Line("# Persistence");
@@ -324,12 +325,7 @@ class InfoWriter {
 
   void WriteReplication() {
     Line("# Replication");
-    Line("role:%s", e_.modes.Has(kModeFollower) ? "slave" : "master");
-    Number("connected_slaves", 0);
-    Line("master_replid:%s", e_.replication_id.c_str());
-    Line("master_replid2:0000000000000000000000000000000000000000");
-    Number("master_repl_offset", e_.journal != nullptr ? e_.journal->tail() : 0);
-    Line("second_repl_offset:-1");
+    text_ += ReplicationInfo(e_);
   }
 
   void WriteCpu() {

@@ -5,8 +5,10 @@
 #include <cstdio>
 
 #include "base/memory.h"
+#include "base/numbers.h"
 #include "base/version.h"
 #include "exec/access_clock.h"
+#include "exec/replication_control.h"
 #include "journal/journal.h"
 
 namespace cairn {
@@ -48,14 +50,14 @@ void Persistence::Stop() {
 }
 
 std::string Persistence::FileDir() const {
-  return engine_.journal != nullptr ? engine_.journal->dir() : config_.dir();
+  return Logged() ? engine_.journal->dir() : config_.dir();
 }
 
 SnapshotRequest Persistence::MakeRequest() {
   SnapshotRequest request;
   request.fs = fs_;
   request.dir = FileDir();
-  if (engine_.journal != nullptr) {
+  if (Logged()) {
     request.format = SnapshotFormat::kPacked;
     engine_.journal->PrepareRoll();
   } else {
@@ -76,10 +78,10 @@ SnapshotRequest Persistence::MakeRequest() {
 void Persistence::AtInstant(SnapshotInstant* instant) {
   const int64_t now_ms = engine_.clock.WallMs();
   dirty_at_instant_ = engine_.dirty.load(std::memory_order_relaxed);
-  if (engine_.journal != nullptr) {
-    instant->lsn = engine_.journal->BeginSnapshot();
+  ReplicationControl::AuxRecords position;
+  instant->lsn = engine_.replication->AtSnapshot(&position);
+  if (Logged() && !sync_.has_value())
     instant->name = BaseName(engine_.journal->manifest().LastTimeline(), instant->lsn, now_ms);
-  }
   if (UsesLfu(config_)) {
     instant->access.kind = AccessRecord::Kind::kFrequency;
   } else if (config_.maxmemory_policy() == MaxmemoryPolicy::kAllkeysLru ||
@@ -91,7 +93,9 @@ void Persistence::AtInstant(SnapshotInstant* instant) {
                   {"ctime", std::to_string(now_ms / 1000)},
                   {"used-mem", std::to_string(used_memory_)},
                   {"cairn-ver", kVersion},
-                  {"aof-base", engine_.journal != nullptr ? "1" : "0"}};
+                  {"aof-base", Logged() && !sync_.has_value() ? "1" : "0"}};
+  instant->aux.insert(instant->aux.begin() + 4, position.begin(), position.end());
+  if (sync_.has_value()) sync_->at_instant(instant->lsn);
 }
 
 SnapshotControl::Claimed Persistence::Claim(Kind kind, bool may_schedule) {
@@ -152,7 +156,7 @@ Status Persistence::Run() {
 
 // With a journal the file becomes its base, and what the log held before it may go.
 Status Persistence::Install(const SnapshotResult& result) {
-  if (!result.status.ok() || engine_.journal == nullptr) return result.status;
+  if (!result.status.ok() || !Logged()) return result.status;
   Journal& journal = *engine_.journal;
   const bool rebase = rebase_wanted_ && journal.state() != JournalState::kOk;
   CAIRN_RETURN_IF_ERROR(rebase ? journal.FinishRebase(result.name, result.lsn)
@@ -265,7 +269,7 @@ bool Persistence::SavePointReached(int64_t now_s) {
 
 // What a rewrite would do away with.
 uint64_t Persistence::LogBytes() const {
-  if (engine_.journal == nullptr) return 0;
+  if (!Logged()) return 0;
   const Manifest manifest = engine_.journal->manifest();
   const Lsn from = manifest.base_name.empty() && !manifest.segments.empty()
                        ? manifest.segments.front().first_lsn
@@ -276,7 +280,7 @@ uint64_t Persistence::LogBytes() const {
 // auto-aof-rewrite-*: the log is measured in bytes of its stream, its base in bytes of its RDB.
 bool Persistence::LogGrew(int64_t now_s) {
   const int64_t percentage = config_.auto_aof_rewrite_percentage();
-  if (engine_.journal == nullptr || percentage == 0 ||
+  if (!Logged() || percentage == 0 ||
       engine_.journal->state() != JournalState::kOk)
     return false;
   {
@@ -293,7 +297,7 @@ bool Persistence::LogGrew(int64_t now_s) {
 }
 
 bool Persistence::RebaseDue(int64_t now_s) {
-  if (!rebase_wanted_ || engine_.journal == nullptr) return false;
+  if (!rebase_wanted_ || !Logged()) return false;
   if (engine_.journal->state() == JournalState::kOk) {
     rebase_wanted_ = false;
     return false;
@@ -326,7 +330,8 @@ void Persistence::Cron(int64_t now_ms) {
     (void)Run();
 }
 
-Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<bool()> stopped) {
+Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<bool()> stopped,
+                                         int* database) {
   const int64_t start = engine_.clock.MonotonicMs();
   LoadOptions options;
   options.keyspace = &engine_.keyspace;
@@ -350,6 +355,10 @@ Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<
     figures_.loaded_keys = totals.keys;
   }
   if (!report.ok()) return report;
+  int64_t number;
+  for (const auto& [name, value] : totals.aux)
+    if (database != nullptr && name == "repl-stream-db" && ParseInt64(value, &number) && number >= 0)
+      *database = static_cast<int>(number);
   engine_.log.Notice("DB loaded from disk: %.3f seconds: %llu keys, RDB version %d, %s",
                      static_cast<double>(engine_.clock.MonotonicMs() - start) / 1000,
                      static_cast<unsigned long long>(totals.keys.load()), report->version,
@@ -381,7 +390,7 @@ void Persistence::EmptyKeyspace() {
 
 Status Persistence::Reload(const ReloadRequest& request) {
   Gate& gate = engine_.keyspace.gate();
-  if (!request.save && engine_.journal != nullptr)
+  if (!request.save && Logged())
     return Status::Invalid("without a save the journal's last writes would be lost");
   if (Claim(Kind::kSave, false) != Claimed::kStarted)
     return Status::Unavailable("Background save already in progress");
@@ -398,7 +407,7 @@ Status Persistence::Reload(const ReloadRequest& request) {
   }
   if (status.ok()) {
     const std::string name =
-        engine_.journal != nullptr ? engine_.journal->manifest().base_name : config_.dbfilename();
+        Logged() ? engine_.journal->manifest().base_name : config_.dbfilename();
     if (request.flush) EmptyKeyspace();
     status = LoadFile(FileDir() + "/" + name, nullptr).status();
   }
@@ -426,7 +435,7 @@ Status Persistence::SaveAs(const std::string& dir, const std::string& name, Snap
 Status Persistence::SaveForShutdown(bool save, bool nosave) {
   // A journal is complete without a last snapshot; one is made only on request.
   if (engine_.modes.Has(kModeLoading)) return Status::Ok();
-  const bool wanted = !nosave && (save || (!config_.save().empty() && engine_.journal == nullptr));
+  const bool wanted = !nosave && (save || (!config_.save().empty() && !Logged()));
   // One under way is not waited for, as in Redis; its end comes soon, without a file.
   {
     std::lock_guard guard(mutex_);

@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "exec/engine.h"
@@ -35,8 +36,10 @@ class Persistence final : public SnapshotControl, public PressureListener {
               std::function<void()> resume_parked, FileSystem* fs = RealFileSystem());
   ~Persistence() override;
 
-  // Loads a snapshot file of any kind into the empty keyspace and logs what it found.
-  Result<LoadReport> LoadFile(const std::string& path, std::function<bool()> stopped);
+  // Loads a snapshot file of any kind into the empty keyspace and logs what it found. `database`
+  // becomes the one that the stream behind it begins in, if the file says so.
+  Result<LoadReport> LoadFile(const std::string& path, std::function<bool()> stopped,
+                              int* database = nullptr);
   // What a start without a journal loads: DIR/dbfilename, if there is one.
   Status LoadAtStart(std::function<bool()> stopped);
   // Makes the last snapshot of an orderly end, if `save` points or the request ask for one. Before
@@ -62,6 +65,10 @@ class Persistence final : public SnapshotControl, public PressureListener {
   Status Run() override;
   Cancelled Cancel() override;
   int64_t LastSaveSeconds() override { return last_save_s_.load(std::memory_order_relaxed); }
+  Status StartSync(SyncRequest request) override;
+  std::string SyncFolder() override;
+  Status LoadSync(const std::string& path, const std::function<bool()>& stopped,
+                  const std::function<Status(int database)>& settle) override;
   Status Reload(const ReloadRequest& request) override;
   // PressureListener
   void OnPressure(bool high) override;
@@ -85,6 +92,9 @@ class Persistence final : public SnapshotControl, public PressureListener {
   void Done(const SnapshotResult& result);
   Status Install(const SnapshotResult& result);
   void LogResult(Kind kind, const SnapshotResult& result, const Status& status);
+  // The journal is the database, and snapshots are its bases.
+  bool Logged() const { return engine_.journal_kept; }
+  void SyncDone(const SnapshotResult& result);
   bool SavePointReached(int64_t now_s);
   bool LogGrew(int64_t now_s);
   bool RebaseDue(int64_t now_s);
@@ -114,6 +124,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   bool save_scheduled_ = false, rewrite_scheduled_ = false;
   size_t used_memory_ = 0;        // before the instant
   int64_t dirty_at_instant_ = 0;  // under All, then by Done alone
+  std::optional<SyncRequest> sync_;  // the snapshot under way is for followers; by whoever claimed
   Status last_result_;
   int64_t last_try_s_ = 0;
   Figures figures_;

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "commands/families.h"
+#include "repl/replication.h"
 #include "script/registry.h"
 #include "server/client.h"
 #include "server/persistence.h"
@@ -102,6 +103,8 @@ Status Server::Start() {
   persistence_ = std::make_unique<Persistence>(
       engine_.get(), std::vector<AuxSource*>{function_source_.get()}, [this] { ResumeParked(); });
   engine_->snapshots = persistence_.get();
+  replication_ = std::make_unique<Replication>(engine_.get());
+  engine_->replication = replication_.get();
   // Before anybody can connect: what a second server on this folder would promise is void.
   if (config_.appendonly()) CAIRN_RETURN_IF_ERROR(LockJournal());
   CAIRN_RETURN_IF_ERROR(Listen());
@@ -116,6 +119,7 @@ Status Server::Start() {
   } else {
     CAIRN_RETURN_IF_ERROR(persistence_->LoadAtStart([this] { return shutdown_.load(); }));
   }
+  CAIRN_RETURN_IF_ERROR(replication_->Start());
   engine_->modes.Set(kModeLoading, false);
   if (const Status status = AdjustOomScore(config_, false); !status.ok())
     log_.Warning("%s", status.message().c_str());
@@ -245,7 +249,7 @@ void Server::Cron(size_t index) {
     std::vector<Client*> idle;
     for (auto& [id, client] : context.clients)
       if (!client->session().suspended && client->session().pubsub == nullptr &&
-          client->session().monitor == nullptr &&
+          client->session().monitor == nullptr && client->session().replication == nullptr &&
           now - client->session().record->last_active_ms.load(std::memory_order_relaxed) >
               timeout_ms)
         idle.push_back(client);
@@ -260,6 +264,7 @@ void Server::Cron(size_t index) {
     SampleRates(now);
     MemoryMeter::NotePeak(MemoryMeter::Used());
     persistence_->Cron(now);
+    replication_->Cron(now);
   }
   const int64_t until = pause_until_ms_.load(std::memory_order_relaxed);
   // Only the pause that was judged is ended: a new one may have begun meanwhile.
@@ -351,6 +356,7 @@ int Server::Wait() {
   log_.Notice("User requested shutdown...");
   TellSupervisorStopping(config_);
   engine_->modes.Set(kModeShutdown, true);
+  replication_->Stop();
   listener_->CloseAndWait();
   pool_->Stop();
   persistence_->Stop();

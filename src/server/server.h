@@ -34,6 +34,7 @@
 namespace cairn {
 
 class Persistence;
+class Replication;
 
 class Server final : public ServerControl, public JournalListener {
  public:
@@ -74,10 +75,14 @@ class Server final : public ServerControl, public JournalListener {
   bool Put(int worker, std::unique_ptr<WorkerTask> task) override;
   void Wake(int worker) override;
   Status ReloadJournal() override;
+  Status EnsureJournal() override;
+  void OnTimeline(uint64_t lsn) override;
+  void OnAcknowledged() override;
   void Sleep(int64_t microseconds) override;
 
   // JournalListener: from the journal's threads.
   void OnDurable(Lsn durable) override;
+  void OnWritten(Lsn written) override;
   void OnAdmissionOpen() override;
   void OnStateChange(JournalState state, const std::string& reason) override;
   void OnRebaseNeeded(Lsn durable) override;
@@ -97,7 +102,8 @@ class Server final : public ServerControl, public JournalListener {
   Result<Lsn> RestoreLimit(const struct Recovered& recovered);
   Status KeepTimeline(const Manifest& manifest);
   Result<Lsn> Replay(const Manifest& manifest, Lsn limit, const std::function<bool()>& stop);
-  Status LoadBase(const Manifest& manifest, const std::function<bool()>& stop);
+  Status LoadBase(const Manifest& manifest, const std::function<bool()>& stop, int* database);
+  JournalOptions JournalSettings(const std::string& dir);
   void RegisterHooks();
   void StartCron(size_t worker);
   void Cron(size_t worker);
@@ -122,9 +128,11 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Replayer> replayer_;
   std::unique_ptr<KeyRing> keys_;  // null: no encryption
+  int stream_database_ = 0;  // that the replayed stream ends in
   std::string restore_to_;
   std::unique_ptr<FunctionSource> function_source_;
   std::unique_ptr<Persistence> persistence_;
+  std::unique_ptr<Replication> replication_;
   std::unique_ptr<WorkerPool> pool_;
   std::vector<std::unique_ptr<WorkerContext>> contexts_;
   Ports ports_;

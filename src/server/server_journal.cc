@@ -9,7 +9,9 @@
 #include "journal/folder_lock.h"
 #include "journal/reader.h"
 #include "journal/recovery.h"
+#include "repl/replication.h"
 #include "script/registry.h"
+#include "server/client.h"
 #include "server/persistence.h"
 #include "server/redis_import.h"
 #include "server/server.h"
@@ -80,16 +82,10 @@ Status Server::OpenJournal() {
     }
   }
   if (recovered->report.fresh) CAIRN_RETURN_IF_ERROR(ImportRedisFiles(&*recovered));
-  JournalOptions options;
-  options.fs = files;
-  options.clock = SystemClock();
-  options.log = &log_;
-  options.listener = this;
-  options.dir = dir;
+  JournalOptions options = JournalSettings(dir);
   options.keys = keys_.get();
   options.policy = PolicyOf(config_.appendfsync());
-  options.buffer_bytes_max = static_cast<uint64_t>(config_.journal_buffer_size());
-  options.segment_bytes_max = static_cast<uint64_t>(config_.journal_segment_size());
+  const bool unclean = !recovered->report.fresh && !recovered->report.clean;
   auto journal = Journal::Open(std::move(options), std::move(*recovered));
   if (!journal.ok()) return journal.status();
   // Workers look at these pointers only inside the gate.
@@ -97,9 +93,10 @@ Status Server::OpenJournal() {
   gate.Close();
   journal_ = std::move(*journal);
   engine_->journal = journal_.get();
-  engine_->replication_id = journal_->manifest().replid;
+  engine_->journal_kept = true;
   ApplyFsyncPolicy();
   gate.Open();
+  replication_->SetRecovered(stream_database_, unclean);
   // From the first command on, replies that must wait for the log do.
   OnDurable(journal_->durable());
   return Status::Ok();
@@ -141,9 +138,11 @@ Status Server::ImportRedisFiles(Recovered* recovered) {
 void Server::ApplyFsyncPolicy() {
   const bool always = config_.appendfsync() == AppendFsync::kAlways;
   // Writes of the time before are not in the stripes: all keys wait for the log as it stands.
-  if (always && journal_ != nullptr) stripes_.RaiseFloor(journal_->tail());
-  engine_->stripes = always && journal_ != nullptr ? &stripes_ : nullptr;
-  if (journal_ != nullptr) journal_->SetPolicy(PolicyOf(config_.appendfsync()));
+  // A journal that only feeds followers promises nothing to clients.
+  const bool kept = engine_->journal_kept;
+  if (always && kept) stripes_.RaiseFloor(journal_->tail());
+  engine_->stripes = always && kept ? &stripes_ : nullptr;
+  if (kept) journal_->SetPolicy(PolicyOf(config_.appendfsync()));
   // Whoever gives up `always` gives up waiting for what is held.
   if (!always) OnDurable(kLsnMax);
 }
@@ -167,9 +166,74 @@ void Server::OnDurable(Lsn durable) {
     WorkerContext* c = context.get();
     c->worker.Post([c, durable] {
       c->worker.SetDurable(durable);
-      if (!c->sync_waits.empty()) c->EndSyncWaits(durable);
+      if (!c->sync_waits.empty()) c->EndSyncWaits();
     });
   }
+  replication_->OnJournalProgress();
+}
+
+void Server::OnWritten(Lsn) { replication_->OnJournalProgress(); }
+
+void Server::OnAcknowledged() {
+  for (auto& context : contexts_) {
+    WorkerContext* c = context.get();
+    c->worker.Post([c] {
+      if (!c->sync_waits.empty()) c->EndSyncWaits();
+    });
+  }
+}
+
+// Reads and held replies speak of the new timeline from here on. Nobody has written to it yet.
+void Server::OnTimeline(uint64_t lsn) {
+  stripes_.Reset();
+  for (auto& context : contexts_) {
+    WorkerContext* c = context.get();
+    c->worker.Post([c, lsn] {
+      for (auto& [id, client] : c->clients) client->session().last_write_lsn = 0;
+      c->worker.SetDurable(lsn);
+    });
+  }
+}
+
+JournalOptions Server::JournalSettings(const std::string& dir) {
+  JournalOptions options;
+  options.fs = RealFileSystem();
+  options.clock = SystemClock();
+  options.log = &log_;
+  options.listener = this;
+  options.dir = dir;
+  options.buffer_bytes_max = static_cast<uint64_t>(config_.journal_buffer_size());
+  options.retained_bytes_min = static_cast<uint64_t>(config_.repl_backlog_size());
+  options.segment_bytes_max = static_cast<uint64_t>(config_.journal_segment_size());
+  return options;
+}
+
+// With appendonly no the stream of a replication is a journal that no start ever reads, in a folder
+// of its own: emptied here, never synced.
+Status Server::EnsureJournal() {
+  if (journal_ != nullptr) return Status::Ok();
+  FileSystem* files = RealFileSystem();
+  const std::string dir = config_.dir() + "/replication-" + std::to_string(config_.port());
+  CAIRN_RETURN_IF_ERROR(files->MakeDirectory(dir));
+  auto lock = LockJournalFolder(dir);
+  if (!lock.ok()) return lock.status();
+  journal_lock_ = std::move(*lock);
+  auto names = files->List(dir);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names)
+    if (name != kFolderLockName) CAIRN_RETURN_IF_ERROR(files->Remove(dir + "/" + name));
+  JournalOptions options = JournalSettings(dir);
+  options.policy = FsyncPolicy::kNo;
+  auto recovered = RecoverJournal(files, dir);
+  if (!recovered.ok()) return recovered.status();
+  auto journal = Journal::Open(std::move(options), std::move(*recovered));
+  if (!journal.ok()) return journal.status();
+  Gate& gate = keyspace_->gate();
+  gate.Close();
+  journal_ = std::move(*journal);
+  engine_->journal = journal_.get();
+  gate.Open();
+  return Status::Ok();
 }
 
 void Server::OnAdmissionOpen() { ResumeParked(); }
@@ -187,14 +251,17 @@ void Server::OnStateChange(JournalState state, const std::string& reason) {
 void Server::OnRebaseNeeded(Lsn) { persistence_->RequestRebase(); }
 
 // The snapshot that the log begins at.
-Status Server::LoadBase(const Manifest& manifest, const std::function<bool()>& stop) {
+Status Server::LoadBase(const Manifest& manifest, const std::function<bool()>& stop,
+                        int* database) {
   if (manifest.base_name.empty()) return Status::Ok();
-  auto report = persistence_->LoadFile(JournalFolder() + "/" + manifest.base_name, stop);
+  auto report = persistence_->LoadFile(JournalFolder() + "/" + manifest.base_name, stop, database);
   if (!report.ok()) return report.status();
-  if (!report->packed || report->lsn != manifest.base_lsn)
+  // A plain RDB came from a leader; where it stands in the stream is the manifest's knowledge.
+  if (report->packed && report->lsn != manifest.base_lsn)
     return Status::Corrupt("the base snapshot " + manifest.base_name + " is of LSN " +
                            std::to_string(report->lsn) + ", the manifest says " +
                            std::to_string(manifest.base_lsn));
+  if (!report->packed) return Status::Ok();
   auto summary = ReadSnapshotSummary(RealFileSystem(), JournalFolder() + "/" + manifest.base_name);
   if (!summary.ok()) return summary.status();
   persistence_->NoteBase(summary->trailer.plain_bytes);
@@ -207,15 +274,17 @@ Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit,
   Lsn from = manifest.base_lsn;
   if (manifest.base_name.empty() && !manifest.segments.empty())
     from = manifest.segments.front().first_lsn;
-  CAIRN_RETURN_IF_ERROR(LoadBase(manifest, stop));
+  int database = -1;
+  CAIRN_RETURN_IF_ERROR(LoadBase(manifest, stop, &database));
   auto reader = JournalReader::Open(RealFileSystem(), JournalFolder(), manifest, from, limit,
                                     keys_.get());
   if (!reader.ok()) return reader.status();
   engine_->loading.Begin(limit - from, SystemClock()->WallMs());
   MakeReplayer();
   auto done =
-      replayer_->Run(from, [&](StreamPiece* piece) { return (*reader)->Next(piece); }, stop);
+      replayer_->Run(from, [&](StreamPiece* piece) { return (*reader)->Next(piece); }, stop, StreamKind::kJournal, database);
   if (!done.ok()) return done.status();
+  stream_database_ = done->end_database;
   if (!done->unfinished.empty())
     log_.Warning("Dropped %llu bytes at the end of the journal, from LSN %llu on: %s",
                  static_cast<unsigned long long>(limit - done->end_lsn),

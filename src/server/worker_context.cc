@@ -29,12 +29,12 @@ void WorkerContext::ForgetWaits() {
   std::erase_if(unforgotten, [this](const auto& waiter) { return executor.TryForget(*waiter); });
 }
 
-void WorkerContext::EndSyncWaits(uint64_t durable) {
+void WorkerContext::EndSyncWaits() {
   std::vector<uint64_t> waiting;
   waiting.swap(sync_waits);
   for (uint64_t id : waiting) {
     auto found = clients.find(id);
-    if (found == clients.end() || found->second->EndSyncWait(durable)) continue;
+    if (found == clients.end() || found->second->EndSyncWait()) continue;
     sync_waits.push_back(id);
   }
 }

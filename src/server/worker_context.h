@@ -25,15 +25,15 @@ struct WorkerContext final : LocalClients {
   // Takes a wait that is over out of the queues, now or with the next ForgetWaits (cron).
   void ForgetWait(const std::shared_ptr<Waiter>& waiter);
   void ForgetWaits();
-  // Answers WAITAOF of the clients whose writes are durable now.
-  void EndSyncWaits(uint64_t durable);
+  // Answers WAIT and WAITAOF of the clients whose writes are where they are to be.
+  void EndSyncWaits();
 
   Worker& worker;
   Executor executor;
   RequestBatch batch;
   std::unordered_map<uint64_t, Client*> clients;  // by id
   std::vector<uint64_t> parked;      // clients whose request waits for a mode or the log
-  std::vector<uint64_t> sync_waits;  // clients in WAITAOF that the local log alone can answer
+  std::vector<uint64_t> sync_waits;  // clients in WAIT and WAITAOF
   std::vector<std::shared_ptr<Waiter>> unforgotten;  // over, but still in queues
   Timer cron;
 };

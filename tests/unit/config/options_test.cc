@@ -101,7 +101,7 @@ TEST_CASE("values are judged in Redis's words") {
   REQUIRE(TryOption(&config, "slave-read-only", "no") ==
           "a follower of Cairn is always read-only");
   REQUIRE(TryOption(&config, "cluster-enabled", "yes") == "cluster mode is not supported yet");
-  REQUIRE(TryOption(&config, "replicaof", "10.0.0.1 6379") == "not supported yet");
+  REQUIRE(TryOption(&config, "replicaof", "10.0.0.1 6379") == "10.0.0.1 6379");
   REQUIRE(TryOption(&config, "slaveof", "no one") == "");
   REQUIRE(TryOption(&config, "bind", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17") ==
           "Too many bind addresses specified.");

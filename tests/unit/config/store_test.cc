@@ -120,7 +120,7 @@ TEST_CASE("an error at start names file, line and directive") {
           "can't open config file: open none.conf: No such file or directory");
   REQUIRE(LoadError(&files, {"--loadmodule", "x.so"}) ==
           "command line: 'loadmodule x.so': Cairn loads no modules");
-  for (const char* name : {"replicaof 10.0.0.1 6379", "tls-port 1"})
+  for (const char* name : {"tls-port 1"})
     REQUIRE(LoadError(&files, {"-"}, name) ==
             std::string("standard input:1: '") + name + "': not supported yet");
 }
@@ -129,10 +129,10 @@ TEST_CASE("directives without effect are accepted, and named once if set") {
   MemoryFiles files;
   ConfigStore store(&files);
   Load(&store, {"--activedefrag", "yes", "--io-threads", "4", "--disable-thp", "yes",
-                "--list-max-ziplist-entries", "3", "--repl-timeout", "5"});
+                "--list-max-ziplist-entries", "3", "--repl-backlog-ttl", "5"});
   REQUIRE(store.InertWarning() ==
           "these directives have no effect in Cairn: io-threads, activedefrag; "
-          "these have none in this version: repl-timeout");
+          "these have none in this version: repl-backlog-ttl");
   REQUIRE(Value(store, "io-threads") == "4");
   REQUIRE(LoadError(&files, {"--io-threads", "999"}) ==
           "command line: 'io-threads 999': argument must be between 1 and 128 inclusive");

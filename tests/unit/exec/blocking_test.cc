@@ -34,6 +34,9 @@ class TestControl final : public ServerControl {
   void Wake(int) override {}
   Status ReloadJournal() override { return Status::Ok(); }
   void Sleep(int64_t) override {}
+  Status EnsureJournal() override { return Status::Ok(); }
+  void OnTimeline(uint64_t) override {}
+  void OnAcknowledged() override {}
 
   std::vector<std::unique_ptr<WorkerTask>> Take(int worker) {
     std::lock_guard guard(mutex);

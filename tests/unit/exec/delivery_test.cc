@@ -22,6 +22,9 @@ struct OneWorker final : ServerControl, LocalClients {
   std::string Info(const std::vector<std::string>&) override { return ""; }
   void ResetStatistics() override {}
   Status ReloadJournal() override { return Status::Ok(); }
+  Status EnsureJournal() override { return Status::Ok(); }
+  void OnTimeline(uint64_t) override {}
+  void OnAcknowledged() override {}
   void Sleep(int64_t) override {}
   bool Put(int, std::unique_ptr<WorkerTask> task) override {
     tasks.push_back(std::move(task));

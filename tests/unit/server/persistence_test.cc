@@ -3,6 +3,7 @@
 // When snapshots are made by themselves: the journal grew, or lost bytes to a failing disk.
 #include "server/persistence.h"
 
+#include "repl/replication.h"
 #include "tests/unit/exec/engine_harness.h"
 #include "tests/unit/journal/journal_harness.h"
 
@@ -16,6 +17,9 @@ struct Machine : JournalHarness {
     options.retained_bytes_min = 0;
     REQUIRE(Open().ok());
     test.engine->journal = journal.get();
+    test.engine->journal_kept = true;
+    replication = std::make_unique<Replication>(test.engine.get());
+    test.engine->replication = replication.get();
     persistence = std::make_unique<Persistence>(test.engine.get(), std::vector<AuxSource*>{},
                                                 [] {}, &fs);
     test.engine->snapshots = persistence.get();
@@ -23,6 +27,7 @@ struct Machine : JournalHarness {
   }
   ~Machine() {
     persistence.reset();
+    replication.reset();
     test.engine->journal = nullptr;
   }
   void Set(const char* name, const char* value) { test.store.SetInternally(name, value); }
@@ -36,6 +41,7 @@ struct Machine : JournalHarness {
 
   TestEngine test;
   TestClient client;
+  std::unique_ptr<Replication> replication;  // says where in the stream a snapshot stands
   std::unique_ptr<Persistence> persistence;
 };
 

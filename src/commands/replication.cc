@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// REPLCONF, PSYNC, SYNC: what followers say to their leader. REPLICAOF, SLAVEOF, ROLE: who leads.
+#include "commands/families.h"
+#include "exec/args.h"
+#include "exec/context.h"
+#include "exec/replication_control.h"
+
+namespace cairn {
+namespace {
+
+constexpr size_t kAddressBytesMax = 45;  // as Redis: of an IPv6 address
+
+// REPLCONF ACK offset [FACK offset]: no reply, as Redis does
+void ReadAck(Context& ctx) {
+  int64_t applied, durable = 0;
+  if (!ParseInt64(ctx.arg(2), &applied) || applied < 0) return;
+  if (ctx.argc() >= 5 && EqualsIgnoreCase(ctx.arg(3), "fack") &&
+      (!ParseInt64(ctx.arg(4), &durable) || durable < 0))
+    return;
+  ctx.engine().replication->Acknowledge(ctx.session(), static_cast<uint64_t>(applied),
+                                        static_cast<uint64_t>(durable));
+}
+
+// REPLCONF option value [option value ...]  O(1)
+void ReplConf(Context& ctx) {
+  if (ctx.argc() % 2 == 0) return ctx.Error(errors::kSyntax);
+  for (size_t i = 1; i < ctx.argc(); i += 2) {
+    const std::string_view option = ctx.arg(i), value = ctx.arg(i + 1);
+    int64_t number;
+    if (EqualsIgnoreCase(option, "ack")) return ReadAck(ctx);
+    // A leader's question; the link answers it, not a client.
+    if (EqualsIgnoreCase(option, "getack")) return;
+    if (EqualsIgnoreCase(option, "listening-port") && !ParseInt64(value, &number))
+      return ctx.Error(errors::kNotInteger);
+    if (EqualsIgnoreCase(option, "rdb-only") &&
+        (!ParseInt64(value, &number) || number < 0 || number > 1))
+      return ctx.Error("ERR value is out of range, value must between 0 and 1");
+    if (EqualsIgnoreCase(option, "ip-address") && value.size() > kAddressBytesMax)
+      return ctx.Error("ERR REPLCONF ip-address provided by replica instance is too long: " +
+                       std::to_string(value.size()) + " bytes");
+    if (!ctx.engine().replication->Describe(ctx.session(), option, value))
+      return ctx.Error("ERR Unrecognized REPLCONF option: " + std::string(option));
+  }
+  ctx.Ok();
+}
+
+// What a follower is sent comes from the feeder; here only a refusal is said.
+void Follow(Context& ctx, const FollowerRequest& request) {
+  const std::string error = ctx.engine().replication->Follow(ctx.session(), request);
+  if (!error.empty()) ctx.Error(error);
+}
+
+// PSYNC replicationid offset [FAILOVER]  O(1)
+void PSync(Context& ctx) {
+  FollowerRequest request;
+  request.id = ctx.arg(1);
+  if (!ParseInt64(ctx.arg(2), &request.offset)) return ctx.Error(errors::kNotInteger);
+  if (ctx.argc() > 3) return ctx.Error("ERR FAILOVER is not supported");
+  Follow(ctx, request);
+}
+
+// SYNC  O(1)
+void Sync(Context& ctx) {
+  FollowerRequest request;
+  request.old = true;
+  Follow(ctx, request);
+}
+
+// REPLICAOF host port | NO ONE  O(1)
+void ReplicaOf(Context& ctx) {
+  ReplicationControl* replication = ctx.engine().replication;
+  std::string host;
+  int64_t port = 0;
+  if (!EqualsIgnoreCase(ctx.arg(1), "no") || !EqualsIgnoreCase(ctx.arg(2), "one")) {
+    if ((ctx.session().record->flags.load() & kClientReplica) != 0)
+      return ctx.Error("ERR Command is not valid when client is a replica.");
+    if (!ParseInt64(ctx.arg(2), &port) || port < 0 || port > 65535)
+      return ctx.Error("ERR Invalid master port");
+    host = ctx.arg(1);
+    if (!ctx.engine().config.encryption_key_file().empty())
+      return ctx.Error(
+          "ERR With encryption-key-file a server cannot follow another yet: its snapshot would lie "
+          "here in the clear");
+    const LinkFacts link = replication->Link();
+    if (link.follower && link.host == host && link.port == port)
+      return ctx.reply().SimpleString("OK Already connected to specified master");
+  }
+  // The role changes when the unit is over, before the reply leaves.
+  ctx.unit().AfterUnit(
+      [replication, host, port] { replication->ReplicaOf(host, static_cast<int>(port)); });
+  ctx.Ok();
+}
+
+// ROLE  O(1)
+void Role(Context& ctx) {
+  ReplicationControl& replication = *ctx.engine().replication;
+  ReplyWriter& reply = ctx.reply();
+  const auto offset = static_cast<int64_t>(replication.Stream().offset);
+  if (ctx.engine().modes.Has(kModeFollower)) {
+    const LinkFacts link = replication.Link();
+    reply.Array(5);
+    reply.Bulk("slave");
+    reply.Bulk(link.host);
+    reply.Integer(link.port);
+    reply.Bulk(link.state);
+    return reply.Integer(link.up ? offset : -1);
+  }
+  std::vector<FollowerFacts> online;
+  for (FollowerFacts& follower : replication.Followers())
+    if (std::string_view(follower.state) == "online") online.push_back(std::move(follower));
+  reply.Array(3);
+  reply.Bulk("master");
+  reply.Integer(offset);
+  reply.Array(online.size());
+  for (const FollowerFacts& follower : online) {
+    reply.Array(3);
+    reply.Bulk(follower.address);
+    reply.Bulk(std::to_string(follower.port));
+    reply.Bulk(std::to_string(follower.acknowledged));
+  }
+}
+
+constexpr uint64_t kSyncFlags = kAdmin | kNoScript | kNoAsyncLoading | kNoMulti | kBarrier;
+constexpr uint64_t kRoleFlags = kAdmin | kNoScript | kStale | kNoAsyncLoading;
+constexpr CommandSpec kRows[] = {
+    {"REPLCONF", -1, kAdmin | kNoScript | kLoading | kStale | kAllowBusy, {}, 0, &ReplConf},
+    {"PSYNC", -3, kSyncFlags, {}, 0, &PSync},
+    {"SYNC", 1, kSyncFlags, {}, 0, &Sync},
+    {"REPLICAOF", 3, kRoleFlags, {}, 0, &ReplicaOf},
+    {"SLAVEOF", 3, kRoleFlags, {}, 0, &ReplicaOf},
+    {"ROLE", 1, kNoScript | kLoading | kStale | kFast, {}, kAclAdmin | kAclDangerous, &Role},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> ReplicationCommands() {
+  return kRows;
+}
+
+}  // namespace cairn

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "repl/feeder.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "exec/replication_control.h"
+#include "exec/snapshot_control.h"
+#include "journal/journal.h"
+
+namespace cairn {
+namespace {
+
+constexpr auto kIdleWait = std::chrono::milliseconds(100);
+constexpr auto kBacklogWait = std::chrono::milliseconds(1);  // somebody's window is full
+constexpr int64_t kPeriodMs = 100;
+constexpr int64_t kKeepAliveMs = 1000;
+constexpr int kPiecesPerStep = 8;  // then the others have their turn
+
+// Puts bytes into the follower's connection, and says how much of what it holds is unsent.
+class FeedTask final : public WorkerTask {
+ public:
+  FeedTask(std::shared_ptr<Follower> follower, std::string bytes)
+      : follower_(std::move(follower)), bytes_(std::move(bytes)) {}
+
+  void Run(LocalClients& clients) override {
+    const uint64_t size = bytes_.size();
+    const bool there = clients.Visit(follower_->record->id, [&](Session&, OutputBuffer& out) {
+      if (size >= OutputBuffer::kBorrowBytesMin) {
+        auto* owned = new std::string(std::move(bytes_));
+        out.AppendBorrowed(
+            *owned, [](void* owner) { delete static_cast<std::string*>(owner); }, owned);
+      } else {
+        out.Append(bytes_);
+      }
+      follower_->buffered.store(out.size(), std::memory_order_relaxed);
+    });
+    follower_->posted.fetch_sub(size, std::memory_order_release);
+    if (!there) follower_->gone.store(true, std::memory_order_relaxed);
+  }
+
+ private:
+  const std::shared_ptr<Follower> follower_;
+  std::string bytes_;
+};
+
+}  // namespace
+
+FollowerSession::~FollowerSession() {
+  if (follower != nullptr) feeder->Remove(follower);
+}
+
+Feeder::Feeder(Engine* engine) : engine_(*engine), executor_(engine) {}
+
+void Feeder::Start() {
+  thread_ = std::thread([this] { Main(); });
+}
+
+Status Feeder::EnsureJournal() {
+  std::lock_guard step(step_mutex_);
+  return engine_.journal != nullptr ? Status::Ok() : engine_.control->EnsureJournal();
+}
+
+Feeder::~Feeder() {
+  Stop();
+}
+
+void Feeder::Stop() {
+  {
+    std::lock_guard guard(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Feeder::Add(std::shared_ptr<Follower> follower) {
+  {
+    std::lock_guard guard(mutex_);
+    followers_.push_back(std::move(follower));
+  }
+  Notify();
+}
+
+void Feeder::Remove(const std::shared_ptr<Follower>& follower) {
+  follower->gone.store(true, std::memory_order_relaxed);
+  std::lock_guard guard(mutex_);
+  if (std::erase(followers_, follower) == 0) return;
+  if (follower->state.load() == State::kOnline) engine_.followers.fetch_sub(1);
+}
+
+void Feeder::Notify() {
+  {
+    std::lock_guard guard(mutex_);
+    if (notified_ || followers_.empty()) return;
+    notified_ = true;
+  }
+  wake_.notify_one();
+}
+
+void Feeder::DetachAll(const char* reason) {
+  std::lock_guard step(step_mutex_);
+  for (const auto& follower : followers()) Drop(*follower, reason);
+  sync_.reset();
+}
+
+void Feeder::RequestAcknowledgements() {
+  ack_wanted_.store(true, std::memory_order_relaxed);
+  Notify();
+}
+
+std::vector<std::shared_ptr<Follower>> Feeder::followers() const {
+  std::lock_guard guard(mutex_);
+  return followers_;
+}
+
+void Feeder::Main() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    notified_ = false;
+    lock.unlock();
+    bool more = false, waiting = false;
+    {
+      std::lock_guard step(step_mutex_);
+      Periodic();
+      for (const auto& follower : followers()) {
+        if (follower->gone.load(std::memory_order_relaxed)) continue;
+        more |= Step(*follower);
+        waiting |= follower->probing;
+      }
+      if (sync_ != nullptr && sync_.use_count() == 1) sync_.reset();
+    }
+    lock.lock();
+    if (more || notified_ || stop_) continue;
+    wake_.wait_for(lock, waiting ? kBacklogWait : kIdleWait);
+  }
+}
+
+bool Feeder::Step(Follower& follower) {
+  switch (follower.state.load()) {
+    case State::kAsked:
+      Decide(follower);
+      return true;
+    case State::kWaiting:
+      WaitForFile(follower);
+      return follower.state.load() != State::kWaiting;
+    case State::kSending:
+      return SendFile(follower);
+    case State::kOnline:
+      return SendStream(follower);
+  }
+  return false;
+}
+
+// What the client asked for is in the log, under an id that is ours.
+bool Feeder::CanContinue(const Follower& follower) {
+  const FollowerRequest& request = follower.request;
+  if (request.old || request.offset < 1) return false;
+  const StreamFacts stream = engine_.replication->Stream();
+  const auto lsn = static_cast<Lsn>(request.offset - 1);
+  const bool ours = request.id == stream.id;
+  const bool former = !stream.second_id.empty() && request.id == stream.second_id &&
+                      request.offset <= stream.second_offset;
+  if ((!ours && !former) || lsn > stream.offset) return false;
+  char byte;
+  if (lsn == stream.offset || engine_.journal->ReadMemory(lsn, &byte, 1) == 1) return true;
+  const Journal& journal = *engine_.journal;
+  return JournalReader::Open(RealFileSystem(), journal.dir(), journal.manifest(), lsn,
+                             journal.written(), journal.keys())
+      .ok();
+}
+
+void Feeder::Decide(Follower& follower) {
+  if (engine_.journal == nullptr) {
+    if (const Status status = engine_.control->EnsureJournal(); !status.ok())
+      return Drop(follower, "no journal for its stream: " + status.message());
+  }
+  if (CanContinue(follower)) {
+    engine_.log.Notice("Partial resynchronization request from %s:%d accepted, from offset %lld",
+                       follower.address.c_str(), follower.port,
+                       static_cast<long long>(follower.request.offset));
+    follower.next = static_cast<Lsn>(follower.request.offset - 1);
+    // Who knows of second ids is told the present one.
+    Send(follower, follower.second_id_understood
+                       ? "+CONTINUE " + engine_.replication->Stream().id + "\r\n"
+                       : "+CONTINUE\r\n");
+    return GoOnline(follower);
+  }
+  engine_.log.Notice("Full resync requested by replica %s:%d", follower.address.c_str(),
+                     follower.port);
+  follower.state.store(State::kWaiting);
+}
+
+void Feeder::StartSync() {
+  SnapshotControl& snapshots = *engine_.snapshots;
+  const std::string name = "sync-" + std::to_string(++syncs_) + ".rdb";
+  auto file = std::make_shared<SyncFile>(snapshots.SyncFolder() + "/" + name);
+  SnapshotControl::SyncRequest request;
+  request.name = name;
+  request.at_instant = [this, file](uint64_t lsn) {
+    file->lsn = lsn;
+    file->id = engine_.replication->Stream().id;
+    file->begun.store(true);
+  };
+  request.done = [this, file](const Status& status, uint64_t bytes) {
+    file->bytes = bytes;
+    file->error = status.message();
+    file->state.store(status.ok() ? SyncFile::State::kReady : SyncFile::State::kFailed);
+    Notify();
+  };
+  // Another snapshot is under way: once more with the next step.
+  if (!snapshots.StartSync(std::move(request)).ok()) return;
+  sync_ = std::move(file);
+}
+
+void Feeder::WaitForFile(Follower& follower) {
+  KeepAlive(follower);
+  if (follower.file == nullptr) {
+    if (sync_ == nullptr || sync_->begun.load()) {
+      // Whoever is here before the instant shares the file; at most one is made at a time.
+      if (sync_ != nullptr && sync_->state.load() == SyncFile::State::kMaking) return;
+      sync_.reset();
+      StartSync();
+    }
+    follower.file = sync_;
+    if (follower.file == nullptr) return;
+  }
+  const SyncFile& file = *follower.file;
+  if (file.state.load() == SyncFile::State::kMaking) return;
+  if (file.state.load() == SyncFile::State::kFailed)
+    return Drop(follower, "the snapshot failed: " + file.error);
+  follower.file_fd = open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (follower.file_fd < 0) return Drop(follower, "the snapshot cannot be read");
+  std::string head;
+  if (!follower.request.old)
+    head = "+FULLRESYNC " + file.id + " " + std::to_string(file.lsn) + "\r\n";
+  Send(follower, head + "$" + std::to_string(file.bytes) + "\r\n");
+  follower.next = file.lsn;
+  follower.state.store(State::kSending);
+}
+
+bool Feeder::SendFile(Follower& follower) {
+  const uint64_t total = follower.file->bytes;
+  for (int i = 0; i < kPiecesPerStep && follower.file_offset < total; ++i) {
+    if (!HasRoom(follower)) return false;
+    std::string bytes(std::min<uint64_t>(kPieceBytes, total - follower.file_offset), '\0');
+    const ssize_t n = pread(follower.file_fd, bytes.data(), bytes.size(),
+                            static_cast<off_t>(follower.file_offset));
+    if (n <= 0) {
+      Drop(follower, "the snapshot cannot be read");
+      return false;
+    }
+    bytes.resize(static_cast<size_t>(n));
+    follower.file_offset += static_cast<uint64_t>(n);
+    Send(follower, std::move(bytes));
+  }
+  if (follower.file_offset < total) return true;
+  if (follower.snapshot_only) {
+    // Redis closes such a connection once all of it is sent.
+    if (follower.posted.load() == 0 && follower.buffered.load() == 0) {
+      Drop(follower, "it wanted the snapshot only");
+    } else {
+      Probe(follower);
+    }
+    return false;
+  }
+  close(std::exchange(follower.file_fd, -1));
+  follower.file.reset();
+  engine_.log.Notice("Synchronization with replica %s:%d succeeded", follower.address.c_str(),
+                     follower.port);
+  GoOnline(follower);
+  return true;
+}
+
+void Feeder::GoOnline(Follower& follower) {
+  follower.acknowledged.store(follower.next, std::memory_order_relaxed);
+  follower.acknowledged_ms.store(engine_.clock.WallMs(), std::memory_order_relaxed);
+  std::lock_guard guard(mutex_);
+  // Removed meanwhile: then it was not counted, nor is it now.
+  if (follower.gone.load(std::memory_order_relaxed)) return;
+  follower.state.store(State::kOnline);
+  if (engine_.followers.fetch_add(1) == 0) engine_.journal->SetEager(true);
+}
+
+bool Feeder::SendStream(Follower& follower) {
+  const Journal& journal = *engine_.journal;
+  const Lsn limit = journal.policy() == FsyncPolicy::kAlways ? journal.durable() : journal.tail();
+  for (int i = 0; i < kPiecesPerStep; ++i) {
+    if (follower.next >= limit || !HasRoom(follower)) return false;
+    std::string bytes;
+    const size_t n = ReadStream(follower, limit, &bytes);
+    if (n == 0) return false;
+    follower.next += n;
+    Send(follower, std::move(bytes));
+  }
+  return true;
+}
+
+// Bytes from follower.next on; 0 if there are none yet, or the follower was dropped.
+size_t Feeder::ReadStream(Follower& follower, Lsn limit, std::string* bytes) {
+  const Journal& journal = *engine_.journal;
+  if (follower.reader == nullptr) {
+    bytes->resize(std::min<uint64_t>(kPieceBytes, limit - follower.next));
+    const size_t n = journal.ReadMemory(follower.next, bytes->data(), bytes->size());
+    bytes->resize(n);
+    if (n != 0) return n;
+    limit = std::min(limit, journal.written());
+    if (limit <= follower.next) return 0;
+    auto reader = JournalReader::Open(RealFileSystem(), journal.dir(), journal.manifest(),
+                                      follower.next, limit, journal.keys());
+    if (!reader.ok()) {
+      Drop(follower, "the log cannot be read for it: " + reader.status().message());
+      return 0;
+    }
+    follower.reader = std::move(*reader);
+  }
+  StreamPiece piece;
+  const auto more = follower.reader->Next(&piece);
+  if (!more.ok()) {
+    Drop(follower, "the log cannot be read for it: " + more.status().message());
+    return 0;
+  }
+  if (!*more) {
+    follower.reader.reset();
+    // What was written since then: from memory or by a new reader.
+    return follower.next < limit ? ReadStream(follower, limit, bytes) : 0;
+  }
+  CHECK(piece.lsn == follower.next);
+  bytes->assign(piece.bytes);
+  return bytes->size();
+}
+
+bool Feeder::HasRoom(Follower& follower) {
+  uint64_t window = kWindowBytes;
+  const auto hard = static_cast<uint64_t>(
+      engine_.config.client_output_buffer_limit()[static_cast<size_t>(BufferClass::kReplica)]
+          .hard_bytes);
+  if (hard != 0) window = std::min(window, hard / 2);
+  const uint64_t posted = follower.posted.load(std::memory_order_acquire);
+  const uint64_t buffered = follower.buffered.load(std::memory_order_relaxed);
+  follower.probing = posted + buffered >= window;
+  if (follower.probing) Probe(follower);
+  return !follower.probing;
+}
+
+// Has its worker tell how much of what it was given is still unsent.
+void Feeder::Probe(Follower& follower) {
+  follower.probing = true;
+  if (follower.posted.load(std::memory_order_acquire) == 0) Send(follower, std::string());
+}
+
+void Feeder::Send(Follower& follower, std::string bytes) {
+  follower.posted.fetch_add(bytes.size(), std::memory_order_relaxed);
+  std::shared_ptr<Follower> self;
+  {
+    std::lock_guard guard(mutex_);
+    for (const auto& one : followers_)
+      if (one.get() == &follower) self = one;
+  }
+  if (self == nullptr) return;
+  const int worker = follower.record->worker;
+  if (engine_.control->Put(worker, std::make_unique<FeedTask>(std::move(self), std::move(bytes))))
+    engine_.control->Wake(worker);
+}
+
+void Feeder::Drop(Follower& follower, const std::string& reason) {
+  if (follower.gone.exchange(true)) return;
+  engine_.log.Notice("Closing the connection of replica %s:%d: %s", follower.address.c_str(),
+                     follower.port, reason.c_str());
+  std::shared_ptr<Follower> keep;
+  {
+    std::lock_guard guard(mutex_);
+    for (const auto& one : followers_)
+      if (one.get() == &follower) keep = one;
+    if (std::erase(followers_, keep) != 0 && follower.state.load() == State::kOnline)
+      engine_.followers.fetch_sub(1);
+  }
+  engine_.control->Kill(follower.record->id);
+}
+
+// So that a follower that waits for a snapshot sees that somebody is there.
+void Feeder::KeepAlive(Follower& follower) {
+  const int64_t now_ms = engine_.clock.MonotonicMs();
+  if (now_ms - follower.kept_alive_ms < kKeepAliveMs) return;
+  follower.kept_alive_ms = now_ms;
+  Send(follower, "\n");
+}
+
+void Feeder::Periodic() {
+  const int64_t now_ms = engine_.clock.MonotonicMs();
+  if (engine_.journal == nullptr) return;
+  AppendForFollowers(now_ms);
+  if (now_ms - periodic_ms_ < kPeriodMs) return;
+  periodic_ms_ = now_ms;
+  CheckTimeouts(engine_.clock.WallMs());
+  Retain();
+}
+
+void Feeder::CheckTimeouts(int64_t now_ms) {
+  const int64_t timeout_ms = engine_.config.repl_timeout() * 1000;
+  for (const auto& follower : followers()) {
+    if (follower->state.load() != State::kOnline || follower->request.old) continue;
+    const int64_t heard_ms =
+        std::max(follower->acknowledged_ms.load(std::memory_order_relaxed),
+                 follower->record->last_active_ms.load(std::memory_order_relaxed));
+    if (now_ms - heard_ms > timeout_ms) Drop(*follower, "it has timed out");
+  }
+}
+
+void Feeder::AppendForFollowers(int64_t now_ms) {
+  if (engine_.followers.load() == 0) return;
+  const auto append = [this](std::initializer_list<std::string_view> parts) {
+    executor_.RunUnit({}, engine_.clock.WallMs(), [&](Unit& unit) {
+      unit.Effect(0, {parts.begin(), parts.size()});
+    });
+  };
+  if (ack_wanted_.exchange(false)) append({"REPLCONF", "GETACK", "*"});
+  if (now_ms - pinged_ms_ < engine_.config.repl_ping_replica_period() * 1000) return;
+  pinged_ms_ = now_ms;
+  append({"PING"});
+}
+
+// Segments that a follower still needs stay, and so do repl-backlog-size bytes behind the end.
+void Feeder::Retain() {
+  Journal& journal = *engine_.journal;
+  const Lsn tail = journal.tail();
+  Lsn from = tail - std::min<Lsn>(tail, static_cast<Lsn>(engine_.config.repl_backlog_size()));
+  for (const auto& follower : followers()) {
+    const State state = follower->state.load();
+    if (state == State::kOnline || state == State::kSending) from = std::min(from, follower->next);
+    if (follower->file != nullptr && follower->file->begun.load())
+      from = std::min(from, follower->file->lsn);
+  }
+  journal.RetainFrom(from);
+  if (engine_.followers.load() == 0) journal.SetEager(false);
+  // A journal that only feeds followers has no snapshots that would shorten it.
+  constexpr Lsn kTrimBytes = 64 << 20;
+  if (engine_.journal_kept || from < journal.manifest().base_lsn + kTrimBytes) return;
+  if (const Status status = journal.InstallBase("", from); !status.ok())
+    engine_.log.Warning("The journal for followers cannot be shortened: %s",
+                        status.message().c_str());
+}
+
+}  // namespace cairn

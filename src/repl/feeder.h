@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Feeder: the leader's thread. It decides how a follower begins, has snapshots made for full syncs,
+// and hands followers the bytes of the journal, from memory or from its segments on disk. There is
+// no buffer of its own: who is slow is given less, and the log waits for it on disk.
+//
+//   journal: written, durable --Notify--> feeder --WorkerTask--> the follower's connection
+//                                           ^------ how much it still holds ------'
+//
+// At most kWindowBytes are under way to a connection. Under appendfsync always only what is durable
+// here is sent, so that no follower is ever ahead of a leader that crashed (rules-durability 1).
+// What only followers want (PING, GETACK) is appended while one is online and this server leads.
+//
+// Thread rule: any thread may call anything; Detach waits for the thread's current step, so not
+// under locks. The mutex is held for moments.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "exec/executor.h"
+#include "repl/follower.h"
+
+namespace cairn {
+
+class Feeder {
+ public:
+  static constexpr uint64_t kWindowBytes = 8 << 20;
+  static constexpr size_t kPieceBytes = 256 << 10;
+
+  explicit Feeder(Engine* engine);
+  ~Feeder();
+  // After the server's own journal was opened, if it has one.
+  void Start();
+  void Stop();
+  // Nothing can be fed, or followed, without one. Blocks.
+  Status EnsureJournal();
+
+  void Add(std::shared_ptr<Follower> follower);
+  void Remove(const std::shared_ptr<Follower>& follower);
+  // The journal has more, or somebody's state changed.
+  void Notify();
+  // Cuts all followers off, and returns once none is being fed: before the stream's id or
+  // positions change.
+  void DetachAll(const char* reason);
+  // An ACK of everything appended so far is asked for.
+  void RequestAcknowledgements();
+
+  std::vector<std::shared_ptr<Follower>> followers() const;
+
+ private:
+  using State = Follower::State;
+
+  void Main();
+  bool Step(Follower& follower);
+  void Decide(Follower& follower);
+  bool CanContinue(const Follower& follower);
+  void WaitForFile(Follower& follower);
+  void StartSync();
+  bool SendFile(Follower& follower);
+  bool SendStream(Follower& follower);
+  size_t ReadStream(Follower& follower, Lsn limit, std::string* bytes);
+  void GoOnline(Follower& follower);
+  bool HasRoom(Follower& follower);
+  void Probe(Follower& follower);
+  void Send(Follower& follower, std::string bytes);
+  void Drop(Follower& follower, const std::string& reason);
+  void KeepAlive(Follower& follower);
+  void Periodic();
+  void CheckTimeouts(int64_t now_ms);
+  void AppendForFollowers(int64_t now_ms);
+  void Retain();
+
+  Engine& engine_;
+  Executor executor_;
+  std::shared_ptr<SyncFile> sync_;  // being made, or made while somebody still waits for it
+  uint64_t syncs_ = 0;
+  int64_t sync_wanted_ms_ = 0;
+  int64_t pinged_ms_ = 0;
+  int64_t periodic_ms_ = 0;
+  std::atomic<bool> ack_wanted_{false};
+
+  std::mutex step_mutex_;  // held while a follower is served; taken before mutex_
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<std::shared_ptr<Follower>> followers_;
+  bool notified_ = false;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace cairn

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The conversation with the leader. What becomes of its snapshot is in link_sync.cc.
+#include "repl/link.h"
+
+#include "base/numbers.h"
+#include "journal/journal.h"
+
+namespace cairn {
+namespace {
+
+constexpr int64_t kRetryMs = 1000;
+constexpr int64_t kAckMs = 1000;
+constexpr int64_t kPollMs = 100;
+constexpr size_t kReadBytes = 256 << 10;
+
+}  // namespace
+
+Link::Link(Engine* engine, Executor* executor, Feeder* feeder, Target target, std::string id,
+           int database)
+    : engine_(*engine),
+      executor_(*executor),
+      feeder_(*feeder),
+      target_(std::move(target)),
+      id_(std::move(id)),
+      applier_(engine, executor, [this] { return socket_.interrupted(); }),
+      down_since_ms_(engine->clock.MonotonicMs()) {
+  applier_.Begin(database);
+  thread_ = std::thread([this] { Main(); });
+}
+
+Link::~Link() {
+  Stop();
+}
+
+void Link::Stop() {
+  socket_.Interrupt();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Link::SetState(State state) {
+  if (up() && state != State::kConnected) down_since_ms_.store(engine_.clock.MonotonicMs());
+  state_.store(state);
+}
+
+LinkFacts Link::facts() const {
+  static constexpr const char* kNames[] = {"connect", "connecting", "handshake", "sync",
+                                           "connected"};
+  const State state = state_.load();
+  const int64_t now_ms = engine_.clock.MonotonicMs();
+  LinkFacts facts;
+  facts.follower = true;
+  facts.host = target_.host;
+  facts.port = target_.port;
+  facts.state = kNames[static_cast<size_t>(state)];
+  facts.up = state == State::kConnected;
+  facts.syncing = state == State::kSync;
+  if (facts.up || facts.syncing) facts.last_io_s = (now_ms - last_io_ms_.load()) / 1000;
+  if (!facts.up) facts.down_since_s = (now_ms - down_since_ms_.load()) / 1000;
+  facts.sync_total_bytes = sync_total_.load();
+  facts.sync_read_bytes = sync_read_.load();
+  return facts;
+}
+
+void Link::Main() {
+  while (!socket_.interrupted()) {
+    const Status status = RunOnce();
+    socket_.Close();
+    SetState(State::kConnect);
+    if (socket_.interrupted()) break;
+    engine_.log.Warning("Link to the leader %s:%d: %s", target_.host.c_str(), target_.port,
+                        status.message().c_str());
+    socket_.Pause(kRetryMs);
+  }
+  SetState(State::kConnect);
+}
+
+Status Link::RunOnce() {
+  SetState(State::kConnecting);
+  engine_.log.Notice("Connecting to MASTER %s:%d", target_.host.c_str(), target_.port);
+  // Redis binds to the first address that it listens on, if that is one address.
+  CAIRN_RETURN_IF_ERROR(socket_.Connect(target_.host, target_.port, "", timeout_ms()));
+  SetState(State::kHandshake);
+  CAIRN_RETURN_IF_ERROR(Handshake());
+  CAIRN_RETURN_IF_ERROR(Synchronize());
+  SetState(State::kConnected);
+  return Follow();
+}
+
+Result<size_t> Link::Read(char* buffer, size_t length) {
+  auto n = socket_.Read(buffer, length, kPollMs);
+  const int64_t now_ms = engine_.clock.MonotonicMs();
+  if (n.ok() && *n > 0) last_io_ms_.store(now_ms);
+  if (n.ok() && *n == 0 && now_ms - last_io_ms_.load() > timeout_ms())
+    return Status::Io("no data nor PING received from the leader within repl-timeout");
+  return n;
+}
+
+// Says `parts`; an error reply counts only where it `must` not be one.
+Status Link::Ask(std::string_view what, std::initializer_list<std::string_view> parts, bool must) {
+  std::string request;
+  AppendResp(&request, {parts.begin(), parts.size()});
+  CAIRN_RETURN_IF_ERROR(socket_.Write(request, timeout_ms()));
+  auto line = socket_.ReadLine(timeout_ms());
+  if (!line.ok()) return line.status();
+  if (must && !line->starts_with("+"))
+    return Status::Io("the leader refused " + std::string(what) + ": " + *line);
+  return Status::Ok();
+}
+
+Status Link::Handshake() {
+  const Config& config = engine_.config;
+  std::string request;
+  const std::string_view ping[] = {"PING"};
+  AppendResp(&request, ping);
+  CAIRN_RETURN_IF_ERROR(socket_.Write(request, timeout_ms()));
+  auto pong = socket_.ReadLine(timeout_ms());
+  if (!pong.ok()) return pong.status();
+  // Whoever wants a password answers; that it is there is all that counts.
+  if (!pong->starts_with("+") && !pong->starts_with("-NOAUTH") && !pong->starts_with("-NOPERM") &&
+      !pong->starts_with("-ERR operation not permitted"))
+    return Status::Io("error reply to PING from the leader: " + *pong);
+  const std::string user = config.masteruser(), password = config.masterauth();
+  if (!password.empty()) {
+    if (user.empty()) {
+      CAIRN_RETURN_IF_ERROR(Ask("AUTH", {"AUTH", password}, true));
+    } else {
+      CAIRN_RETURN_IF_ERROR(Ask("AUTH", {"AUTH", user, password}, true));
+    }
+  }
+  const int64_t announced = config.replica_announce_port();
+  const std::string port = std::to_string(announced != 0 ? announced : config.port());
+  CAIRN_RETURN_IF_ERROR(Ask("REPLCONF", {"REPLCONF", "listening-port", port}, false));
+  const std::string address = config.replica_announce_ip();
+  if (!address.empty())
+    CAIRN_RETURN_IF_ERROR(Ask("REPLCONF", {"REPLCONF", "ip-address", address}, false));
+  return Ask("REPLCONF", {"REPLCONF", "capa", "eof", "capa", "psync2"}, false);
+}
+
+Status Link::Synchronize() {
+  const bool none = needs_file_ || id_.empty();
+  const std::string offset = none ? "-1" : std::to_string(engine_.journal->tail() + 1);
+  std::string request;
+  const std::string_view parts[] = {"PSYNC", none ? "?" : std::string_view(id_), offset};
+  AppendResp(&request, parts);
+  CAIRN_RETURN_IF_ERROR(socket_.Write(request, timeout_ms()));
+  std::string line;
+  // Empty lines say that the leader is at work.
+  while (line.empty()) {
+    auto next = socket_.ReadLine(timeout_ms());
+    if (!next.ok()) return next.status();
+    line = *next;
+  }
+  if (line.starts_with("+CONTINUE") && !none)
+    return Continue(line.size() > 10 ? line.substr(10) : id_);
+  const size_t space = line.find(' ', 12);
+  int64_t lsn;
+  if (!line.starts_with("+FULLRESYNC ") || space == std::string::npos ||
+      !IsReplicationId(line.substr(12, space - 12)) || !ParseInt64(line.substr(space + 1), &lsn) ||
+      lsn < 0)
+    return Status::Io("unexpected reply to PSYNC from the leader: " + line);
+  return FullSync(line.substr(12, space - 12), static_cast<uint64_t>(lsn));
+}
+
+// The journal's bytes are the leader's, so they keep their place; an id that is new to the journal
+// begins a timeline in it.
+Status Link::Continue(const std::string& id) {
+  if (!IsReplicationId(id)) return Status::Io("the leader's replication id is none: " + id);
+  engine_.log.Notice("Successful partial resynchronization with the leader at offset %llu",
+                     static_cast<unsigned long long>(engine_.journal->tail()));
+  last_io_ms_.store(engine_.clock.MonotonicMs());
+  if (engine_.journal->manifest().replid != id) {
+    engine_.log.Notice("Master replication ID changed to %s", id.c_str());
+    feeder_.DetachAll("the leader's replication id changed");
+    TimelineStart start;
+    start.replid = id;
+    if (id != id_) {
+      start.replid2 = id_;
+      start.second_offset = engine_.journal->tail();
+    }
+    CAIRN_RETURN_IF_ERROR(engine_.journal->StartTimeline(start));
+  }
+  id_ = id;
+  applier_.Begin(applier_.database());
+  return Status::Ok();
+}
+
+Status Link::Acknowledge() {
+  const Journal& journal = *engine_.journal;
+  std::string request;
+  const std::string applied = std::to_string(journal.tail());
+  const std::string durable = std::to_string(journal.durable());
+  if (engine_.journal_kept) {
+    const std::string_view parts[] = {"REPLCONF", "ACK", applied, "FACK", durable};
+    AppendResp(&request, parts);
+  } else {
+    const std::string_view parts[] = {"REPLCONF", "ACK", applied};
+    AppendResp(&request, parts);
+  }
+  return socket_.Write(request, timeout_ms());
+}
+
+Status Link::Follow() {
+  std::vector<char> buffer(kReadBytes);
+  int64_t acknowledged_ms = 0;
+  for (;;) {
+    const auto n = Read(buffer.data(), buffer.size());
+    if (!n.ok()) return n.status();
+    if (*n > 0) {
+      const Status applied = applier_.Feed(buffer.data(), *n);
+      if (applied.code() == StatusCode::kCorrupt) {
+        // Never go on with other data than the leader's.
+        engine_.log.Warning("A full resynchronization is needed: %s", applied.message().c_str());
+        needs_file_ = true;
+      }
+      CAIRN_RETURN_IF_ERROR(applied);
+    }
+    const int64_t now_ms = engine_.clock.MonotonicMs();
+    if (!applier_.TakeAckWanted() && now_ms - acknowledged_ms < kAckMs) continue;
+    acknowledged_ms = now_ms;
+    CAIRN_RETURN_IF_ERROR(Acknowledge());
+  }
+}
+
+}  // namespace cairn

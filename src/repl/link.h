@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Link: a follower's way to its leader, on a thread of its own:
+//
+//   connect -> PING, AUTH, REPLCONF -> PSYNC id offset
+//     +CONTINUE [id]    the journal goes on where it is, under that id
+//     +FULLRESYNC       the RDB file is received beside the dataset, which is served meanwhile;
+//     then
+//                       it takes the dataset's place, and the journal begins a new timeline on it
+//   -> the stream, until the connection breaks; then all over, once a second
+//
+// A crash at any point leaves either the old dataset with its old chain or the new one with its
+// own (rules-durability 9): the file is durable before it is loaded, and the manifest names it only
+// when it has been loaded.
+//
+// Thread rule: Stop and the facts from any thread that is not inside the gate; Stop waits for the
+// thread, which waits for a load that has begun.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "repl/feeder.h"
+#include "repl/link_socket.h"
+#include "repl/stream_applier.h"
+
+namespace cairn {
+
+class Link {
+ public:
+  struct Target {
+    std::string host;
+    int port = 0;
+  };
+
+  // `id`: under which the journal's tail is known to the leader, perhaps.
+  Link(Engine* engine, Executor* executor, Feeder* feeder, Target target, std::string id,
+       int database);
+  ~Link();
+  void Stop();
+  // The server ends: a load is given up, too.
+  void Abandon() { abandoned_.store(true); }
+
+  const Target& target() const { return target_; }
+  LinkFacts facts() const;
+  bool up() const { return state_.load() == State::kConnected; }
+  // After Stop: no part of what is here may be kept for another leader.
+  bool needs_file() const { return needs_file_; }
+  // See StreamApplier.
+  int database() const { return applier_.database(); }
+
+ private:
+  enum class State { kConnect, kConnecting, kHandshake, kSync, kConnected };
+
+  void Main();
+  Status RunOnce();
+  Status Handshake();
+  Status Ask(std::string_view what, std::initializer_list<std::string_view> parts, bool must);
+  Status Synchronize();
+  Status Continue(const std::string& id);
+  Status FullSync(const std::string& id, uint64_t lsn);
+  Result<std::string> Receive();
+  Status ReceiveBody(int fd, std::string_view header);
+  Status Load(const std::string& path, const std::string& id, uint64_t lsn);
+  void EmptyAll();
+  Status StartEmpty();
+  Status Follow();
+  Status Acknowledge();
+  Result<size_t> Read(char* buffer, size_t length);
+  void SetState(State state);
+  int64_t timeout_ms() const { return engine_.config.repl_timeout() * 1000; }
+  std::string Folder() const;
+
+  Engine& engine_;
+  Executor& executor_;
+  Feeder& feeder_;
+  const Target target_;
+  std::string id_;  // of the stream at the journal's tail
+  LinkSocket socket_;
+  StreamApplier applier_;
+  bool needs_file_ = false;  // what is here was not the leader's to the end
+  std::atomic<State> state_{State::kConnect};
+  std::atomic<bool> abandoned_{false};
+  std::atomic<int64_t> last_io_ms_{0}, down_since_ms_;  // monotonic
+  std::atomic<uint64_t> sync_total_{0}, sync_read_{0};
+  std::thread thread_;
+};
+
+}  // namespace cairn

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "repl/link_socket.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "base/check.h"
+
+namespace cairn {
+namespace {
+
+Status Failure(const char* what) {
+  return Status::Io(std::string(what) + ": " + strerror(errno));
+}
+
+}  // namespace
+
+LinkSocket::LinkSocket() : wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  CHECK(wake_fd_ >= 0);
+}
+
+LinkSocket::~LinkSocket() {
+  Close();
+  close(wake_fd_);
+}
+
+void LinkSocket::Close() {
+  if (fd_ >= 0) close(fd_);
+  fd_ = -1;
+}
+
+void LinkSocket::Interrupt() {
+  const uint64_t one = 1;
+  CHECK(write(wake_fd_, &one, sizeof one) == sizeof one);
+}
+
+bool LinkSocket::interrupted() const {
+  pollfd wake{wake_fd_, POLLIN, 0};
+  return poll(&wake, 1, 0) > 0;
+}
+
+void LinkSocket::Pause(int64_t milliseconds) {
+  pollfd wake{wake_fd_, POLLIN, 0};
+  (void)poll(&wake, 1, static_cast<int>(milliseconds));
+}
+
+Result<bool> LinkSocket::WaitFor(short events, int64_t timeout_ms) {
+  pollfd both[2] = {{fd_, events, 0}, {wake_fd_, POLLIN, 0}};
+  const int ready = poll(both, 2, static_cast<int>(timeout_ms));
+  if (ready < 0 && errno != EINTR) return Failure("poll");
+  if (both[1].revents != 0) return Status::Unavailable("the link is given up");
+  return ready > 0 && both[0].revents != 0;
+}
+
+Status LinkSocket::Connect(const std::string& host, int port, const std::string& source_address,
+                           int64_t timeout_ms) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  const int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (error != 0) return Status::Io("cannot resolve " + host + ": " + gai_strerror(error));
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, &freeaddrinfo);
+  Status status = Status::Io("no address of " + host);
+  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
+    Close();
+    fd_ = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd_ < 0) continue;
+    if (!source_address.empty()) {
+      addrinfo numeric{}, *source = nullptr;
+      numeric.ai_family = address->ai_family;
+      numeric.ai_socktype = SOCK_STREAM;
+      numeric.ai_flags = AI_NUMERICHOST;
+      if (getaddrinfo(source_address.c_str(), nullptr, &numeric, &source) == 0) {
+        (void)bind(fd_, source->ai_addr, source->ai_addrlen);
+        freeaddrinfo(source);
+      }
+    }
+    const int on = 1;
+    (void)setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd_, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (connect(fd_, address->ai_addr, address->ai_addrlen) == 0) return Status::Ok();
+    status = Failure("connect");
+    if (errno != EINPROGRESS) continue;
+    const auto ready = WaitFor(POLLOUT, timeout_ms);
+    if (!ready.ok()) return ready.status();
+    int result = ETIMEDOUT;
+    socklen_t length = sizeof result;
+    if (*ready) (void)getsockopt(fd_, SOL_SOCKET, SO_ERROR, &result, &length);
+    if (result == 0) return Status::Ok();
+    errno = result;
+    status = Failure("connect");
+  }
+  Close();
+  return status;
+}
+
+std::string LinkSocket::local_address() const {
+  sockaddr_storage address;
+  socklen_t length = sizeof address;
+  char host[NI_MAXHOST];
+  if (fd_ < 0 || getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
+      getnameinfo(reinterpret_cast<sockaddr*>(&address), length, host, sizeof host, nullptr, 0,
+                  NI_NUMERICHOST) != 0)
+    return "";
+  return host;
+}
+
+Status LinkSocket::Write(std::string_view bytes, int64_t timeout_ms) {
+  while (!bytes.empty()) {
+    const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n > 0) {
+      bytes.remove_prefix(static_cast<size_t>(n));
+      continue;
+    }
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno != EAGAIN) return Failure("write to the leader");
+    const auto ready = WaitFor(POLLOUT, timeout_ms);
+    if (!ready.ok()) return ready.status();
+    if (!*ready) return Status::Io("write to the leader: timeout");
+  }
+  return Status::Ok();
+}
+
+Result<size_t> LinkSocket::Read(char* buffer, size_t length, int64_t timeout_ms) {
+  for (;;) {
+    const ssize_t n = recv(fd_, buffer, length, 0);
+    if (n > 0) {
+      if (interrupted()) return Status::Unavailable("the link is given up");
+      return static_cast<size_t>(n);
+    }
+    if (n == 0) return Status::Io("the leader closed the connection");
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) return Failure("read from the leader");
+    const auto ready = WaitFor(POLLIN, timeout_ms);
+    if (!ready.ok()) return ready.status();
+    if (!*ready) return size_t{0};
+  }
+}
+
+// Byte by byte: what follows the line belongs to the next reader. Lines are few.
+Result<std::string> LinkSocket::ReadLine(int64_t timeout_ms) {
+  std::string line;
+  for (;;) {
+    char c;
+    const auto n = Read(&c, 1, timeout_ms);
+    if (!n.ok()) return n.status();
+    if (*n == 0) return Status::Io("the leader did not answer in time");
+    if (c == '\n') break;
+    if (line.size() == kLineBytesMax) return Status::Io("the leader's line is too long");
+    line.push_back(c);
+  }
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+  return line;
+}
+
+}  // namespace cairn

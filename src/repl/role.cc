@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Role changes.
+#include "exec/blocking.h"
+#include "journal/journal.h"
+#include "repl/replication.h"
+
+namespace cairn {
+
+void Replication::SetMode(ModeFlag flag, bool on) {
+  if (engine_.modes.Has(flag) == on) return;
+  Gate& gate = engine_.keyspace.gate();
+  gate.Close();
+  engine_.modes.Set(flag, on);
+  gate.Open();
+}
+
+// What blocking commands wait for, a follower's clients may not take.
+void Replication::UnblockWaiters() {
+  role_executor_.RunUnit({}, engine_.clock.WallMs(),
+                         [](Unit& unit) { (void)UnblockAllClients(unit, kUnblockedByRole); });
+}
+
+void Replication::StopLink() {
+  std::shared_ptr<cairn::Link> link;
+  {
+    std::lock_guard guard(mutex_);
+    link = link_;
+  }
+  if (link == nullptr) return;
+  link->Stop();
+  std::lock_guard guard(mutex_);
+  database_ = link_->database();
+  needs_file_ = link_->needs_file();
+  link_.reset();
+}
+
+void Replication::ReplicaOf(const std::string& host, int port) {
+  std::lock_guard guard(role_mutex_);
+  if (host.empty()) {
+    if (engine_.modes.Has(kModeFollower)) BecomeLeader();
+    return;
+  }
+  const LinkFacts now = Link();
+  if (now.follower && now.host == host && now.port == port) {
+    engine_.log.Notice(
+        "REPLICAOF would result into synchronization with the master we are already connected "
+        "with. No operation performed.");
+    return;
+  }
+  if (const Status status = BecomeFollower(host, port); !status.ok())
+    engine_.log.Warning("REPLICAOF %s %d: %s", host.c_str(), port, status.message().c_str());
+}
+
+Status Replication::BecomeFollower(const std::string& host, int port) {
+  if (!engine_.config.encryption_key_file().empty())
+    return Status::Invalid("replicaof and encryption-key-file do not go together yet");
+  CAIRN_RETURN_IF_ERROR(feeder_.EnsureJournal());
+  StopLink();
+  const bool was_leader = !engine_.modes.Has(kModeFollower);
+  SetMode(kModeFollower, true);
+  if (was_leader) UnblockWaiters();
+  engine_.config_store.SetInternally("replicaof", host + " " + std::to_string(port));
+  const Manifest manifest = engine_.journal->manifest();
+  std::string id = manifest.replid;
+  // An unclean start drew a new id, which no leader knows. The former one is as good as long as
+  // nothing was appended since.
+  if (std::exchange(unclean_, false) && manifest.second_offset == engine_.journal->tail() &&
+      !manifest.replid2.empty())
+    id = manifest.replid2;
+  if (needs_file_) id.clear();
+  auto link = std::make_shared<cairn::Link>(&engine_, &link_executor_, &feeder_,
+                                            cairn::Link::Target{host, port}, id, database_);
+  std::lock_guard guard(mutex_);
+  link_ = std::move(link);
+  return Status::Ok();
+}
+
+void Replication::BecomeLeader() {
+  StopLink();
+  feeder_.DetachAll("this server's role changes");
+  // Whoever followed the same leader may go on here, up to this point.
+  const Manifest manifest = engine_.journal->manifest();
+  TimelineStart start;
+  start.replid2 = manifest.replid;
+  start.second_offset = engine_.journal->tail();
+  if (const Status status = engine_.journal->StartTimeline(start); !status.ok()) {
+    // Writes under the old leader's id would be another history under the same name.
+    engine_.log.Warning("This follower cannot be promoted, its log begins no new timeline: %s",
+                        status.message().c_str());
+    return;
+  }
+  needs_file_ = false;
+  engine_.config_store.SetInternally("replicaof", "");
+  SetMode(kModeStale, false);
+  SetMode(kModeFollower, false);
+  engine_.log.Notice("MASTER MODE enabled");
+}
+
+void Replication::Cron(int64_t now_ms) {
+  const Config& config = engine_.config;
+  const bool follower = engine_.modes.Has(kModeFollower);
+  const bool stale = follower && !config.replica_serve_stale_data() && !Link().up;
+  if (stale != engine_.modes.Has(kModeStale)) engine_.modes.Set(kModeStale, stale);
+  bool few = false;
+  if (!follower && config.min_replicas_to_write() > 0 && config.min_replicas_max_lag() > 0) {
+    int64_t good = 0;
+    for (const auto& one : feeder_.followers())
+      good += one->state.load() == Follower::State::kOnline &&
+              now_ms - one->acknowledged_ms.load() <= config.min_replicas_max_lag() * 1000;
+    few = good < config.min_replicas_to_write();
+  }
+  if (few != engine_.modes.Has(kModeFewFollowers)) engine_.modes.Set(kModeFewFollowers, few);
+}
+
+}  // namespace cairn

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The half of Persistence that replication asks for: snapshots for followers, and the loading of a
+// leader's.
+#include "journal/journal.h"
+#include "script/registry.h"
+#include "server/persistence.h"
+
+namespace cairn {
+
+std::string Persistence::SyncFolder() {
+  return engine_.journal->dir();
+}
+
+Status Persistence::StartSync(SyncRequest request) {
+  if (!config_.encryption_key_file().empty()) {
+    // Followers want it in the clear, and as a file it would give away what the log hides.
+    request.done(Status::Unavailable("with encryption-key-file there is no full sync yet"), 0);
+    return Status::Ok();
+  }
+  {
+    std::lock_guard guard(mutex_);
+    if (claimed_) return Status::Unavailable("a snapshot is under way");
+    claimed_ = figures_.saving = true;
+    cancel_at_start_ = false;
+    kind_ = Kind::kSave;
+  }
+  // The one before has said that it is done, and may still be on its last line.
+  snapshotter_.Wait();
+  sync_ = std::move(request);
+  SnapshotRequest snapshot = MakeRequest();
+  snapshot.dir = SyncFolder();
+  snapshot.name = sync_->name;
+  snapshot.format = SnapshotFormat::kPlain;
+  snapshot.done = [this](const SnapshotResult& result) { SyncDone(result); };
+  engine_.log.Notice("Starting a snapshot for replicas");
+  if (const Status status = snapshotter_.Start(std::move(snapshot)); !status.ok()) {
+    SnapshotResult result;
+    result.status = status;
+    SyncDone(result);
+  }
+  return Status::Ok();
+}
+
+void Persistence::SyncDone(const SnapshotResult& result) {
+  const SyncRequest request = std::move(*sync_);
+  sync_.reset();
+  {
+    std::lock_guard guard(mutex_);
+    claimed_ = figures_.saving = false;
+  }
+  if (result.status.ok())
+    engine_.log.Notice("The snapshot for replicas is made: %llu keys, %llu bytes in %.3f seconds",
+                       static_cast<unsigned long long>(result.keys),
+                       static_cast<unsigned long long>(result.file_bytes),
+                       static_cast<double>(result.duration_ms) / 1000);
+  request.done(result.status, result.file_bytes);
+}
+
+Status Persistence::LoadSync(const std::string& path, const std::function<bool()>& stopped,
+                             const std::function<Status(int database)>& settle) {
+  // What is being written is of the dataset that goes; nothing new begins meanwhile.
+  for (;;) {
+    {
+      std::lock_guard guard(mutex_);
+      if (!claimed_) {
+        claimed_ = true;
+        kind_ = Kind::kSave;
+        break;
+      }
+    }
+    snapshotter_.Cancel();
+    snapshotter_.Wait();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  snapshotter_.Wait();
+  engine_.scripts->functions().Install(std::make_shared<Libraries>());
+  int database = 0;
+  Status status = LoadFile(path, stopped, &database).status();
+  if (status.ok()) status = settle(database);
+  std::lock_guard guard(mutex_);
+  claimed_ = false;
+  return status;
+}
+
+}  // namespace cairn
