@@ -115,7 +115,7 @@ Status Users::ParseLine(std::string_view line, Map* users) const {
   return Status::Ok();
 }
 
-Status Users::Load(std::string_view file, std::string_view text, std::vector<std::string>* lost) {
+Status Users::Load(std::string_view file, std::string_view text, std::vector<std::string>* gone) {
   Map loaded;
   for (int number = 1; !text.empty(); ++number) {
     const size_t end = std::min(text.find('\n'), text.size());
@@ -129,10 +129,9 @@ Status Users::Load(std::string_view file, std::string_view text, std::vector<std
   for (const auto& [name, user] : users_) {
     const auto now = loaded.find(name);
     if (now == loaded.end()) {
-      lost->push_back(name);
+      gone->push_back(name);
       continue;
     }
-    if (now->second->Describe() != user->Describe()) lost->push_back(name);
     // The same object goes on: sessions and new connections refer to it.
     *user = *now->second;
     now->second = user;

@@ -47,9 +47,9 @@ class Users {
   // By name.
   std::vector<std::shared_ptr<User>> All() const;
 
-  // The lines of `text`, a file of users, replace all users; on an error nothing changes. `lost`
-  // gets the names of users that changed or went: their sessions have to be closed.
-  Status Load(std::string_view file, std::string_view text, std::vector<std::string>* lost);
+  // The lines of `text`, a file of users, replace all users; on an error nothing changes. `gone`
+  // gets the names of users that are no more: their sessions have to be closed.
+  Status Load(std::string_view file, std::string_view text, std::vector<std::string>* gone);
   // The text that Load reads.
   std::string Text() const;
 

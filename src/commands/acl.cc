@@ -3,6 +3,7 @@
 // ACL and its subcommands, but those about the log and files (acl_log.cc). Changes run under scope
 // All: no command is under way while rules change, and those that waited for their locks ask again.
 #include "commands/acl_common.h"
+#include "commands/acl_sessions.h"
 #include "commands/families.h"
 #include "commands/help.h"
 #include "exec/access.h"
@@ -80,6 +81,7 @@ void AclSetUser(Context& ctx) {
   const Status status = ctx.engine().users.Set(ctx.arg(2), ctx.args().subspan(3));
   if (!status.ok()) return ctx.Error("ERR " + status.message());
   ctx.engine().modes.Bump();
+  CloseSubscribersOf(ctx.unit(), ctx.session(), std::string(ctx.arg(2)));
   ctx.engine().log.Verbose("ACL SETUSER %s", std::string(ctx.arg(2)).c_str());
   ctx.Ok();
 }
@@ -93,7 +95,7 @@ void AclDelUser(Context& ctx) {
   for (size_t i = 2; i < ctx.argc(); ++i)
     if (engine.users.Remove(ctx.arg(i))) removed.emplace_back(ctx.arg(i));
   engine.modes.Bump();
-  CloseSessionsOf(ctx, removed);
+  CloseSessionsOf(ctx.unit(), ctx.session(), removed);
   ctx.reply().Integer(static_cast<int64_t>(removed.size()));
 }
 
@@ -184,7 +186,7 @@ constexpr CommandSpec kRows[] = {
     {"ACL|GETUSER", 3, kFlags, {}, 0, &AclGetUser},
     {"ACL|HELP", 2, kLoading | kStale, {}, 0, &AclHelp},
     {"ACL|LIST", 2, kFlags, {}, 0, &AclList},
-    {"ACL|LOAD", 2, kFlags, {}, 0, &AclLoad, Scope::kAll},
+    {"ACL|LOAD", 2, kFlags, {}, 0, &AclLoad},
     {"ACL|LOG", -2, kFlags, {}, 0, &AclLogCommand},
     {"ACL|SAVE", 2, kFlags, {}, 0, &AclSave},
     {"ACL|SETUSER", -3, kFlags, {}, 0, &AclSetUser, Scope::kAll},

@@ -8,7 +8,10 @@
 #include "base/file.h"
 #include "base/numbers.h"
 #include "commands/acl_common.h"
+#include "commands/acl_sessions.h"
 #include "exec/context.h"
+#include "exec/executor.h"
+#include "exec/late_reply.h"
 
 namespace cairn {
 namespace {
@@ -43,23 +46,6 @@ void ReplyEntry(ReplyWriter& reply, const AclLogEntry& entry, int64_t now_ms) {
 
 }  // namespace
 
-void CloseSessionsOf(Context& ctx, std::span<const std::string> users) {
-  if (users.empty()) return;
-  for (const auto& record : ctx.engine().control->Clients()) {
-    std::string name;
-    {
-      std::lock_guard guard(record->mutex);
-      name = record->user;
-    }
-    if (std::find(users.begin(), users.end(), name) == users.end()) continue;
-    if (record->id == ctx.session().id()) {
-      ctx.session().close_after_reply = true;
-    } else {
-      ctx.engine().control->Kill(record->id);
-    }
-  }
-}
-
 std::string UnknownAclSubcommand(Context& ctx) {
   return "ERR unknown subcommand or wrong number of arguments for '" + std::string(ctx.arg(1)) +
          "'. Try ACL HELP.";
@@ -84,24 +70,41 @@ void AclLogCommand(Context& ctx) {
   for (const AclLogEntry& entry : entries) ReplyEntry(ctx.reply(), entry, now);
 }
 
+namespace {
+
+// Without locks but for the moment of the change.
+void LoadUsers(Executor& executor, Session& session, const std::string& file, ReplyWriter& reply) {
+  Engine& engine = executor.engine();
+  auto text = RealFileSystem()->ReadFile(file);
+  if (!text.ok())
+    return reply.Error("ERR Error loading ACLs, opening file '" + file + "': " +
+                       text.status().message());
+  Status status;
+  LockPlan all;
+  all.all = true;
+  executor.RunUnit(all, engine.clock.WallMs(), [&](Unit& unit) {
+    std::vector<std::string> gone;
+    status = engine.users.Load(file, *text, &gone);
+    if (!status.ok()) return;
+    engine.modes.Bump();
+    CloseSessionsOf(unit, session, gone);
+    for (const auto& user : engine.users.All()) CloseSubscribersOf(unit, session, user->name());
+  });
+  if (status.ok()) return reply.Ok();
+  reply.Error("ERR " + status.message() +
+              ". WARNING: ACL errors detected, no change to the previously active ACL rules was "
+              "performed");
+}
+
+}  // namespace
+
 // ACL LOAD  O(N)
 void AclLoad(Context& ctx) {
-  Engine& engine = ctx.engine();
-  const std::string& file = engine.config.aclfile();
+  const std::string& file = ctx.config().aclfile();
   if (file.empty()) return ctx.Error(kNoFile);
-  // Read under All: an operator's rare command, and what was read is in force when it answers.
-  auto text = RealFileSystem()->ReadFile(file);
-  if (!text.ok()) return ctx.Error("ERR Error loading ACLs, opening file '" + file + "': " +
-                                   text.status().message());
-  std::vector<std::string> lost;
-  const Status status = engine.users.Load(file, *text, &lost);
-  if (!status.ok())
-    return ctx.Error("ERR " + status.message() +
-                     ". WARNING: ACL errors detected, no change to the previously active ACL rules "
-                     "was performed");
-  engine.modes.Bump();
-  CloseSessionsOf(ctx, lost);
-  ctx.Ok();
+  ReplyLater(ctx, [&executor = ctx.executor(), &session = ctx.session(), file](ReplyWriter& reply) {
+    LoadUsers(executor, session, file, reply);
+  });
 }
 
 // ACL SAVE  O(N)
@@ -109,11 +112,13 @@ void AclSave(Context& ctx) {
   Engine& engine = ctx.engine();
   const std::string& file = engine.config.aclfile();
   if (file.empty()) return ctx.Error(kNoFile);
-  const Status status = RealFileSystem()->WriteFileAtomically(file, engine.users.Text());
-  if (status.ok()) return ctx.Ok();
-  engine.log.Warning("ACL SAVE failed: %s", status.message().c_str());
-  ctx.Error("ERR There was an error trying to save the ACLs. Please check the server logs for more "
-            "information");
+  ReplyLater(ctx, [&engine, file, text = engine.users.Text()](ReplyWriter& reply) {
+    const Status status = RealFileSystem()->WriteFileAtomically(file, text);
+    if (status.ok()) return reply.Ok();
+    engine.log.Warning("ACL SAVE failed: %s", status.message().c_str());
+    reply.Error("ERR There was an error trying to save the ACLs. Please check the server logs for "
+                "more information");
+  });
 }
 
 }  // namespace cairn

@@ -4,6 +4,7 @@
 #include "commands/families.h"
 #include "commands/help.h"
 #include "exec/context.h"
+#include "exec/late_reply.h"
 
 namespace cairn {
 namespace {
@@ -55,10 +56,12 @@ void ConfigRewrite(Context& ctx) {
   const Users& users = ctx.engine().users;
   std::optional<std::vector<std::string>> lines;
   if (ctx.config().aclfile().empty()) lines = UserLines(users);
-  const Status status = ctx.engine().config_store.Rewrite(lines);
-  if (status.ok()) return ctx.Ok();
-  ctx.engine().log.Warning("CONFIG REWRITE failed: %s", status.message().c_str());
-  ctx.Error("ERR Rewriting config file: " + status.message());
+  ReplyLater(ctx, [&engine = ctx.engine(), lines = std::move(lines)](ReplyWriter& reply) {
+    const Status status = engine.config_store.Rewrite(lines);
+    if (status.ok()) return reply.Ok();
+    engine.log.Warning("CONFIG REWRITE failed: %s", status.message().c_str());
+    reply.Error("ERR Rewriting config file: " + status.message());
+  });
 }
 
 // CONFIG RESETSTAT

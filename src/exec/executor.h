@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -89,6 +90,9 @@ class Executor final : public ReadyServer {
   // Returns the processor's ticks that it took.
   uint64_t Call(Session& session, const Command& command, Arguments arguments,
                 std::string_view raw, ReplyWriter& reply, Caller caller);
+
+  // See exec/late_reply.h.
+  void ReplyLater(Context& ctx, std::function<void(ReplyWriter&)> answer);
 
   // -- blocked clients (serve.cc) --
   // The handler's way to wait: see Context::Block.
@@ -195,6 +199,9 @@ class Executor final : public ReadyServer {
   uint64_t last_ticks_ = 0;
   const Command* exec_command_;
   Session* outermost_ = nullptr;  // whose request is being run, be it by a script of its
+  // EXEC's reply, and where it goes on behind a reply that is still due (ReplyLater).
+  ReplyWriter* exec_reply_ = nullptr;
+  std::shared_ptr<OutputBuffer> exec_rest_;
   const double ticks_per_us_;
   unsigned expire_turn_ = 0;  // shards that slices of the cycle have seen
   std::shared_ptr<ScriptHost> script_host_;

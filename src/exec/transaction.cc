@@ -4,7 +4,10 @@
 // commands' shards and of its watched keys' shards once (rules-semantics 1).
 #include "exec/access.h"
 #include "exec/executor.h"
+#include "exec/late_reply.h"
 #include "exec/transaction.h"
+
+#include <optional>
 
 namespace cairn {
 namespace {
@@ -121,12 +124,35 @@ void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, Rep
   Transaction running = std::move(transaction);
   DiscardTransaction(session);
   reply.Array(running.queue.size());
+  exec_reply_ = &reply;
+  std::optional<ReplyWriter> rest;
   for (const QueuedCommand& queued : running.queue) {
-    if (!StillAllowed(session, queued, reply)) continue;
+    ReplyWriter& next = rest ? *rest : reply;
+    if (!StillAllowed(session, queued, next)) continue;
     const uint64_t ticks =
-        Call(session, *queued.command, queued.args.view(), {}, reply, Caller::kExec);
+        Call(session, *queued.command, queued.args.view(), {}, next, Caller::kExec);
+    if (exec_rest_ != nullptr) {
+      rest.emplace(exec_rest_.get(), session.resp);
+      exec_rest_.reset();  // the unit keeps it
+    }
     if (!applying) LogIfSlow(*session.record, *queued.command, queued.args.view(), ticks);
   }
+}
+
+void ReplyLater(Context& ctx, std::function<void(ReplyWriter&)> answer) {
+  ctx.executor().ReplyLater(ctx, std::move(answer));
+}
+
+void Executor::ReplyLater(Context& ctx, std::function<void(ReplyWriter&)> answer) {
+  if (!ctx.in_exec()) {
+    unit_.AfterUnit([answer = std::move(answer), reply = &ctx.reply()] { answer(*reply); });
+    return;
+  }
+  exec_rest_ = std::make_shared<OutputBuffer>();
+  unit_.AfterUnit([answer = std::move(answer), reply = exec_reply_, rest = exec_rest_] {
+    answer(*reply);
+    reply->out().Splice(rest.get());
+  });
 }
 
 }  // namespace cairn

@@ -25,8 +25,8 @@ Status Server::LoadUsers() {
   if (!text.ok())
     return Status::Io("Error loading ACLs, opening file '" + config_.aclfile() +
                       "': " + text.status().message());
-  std::vector<std::string> lost;
-  return users.Load(config_.aclfile(), *text, &lost);
+  std::vector<std::string> gone;
+  return users.Load(config_.aclfile(), *text, &gone);
 }
 
 Status Server::LoadConfiguredUsers() {

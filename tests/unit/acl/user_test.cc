@@ -143,22 +143,22 @@ TEST_CASE("a file of users replaces all, or nothing", "[acl]") {
   REQUIRE(users.Set("old", Words("on nopass +get")).ok());
   REQUIRE(users.Set("same", Words("on +get")).ok());
   const auto same = users.Find("same");
-  std::vector<std::string> lost;
-  REQUIRE(!users.Load("f", "user a on\nuser a off\n", &lost).ok());
+  std::vector<std::string> gone;
+  REQUIRE(!users.Load("f", "user a on\nuser a off\n", &gone).ok());
   REQUIRE(users.Find("old") != nullptr);
-  const Status bad = users.Load("f", "user a on\n\n# note\nusers b\n", &lost);
+  const Status bad = users.Load("f", "user a on\n\n# note\nusers b\n", &gone);
   REQUIRE(bad.message() == "f:4: should start with user keyword followed by the username");
-  lost.clear();
-  REQUIRE(users.Load("f", "user default on >pw +@all ~* &*\nuser same on +get\nuser b on\n", &lost).ok());
+  gone.clear();
+  REQUIRE(users.Load("f", "user default on >pw +@all ~* &*\nuser same on +get\nuser b on\n", &gone).ok());
   REQUIRE(users.Find("old") == nullptr);
   REQUIRE(users.Find("same") == same);
-  REQUIRE(lost == std::vector<std::string>{"default", "old"});
+  REQUIRE(gone == std::vector<std::string>{"old"});
   REQUIRE(!users.default_open());
   REQUIRE(users.Authenticate("default", "pw") == users.default_user());
   REQUIRE(users.Authenticate("default", "no") == nullptr);
-  lost.clear();
-  REQUIRE(users.Load("f", users.Text(), &lost).ok());
-  REQUIRE(lost.empty());
+  gone.clear();
+  REQUIRE(users.Load("f", users.Text(), &gone).ok());
+  REQUIRE(gone.empty());
 }
 
 }  // namespace
