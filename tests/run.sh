@@ -111,6 +111,7 @@ release_lane() {
   suite crash python_suite "$release" crash.run --rounds $rounds
   suite concurrency python_suite "$release" concurrency.run --seconds $seconds
   suite blocked-clients python_suite "$release" concurrency.blocking --seconds $seconds
+  suite together python_suite "$release" concurrency.together --seconds $seconds
   suite facts python_suite "$release" harness.with_servers tests/facts.py
   suite config-names python_suite "$release" harness.with_servers tests/config_names.py
   if [[ -d tests/clients ]]; then
@@ -158,8 +159,8 @@ total() {
   cat "$results"/*.counts 2>/dev/null | awk '{p += $1; f += $2} END {print p + 0, f + 0}'
 }
 
-if any_wanted blackbox differential keyspace-events crash concurrency blocked-clients facts \
-    config-names clients; then
+if any_wanted blackbox differential keyspace-events crash concurrency blocked-clients \
+    together facts config-names clients; then
   if build release-build server build/cairn-check; then
     background_lane &
     release_lane
