@@ -131,7 +131,8 @@ void Connection::OnEvents(int status, int events) {
     socket_full_ = false;
     Flush();
   }
-  if (events & UV_READABLE) {
+  // A handshake may wait to send before it can read on.
+  if ((events & UV_READABLE) || (state_ == State::kOpen && transport_->WantsWritable())) {
     do {
       ReadOnce();
     } while (state_ == State::kOpen && !paused_ && !eof_ && transport_->HasBufferedInput());

@@ -40,6 +40,22 @@ void Client::Attach(Connection& connection) {
   server_.AddClient(session_.record);
 }
 
+std::shared_ptr<User> Client::FindUser(std::string_view name) {
+  context_.executor.EnterGate();  // users change under scope All
+  std::shared_ptr<User> user = server_.engine().users.Find(name);
+  context_.executor.LeaveGate();
+  return user;
+}
+
+void Client::LogIn(std::shared_ptr<User> user) {
+  {
+    std::lock_guard guard(session_.record->mutex);
+    session_.record->user = user->name();
+  }
+  session_.user = std::move(user);
+  session_.authenticated = true;
+}
+
 std::span<char> Client::OnReadBuffer(Connection&, std::span<char> scratch) {
   return parser_.ReadTarget(scratch);
 }

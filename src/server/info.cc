@@ -17,6 +17,7 @@
 #include "server/info_replication.h"
 #include "server/persistence.h"
 #include "server/server.h"
+#include "server/tls_service.h"
 
 namespace cairn {
 namespace {
@@ -306,6 +307,8 @@ class InfoWriter {
     Number("acl_access_denied_cmd", e_.acl_log.total(AclDenial::kCommand));
     Number("acl_access_denied_key", e_.acl_log.total(AclDenial::kKey));
     Number("acl_access_denied_channel", e_.acl_log.total(AclDenial::kChannel));
+    Number("acl_access_denied_tls_cert", s_.tls().unknown_users());
+    Number("tls_handshakes_failed", s_.tls().failed_handshakes());
     Number("expired_keys", sum(Stat::kExpired));
     Number("evicted_keys", sum(Stat::kEvicted));
     Number("evicted_scripts", s_.engine_->scripts->evicted());

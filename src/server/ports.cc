@@ -16,11 +16,10 @@ SocketOptions ListenOptions(const Config& config) {
   return options;
 }
 
-Status Ports::Collect(const Config& config, const std::vector<Port>& existing,
-                      std::vector<Port>* ports) {
-  const int number = static_cast<int>(config.port());
+Status Ports::Collect(const std::vector<Port>& existing, std::vector<Port>* ports) const {
+  const int number = static_cast<int>(port_());
   if (number == 0) return Status::Ok();
-  for (std::string address : config.bind()) {
+  for (std::string address : addresses_()) {
     const bool optional = !address.empty() && address[0] == '-';
     if (optional) address.erase(0, 1);
     const auto same = [&](const Port& port) {
@@ -32,7 +31,7 @@ Status Ports::Collect(const Config& config, const std::vector<Port>& existing,
       ports->push_back(*found);
       continue;
     }
-    const Result<int> fd = ListenTcp(address, number, ListenOptions(config));
+    const Result<int> fd = ListenTcp(address, number, ListenOptions(config_));
     if (fd.ok()) {
       ports->push_back({address, number, *fd});
     } else if (!optional) {
@@ -42,8 +41,8 @@ Status Ports::Collect(const Config& config, const std::vector<Port>& existing,
   return Status::Ok();
 }
 
-Status Ports::Open(const Config& config) {
-  return Collect(config, {}, &ports_);
+Status Ports::Open() {
+  return Collect({}, &ports_);
 }
 
 std::vector<int> Ports::fds() const {
@@ -52,10 +51,10 @@ std::vector<int> Ports::fds() const {
   return fds;
 }
 
-Status Ports::Change(const Config& config, Listener* listener) {
-  const auto words = config.bind();
+Status Ports::Change(Listener* listener) {
+  const Words& words = addresses_();
   const auto wanted = [&](const Port& port) {
-    if (port.port != config.port()) return false;
+    if (port.port != port_()) return false;
     return std::any_of(words.begin(), words.end(), [&](const std::string& word) {
       return word == port.address || word == "-" + port.address;
     });
@@ -66,14 +65,14 @@ Status Ports::Change(const Config& config, Listener* listener) {
   // What leaves may stand in the way of what comes: "*" and 127.0.0.1 on one port.
   for (const Port& port : leaving) PauseListening(port.fd);
   std::vector<Port> ports;
-  const Status status = Collect(config, ports_, &ports);
+  const Status status = Collect(ports_, &ports);
   const auto is_old = [&](int fd) {
     return std::any_of(ports_.begin(), ports_.end(), [&](const Port& p) { return p.fd == fd; });
   };
   if (!status.ok()) {
     for (const Port& port : ports)
       if (!is_old(port.fd)) close(port.fd);
-    for (const Port& port : leaving) ResumeListening(port.fd, ListenOptions(config));
+    for (const Port& port : leaving) ResumeListening(port.fd, ListenOptions(config_));
     return status;
   }
   std::vector<int> added;

@@ -17,6 +17,7 @@
 #include "server/client.h"
 #include "server/persistence.h"
 #include "server/process.h"
+#include "server/tls_service.h"
 
 namespace cairn {
 namespace {
@@ -113,6 +114,7 @@ Status Server::Start() {
   engine_->startup_bytes = MemoryMeter::Exact();
   listener_->Start(&(*pool_)[0]);
   CAIRN_RETURN_IF_ERROR(LoadKeys());
+  tls_listener_->Start(&(*pool_)[0]);
   if (config_.appendonly()) {
     CAIRN_RETURN_IF_ERROR(OpenJournal());
     HoldFromNowOn();
@@ -124,29 +126,6 @@ Status Server::Start() {
   if (const Status status = AdjustOomScore(config_, false); !status.ok())
     log_.Warning("%s", status.message().c_str());
   log_.Notice("Ready to accept connections");
-  return Status::Ok();
-}
-
-Status Server::Listen() {
-  const SocketOptions options = ListenOptions(config_);
-  if (const Status status = ports_.Open(config_); !status.ok())
-    return Status::Io("Could not create server TCP listening socket " + status.message() + " (" +
-                      store_.Origin("port") + ")");
-  std::vector<int> fds = ports_.fds();
-  if (!config_.unixsocket().empty()) {
-    auto fd = ListenUnix(config_.unixsocket(), options);
-    if (!fd.ok()) return Status::Io("Failed opening Unix socket: " + fd.status().message());
-    fds.push_back(*fd);
-  }
-  if (fds.empty()) return Status::Invalid("Configured to not listen anywhere, exiting.");
-  listener_ = std::make_unique<Listener>(
-      pool_.get(), std::move(fds), options,
-      [this](Worker& worker, int fd, std::string* refusal) {
-        return MakeClient(worker, fd, refusal);
-      },
-      [](Connection& connection) {
-        static_cast<Client*>(connection.handler())->Attach(connection);
-      });
   return Status::Ok();
 }
 
@@ -185,23 +164,11 @@ void Server::RegisterHooks() {
     engine_->modes.Bump();
     return Status::Ok();
   });
-  const auto rebind = [this](const char* text) {
-    return [this, text](const Config& config) {
-      const Status status = ports_.Change(config, listener_.get());
-      if (status.ok()) return status;
-      log_.Warning("Could not create server TCP listening socket %s", status.message().c_str());
-      return Status::Invalid(text);
-    };
-  };
-  store_.OnChange({"port"}, rebind("Unable to listen on this port. Check server logs."));
-  store_.OnChange({"bind"}, rebind("Failed to bind to specified addresses."));
+  RegisterTlsHooks();
+  RegisterPortHooks();
   store_.OnChange({"appendonly"}, [this](const Config& config) {
     if (config.appendonly() == (journal_ != nullptr)) return Status::Ok();
     return Status::Invalid("the journal is switched on or off at start only");
-  });
-  store_.OnChange({"tcp-keepalive"}, [this](const Config& config) {
-    listener_->set_tcp_keepalive(static_cast<int>(config.tcp_keepalive()));
-    return Status::Ok();
   });
   store_.OnChange({"oom-score-adj", "oom-score-adj-values"}, [this](const Config& config) {
     const Status status = AdjustOomScore(config, false);
@@ -341,6 +308,7 @@ int Server::Wait() {
     if (received == SIGHUP) {
       const Status status = log_.Open(config_.logfile());
       if (!status.ok()) log_.Warning("%s", status.message().c_str());
+      ReloadCertificates();
       continue;
     }
     if (shutdown_.load()) break;
@@ -358,6 +326,7 @@ int Server::Wait() {
   engine_->modes.Set(kModeShutdown, true);
   replication_->Stop();
   listener_->CloseAndWait();
+  tls_listener_->CloseAndWait();
   pool_->Stop();
   persistence_->Stop();
   int exit_status = 0;

@@ -35,6 +35,7 @@ namespace cairn {
 
 class Persistence;
 class Replication;
+class TlsService;
 
 class Server final : public ServerControl, public JournalListener {
  public:
@@ -53,6 +54,7 @@ class Server final : public ServerControl, public JournalListener {
   size_t workers() const { return contexts_.size(); }
   int64_t start_time_ms() const { return start_time_ms_; }
   const Persistence& persistence() const { return *persistence_; }
+  const TlsService& tls() const { return *tls_; }
 
   void AddClient(std::shared_ptr<ClientRecord> record);
   void RemoveClient(uint64_t id);
@@ -89,6 +91,10 @@ class Server final : public ServerControl, public JournalListener {
 
  private:
   Status Listen();
+  Status ListenTls();
+  void RegisterPortHooks();
+  void RegisterTlsHooks();
+  void ReloadCertificates();
   Status LoadUsers();
   Status LoadConfiguredUsers();
   Status LockJournal();
@@ -135,8 +141,11 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<Replication> replication_;
   std::unique_ptr<WorkerPool> pool_;
   std::vector<std::unique_ptr<WorkerContext>> contexts_;
-  Ports ports_;
+  Ports ports_{config_, config_.port, config_.bind};
   std::unique_ptr<Listener> listener_;
+  Ports tls_ports_{config_, config_.tls_port, config_.bind};
+  std::unique_ptr<TlsService> tls_;
+  std::unique_ptr<Listener> tls_listener_;  // without sockets while tls-port is 0
   int64_t start_time_ms_ = 0;
   std::atomic<int64_t> pause_until_ms_{0};
   std::atomic<size_t> client_count_{0};

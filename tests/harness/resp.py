@@ -172,8 +172,10 @@ class Client:
     """One connection. Not for use from two threads at once."""
 
     def __init__(self, port=None, host="127.0.0.1", path=None, protocol=2, timeout=20.0,
-                 password=None):
-        if path is not None:
+                 password=None, sock=None):
+        if sock is not None:
+            self.sock = sock
+        elif path is not None:
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.sock.settimeout(timeout)
             self.sock.connect(path)

@@ -13,9 +13,11 @@ import importlib.util
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
@@ -36,7 +38,7 @@ class Env:
         self.rng = random.Random(seed)
         self.is_cairn = is_cairn(server_binary())
         self.slow = slow_build(server_binary())
-        self.clients, self.own, self.restore = [], [], []
+        self.clients, self.own, self.restore, self.folders = [], [], [], []
         self.first = None
 
     @property
@@ -69,6 +71,11 @@ class Env:
         self.own.append(server)
         return server
 
+    def folder(self):
+        """A folder for files of this test, gone with it."""
+        self.folders.append(tempfile.mkdtemp(prefix="cairn-test-"))
+        return self.folders[-1]
+
     def config(self, **values):
         """CONFIG SET on the shared server until the test ends."""
         for name, value in values.items():
@@ -93,6 +100,8 @@ class Env:
                 server.stop()
             problems.append(server.problem())
             server.discard(keep=failed or any(problems))
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
         return [p for p in problems if p]
 
 

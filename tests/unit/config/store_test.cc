@@ -120,7 +120,7 @@ TEST_CASE("an error at start names file, line and directive") {
           "can't open config file: open none.conf: No such file or directory");
   REQUIRE(LoadError(&files, {"--loadmodule", "x.so"}) ==
           "command line: 'loadmodule x.so': Cairn loads no modules");
-  for (const char* name : {"tls-port 1"})
+  for (const char* name : {"tls-replication yes"})
     REQUIRE(LoadError(&files, {"-"}, name) ==
             std::string("standard input:1: '") + name + "': not supported yet");
 }
