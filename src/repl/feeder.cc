@@ -13,6 +13,7 @@ namespace cairn {
 namespace {
 
 constexpr auto kIdleWait = std::chrono::milliseconds(100);
+constexpr auto kAloneWait = std::chrono::seconds(1);         // nobody follows
 constexpr auto kBacklogWait = std::chrono::milliseconds(1);  // somebody's window is full
 constexpr int64_t kPeriodMs = 100;
 constexpr int64_t kKeepAliveMs = 1000;
@@ -99,10 +100,11 @@ void Feeder::Notify() {
   wake_.notify_one();
 }
 
-void Feeder::DetachAll(const char* reason) {
-  std::lock_guard step(step_mutex_);
+std::unique_lock<std::mutex> Feeder::DetachAll(const char* reason) {
+  std::unique_lock step(step_mutex_);
   for (const auto& follower : followers()) Drop(*follower, reason);
   sync_.reset();
+  return step;
 }
 
 void Feeder::RequestAcknowledgements() {
@@ -133,7 +135,11 @@ void Feeder::Main() {
     }
     lock.lock();
     if (more || notified_ || stop_) continue;
-    wake_.wait_for(lock, waiting ? kBacklogWait : kIdleWait);
+    if (followers_.empty()) {
+      wake_.wait_for(lock, kAloneWait);
+    } else {
+      wake_.wait_for(lock, waiting ? kBacklogWait : kIdleWait);
+    }
   }
 }
 
@@ -280,7 +286,8 @@ void Feeder::GoOnline(Follower& follower) {
   // Removed meanwhile: then it was not counted, nor is it now.
   if (follower.gone.load(std::memory_order_relaxed)) return;
   follower.state.store(State::kOnline);
-  if (engine_.followers.fetch_add(1) == 0) engine_.journal->SetEager(true);
+  engine_.followers.fetch_add(1);
+  if (!std::exchange(eager_, true)) engine_.journal->SetEager(true);
 }
 
 bool Feeder::SendStream(Follower& follower) {
@@ -433,7 +440,7 @@ void Feeder::Retain() {
       from = std::min(from, follower->file->lsn);
   }
   journal.RetainFrom(from);
-  if (engine_.followers.load() == 0) journal.SetEager(false);
+  if (engine_.followers.load() == 0 && std::exchange(eager_, false)) journal.SetEager(false);
   // A journal that only feeds followers has no snapshots that would shorten it.
   constexpr Lsn kTrimBytes = 64 << 20;
   if (engine_.journal_kept || from < journal.manifest().base_lsn + kTrimBytes) return;

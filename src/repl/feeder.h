@@ -44,9 +44,9 @@ class Feeder {
   void Remove(const std::shared_ptr<Follower>& follower);
   // The journal has more, or somebody's state changed.
   void Notify();
-  // Cuts all followers off, and returns once none is being fed: before the stream's id or
-  // positions change.
-  void DetachAll(const char* reason);
+  // Cuts all followers off. As long as the caller keeps what this returns nobody is fed or decided
+  // upon: while the stream's id or positions change.
+  [[nodiscard]] std::unique_lock<std::mutex> DetachAll(const char* reason);
   // An ACK of everything appended so far is asked for.
   void RequestAcknowledgements();
 
@@ -81,6 +81,7 @@ class Feeder {
   uint64_t syncs_ = 0;
   int64_t sync_wanted_ms_ = 0;
   int64_t pinged_ms_ = 0;
+  bool eager_ = false;  // the journal writes at once
   int64_t periodic_ms_ = 0;
   std::atomic<bool> ack_wanted_{false};
 

@@ -171,7 +171,7 @@ Status Link::Continue(const std::string& id) {
   last_io_ms_.store(engine_.clock.MonotonicMs());
   if (engine_.journal->manifest().replid != id) {
     engine_.log.Notice("Master replication ID changed to %s", id.c_str());
-    feeder_.DetachAll("the leader's replication id changed");
+    const auto nobody_fed = feeder_.DetachAll("the leader's replication id changed");
     TimelineStart start;
     start.replid = id;
     if (id != id_) {

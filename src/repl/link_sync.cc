@@ -119,7 +119,8 @@ void Link::EmptyAll() {
 Status Link::Load(const std::string& path, const std::string& id, uint64_t lsn) {
   Gate& gate = engine_.keyspace.gate();
   Journal& journal = *engine_.journal;
-  feeder_.DetachAll("a full resynchronization replaces the data");
+  // From here on this server refuses followers: its link is not up.
+  feeder_.DetachAll("a full resynchronization replaces the data").unlock();
   gate.Close();
   engine_.modes.Set(kModeLoading, true);
   gate.Open();
@@ -140,6 +141,7 @@ Status Link::Load(const std::string& path, const std::string& id, uint64_t lsn) 
     if (rename(path.c_str(), base.c_str()) != 0)
       return Status::Io("naming the snapshot received: " + std::string(strerror(errno)));
     CAIRN_RETURN_IF_ERROR(RealFileSystem()->SyncDirectory(Folder()));
+    const auto nobody_fed = feeder_.DetachAll("a full resynchronization replaces the data");
     gate.Close();
     const Status status = journal.StartTimeline(start);
     if (status.ok()) engine_.control->OnTimeline(lsn);
@@ -197,6 +199,7 @@ Status Link::StartEmpty() {
   auto sink = SnapshotSink::Create(std::move(options));
   if (!sink.ok()) return sink.status();
   CAIRN_RETURN_IF_ERROR((*sink)->Commit());
+  const auto nobody_fed = feeder_.DetachAll("the data is gone");
   Gate& gate = engine_.keyspace.gate();
   gate.Close();
   const Status status = journal.StartTimeline(start);

@@ -37,6 +37,7 @@ Status Replication::Start() {
 
 void Replication::Stop() {
   std::lock_guard guard(role_mutex_);
+  stopped_ = true;
   {
     std::lock_guard link(mutex_);
     if (link_ != nullptr) link_->Abandon();
@@ -190,7 +191,7 @@ Status Replication::ChangeId() {
   std::lock_guard guard(role_mutex_);
   if (engine_.modes.Has(kModeFollower)) return Status::Invalid("a follower has its leader's id");
   CAIRN_RETURN_IF_ERROR(feeder_.EnsureJournal());
-  feeder_.DetachAll("the replication id changes");
+  const auto nobody_fed = feeder_.DetachAll("the replication id changes");
   Gate& gate = engine_.keyspace.gate();
   gate.Close();
   const Status status = engine_.journal->StartTimeline({});

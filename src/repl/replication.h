@@ -71,6 +71,7 @@ class Replication final : public ReplicationControl {
   std::shared_ptr<cairn::Link> link_;
   int database_ = 0;  // of the stream, while there is no link
   bool unclean_ = false;
+  bool stopped_ = false;
   bool needs_file_ = false;  // the last link left data that is not its leader's to the end
 };
 

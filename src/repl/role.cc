@@ -37,6 +37,7 @@ void Replication::StopLink() {
 
 void Replication::ReplicaOf(const std::string& host, int port) {
   std::lock_guard guard(role_mutex_);
+  if (stopped_) return;
   if (host.empty()) {
     if (engine_.modes.Has(kModeFollower)) BecomeLeader();
     return;
@@ -78,7 +79,7 @@ Status Replication::BecomeFollower(const std::string& host, int port) {
 
 void Replication::BecomeLeader() {
   StopLink();
-  feeder_.DetachAll("this server's role changes");
+  const auto nobody_fed = feeder_.DetachAll("this server's role changes");
   // Whoever followed the same leader may go on here, up to this point.
   const Manifest manifest = engine_.journal->manifest();
   TimelineStart start;
