@@ -52,7 +52,7 @@ CHECK_SOURCES := $(wildcard utils/cairn-check/*.cc)
 UNIT_SOURCES := $(wildcard tests/unit/*.cc tests/unit/*/*.cc)
 OBJECTS := $(SOURCES:%.cc=$(OBJ)/%.o)
 
-.PHONY: all server deps run test test-long unit bench format install clean
+.PHONY: all server deps run test test-long unit bench format install install-files deb clean
 all: $(OUT)/cairn-server $(OUT)/cairn-check
 server: $(OUT)/cairn-server
 
@@ -125,10 +125,28 @@ bench:
 format:
 	clang-format -i $$(git ls-files '*.cc' '*.h')
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/cairn
-	install -m 755 build/cairn-server build/cairn-check $(DESTDIR)$(PREFIX)/bin
+SYSCONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
+SERVER_BINARY ?= build/cairn-server
+CHECK_BINARY ?= build/cairn-check
+# An existing configuration is left alone.
+install: all install-files
+install-files:
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/cairn share/man/man1 lib/systemd/system) \
+	  $(DESTDIR)$(SYSCONFDIR)/cairn $(DESTDIR)$(SYSCONFDIR)/logrotate.d
+	install -m 755 $(SERVER_BINARY) $(DESTDIR)$(PREFIX)/bin/cairn-server
+	install -m 755 $(CHECK_BINARY) $(DESTDIR)$(PREFIX)/bin/cairn-check
 	install -m 644 conf/cairn.conf $(DESTDIR)$(PREFIX)/share/cairn/cairn.conf
+	install -m 644 utils/package/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 utils/package/cairn.logrotate $(DESTDIR)$(SYSCONFDIR)/logrotate.d/cairn
+	sed 's|@BIN@|$(PREFIX)/bin|; s|@CONF@|$(SYSCONFDIR)/cairn|' utils/package/cairn-server.service.in \
+	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/cairn-server.service
+	[ -e $(DESTDIR)$(SYSCONFDIR)/cairn/cairn.conf ] || sed -e 's|^dir .*|dir /var/lib/cairn|' \
+	  -e 's|^logfile .*|logfile /var/log/cairn/cairn-server.log|' conf/cairn.conf \
+	  > $(DESTDIR)$(SYSCONFDIR)/cairn/cairn.conf
+
+# build/cairn_VERSION_ARCH.deb
+deb: all
+	utils/package/make_deb.sh $(SERVER_BINARY) $(CHECK_BINARY)
 
 clean:
 	rm -rf build
