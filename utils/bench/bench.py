@@ -22,6 +22,8 @@ import sys
 import tempfile
 import time
 
+from publish import cost
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -201,6 +203,22 @@ def always(rows, options):
     print(f"always: cairn {rate['cairn']:.0f}/s, redis {rate['redis']:.0f}/s", flush=True)
 
 
+def publish(rows, options):
+    figures = {}
+    for name, command in (("cairn", cairn()), ("redis", redis())):
+        server = Server(name, command, free_port())
+        try:
+            runs = [cost(server, options.requests // 20, load) for _ in range(options.rounds)]
+            figures[name] = [statistics.median(run[i] for run in runs) for i in (0, 1)]
+        finally:
+            server.stop()
+    (ours, our_rate), (theirs, their_rate) = figures["cairn"], figures["redis"]
+    rows.append({"workload": "PUBLISH to 100 subscribers", "cairn_us": ours, "redis_us": theirs,
+                 "cpu_ratio": ours / theirs, "cairn_per_s": our_rate, "redis_per_s": their_rate})
+    print(f"PUBLISH to 100: cairn {ours:.2f} us, redis {theirs:.2f} us, ratio {ours / theirs:.2f}",
+          flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
@@ -212,6 +230,8 @@ def main():
                     os.path.join(ROOT, "utils/bench/echo_floor.cc")], check=True)
     rows = []
     compare(rows, options)
+    if not options.only or options.only == "publish":
+        publish(rows, options)
     if not options.only or options.only == "memory":
         memory(rows, options)
     if not options.only or options.only == "always":
