@@ -180,9 +180,24 @@ void FunctionList(Context& ctx) {
 void FunctionStats(Context& ctx) {
   ReplyWriter& reply = ctx.reply();
   const auto libraries = RegistryOf(ctx).Current();
+  const BusyScript& busy = ctx.engine().busy;
+  const BusyScript::Description running = busy.Describe();
+  const bool is_running = busy.running();
+  if (is_running && !running.is_function) return ctx.Error(busy.Error());
   reply.Map(2);
   reply.Bulk("running_script");
-  reply.Null();
+  if (is_running) {
+    reply.Map(3);
+    reply.Bulk("name");
+    reply.Bulk(running.name);
+    reply.Bulk("command");
+    reply.Array(running.command.size());
+    for (const std::string& word : running.command) reply.Bulk(word);
+    reply.Bulk("duration_ms");
+    reply.Integer(ctx.engine().clock.MonotonicMs() - running.start_ms);
+  } else {
+    reply.Null();
+  }
   reply.Bulk("engines");
   reply.Map(1);
   reply.Bulk("LUA");
@@ -195,7 +210,8 @@ void FunctionStats(Context& ctx) {
 
 // FUNCTION KILL  O(1)
 void FunctionKill(Context& ctx) {
-  ctx.Error("NOTBUSY No scripts in execution right now.");
+  const std::string_view error = ctx.engine().busy.Kill(/*is_function=*/true);
+  error.empty() ? ctx.Ok() : ctx.Error(error);
 }
 
 // FUNCTION HELP  O(1)

@@ -93,7 +93,8 @@ void ScriptShow(Context& ctx) {
 
 // SCRIPT KILL  O(1)
 void ScriptKill(Context& ctx) {
-  ctx.Error("NOTBUSY No scripts in execution right now.");
+  const std::string_view error = ctx.engine().busy.Kill(/*is_function=*/false);
+  error.empty() ? ctx.Ok() : ctx.Error(error);
 }
 
 // SCRIPT DEBUG YES | SYNC | NO  O(1)

@@ -47,6 +47,8 @@ void Shutdown(Context& ctx) {
   if ((request.save && request.nosave) || (request.abort && ctx.argc() > 2))
     args.Fail(errors::kSyntax);
   if (!args.Done()) return;
+  if (!request.nosave && !request.abort && ctx.engine().busy.running())
+    return ctx.Error(ctx.engine().busy.Error());
   // It may save first, which takes files and the gate.
   ctx.unit().AfterUnit(
       [&session = ctx.session(), &reply = ctx.reply(), request, control = ctx.engine().control] {
@@ -67,8 +69,8 @@ void Lolwut(Context& ctx) {
       "     (___________)\n"
       "   (______________)\n\n"
       "Stones that mark the way back. Cairn ";
-  ctx.reply().Verbatim("txt", std::string(kPicture) + kVersion + ", Redis ver. " + kRedisVersion +
-                                  "\n");
+  ctx.reply().Verbatim("txt",
+                       std::string(kPicture) + kVersion + ", Redis ver. " + kRedisVersion + "\n");
 }
 
 // SLOWLOG GET [count]
@@ -104,12 +106,14 @@ void SlowlogReset(Context& ctx) {
 void SlowlogHelp(Context& ctx) {
   static constexpr std::string_view kLines[] = {
       "GET [<count>]", "    Return top <count> entries from the slowlog (default: 10).",
-      "LEN", "    Return the length of the slowlog.",
-      "RESET", "    Reset the slowlog."};
+      "LEN",           "    Return the length of the slowlog.",
+      "RESET",         "    Reset the slowlog."};
   ReplyHelp(ctx, "SLOWLOG", kLines);
 }
 
-void ModuleList(Context& ctx) { ctx.reply().EmptyArray(); }
+void ModuleList(Context& ctx) {
+  ctx.reply().EmptyArray();
+}
 void ModuleHelp(Context& ctx) {
   static constexpr std::string_view kLines[] = {"LIST", "    Return a list of loaded modules."};
   ReplyHelp(ctx, "MODULE", kLines);
@@ -119,7 +123,11 @@ constexpr uint64_t kSlowlogFlags = kAdmin | kLoading | kStale;
 constexpr CommandSpec kRows[] = {
     {"INFO", -1, kLoading | kStale, {}, kAclDangerous, &Info},
     {"TIME", 1, kLoading | kStale | kFast, {}, 0, &Time},
-    {"SHUTDOWN", -1, kAdmin | kNoScript | kLoading | kStale | kNoMulti | kAllowBusy, {}, 0,
+    {"SHUTDOWN",
+     -1,
+     kAdmin | kNoScript | kLoading | kStale | kNoMulti | kAllowBusy,
+     {},
+     0,
      &Shutdown},
     {"LOLWUT", -1, kReadonly | kFast, {}, 0, &Lolwut},
     {"SLOWLOG", -2, 0, {}, 0, nullptr, Scope::kNone},
@@ -134,6 +142,8 @@ constexpr CommandSpec kRows[] = {
 
 }  // namespace
 
-std::span<const CommandSpec> ServerCommands() { return kRows; }
+std::span<const CommandSpec> ServerCommands() {
+  return kRows;
+}
 
 }  // namespace cairn

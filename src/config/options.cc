@@ -223,7 +223,7 @@ constexpr Option kOptions[] = {
     Integer<&C::tracking_table_max_keys>("tracking-table-max-keys", 0, kMax, "1000000", kMutable, "keys remembered for client caches; 0: no limit"),
 
     // Scripts and dangerous commands
-    Integer<&C::busy_reply_threshold>("busy-reply-threshold", 0, kMax, "5000", kNotYet, "milliseconds before others hear BUSY", "lua-time-limit"),
+    Integer<&C::busy_reply_threshold>("busy-reply-threshold", 0, kMax, "5000", kMutable, "milliseconds before others hear BUSY", "lua-time-limit"),
     Enum<&C::enable_debug_command>("enable-debug-command", kProtectedActions, "no", kImmutable, "who may use DEBUG"),
     Enum<&C::enable_protected_configs>("enable-protected-configs", kProtectedActions, "no", kImmutable, "who may change protected options"),
     Enum<&C::enable_module_command>("enable-module-command", kProtectedActions, "no", kImmutable | kNotYet, "who may use MODULE"),

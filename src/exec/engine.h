@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "config/store.h"
+#include "exec/busy_script.h"
 #include "exec/loading.h"
 #include "exec/modes.h"
 #include "exec/server_control.h"
@@ -50,6 +51,7 @@ struct Engine {
   Keyspace& keyspace;
   LazyFree lazy_free;
   Modes modes;
+  BusyScript busy;
   LoadingProgress loading;  // while kModeLoading is set
   Statistics statistics;
   Slowlog slowlog;
@@ -69,7 +71,7 @@ struct Engine {
   // Under appendfsync always: the last LSN by key hash, for replies that must wait; else nullptr.
   LsnStripes* stripes = nullptr;
   std::shared_ptr<ScriptRegistry> scripts;  // the scripts known; set before the first command
-  std::atomic<int64_t> dirty{0};     // changes since the last snapshot
+  std::atomic<int64_t> dirty{0};            // changes since the last snapshot
   std::string run_id, replication_id;
   size_t startup_bytes = 0;  // allocated before anything was loaded
   std::atomic<bool> active_expire{true};

@@ -33,10 +33,12 @@ Executor::Executor(Engine* engine)
       random_(ReadTicks() ^ static_cast<uint64_t>(slot_) << 56),
       statistics_(engine->thread_statistics(slot_)),
       exec_command_(engine->registry.Find("exec")),
-      ticks_per_us_(TicksPerMicrosecond()) {}
+      ticks_per_us_(TicksPerMicrosecond()),
+      busy_unit_(engine, slot_, this) {}
 
 ExpiryMode Executor::CurrentExpiryMode() const {
-  if (engine_.modes.Has(kModeExpiryOff)) [[unlikely]] return ExpiryMode::kApply;
+  if (engine_.modes.Has(kModeExpiryOff)) [[unlikely]]
+    return ExpiryMode::kApply;
   constexpr uint64_t kHiding =
       kModeFollower | kModeLogRefused | kModePausedAll | kModePausedWrite | kModeLoading;
   return (engine_.modes.word() & kHiding) != 0 ? ExpiryMode::kHide : ExpiryMode::kNormal;
@@ -46,7 +48,9 @@ bool Executor::NeedsAuth(const Session& session) const {
   return !session.authenticated && !engine_.users.default_open();
 }
 
-void Executor::WakeJournal() { engine_.journal->WakeIfNeeded(); }
+void Executor::WakeJournal() {
+  engine_.journal->WakeIfNeeded();
+}
 
 void Executor::Prepare(const Session& session, const Request& request, Prepared* prepared) {
   prepared->parent = nullptr;
@@ -63,15 +67,30 @@ void Executor::Prepare(const Session& session, const Request& request, Prepared*
     table->entries.PrefetchBucket(prepared->hash);
 }
 
+// Nothing more of this read is run. Behind a barrier the bounds of requests are others: they are
+// parsed again (rule 21).
+bool Executor::Stopped(const Session& session, const Command* command) {
+  return session.suspended || session.close_after_reply ||
+         (command != nullptr && command->Is(kBarrier)) ||
+         session.record->closing.load(std::memory_order_relaxed);
+}
+
 size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, OutputBuffer& out,
                      int64_t clock_ms) {
   clock_ms_ = clock_ms;
   Prepared prepared[kChunk];
   size_t done = first;
   last_ticks_ = ReadTicks();
+  Gate& gate = engine_.keyspace.gate();
   while (done < batch.size()) {
+    if (!gate.EnterUnlessHeld(slot_)) [[unlikely]] {
+      if (!RunWhileBusy(session, batch[done], out)) continue;
+      if (session.retry) break;
+      const Command* parent;
+      if (Stopped(session, engine_.registry.Resolve(batch[done++].args, &parent))) break;
+      continue;
+    }
     const size_t chunk = std::min(kChunk, batch.size() - done);
-    engine_.keyspace.gate().Enter(slot_);
     for (size_t i = 0; i < chunk; ++i) Prepare(session, batch[done + i], &prepared[i]);
     if (chunk > 1) {
       for (size_t i = 0; i < chunk; ++i) {
@@ -82,23 +101,30 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
     }
     size_t i = 0;
     bool stop = false;
-    for (; i < chunk && !stop; ++i) {
+    while (i < chunk && !stop) {
       const uint64_t start = out.end_position();
       if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkipThis;
-      RunOne(session, batch[done + i], prepared[i], out);
-      if (session.reply_mode != ReplyMode::kOn) [[unlikely]]
-        Silence(session, prepared[i].command, start, out);
       const Command* command = prepared[i].command;
-      // Behind a barrier the bounds of requests are others: they are parsed again (rule 21).
-      stop = session.suspended || session.close_after_reply ||
-             (command != nullptr && command->Is(kBarrier)) ||
-             session.record->closing.load(std::memory_order_relaxed);
+      if (command != nullptr && MayRunScript(session, *command)) [[unlikely]] {
+        RunOnFiber(session, batch[done + i], prepared[i], out);
+        // Its reply comes when it has ended; the gate stays closed till then.
+        if (aside()) return done + i + 1 - first;
+      } else {
+        RunOne(session, batch[done + i], prepared[i], out);
+      }
+      if (session.reply_mode != ReplyMode::kOn) [[unlikely]]
+        Silence(session, command, start, out);
+      stop = Stopped(session, command);
       // A retried request (paused) is not done.
       if (session.retry) break;
+      ++i;
+      // A script became busy between two units: the rest is for RunWhileBusy.
+      if (!gate.inside(slot_)) [[unlikely]]
+        break;
     }
     // Inside the gate: only there may the journal be looked at while it is being opened.
     if (engine_.journal != nullptr) engine_.journal->WakeIfNeeded();
-    engine_.keyspace.gate().Leave(slot_);
+    gate.Leave(slot_);
     done += i;
     if (stop || session.retry) break;
   }
@@ -123,42 +149,15 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   }
   if (command == exec_command_) {
     RunExec(session, *command, mode, reply);
-  } else {
-    LockPlan plan;
-    if (prepared.key.data() != nullptr) {
-      plan.AddHash(prepared.hash);
-    } else {
-      int db = session.db;
-      plan = PlanFor(session, *command, request.args, &db);
-    }
-    unit_.Begin(plan, clock_ms_, CurrentExpiryMode());
-    // A mode may have changed while we waited for the locks (rules-semantics 2).
-    if (engine_.modes.word() != mode &&
-        !PassGates(session, *command, request.args, engine_.modes.word(), reply)) {
-      unit_.End();
-      return;
-    }
-    if (session.record->closing.load(std::memory_order_relaxed)) {
-      unit_.End();
-      return;
-    }
-    if (Postponed(session, *command, request.args)) [[unlikely]] {
-      unit_.End();
-      return;
-    }
-    session.record->last_command.store(command->id, std::memory_order_relaxed);
-    Context ctx(*this, unit_, session, *command, request.args, request.raw, reply);
-    if (prepared.key.data() != nullptr) ctx.set_hashed_key(prepared.key, prepared.hash);
-    const uint64_t errors = reply.error_count();
-    if (command->Is(kScripting)) [[unlikely]] Announce(session, *command, request.args);
-    command->spec.handler(ctx);
-    unit_.SettleCommand(session.db, request.args, request.raw, 0, ctx.has_effects());
-    CountReplyErrors(*command, reply, errors);
+  } else if (!RunSingle(session, *command, request, prepared, mode, reply)) {
+    return;
   }
-  if (Observed()) [[unlikely]] Observe(session, *command, request.args, Caller::kClient);
+  if (Observed()) [[unlikely]]
+    Observe(session, *command, request.args, Caller::kClient);
   uint64_t end = 0;
   if (unit_.active()) {
-    if (unit_.has_news()) [[unlikely]] unit_.SetAuthor(session.id(), session.last_write_lsn);
+    if (unit_.has_news()) [[unlikely]]
+      unit_.SetAuthor(session.id(), session.last_write_lsn);
     end = unit_.End();
     if (end != 0) session.last_write_lsn = end;
   }
@@ -180,6 +179,56 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   last_ticks_ = now;
 }
 
+bool Executor::RunSingle(Session& session, const Command& command, const Request& request,
+                         const Prepared& prepared, uint64_t mode, ReplyWriter& reply) {
+  const uint64_t start = reply.out().end_position();
+  for (bool everything = false;; everything = true) {
+    LockPlan plan;
+    if (prepared.key.data() != nullptr) {
+      plan.AddHash(prepared.hash);
+    } else {
+      int db = session.db;
+      plan = PlanFor(session, command, request.args, &db);
+    }
+    plan.all |= everything;
+    if (!unit_.TryBegin(plan, clock_ms_, CurrentExpiryMode())) [[unlikely]] {
+      if (!BeginAfterBusy(session, command, request.args, plan, CurrentExpiryMode(), reply))
+        return false;
+    }
+    // A mode may have changed while we waited for the locks (rules-semantics 2).
+    if (engine_.modes.word() != mode &&
+        !PassGates(session, command, request.args, engine_.modes.word(), reply)) {
+      unit_.End();
+      return false;
+    }
+    if (session.record->closing.load(std::memory_order_relaxed)) {
+      unit_.End();
+      return false;
+    }
+    if (Postponed(session, command, request.args)) [[unlikely]] {
+      unit_.End();
+      return false;
+    }
+    session.record->last_command.store(command.id, std::memory_order_relaxed);
+    Context ctx(*this, unit_, session, command, request.args, request.raw, reply);
+    if (prepared.key.data() != nullptr) ctx.set_hashed_key(prepared.key, prepared.hash);
+    const uint64_t errors = reply.error_count();
+    if (command.Is(kScripting)) [[unlikely]] {
+      Announce(session, command, request.args);
+      if (!unit_.all()) unit_.RememberImages();
+    }
+    command.spec.handler(ctx);
+    if (unit_.retreating()) [[unlikely]] {
+      unit_.Rollback();
+      reply.out().TruncateTo(start);
+      continue;
+    }
+    unit_.SettleCommand(session.db, request.args, request.raw, 0, ctx.has_effects());
+    CountReplyErrors(command, reply, errors);
+    return true;
+  }
+}
+
 bool Executor::HoldReply(Session& session, const Command& command, bool wrote, uint64_t start,
                          ReplyWriter& reply) {
   OutputBuffer& out = reply.out();
@@ -192,7 +241,7 @@ bool Executor::HoldReply(Session& session, const Command& command, bool wrote, u
   // be run twice (EXEC, scripts) is told at once.
   if (command.Is(kAdmin)) return true;
   out.TruncateTo(start);
-  if (command.Is(kReadonly)) {
+  if (command.Is(kReadonly) && !session.suspended) {
     if (session.log_deadline_ms == 0)
       session.log_deadline_ms = clock_ms_ + engine_.config.busy_reply_threshold();
     if (clock_ms_ < session.log_deadline_ms) {
@@ -234,7 +283,8 @@ void Executor::Slow(ClientRecord& record, const Command& command, Arguments argu
 }
 
 void Executor::CountReplyErrors(const Command& command, ReplyWriter& reply, uint64_t before) {
-  if (reply.error_count() == before) [[likely]] return;
+  if (reply.error_count() == before) [[likely]]
+    return;
   Bump(statistics_->commands[command.id].failed);
   statistics_->Add(Stat::kErrors);
   engine_.statistics.CountError(reply.last_error_code());
@@ -309,8 +359,8 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     return false;
   }
   if (IsRestricted(session)) [[unlikely]] {
-    const AccessAnswer answer = CheckAccess(
-        engine_, session, *session.record, command, arguments, "toplevel");
+    const AccessAnswer answer =
+        CheckAccess(engine_, session, *session.record, command, arguments, "toplevel");
     if (!answer.ok()) {
       Reject(session, &command,
              "NOPERM " + DescribeDenial(answer, session.user->name(), command, arguments, false),
@@ -318,8 +368,12 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
       return false;
     }
   }
-  // A script may turn out to write: its commands find a failed log themselves, but room in the log's
-  // buffer has to be waited for here.
+  if (Modes::Has(mode, kModeBusyScript) && !command.Is(kAllowBusy)) [[unlikely]] {
+    Reject(session, &command, engine_.busy.Error(), reply);
+    return false;
+  }
+  // A script may turn out to write: its commands find a failed log themselves, but room in the
+  // log's buffer has to be waited for here.
   const bool may_write =
       writes || command.Is(kMayReplicate) ||
       (&command == exec_command_ && (session.transaction.flags & kMayReplicate) != 0);
@@ -347,7 +401,8 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, errors::kMonitorKeyspace, reply);
     return false;
   }
-  if ((mode & Modes::kFlagMask) == 0) [[likely]] return true;
+  if ((mode & Modes::kFlagMask) == 0) [[likely]]
+    return true;
   if (Modes::Has(mode, kModeLoading) && !command.Is(kLoading)) {
     Reject(session, &command, errors::kLoading, reply);
     return false;
@@ -380,8 +435,8 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, errors::kReadOnly, reply);
     return false;
   }
-  const bool paused = Modes::Has(mode, kModePausedAll) ||
-                      (Modes::Has(mode, kModePausedWrite) && may_write);
+  const bool paused =
+      Modes::Has(mode, kModePausedAll) || (Modes::Has(mode, kModePausedWrite) && may_write);
   // CLIENT stays usable, or nobody could end the pause. Inside MULTI too commands wait, and EXEC
   // more than any: it is what would write after PAUSE's OK.
   if (paused && !command.full_name.starts_with("client")) {
@@ -392,9 +447,7 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
 }
 
 void Executor::Announce(const Session& session, const Command& command, Arguments arguments) {
-  constexpr uint64_t kRunsOthers = kScripting | kSkipMonitor;
-  if ((command.spec.flags & kRunsOthers) == kRunsOthers &&
-      engine_.pubsub.Topics(PubsubKind::kMonitor) != 0)
+  if (RunsScripts(command) && engine_.pubsub.Topics(PubsubKind::kMonitor) != 0)
     FeedMonitors(unit_, session, command, arguments, false);
 }
 
@@ -468,6 +521,10 @@ LockPlan Executor::PlanFor(const Session& session, const Command& command, Argum
           plan.AddHash(HashBytes(arguments[static_cast<size_t>(key.position)]));
     }
   }
+  // A script without keys says nothing of what it touches; and what others are told of its commands
+  // as they run (monitors, caches) must not be told twice.
+  if (RunsScripts(command) && (plan.shards.empty() || Observed() || engine_.tracking.active()))
+    plan.all = true;
   // SELECT inside MULTI changes where later commands look; shards do not depend on it.
   (void)db;
   return plan;
@@ -481,11 +538,13 @@ uint64_t Executor::Call(Session& session, const Command& command, Arguments argu
   const int db = session.db;
   Context ctx(*this, unit_, session, command, arguments, raw, reply);
   ctx.set_in_exec(caller != Caller::kClient);
-  if (command.Is(kScripting)) [[unlikely]] Announce(session, command, arguments);
+  if (command.Is(kScripting)) [[unlikely]]
+    Announce(session, command, arguments);
   command.spec.handler(ctx);
   unit_.SettleCommand(db, arguments, raw, dirty, ctx.has_effects());
   CountReplyErrors(command, reply, errors);
-  if (Observed()) [[unlikely]] Observe(session, command, arguments, caller);
+  if (Observed()) [[unlikely]]
+    Observe(session, command, arguments, caller);
   const uint64_t ticks = ReadTicks() - start;
   CommandCounters& counters = statistics_->commands[command.id];
   Bump(counters.calls);

@@ -18,8 +18,10 @@
 #include <span>
 #include <string>
 
+#include "base/fiber.h"
 #include "base/random.h"
 #include "exec/context.h"
+#include "exec/delivery.h"
 #include "exec/engine.h"
 #include "exec/unit.h"
 #include "resp/request_parser.h"
@@ -37,6 +39,12 @@ struct AppliedCommand {
   int db = 0;
   uint64_t hash = 0;  // of the key at command->single_key, where there is one
 };
+
+// EVAL, FCALL and their kind.
+inline bool RunsScripts(const Command& command) {
+  constexpr uint64_t kRunsOthers = kScripting | kSkipMonitor;
+  return (command.spec.flags & kRunsOthers) == kRunsOthers;
+}
 
 class Executor final : public ReadyServer {
  public:
@@ -64,10 +72,11 @@ class Executor final : public ReadyServer {
   void LeaveGate() { engine_.keyspace.gate().Leave(slot_); }
 
   // Runs `body(unit)` as a unit of its own under `plan` (cron, expiry); enters and leaves the gate.
+  // Does nothing while a busy script has it.
   template <typename Body>
   uint64_t RunUnit(const LockPlan& plan, int64_t clock_ms, const Body& body) {
-    engine_.keyspace.gate().Enter(slot_);
-    unit_.Begin(plan, clock_ms, CurrentExpiryMode());
+    if (!engine_.keyspace.gate().EnterUnlessHeld(slot_)) return 0;
+    if (!unit_.TryBegin(plan, clock_ms, CurrentExpiryMode())) return 0;
     body(unit_);
     const uint64_t end = unit_.End();
     // Who was served meanwhile may have written, too.
@@ -88,8 +97,8 @@ class Executor final : public ReadyServer {
   enum class Caller : uint8_t { kClient, kExec, kScript };
   // Runs the command inside the open unit (EXEC, scripts): gates have passed, locks are held.
   // Returns the processor's ticks that it took.
-  uint64_t Call(Session& session, const Command& command, Arguments arguments,
-                std::string_view raw, ReplyWriter& reply, Caller caller);
+  uint64_t Call(Session& session, const Command& command, Arguments arguments, std::string_view raw,
+                ReplyWriter& reply, Caller caller);
 
   // See exec/late_reply.h.
   void ReplyLater(Context& ctx, std::function<void(ReplyWriter&)> answer);
@@ -103,6 +112,23 @@ class Executor final : public ReadyServer {
   void CountWaited(const Waiter& waiter, uint64_t ticks, bool failed);
   bool ServeReady() override;
   void ServeUnserved() override;
+
+  // -- scripts in units that may not hold all locks (fast_form.cc) --
+  // Whether a script's command may run in the open unit: it holds the locks of the command's keys,
+  // and can undo what the command may change.
+  bool FitsUnit(const Session& session, const Command& command, Arguments arguments);
+
+  // -- scripts that take long (busy.cc) --
+  // A request of this worker was put aside: its unit is open, its session suspended.
+  bool aside() const { return aside_ != nullptr && aside_->fiber.suspended(); }
+  bool IsAside(const Session& session) const { return aside() && aside_->session == &session; }
+  // Called by what runs the script: puts the request that is running aside; returns when the worker
+  // goes on with it. After it nothing may look at the arguments that the request came with.
+  void PutAside();
+  // The request runs on a stack of its own.
+  bool CanPutAside() const { return aside_ != nullptr && aside_->session != nullptr; }
+  // Goes on with it. True: it was put aside again; false: it has ended and its client goes on.
+  bool ContinueAside(LocalClients& clients);
 
   Engine& engine() { return engine_; }
   Unit& unit() { return unit_; }
@@ -141,13 +167,31 @@ class Executor final : public ReadyServer {
   void Prepare(const Session& session, const Request& request, Prepared* prepared);
   void RunOne(Session& session, const Request& request, const Prepared& prepared,
               OutputBuffer& out);
+  // All but the gates and the end of a command that is not EXEC. False: it was refused meanwhile.
+  bool RunSingle(Session& session, const Command& command, const Request& request,
+                 const Prepared& prepared, uint64_t mode, ReplyWriter& reply);
+  // Unit::TryBegin has failed: answers BUSY (false), or begins after all.
+  bool BeginAfterBusy(Session& session, const Command& command, Arguments arguments,
+                      const LockPlan& plan, ExpiryMode expiry, ReplyWriter& reply);
+  static bool Stopped(const Session& session, const Command* command);
+  // Whether the request may run a script: then it needs a stack of its own.
+  bool MayRunScript(const Session& session, const Command& command) const;
+  // Whether a transaction that holds scripts can be rolled back.
+  bool CanRetreat(const Session& session) const;
+  // False: it needs All after all.
+  bool RunQueued(Session& session, const Transaction& transaction, ReplyWriter& reply);
+  void RunOnFiber(Session& session, const Request& request, const Prepared& prepared,
+                  OutputBuffer& out);
+  // Answers a request while the gate is held. False: it is not any more, nothing was done.
+  bool RunWhileBusy(Session& session, const Request& request, OutputBuffer& out);
+  void RunAllowed(Session& session, const Command& command, const Request& request,
+                  ReplyWriter& reply);
   // The gates. False: an error was replied (or the session was suspended).
   bool PassGates(Session& session, const Command& command, Arguments arguments, uint64_t mode,
                  ReplyWriter& reply);
   void RefuseUnknown(Session& session, const Request& request, const Command* parent,
                      ReplyWriter& reply);
-  void Reject(Session& session, const Command* command, std::string_view error,
-              ReplyWriter& reply);
+  void Reject(Session& session, const Command* command, std::string_view error, ReplyWriter& reply);
   void Queue(Session& session, const Command& command, Arguments arguments, ReplyWriter& reply);
   // `mode` is the word that EXEC's own gates saw.
   void RunExec(Session& session, const Command& exec, uint64_t mode, ReplyWriter& reply);
@@ -204,6 +248,20 @@ class Executor final : public ReadyServer {
   std::shared_ptr<OutputBuffer> exec_rest_;
   const double ticks_per_us_;
   unsigned expire_turn_ = 0;  // shards that slices of the cycle have seen
+  // The request that runs on a stack of its own, and may be put aside.
+  struct Aside {
+    static constexpr size_t kStackBytes = size_t{8} << 20;  // as a thread's: touched pages only
+    Fiber fiber{kStackBytes};
+    Session* session = nullptr;  // while it runs or lies aside
+    Request request;
+    Prepared prepared;
+    OwnedArgs arguments;
+    OutputBuffer out;
+    uint64_t client = 0;
+    uint64_t start_ticks = 0;
+  };
+  std::unique_ptr<Aside> aside_;  // made on first use
+  Unit busy_unit_;                // of the commands that a busy server takes
   std::shared_ptr<ScriptHost> script_host_;
 };
 

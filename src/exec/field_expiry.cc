@@ -105,7 +105,7 @@ size_t Executor::ExpireFieldsSlice(int first_shard, int step, size_t limit, int6
     return 0;
   Keyspace& keyspace = engine_.keyspace;
   std::vector<std::pair<int, int>> due;  // shard, database
-  keyspace.gate().Enter(slot_);
+  if (!keyspace.gate().EnterUnlessHeld(slot_)) return 0;
   for (int shard = first_shard; shard < kShards; shard += step) {
     for (int db = 0; db < keyspace.databases(); ++db) {
       const KeyTable* table = keyspace.PeekTable(shard, db);

@@ -7,6 +7,8 @@
 // locks of the unit that made the key ready. Locks that the command needs besides are only tried;
 // if one is taken, what is left to serve is noted in its shards, and the unit goes on under All
 // (Unit::End). Whoever locks such a shard in between serves first (Unit::Begin).
+#include <utility>
+
 #include "exec/access.h"
 #include "exec/blocking.h"
 #include "exec/executor.h"
@@ -45,12 +47,14 @@ void Executor::Block(Context& ctx, const BlockRequest& request) {
 namespace {
 
 // Under the lock of the key's shard.
-void RemoveTicket(Shard& shard, const Waiter& waiter, std::string_view key) {
+void RemoveTicket(Keyspace& keyspace, const Waiter& waiter, std::string_view key) {
+  Shard& shard = keyspace.shard(ShardOf(HashBytes(key)));
+  WaitCounters& counters = keyspace.wait_counters();
   if (shard.waiters == nullptr) return;
   shard.waiters->Remove(waiter.db, key, waiter);
   if (!shard.waiters->empty()) return;
   shard.waiters.reset();
-  shard.unserved = false;
+  if (std::exchange(shard.unserved, false)) counters.unserved_shards.fetch_sub(1);
 }
 
 }  // namespace
@@ -62,7 +66,7 @@ bool Executor::TryForget(const Waiter& waiter) {
   for (std::string_view key : waiter.key_names()) {
     Shard& shard = engine_.keyspace.shard(ShardOf(HashBytes(key)));
     if (shard.lock.TryLock()) {
-      RemoveTicket(shard, waiter, key);
+      RemoveTicket(engine_.keyspace, waiter, key);
       shard.lock.Unlock();
     } else {
       all_taken = false;
@@ -93,7 +97,8 @@ void Executor::LeaveUnserved(const ReadyKey& key) {
   Shard& shard = engine_.keyspace.shard(ShardOf(key.hash));
   if (shard.waiters == nullptr) return;
   shard.waiters->unserved.push_back({key.db, key.key});
-  shard.unserved = true;
+  if (!std::exchange(shard.unserved, true))
+    engine_.keyspace.wait_counters().unserved_shards.fetch_add(1);
 }
 
 void Executor::ServeUnserved() {
@@ -101,6 +106,7 @@ void Executor::ServeUnserved() {
     Shard& shard = engine_.keyspace.shard(i);
     if (!shard.unserved) continue;
     shard.unserved = false;
+    engine_.keyspace.wait_counters().unserved_shards.fetch_sub(1);
     for (DbKey& key : shard.waiters->unserved) {
       const uint64_t hash = HashBytes(key.key);
       unit_.ready().push_back({key.db, hash, std::move(key.key)});
@@ -145,10 +151,8 @@ bool Executor::ServeKey(const ReadyKey& key) {
 }
 
 void Executor::ForgetHeld(const Waiter& waiter) {
-  for (std::string_view key : waiter.key_names()) {
-    const int shard = ShardOf(HashBytes(key));
-    if (unit_.Holds(shard)) RemoveTicket(engine_.keyspace.shard(shard), waiter, key);
-  }
+  for (std::string_view key : waiter.key_names())
+    if (unit_.Holds(ShardOf(HashBytes(key)))) RemoveTicket(engine_.keyspace, waiter, key);
 }
 
 namespace {

@@ -2,12 +2,13 @@
 //
 // The half of the pipeline that belongs to MULTI: queueing, and EXEC, which locks the union of its
 // commands' shards and of its watched keys' shards once (rules-semantics 1).
-#include "exec/access.h"
-#include "exec/executor.h"
-#include "exec/late_reply.h"
 #include "exec/transaction.h"
 
 #include <optional>
+
+#include "exec/access.h"
+#include "exec/executor.h"
+#include "exec/late_reply.h"
 
 namespace cairn {
 namespace {
@@ -66,7 +67,8 @@ bool Executor::WatchesStand(Session& session) {
 
 // The rules may have changed since the command was queued, by one of the transaction's own even.
 bool Executor::StillAllowed(Session& session, const QueuedCommand& queued, ReplyWriter& reply) {
-  if (!IsRestricted(session)) [[likely]] return true;
+  if (!IsRestricted(session)) [[likely]]
+    return true;
   const Command& command = *queued.command;
   const AccessAnswer answer =
       CheckAccess(engine_, session, *session.record, command, queued.args.view(), "multi");
@@ -80,7 +82,8 @@ bool Executor::StillAllowed(Session& session, const QueuedCommand& queued, Reply
   const uint64_t errors = reply.error_count();
   reply.Error(
       "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
-      "call. This command is no longer allowed for the following reason: " + std::string(reason));
+      "call. This command is no longer allowed for the following reason: " +
+      std::string(reason));
   CountReplyErrors(command, reply, errors);
   return false;
 }
@@ -100,43 +103,67 @@ void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, Rep
     int db = session.db;
     plan.Merge(PlanFor(session, *queued.command, queued.args.view(), &db));
   }
-  if (plan.walk) plan.all = true;
+  if (plan.walk || ((transaction.flags & kScripting) != 0 && !CanRetreat(session))) plan.all = true;
   for (const WatchedKey& watched : session.watched) plan.AddHash(watched.hash);
   const bool applying = session.internal;
-  unit_.set_silent(applying);
-  unit_.Begin(plan, clock_ms_, applying ? ExpiryMode::kApply : CurrentExpiryMode());
+  const ExpiryMode expiry = applying ? ExpiryMode::kApply : CurrentExpiryMode();
   static constexpr std::string_view kExecOnly[] = {"EXEC"};
-  if (!applying && engine_.modes.word() != mode &&
-      !PassGates(session, exec, kExecOnly, engine_.modes.word(), reply))
-    return;
-  for (const WatchedKey& watched : session.watched) unit_.NoteHash(watched.hash);
-  // Killed while we waited for the locks: what CLIENT KILL answered OK for runs nothing more.
-  if (!applying && session.record->closing.load(std::memory_order_relaxed)) return;
-  if (!applying) {
-    for (const QueuedCommand& queued : transaction.queue)
-      if (Postponed(session, *queued.command, queued.args.view())) [[unlikely]] return;
+  const uint64_t start = reply.out().end_position();
+  const int db = session.db;
+  Transaction running;
+  for (;;) {
+    unit_.set_silent(applying);
+    if (!unit_.TryBegin(plan, clock_ms_, expiry) &&
+        !BeginAfterBusy(session, exec, kExecOnly, plan, expiry, reply))
+      return;
+    if (!applying && engine_.modes.word() != mode &&
+        !PassGates(session, exec, kExecOnly, engine_.modes.word(), reply))
+      return;
+    for (const WatchedKey& watched : session.watched) unit_.NoteHash(watched.hash);
+    // Killed while we waited for the locks: what CLIENT KILL answered OK for runs nothing more.
+    if (!applying && session.record->closing.load(std::memory_order_relaxed)) return;
+    if (!applying) {
+      for (const QueuedCommand& queued : transaction.queue)
+        if (Postponed(session, *queued.command, queued.args.view())) [[unlikely]] return;
+    }
+    if (!WatchesStand(session)) {
+      DiscardTransaction(session);
+      reply.NullArray();
+      return;
+    }
+    if (transaction.active) {
+      running = std::move(transaction);
+      DiscardTransaction(session);
+    }
+    if ((running.flags & kScripting) != 0 && !unit_.all()) unit_.RememberImages();
+    if (RunQueued(session, running, reply)) return;
+    unit_.Rollback();
+    reply.out().TruncateTo(start);
+    session.db = db;
+    plan.all = true;
   }
-  if (!WatchesStand(session)) {
-    DiscardTransaction(session);
-    reply.NullArray();
-    return;
-  }
-  Transaction running = std::move(transaction);
-  DiscardTransaction(session);
-  reply.Array(running.queue.size());
+}
+
+bool Executor::RunQueued(Session& session, const Transaction& transaction, ReplyWriter& reply) {
+  const bool may_retreat = unit_.remembers_images();
+  reply.Array(transaction.queue.size());
   exec_reply_ = &reply;
   std::optional<ReplyWriter> rest;
-  for (const QueuedCommand& queued : running.queue) {
+  for (const QueuedCommand& queued : transaction.queue) {
+    const Arguments args = queued.args.view();
     ReplyWriter& next = rest ? *rest : reply;
     if (!StillAllowed(session, queued, next)) continue;
-    const uint64_t ticks =
-        Call(session, *queued.command, queued.args.view(), {}, next, Caller::kExec);
+    if (may_retreat && !RunsScripts(*queued.command) && !FitsUnit(session, *queued.command, args))
+      return false;
+    const uint64_t ticks = Call(session, *queued.command, args, {}, next, Caller::kExec);
+    if (unit_.retreating()) return false;
     if (exec_rest_ != nullptr) {
       rest.emplace(exec_rest_.get(), session.resp);
       exec_rest_.reset();  // the unit keeps it
     }
-    if (!applying) LogIfSlow(*session.record, *queued.command, queued.args.view(), ticks);
+    if (!session.internal) LogIfSlow(*session.record, *queued.command, args, ticks);
   }
+  return true;
 }
 
 void ReplyLater(Context& ctx, std::function<void(ReplyWriter&)> answer) {

@@ -28,9 +28,15 @@ void AppendResp(std::string* out, Arguments parts) {
   }
 }
 
-Keyspace& Unit::keyspace() { return engine_.keyspace; }
+Keyspace& Unit::keyspace() {
+  return engine_.keyspace;
+}
 
 void Unit::Begin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
+  while (!TryBegin(plan, clock_ms, mode)) keyspace().gate().Enter(slot_);
+}
+
+bool Unit::TryBegin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
   DCHECK(!active_);
   active_ = true;
   mode_ = mode;
@@ -40,43 +46,57 @@ void Unit::Begin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
   track_hashes_ = stripes_ != nullptr;
   walked_ = false;
   hold_lsn_ = 0;
-  if (plan.all) {
-    LockAll();
-    return;
-  }
+  if (plan.all) return LockAll();
   bool unserved = false;
+  now_ms_ = std::max(now_ms_, keyspace().gate().closed_now_ms());
   plan.shards.ForEach([this, &unserved](int shard) {
     keyspace().shard(shard).lock.Lock();
     held_.Add(shard);
     TakeShard(shard);
     unserved |= keyspace().shard(shard).unserved;
   });
-  if (!unserved) [[likely]] return;
+  if (!unserved) [[likely]]
+    return true;
   // Whoever waited comes before us, and may need locks that we have not.
   ReleaseShards();
-  LockAll();
+  return LockAll();
 }
 
-// Serves what others could not; so nobody runs under All before those who waited longer.
-void Unit::LockAll() {
-  keyspace().gate().Leave(slot_);
-  keyspace().gate().Close();
-  all_ = true;
-  bool unserved = false;
-  for (int i = 0; i < kShards; ++i) {
-    TakeShard(i);
-    unserved |= keyspace().shard(i).unserved;
-  }
-  if (!unserved) [[likely]] return;
-  ready_server_.ServeUnserved();
+void Unit::BeginDetached(int64_t clock_ms) {
+  DCHECK(!active_);
+  active_ = true;
+  mode_ = ExpiryMode::kHide;
+  now_ms_ = clock_ms;
+  notify_ = 0;
+  stripes_ = nullptr;
+  track_hashes_ = walked_ = false;
   hold_lsn_ = 0;
 }
 
+// Serves what others could not; so nobody runs under All before those who waited longer.
+bool Unit::LockAll() {
+  Gate& gate = keyspace().gate();
+  gate.Leave(slot_);
+  if (!gate.CloseUnlessHeld()) {
+    active_ = false;
+    return false;
+  }
+  all_ = true;
+  now_ms_ = std::max(now_ms_, gate.LatestNow());
+  if (keyspace().wait_counters().unserved_shards.load(std::memory_order_relaxed) == 0) [[likely]]
+    return true;
+  ready_server_.ServeUnserved();
+  hold_lsn_ = 0;
+  return true;
+}
+
 void Unit::ReleaseShards() {
+  if (held_.empty()) return;
   held_.ForEach([this](int shard) {
     keyspace().shard(shard).last_now_ms = now_ms_;
     keyspace().shard(shard).lock.Unlock();
   });
+  keyspace().gate().NoteNow(slot_, now_ms_);
   held_ = {};
 }
 
@@ -117,6 +137,7 @@ void Unit::LockShard(int shard) {
 void Unit::UnlockShard(int shard) {
   if (all_) return;
   keyspace().shard(shard).last_now_ms = now_ms_;
+  keyspace().gate().NoteNow(slot_, now_ms_);
   held_.words[shard >> 6] &= ~(uint64_t{1} << (shard & 63));
   keyspace().shard(shard).lock.Unlock();
 }
@@ -164,23 +185,25 @@ void Unit::BeforeChangeSlow(int db, Entry* entry, uint64_t hash) {
 
 void Unit::Changed(int db, std::string_view key, uint64_t hash) {
   Shard& shard = ShardFor(hash);
-  if (shard.watches != nullptr) [[unlikely]] shard.watches->Touch(db, key);
-  if (engine_.tracking.active()) [[unlikely]] Invalidate(key, hash);
+  if (shard.watches != nullptr) [[unlikely]]
+    shard.watches->Touch(db, key);
+  if (engine_.tracking.active()) [[unlikely]]
+    Invalidate(key, hash);
 }
 
 // An expired entry that look-ups hid gives way to the new one.
 void Unit::RemoveHidden(int db, uint64_t hash, std::string_view key) {
-  KeyTable* table = keyspace().PeekTable(ShardOf(hash), db);
-  Entry* hidden = table == nullptr ? nullptr : table->entries.Find(hash, [key](const Entry* e) {
-    return e->key() == key;
-  });
+  Entry* hidden = FindRaw(db, key, hash);
   if (hidden != nullptr) Dispose(Remove(db, hash, hidden));
 }
 
 Entry* Unit::Insert(int db, uint64_t hash, Entry* entry) {
   Shard& shard = ShardFor(hash);
   CHECK(Holds(ShardOf(hash)));
-  if (mode_ == ExpiryMode::kHide) [[unlikely]] RemoveHidden(db, hash, entry->key());
+  if (mode_ == ExpiryMode::kHide) [[unlikely]]
+    RemoveHidden(db, hash, entry->key());
+  if (undo_.on()) [[unlikely]]
+    undo_.Save(db, hash, entry->key(), nullptr);
   entry->set_epoch(shard.epoch);
   entry->set_access(FreshAccessClock(engine_.config, now_ms_));
   KeyTable& table = keyspace().Table(ShardOf(hash), db);
@@ -317,7 +340,8 @@ uint64_t Unit::Journal() {
 uint64_t Unit::CloseRecord() {
   const uint64_t end = Journal();
   if (track_hashes_) ComputeHold(end);
-  if (has_news()) [[unlikely]] TellOthers();
+  if (has_news()) [[unlikely]]
+    TellOthers();
   return end;
 }
 
@@ -337,10 +361,10 @@ uint64_t Unit::EndServed() {
 
 void Unit::Unlock() {
   if (all_) {
-    for (int i = 0; i < kShards; ++i) keyspace().shard(i).last_now_ms = now_ms_;
-    keyspace().gate().Open();
-    keyspace().gate().Enter(slot_);
+    keyspace().gate().NoteClosedNow(now_ms_);
     all_ = false;
+    keyspace().gate().Open();
+    (void)keyspace().gate().EnterUnlessHeld(slot_);
   } else {
     ReleaseShards();
   }
@@ -348,7 +372,8 @@ void Unit::Unlock() {
 }
 
 uint64_t Unit::End() {
-  DCHECK(active_);
+  DCHECK(active_ && !retreating_);
+  undo_.Stop();
   const uint64_t end = CloseRecord();
   if (ready_.empty()) [[likely]] {
     Unlock();
@@ -366,8 +391,12 @@ uint64_t Unit::End() {
   } else {
     LockPlan everything;
     everything.all = true;
-    Begin(everything, now_ms_, mode_);
-    End();
+    // A busy script that came between has served them before it began.
+    if (TryBegin(everything, now_ms_, mode_)) {
+      End();
+    } else {
+      Reset();
+    }
   }
   hold_lsn_ = hold;
   return end;
@@ -409,9 +438,11 @@ void Unit::Reset() {
     std::vector<std::function<void()>> tasks;
     tasks.swap(after_);
     // They may take long (files) or close the gate themselves.
-    keyspace().gate().Leave(slot_);
+    Gate& gate = keyspace().gate();
+    const bool inside = gate.inside(slot_);
+    if (inside) gate.Leave(slot_);
     for (auto& task : tasks) task();
-    keyspace().gate().Enter(slot_);
+    if (inside) (void)gate.EnterUnlessHeld(slot_);
   }
 }
 
@@ -421,8 +452,7 @@ void Unit::ComputeHold(uint64_t end) {
     // Whoever saw the whole keyspace saw every write so far.
     hold_lsn_ = std::max<uint64_t>(end, engine_.journal->tail());
   } else {
-    for (uint64_t hash : hashes_)
-      hold_lsn_ = std::max<uint64_t>(hold_lsn_, stripes_->Max(hash));
+    for (uint64_t hash : hashes_) hold_lsn_ = std::max<uint64_t>(hold_lsn_, stripes_->Max(hash));
   }
   if (end == 0) return;
   if (all_) {

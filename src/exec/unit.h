@@ -23,6 +23,7 @@
 
 #include "exec/delivery.h"
 #include "exec/tracking.h"
+#include "exec/undo_log.h"
 #include "journal/buffer.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/lazy_free.h"
@@ -93,6 +94,11 @@ class Unit {
   // -- locking --
   // The calling thread must be inside the gate (plan.all: it is taken out of it meanwhile).
   void Begin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode);
+  // As Begin; but false, with nothing begun and outside the gate, where All is needed and a busy
+  // script has it.
+  [[nodiscard]] bool TryBegin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode);
+  // Begins a unit that will touch no key, outside the gate.
+  void BeginDetached(int64_t clock_ms);
   // Adds a shard to a unit that has begun without locks (scope Walk): one at a time.
   void LockShard(int shard);
   void UnlockShard(int shard);
@@ -102,7 +108,8 @@ class Unit {
   bool all() const { return all_; }
   bool Holds(int shard) const { return all_ || held_.Has(shard); }
   bool active() const { return active_; }
-  // Settles everything. Returns the LSN behind the record it appended, or 0.
+  // Settles everything. Returns the LSN behind the record it appended, or 0. After All the thread
+  // is inside the gate again, unless a busy script has it by then (Gate::inside tells).
   uint64_t End();
   // Settles what changed so far as a unit of its own and goes on with the same locks.
   uint64_t EndServed();
@@ -110,6 +117,19 @@ class Unit {
   // -- time --
   int64_t now_ms() const { return now_ms_; }
   ExpiryMode expiry_mode() const { return mode_; }
+
+  // -- undoing (undo.cc), for units that may find out that they need All --
+  // To be called before the first change: from here on the unit can be rolled back.
+  void RememberImages() { undo_.Start(); }
+  bool remembers_images() const { return undo_.on(); }
+  // Whether the key's value is small enough, and the unit's images few enough, that a change of it
+  // is worth being remembered. The key's shard is held.
+  bool MayRemember(int db, std::string_view key, uint64_t hash);
+  // It needs All after all. Whoever runs it stops soon; then it is rolled back and run again.
+  void Retreat() { retreating_ = true; }
+  bool retreating() const { return retreating_; }
+  // Ends the unit as if it had never begun: every key is as it was, nothing is journaled or told.
+  void Rollback();
 
   // -- look-up --
   // The live entry of a key, or nullptr. Expired entries are treated as the mode says.
@@ -124,7 +144,10 @@ class Unit {
   // -- changes; each fires what has to be fired before a change --
   // To be called before the value of an entry is changed in place.
   void BeforeChange(int db, Entry* entry, uint64_t hash) {
-    if (entry->epoch() != ShardFor(hash).epoch) [[unlikely]] BeforeChangeSlow(db, entry, hash);
+    if (undo_.on()) [[unlikely]]
+      undo_.Save(db, hash, entry->key(), entry);
+    if (entry->epoch() != ShardFor(hash).epoch) [[unlikely]]
+      BeforeChangeSlow(db, entry, hash);
   }
   // After the value of an entry changed in place: watchers, tracking.
   void Changed(int db, std::string_view key, uint64_t hash);
@@ -157,7 +180,8 @@ class Unit {
   void Dirty(int64_t n) { dirty_ += n; }
   int64_t dirty() const { return dirty_; }
   void Event(int type, const char* name, int db, std::string_view key) {
-    if (notify_ & type) [[unlikely]] EventSlow(type, name, db, key);
+    if (notify_ & type) [[unlikely]]
+      EventSlow(type, name, db, key);
   }
   // Publishes when the unit ends: what EXEC and scripts do.
   void PublishAtEnd(PubsubKind kind, std::string_view channel, std::string_view payload) {
@@ -165,7 +189,8 @@ class Unit {
   }
   // The key may now serve blocked clients (or wake them with an error).
   void Ready(int db, std::string_view key, uint64_t hash) {
-    if (ShardFor(hash).waiters != nullptr) [[unlikely]] ReadySlow(db, key, hash);
+    if (ShardFor(hash).waiters != nullptr) [[unlikely]]
+      ReadySlow(db, key, hash);
   }
   std::vector<ReadyKey>& ready() { return ready_; }
   std::vector<KeyEvent>& events() { return events_; }
@@ -243,7 +268,8 @@ class Unit {
   void EnterEffectDb(int db);
   void Reset();
   void TakeShard(int shard);
-  void LockAll();
+  bool LockAll();
+  Entry* FindRaw(int db, std::string_view key, uint64_t hash);
   void ReleaseShards();
   void Unlock();
   uint64_t CloseRecord();
@@ -258,6 +284,8 @@ class Unit {
   bool active_ = false;
   bool all_ = false;
   bool silent_ = false;
+  bool retreating_ = false;
+  UndoLog undo_;
   LsnStripes* stripes_ = nullptr;  // the engine's when the unit began
   bool track_hashes_ = false;
   bool walked_ = false;

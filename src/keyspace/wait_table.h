@@ -57,6 +57,7 @@ struct WaitCounters {
   std::atomic<uint64_t> next_order{1};      // drawn under the locks of all keys waited for
   std::atomic<int64_t> keys{0};             // keys with a queue
   std::atomic<int64_t> keys_on_absence{0};  // ... with a ticket that wakes on absence
+  std::atomic<int> unserved_shards{0};      // those whose `unserved` is set
 };
 
 struct DbKey {

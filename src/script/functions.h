@@ -32,6 +32,7 @@ struct Library {
   std::string name, code;
   size_t code_offset = 0;  // of the Lua code, behind the shebang's words
   std::vector<FunctionInfo> functions;
+  mutable std::atomic<bool> needs_all{false};  // the locks of a call's keys did not do
 };
 
 // The shebang of a library, "#!lua name=NAME". False: *error is the reply.

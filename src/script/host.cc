@@ -14,18 +14,8 @@ namespace {
 
 constexpr int kRunsPerGcStep = 50;
 constexpr const char* kChunkName = "@user_script";
-constexpr int kHookInstructions = 100000;
-
-// The registry key of the host: its address.
-char host_key;
-
-void Hook(lua_State* L, lua_Debug*) {
-  lua_pushlightuserdata(L, &host_key);
-  lua_rawget(L, LUA_REGISTRYINDEX);
-  auto* host = static_cast<ScriptHost*>(lua_touserdata(L, -1));
-  lua_pop(L, 1);
-  host->OnHook(L);
-}
+constexpr uint32_t kCallsPerLook = 256;         // commands of a script between looks at the clock
+constexpr uint64_t kTicksPerLook = 10'000'000;  // of the processor: some milliseconds
 
 Session MakeSession() {
   Session session(std::make_shared<ClientRecord>());
@@ -53,13 +43,12 @@ ScriptHost::ScriptHost(Executor* executor)
   PushLoadApi(L_, this);
   load_api_ = luaL_ref(L_, LUA_REGISTRYINDEX);
   ShowRedis(run_api_);
-  lua_pushlightuserdata(L_, &host_key);
-  lua_pushlightuserdata(L_, this);
-  lua_rawset(L_, LUA_REGISTRYINDEX);
   SetHook();
 }
 
 ScriptHost::~ScriptHost() {
+  // A script that was put aside for good, because the process ends: its stack is no more.
+  if (run_ != nullptr) return;
   lua_close(L_);
 }
 
@@ -185,6 +174,8 @@ void ScriptHost::Begin(Context& ctx, ScriptRun* run, uint64_t flags, bool read_o
   // Pointers are compared first: handing over a reference count costs atomics.
   if (session_.user != ctx.session().user) session_.user = ctx.session().user;
   run->client = ctx.session().record.get();
+  run->command = ctx.args();
+  run->start_ms = ctx.engine().clock.MonotonicMs();
   run_ = run;
 }
 
@@ -227,9 +218,11 @@ void ScriptHost::ShowRedis(int api) {
 void ScriptHost::Eval(Context& ctx, const Compiled& compiled, Arguments keys, Arguments args,
                       bool read_only) {
   const Script& script = *compiled.script;
+  if (!FitsLocks(ctx, script.needs_all)) return;
   if (!Admit(ctx, script.flags, read_only)) return;
   ScriptRun run;
   run.name = script.sha;
+  run.needs_all = &script.needs_all;
   Begin(ctx, &run, script.flags, read_only);
   lua_rawgeti(L_, LUA_REGISTRYINDEX, builtins_);
   keys_set_ = true;
@@ -242,9 +235,12 @@ void ScriptHost::Eval(Context& ctx, const Compiled& compiled, Arguments keys, Ar
 }
 
 void ScriptHost::Finish(Context& ctx, int status) {
-  ReplyResult(ctx, status);
+  // One that retreats has no result: it is run again.
+  if (!ctx.unit().retreating()) ReplyResult(ctx, status);
   // What the commands changed is journaled as their effects, never as the script.
   ctx.NoEffect();
+  if (run_->busy) EndBusy();
+  if (run_->stop != nullptr) SetHook();
   run_ = nullptr;
   lua_settop(L_, 0);
   if (++runs_since_gc_ >= kRunsPerGcStep) {
@@ -259,22 +255,6 @@ void ScriptHost::ReplyResult(Context& ctx, int status) {
   if (!error.source.empty() && !error.line.empty())
     error.text += " script: " + run_->name + ", on " + error.source + ":" + error.line + ".";
   WriteError(ctx.reply(), error.text, error.counted);
-}
-
-// -- scripts that take long --
-
-void ScriptHost::SetHook() {
-  lua_sethook(L_, Hook, LUA_MASKCOUNT, kHookInstructions);
-}
-
-// A server that ends does not wait for a script that may never end. One that has written is let
-// go on: half of what it does must not be journaled.
-void ScriptHost::OnHook(lua_State* L) {
-  if (run_ == nullptr || run_->wrote || !executor_.engine().modes.Has(kModeShutdown)) return;
-  // From here on at every instruction, so that no pcall can keep it alive.
-  lua_sethook(L, Hook, LUA_MASKCOUNT, 1);
-  PushError(L, "ERR Script killed: the server shuts down");
-  lua_error(L);
 }
 
 // -- redis.call --
@@ -331,6 +311,7 @@ std::string ScriptHost::AccessRefusal(const Command& command) {
 }
 
 bool ScriptHost::Call(lua_State* L) {
+  if (run_->stop != nullptr) return PushStop(L), false;
   if (!ReadArguments(L)) return false;
   const Command* parent = nullptr;
   const Command* command = executor_.engine().registry.Resolve(arguments_, &parent);
@@ -351,15 +332,26 @@ bool ScriptHost::Call(lua_State* L) {
     PushError(L, refusal, true);
     return false;
   }
-  if (command->Is(kWrite)) run_->wrote = true;
+  if (!FitsUnit(*command)) {
+    Retreat();
+    return PushStop(L), false;
+  }
+  if (command->Is(kWrite) && !run_->wrote) {
+    run_->wrote = true;
+    if (run_->busy) executor_.engine().busy.NoteWrite();
+  }
   ReplyWriter reply(&out_, session_.resp);
   const bool quiet = run_->repl == ReplMode::kNone;
   if (quiet) executor_.unit().set_silent(true);
-  executor_.Call(session_, *command, arguments_, {}, reply, Executor::Caller::kScript);
+  const uint64_t ticks =
+      executor_.Call(session_, *command, arguments_, {}, reply, Executor::Caller::kScript);
   if (quiet) executor_.unit().set_silent(false);
+  const bool failed = reply.error_count() != 0;
   lua_settop(L, 0);
   PushCommandReply(L);
-  return reply.error_count() == 0;
+  // Between commands that take long the hook would look too seldom.
+  if (++run_->calls % kCallsPerLook == 0 || ticks > kTicksPerLook) YieldIfLong();
+  return !failed;
 }
 
 void ScriptHost::PushCommandReply(lua_State* L) {

@@ -13,6 +13,7 @@
 // Thread rule: its executor's thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -38,6 +39,15 @@ struct ScriptRun {
   bool allow_oom = false;
   bool out_of_memory = false;  // above maxmemory when it began
   bool wrote = false;          // called a write command
+  bool is_function = false;
+  std::atomic<bool>* needs_all = nullptr;  // where it is remembered that it does
+  int64_t start_ms = 0;                    // monotonic
+  Arguments command;                       // as it was called; good until it is put aside first
+  uint32_t calls = 0;                      // of commands
+  uint32_t hooks = 0;                      // how often the interpreter's hook has looked
+  bool busy = false;                       // beyond busy-reply-threshold: others are told so
+  // Why it is to end: an error that no pcall may catch; nullptr while it may go on.
+  const char* stop = nullptr;
   ReplMode repl = ReplMode::kAll;
   const ClientRecord* client = nullptr;  // who runs it, for the log of refusals
 };
@@ -70,8 +80,9 @@ class ScriptHost {
   // reply.
   std::shared_ptr<const Library> LoadLibrary(std::string_view code, std::string* error);
   struct CalledFunction {
-    const FunctionInfo* info;  // good until libraries change
-    int reference;             // registry
+    const Library* library;  // good until libraries change, as the next
+    const FunctionInfo* info;
+    int reference;  // registry
   };
   bool FindFunction(std::string_view name, CalledFunction* called, std::string* error);
   void CallFunction(Context& ctx, const CalledFunction& function, Arguments keys, Arguments args,
@@ -106,6 +117,14 @@ class ScriptHost {
   const Compiled* Remember(std::shared_ptr<const Script> script, int function);
   void Forget();
   void DropEvicted();
+  bool FitsLocks(Context& ctx, const std::atomic<bool>& needs_all);
+  bool FitsUnit(const Command& command);
+  void Retreat();
+  void YieldIfLong();
+  void BeginBusy();
+  void EndBusy();
+  // Pushes the error that ends the script, and sees to it that none keeps it alive.
+  void PushStop(lua_State* L);
   bool Admit(Context& ctx, uint64_t flags, bool read_only);
   void Begin(Context& ctx, ScriptRun* run, uint64_t flags, bool read_only);
   void PushTable(Arguments values);

@@ -252,6 +252,7 @@ bool ScriptHost::FindFunction(std::string_view name, CalledFunction* called, std
   // The code registers the same functions wherever it runs, unless it is written to do otherwise.
   if (found.index >= compiled->second.functions.size())
     return *error = "ERR Function not found", false;
+  called->library = found.library.get();
   called->info = &found.library->functions[found.index];
   called->reference = compiled->second.functions[found.index];
   return true;
@@ -259,9 +260,12 @@ bool ScriptHost::FindFunction(std::string_view name, CalledFunction* called, std
 
 void ScriptHost::CallFunction(Context& ctx, const CalledFunction& function, Arguments keys,
                               Arguments args, bool read_only) {
+  if (!FitsLocks(ctx, function.library->needs_all)) return;
   if (!Admit(ctx, function.info->flags, read_only)) return;
   ScriptRun run;
   run.name = function.info->name;
+  run.is_function = true;
+  run.needs_all = &function.library->needs_all;
   Begin(ctx, &run, function.info->flags, read_only);
   ForgetKeys();
   lua_pushcfunction(L_, HandleScriptError);

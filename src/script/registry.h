@@ -26,11 +26,12 @@ namespace cairn {
 
 struct Script {
   std::string sha, body;
-  uint64_t flags;                             // ScriptFlag
-  size_t code_offset;                         // of the Lua code in `body`
-  mutable std::atomic<bool> pinned{false};    // SCRIPT LOAD named it
-  mutable std::atomic<bool> dropped{false};   // no longer known
-  mutable std::atomic<uint64_t> last_use{0};  // of the registry's clock
+  uint64_t flags;                              // ScriptFlag
+  size_t code_offset;                          // of the Lua code in `body`
+  mutable std::atomic<bool> pinned{false};     // SCRIPT LOAD named it
+  mutable std::atomic<bool> dropped{false};    // no longer known
+  mutable std::atomic<bool> needs_all{false};  // the locks of its keys did not do
+  mutable std::atomic<uint64_t> last_use{0};   // of the registry's clock
 };
 
 class ScriptRegistry {

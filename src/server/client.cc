@@ -11,9 +11,9 @@
 
 namespace cairn {
 namespace {
-constexpr size_t kParseAhead = 64;  // requests parsed before they are run
+constexpr size_t kParseAhead = 64;                   // requests parsed before they are run
 constexpr int64_t kTimeoutMsMax = int64_t{1} << 52;  // of a wait; longer ones never end
-}
+}  // namespace
 
 Client::Client(Server* server, WorkerContext* context, std::shared_ptr<ClientRecord> record)
     : server_(*server), context_(*context), session_(std::move(record)) {
@@ -70,9 +70,9 @@ void Client::OnData(Connection& connection, char* data, size_t n) {
   }
   const auto limit = static_cast<size_t>(server_.engine().config.client_query_buffer_limit());
   if (parser_.buffered_bytes() > limit && !connection.closing()) [[unlikely]] {
-    server_.engine().log.Warning("Closing client that reached max query buffer length: id=%llu addr=%s",
-                                 static_cast<unsigned long long>(session_.id()),
-                                 connection.peer_address().c_str());
+    server_.engine().log.Warning(
+        "Closing client that reached max query buffer length: id=%llu addr=%s",
+        static_cast<unsigned long long>(session_.id()), connection.peer_address().c_str());
     connection.Close();
   }
 }
@@ -92,8 +92,7 @@ void Client::Process() {
     while (batch.size() < ahead && outcome == ParseOutcome::kRequest)
       outcome = parser_.Next(limits, &batch);
     if (!batch.empty()) {
-      const size_t done =
-          context_.executor.Run(session_, batch, 0, out, context_.worker.wall_ms());
+      const size_t done = context_.executor.Run(session_, batch, 0, out, context_.worker.wall_ms());
       if (done < batch.size() && !session_.close_after_reply) {
         parser_.Rewind(batch[done]);
         outcome = ParseOutcome::kRequest;  // behind a barrier; an error is met again
@@ -105,16 +104,16 @@ void Client::Process() {
   }
   if (outcome == ParseOutcome::kError) {
     ReplyWriter(&out, session_.resp).Error("ERR " + parser_.error());
-    server_.engine().log.Verbose("Protocol error (%s) from client: id=%llu addr=%s",
-                                 parser_.error().c_str(),
-                                 static_cast<unsigned long long>(session_.id()),
-                                 connection_->peer_address().c_str());
+    server_.engine().log.Verbose(
+        "Protocol error (%s) from client: id=%llu addr=%s", parser_.error().c_str(),
+        static_cast<unsigned long long>(session_.id()), connection_->peer_address().c_str());
     session_.close_after_reply = true;
   }
   parser_.EndRead();
   Publish();
   if (session_.retry) context_.parked.push_back(session_.id());
   if (session_.waiter != nullptr) ArmWait();
+  context_.DriveAside();
   if (session_.close_after_reply || session_.record->closing.load(std::memory_order_relaxed)) {
     connection_->CloseAfterFlush();
   } else {
@@ -184,9 +183,8 @@ bool Client::EndSyncWait() {
 // Nobody served it: its time is up, or what WAITAOF waits for has come.
 void Client::EndWait(const std::shared_ptr<Waiter>& waiter) {
   context_.WaitUnserved(waiter, false);
-  FinishWait(session_, connection_->out(), 0, [&](ReplyWriter& reply) {
-    ReplyTimedOut(server_.engine(), *waiter, reply);
-  });
+  FinishWait(session_, connection_->out(), 0,
+             [&](ReplyWriter& reply) { ReplyTimedOut(server_.engine(), *waiter, reply); });
   Resume();
 }
 
@@ -219,7 +217,8 @@ bool Client::WithinOutputLimits() {
   } else {
     soft_limit_since_ms_ = -1;
   }
-  if (!over) [[likely]] return true;
+  if (!over) [[likely]]
+    return true;
   Publish();
   server_.engine().log.Warning(
       "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.",
@@ -254,9 +253,9 @@ void Client::OnEof(Connection& connection) {
 }
 
 void Client::OnOutputCap(Connection& connection) {
-  server_.engine().log.Warning("Client id=%llu addr=%s closed for overcoming of output buffer limits.",
-                               static_cast<unsigned long long>(session_.id()),
-                               connection.peer_address().c_str());
+  server_.engine().log.Warning(
+      "Client id=%llu addr=%s closed for overcoming of output buffer limits.",
+      static_cast<unsigned long long>(session_.id()), connection.peer_address().c_str());
   connection.Close();
 }
 
@@ -269,6 +268,11 @@ void Client::OnClosed(Connection&) {
   session_.replication.reset();
   context_.clients.erase(session_.id());
   server_.RemoveClient(session_.id());
+  // A script of this client's goes on without it.
+  if (context_.executor.IsAside(session_)) {
+    context_.orphan = this;
+    return;
+  }
   delete this;
 }
 

@@ -46,6 +46,10 @@ Persistence::~Persistence() { Stop(); }
 
 void Persistence::Stop() {
   snapshotter_.Cancel();
+  // The workers are gone. A busy script of theirs ended in its middle: nothing of it was journaled
+  // or told to anybody, and no snapshot will be made of it.
+  Gate& gate = engine_.keyspace.gate();
+  if (gate.held()) gate.Open();
   snapshotter_.Wait();
 }
 
@@ -322,6 +326,8 @@ void Persistence::StartScheduled() {
 void Persistence::Cron(int64_t now_ms) {
   UpdateMode();
   if (engine_.modes.Has(kModeLoading) || engine_.modes.Has(kModeShutdown)) return;
+  // A save begins under All; a worker must not wait for that behind a script.
+  if (engine_.keyspace.gate().wanted()) return;
   StartScheduled();
   const int64_t now_s = now_ms / 1000;
   if ((RebaseDue(now_s) || LogGrew(now_s)) && Claim(Kind::kRewrite, true) == Claimed::kStarted)
@@ -441,6 +447,8 @@ Status Persistence::SaveForShutdown(bool save, bool nosave) {
     std::lock_guard guard(mutex_);
     if (claimed_ && kind_ != Kind::kSave) snapshotter_.Cancel();
   }
+  // It cannot end while a busy script has the gate, and the script may never end.
+  if (nosave && engine_.busy.running()) return Status::Ok();
   snapshotter_.Wait();
   if (!wanted) return Status::Ok();
   engine_.log.Notice("Saving the final RDB snapshot before exiting.");

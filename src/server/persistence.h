@@ -55,7 +55,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   // Writes what was loaded, before anybody changes it, as DIR/NAME: packed (encrypted, if there are
   // keys) it may be the base of a journal that begins at LSN 0; plain it is an RDB.
   Status SaveAs(const std::string& dir, const std::string& name, SnapshotFormat format);
-  // Gives up what is under way and waits for its end.
+  // Gives up what is under way and waits for its end. When the workers have ended.
   void Stop();
 
   void Cron(int64_t now_ms);

@@ -1,10 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "server/worker_context.h"
 
+#include <utility>
+
 #include "exec/blocking.h"
 #include "server/client.h"
 
 namespace cairn {
+
+WorkerContext::~WorkerContext() {
+  delete orphan;
+}
+
+void WorkerContext::DriveAside() {
+  if (driving || !executor.aside()) return;
+  driving = true;
+  worker.AddIdle([this] {
+    if (executor.ContinueAside(*this)) return true;
+    driving = false;
+    delete std::exchange(orphan, nullptr);
+    // Its client may have begun another one.
+    DriveAside();
+    return false;
+  });
+}
 
 bool WorkerContext::Visit(uint64_t client_id, FunctionRef<void(Session&, OutputBuffer&)> body) {
   auto found = clients.find(client_id);

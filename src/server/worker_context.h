@@ -18,6 +18,7 @@ class Client;
 
 struct WorkerContext final : LocalClients {
   WorkerContext(Engine* engine, Worker* worker_in) : worker(*worker_in), executor(engine) {}
+  ~WorkerContext() override;
 
   bool Visit(uint64_t client_id, FunctionRef<void(Session&, OutputBuffer&)> body) override;
   void Resume(uint64_t client_id) override;
@@ -27,6 +28,8 @@ struct WorkerContext final : LocalClients {
   void ForgetWaits();
   // Answers WAIT and WAITAOF of the clients whose writes are where they are to be.
   void EndSyncWaits();
+  // If a script was put aside: goes on with it once a turn, until it ends.
+  void DriveAside();
 
   Worker& worker;
   Executor executor;
@@ -36,6 +39,8 @@ struct WorkerContext final : LocalClients {
   std::vector<uint64_t> sync_waits;  // clients in WAIT and WAITAOF
   std::vector<std::shared_ptr<Waiter>> unforgotten;  // over, but still in queues
   Timer cron;
+  bool driving = false;      // DriveAside is at work
+  Client* orphan = nullptr;  // closed, but its script is not over; owned
 };
 
 }  // namespace cairn
