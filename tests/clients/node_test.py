@@ -7,16 +7,16 @@ from harness import ONCE, limit
 MATRIX = ONCE
 
 
-@limit(300)
+@limit(420)
 def test_ioredis(env):
-    run_node(env, "ioredis.js", 120)
+    run_node(env, "ioredis.js", 250)
 
 
-@limit(300)
+@limit(420)
 def test_node_redis(env):
-    run_node(env, "node_redis.js", 120)
+    run_node(env, "node_redis.js", 250)
 
 
-@limit(300)
+@limit(420)
 def test_bullmq(env):
-    run_node(env, "bullmq.js", 120)
+    run_node(env, "bullmq.js", 250)

@@ -6,7 +6,7 @@
 const { test } = require('node:test');
 
 const port = Number(process.argv[2]);
-const patience = (process.env.SLOW ? 4 : 1) * 30000;
+const patience = (process.env.SLOW ? 4 : 1) * 90000;
 
 // A test that counts as failed when it takes longer than anything but a lost reply explains.
 function check(name, body) {
