@@ -64,6 +64,11 @@ $(OUT)/cairn-check: $(CHECK_SOURCES:%.cc=$(OBJ)/%.o) $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
 
+# Loads mutated files in one process; with the sanitizers, see tests/fuzz/README.md.
+$(OUT)/file-fuzz: $(OBJ)/tests/fuzz/file_fuzz.o $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
+
 # The standard headers are compiled once a variant: -include finds the .gch beside the file named.
 # Release goes without, as its objects are for the linker. ccache knows a .gch by its .sum, so that
 # one checkout's objects serve another.

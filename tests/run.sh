@@ -137,10 +137,20 @@ address_suites() {
     --jobs "$JOBS" --seconds $seconds
 }
 
+# The same seed every time; --long takes more files, of a seed that nobody had.
+fuzz_files() {
+  local count=100000 seed=1
+  [[ $long ]] && count=2000000 seed=$RANDOM
+  suite fuzz-files build/dev/file-fuzz --count $count --seed $seed --jobs "$JOBS"
+}
+
 background_lane() {
   suite layers python3 utils/check_layers.py --headers
   if any_wanted unit; then
     build unit-build VARIANT=dev build/dev/unit-tests && suite unit unit_tests
+  fi
+  if any_wanted fuzz-files; then
+    build fuzz-files-build VARIANT=dev build/dev/file-fuzz && fuzz_files
   fi
   if any_wanted stock-tools; then
     build stock-tools-build VARIANT=dev build/dev/unit-tests build/dev/cairn-check &&
