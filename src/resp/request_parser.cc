@@ -72,10 +72,15 @@ uint64_t RequestParser::MissingOfBigArgument() const {
 }
 
 std::span<char> RequestParser::ReadTarget(std::span<char> scratch) {
-  uint64_t missing = MissingOfBigArgument();
-  if (missing == 0) return scratch;
-  EnsureOwnRoom(missing);
-  return {end_, std::min<size_t>(missing, kReadBytesMax)};
+  const size_t room = RoomAhead();
+  if (room == 0) return scratch;
+  EnsureOwnRoom(room);
+  return {end_, std::min(room, kReadBytesMax)};
+}
+
+// Of a big argument's missing bytes, those that there is to be room for now.
+size_t RequestParser::RoomAhead() const {
+  return std::min<uint64_t>(MissingOfBigArgument(), std::max(kAheadBytesMin, buffered_bytes()));
 }
 
 void RequestParser::Feed(char* data, size_t n) {
@@ -99,12 +104,13 @@ void RequestParser::EndRead() {
     in_own_ = false;
     parse_ = end_ = nullptr;
   } else if (!in_own_) {
-    EnsureOwnRoom(MissingOfBigArgument());
+    EnsureOwnRoom(RoomAhead());
   }
 }
 
 // Makes the own buffer hold [parse_, end_) and `bytes` of free room behind it. Each byte is moved
-// O(1) times on average: the buffer at least doubles, or at least half of it is free in front.
+// O(1) times on average: the buffer doubles, or gets room for half as much again as it holds, or at
+// least half of it is free in front.
 void RequestParser::EnsureOwnRoom(size_t bytes) {
   size_t rest = static_cast<size_t>(end_ - parse_);
   char* own = own_.get();
@@ -116,7 +122,8 @@ void RequestParser::EnsureOwnRoom(size_t bytes) {
       return;
     }
   }
-  size_t capacity = std::max(rest + bytes, in_own_ ? own_capacity_ * 2 : 0);
+  const bool doubles = in_own_ && bytes < rest / 2;
+  size_t capacity = std::max(rest + bytes, doubles ? own_capacity_ * 2 : 0);
   auto fresh = std::make_unique_for_overwrite<char[]>(capacity);
   memcpy(fresh.get(), parse_, rest);
   Rebase(parse_, fresh.get());

@@ -96,6 +96,9 @@ class RequestParser {
   static constexpr size_t kBigArgumentBytes = 32 * 1024;
   static constexpr size_t kInlineBytesMax = 64 * 1024;
   static constexpr size_t kReadBytesMax = 1 << 20;  // of one read into the own buffer
+  // Room made for what was only announced: this, or as much as has come already. Else a few bytes a
+  // connection would be enough to take all memory.
+  static constexpr size_t kAheadBytesMin = 16 * 1024;
 
   RequestParser() = default;
   RequestParser(const RequestParser&) = delete;
@@ -145,6 +148,7 @@ class RequestParser {
   void Rebase(char* from, char* to);
   void EnsureOwnRoom(size_t bytes);
   uint64_t MissingOfBigArgument() const;
+  size_t RoomAhead() const;
 
   char* parse_ = nullptr;
   char* end_ = nullptr;
