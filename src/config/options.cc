@@ -219,6 +219,8 @@ constexpr Option kOptions[] = {
     Integer<&C::latency_monitor_threshold>("latency-monitor-threshold", 0, kMax, "0", kNotYet, "milliseconds; 0: off"),
     Bool<&C::latency_tracking>("latency-tracking", "yes", kNotYet, "a histogram a command"),
     Other<&C::latency_tracking_info_percentiles>(K::kPercentiles, "latency-tracking-info-percentiles", 0, 0, "50 99 99.9", kNotYet, "which INFO shows"),
+    Integer<&C::metrics_port>("metrics-port", 0, 65535, "0", kMutable, "HTTP port for Prometheus; 0: none"),
+    Other<&C::metrics_bind>(K::kWords, "metrics-bind", 0, 16, "127.0.0.1 -::1", kMutable, "addresses of metrics-port"),
     Other<&C::notify_keyspace_events>(K::kNotifyFlags, "notify-keyspace-events", 0, 0, "", kMutable, "classes of key events that are published"),
     Integer<&C::tracking_table_max_keys>("tracking-table-max-keys", 0, kMax, "1000000", kMutable, "keys remembered for client caches; 0: no limit"),
 

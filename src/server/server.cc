@@ -15,6 +15,7 @@
 #include "repl/replication.h"
 #include "script/registry.h"
 #include "server/client.h"
+#include "server/metrics_server.h"
 #include "server/persistence.h"
 #include "server/process.h"
 #include "server/tls_service.h"
@@ -115,6 +116,7 @@ Status Server::Start() {
   listener_->Start(&(*pool_)[0]);
   CAIRN_RETURN_IF_ERROR(LoadKeys());
   tls_listener_->Start(&(*pool_)[0]);
+  metrics_->Start(&(*pool_)[0]);
   if (config_.appendonly()) {
     CAIRN_RETURN_IF_ERROR(OpenJournal());
     HoldFromNowOn();
@@ -327,6 +329,7 @@ int Server::Wait() {
   replication_->Stop();
   listener_->CloseAndWait();
   tls_listener_->CloseAndWait();
+  metrics_->CloseAndWait();
   pool_->Stop();
   persistence_->Stop();
   int exit_status = 0;

@@ -35,6 +35,7 @@ namespace cairn {
 
 class Persistence;
 class Replication;
+class MetricsServer;
 class TlsService;
 
 class Server final : public ServerControl, public JournalListener {
@@ -145,6 +146,7 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<Listener> listener_;
   Ports tls_ports_{config_, config_.tls_port, config_.bind};
   std::unique_ptr<TlsService> tls_;
+  std::unique_ptr<MetricsServer> metrics_;
   std::unique_ptr<Listener> tls_listener_;  // without sockets while tls-port is 0
   int64_t start_time_ms_ = 0;
   std::atomic<int64_t> pause_until_ms_{0};

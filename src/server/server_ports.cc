@@ -3,6 +3,7 @@
 // The part of Server that listens: plain TCP, the unix socket, TLS, and what CONFIG SET and SIGHUP
 // change about them.
 #include "server/client.h"
+#include "server/metrics_server.h"
 #include "server/server.h"
 #include "server/tls_service.h"
 
@@ -29,6 +30,8 @@ Status Server::Listen() {
       [](Connection& connection) {
         static_cast<Client*>(connection.handler())->Attach(connection);
       });
+  metrics_ = std::make_unique<MetricsServer>(this, config_);
+  CAIRN_RETURN_IF_ERROR(metrics_->Listen(pool_.get()));
   return ListenTls();
 }
 
@@ -77,6 +80,12 @@ void Server::RegisterPortHooks() {
   });
   store_.OnChange({"tls-port"}, [this, change](const Config&) {
     return change(&tls_ports_, tls_listener_.get(), "TLS", kPortTaken);
+  });
+  store_.OnChange({"metrics-port", "metrics-bind"}, [this, kPortTaken](const Config&) {
+    const Status status = metrics_->Change();
+    if (status.ok()) return status;
+    log_.Warning("Could not create metrics listening socket %s", status.message().c_str());
+    return Status::Invalid(kPortTaken);
   });
   store_.OnChange({"tcp-keepalive"}, [this](const Config& config) {
     const int seconds = static_cast<int>(config.tcp_keepalive());
