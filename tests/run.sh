@@ -115,6 +115,7 @@ release_lane() {
   suite facts python_suite "$release" harness.with_servers tests/facts.py
   suite config-names python_suite "$release" harness.with_servers tests/config_names.py
   suite package tests/package/package_test.sh build/cairn-server build/cairn-check
+  [[ $long ]] && suite sentinel python_suite "$release" harness.runner tests/replication
   if [[ -d tests/clients ]]; then
     suite clients python_suite "$release" harness.runner tests/clients
   fi
@@ -171,7 +172,7 @@ total() {
 }
 
 if any_wanted blackbox differential keyspace-events crash concurrency blocked-clients \
-    together facts config-names package clients; then
+    together facts config-names package sentinel clients; then
   if build release-build server build/cairn-check; then
     background_lane &
     release_lane

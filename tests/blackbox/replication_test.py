@@ -9,6 +9,7 @@ import threading
 
 from harness import ONCE, cairn_only, check, equal, eventually, limit, matrix
 from harness.dump_samples import fill
+from harness.proxy import Proxy
 from harness.resp import Client, Error
 from harness.server import Server, oracle_binary
 
@@ -188,7 +189,9 @@ def test_cairn_follows_cairn_and_redis_follows_the_follower(env):
 @limit(60)
 def test_promotion_and_the_way_back(env):
     """A redis-server is replaced by Cairn without a stop, and the other way round."""
-    old, new = oracle(env, repl_diskless_sync_delay=0), cairn(env)
+    # No PING may come between what is compared and the promotion.
+    old = oracle(env, repl_diskless_sync_delay=0, repl_ping_replica_period=3600)
+    new = cairn(env)
     with old.client() as a, new.client() as b:
         a.call("SET", "k", "v")
         follow(new, old)
@@ -408,7 +411,70 @@ def test_a_stream_that_cannot_be_applied_is_given_up(env):
             c.call("SELECT", 20)
             c.call("SET", "far", "away")
             eventually(lambda: "A full resynchronization is needed" in follower.log_text(), PATIENCE)
+            # Nor can its snapshot be loaded: nothing is served that is half of it.
+            eventually(lambda: "snapshot cannot be loaded" in follower.log_text(), PATIENCE)
             equal(info(down, "master_link_status"), "down")
+            eventually(lambda: down.call("DBSIZE") == 0, PATIENCE)
+
+
+@limit(180)
+def test_cut_links(env):
+    """However often the link is cut, at whatever byte, nothing is missing and nothing comes twice."""
+    leader, follower = cairn(env), cairn(env)
+    proxy = Proxy(leader.port)
+    try:
+        load = Load(leader.port, writers=1, seed=7).reach(500)
+        follow(follower, proxy)
+        rng = random.Random(11)
+        with follower.client() as c:
+            for _ in range(8):
+                eventually(lambda: info(c, "master_link_status") == "up", PATIENCE)
+                # The next connection ends after so many bytes, in the middle of anything.
+                proxy.limit = rng.choice((1, 60, 200, 3000, 40000))
+                before = proxy.accepted
+                proxy.cut()
+                eventually(lambda: proxy.accepted > before, PATIENCE, "no other connection")
+                load.reach(300)
+                proxy.limit = None
+                proxy.cut()
+        load.stop()
+        in_step(leader, follower)
+    finally:
+        proxy.close()
+
+
+@limit(120)
+def test_full_syncs_that_break_off(env):
+    """Whoever is killed, the other goes on with what it had, and the next try succeeds."""
+    leader, follower = cairn(env), cairn(env)
+    leader.directives["port"] = leader.port
+    follower.directives["port"] = follower.port
+    proxy = Proxy(leader.port)
+    try:
+        with follower.client() as c:
+            c.call("SET", "mine", "until then")
+        with leader.client() as c:
+            c.pipeline([("SET", "k:%d" % i, os.urandom(2000)) for i in range(2000)])
+            c.call("WAITAOF", 1, 0, 0)
+        proxy.limit = 1 << 20
+        follow(follower, proxy)
+        eventually(lambda: proxy.passed >= 1 << 20, PATIENCE, "no full sync")
+        with follower.client() as c:
+            equal(c.call("GET", "mine"), b"until then")
+        follower.directives["replicaof"] = ["127.0.0.1", proxy.port]
+        passed = proxy.passed
+        eventually(lambda: proxy.passed > passed, PATIENCE, "no second try")
+        follower.restart(crash=True)
+        with follower.client() as c:
+            equal(c.call("GET", "mine"), b"until then")
+        leader.restart(crash=True)
+        proxy.limit = None
+        proxy.cut()
+        in_step(leader, follower)
+        with follower.client() as c:
+            equal(c.call("GET", "mine"), None)
+    finally:
+        proxy.close()
 
 
 def test_refusals(env):

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Debian's redis-sentinel and Cairn: one leader, two followers, three sentinels; the leader is
+killed, then frozen. Takes tens of seconds, so it is part of `make test-long`."""
+
+import signal
+import subprocess
+import tempfile
+import time
+
+from harness import ONCE, cairn_only, check, equal, eventually, limit
+from harness.server import Server, free_port
+
+MATRIX = ONCE
+PATIENCE = 90
+
+
+def info(server, name):
+    """A line of INFO, on a connection of its own: Sentinel kills clients at a role change."""
+    try:
+        with server.client() as c:
+            for line in c.call("INFO", "replication").decode().splitlines():
+                if line.startswith(name + ":"):
+                    return line.split(":", 1)[1]
+    except (OSError, EOFError, AttributeError):
+        pass
+    return None
+
+
+def make(env, leader=None):
+    server = Server(wait=False)
+    server.config_file = server.folder + "/cairn.conf"
+    port = free_port()
+    with open(server.config_file, "w") as conf:
+        conf.write("port %d\ndir %s\nbind 127.0.0.1\nenable-debug-command yes\n" %
+                   (port, server.folder))
+        if leader:
+            conf.write("replicaof 127.0.0.1 %d\n" % leader.port)
+    # What Sentinel rewrites must not be overruled by the command line.
+    server.directives = {"threads": 2, "port": port}
+    env.own.append(server)
+    return server.start()
+
+
+class Sentinel:
+    def __init__(self, leader):
+        self.folder, self.port = tempfile.mkdtemp(prefix="cairn-sentinel-"), free_port()
+        with open(self.folder + "/sentinel.conf", "w") as conf:
+            conf.write("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor cairn 127.0.0.1 %d 2\n"
+                       "sentinel down-after-milliseconds cairn 1000\n"
+                       "sentinel failover-timeout cairn 6000\n" %
+                       (self.port, self.folder, leader.port))
+        with open(self.folder + "/log", "w") as log:
+            self.process = subprocess.Popen(["redis-sentinel", self.folder + "/sentinel.conf"],
+                                            stdout=log, stderr=log)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def write(server, key):
+    """True once the write is on a follower, too."""
+    try:
+        with server.client() as c:
+            return c.call("SET", key, key) == b"OK" and c.call("WAIT", 1, 5000) >= 1
+    except (OSError, EOFError):
+        return False
+
+
+def replaced(servers, victim):
+    """The server that leads instead of the victim."""
+    rest = [s for s in servers if s is not victim]
+
+    def leader():
+        found = [s for s in rest if info(s, "role") == "master"]
+        return found[0] if len(found) == 1 else None
+
+    return eventually(leader, PATIENCE, "nobody was promoted")
+
+
+def joined(follower, leader):
+    return (info(follower, "role") == "slave" and
+            info(follower, "master_port") == str(leader.port) and
+            info(follower, "master_link_status") == "up")
+
+
+def same_data(servers):
+    def digests():
+        found = set()
+        for server in servers:
+            with server.client() as c:
+                found.add(c.call("DEBUG", "DIGEST"))
+        return len(found) == 1
+    eventually(digests, PATIENCE, "the data differs")
+
+
+@limit(600)
+@cairn_only("of Cairn under Sentinel")
+def test_killed_and_frozen(env):
+    first = make(env)
+    servers = [first, make(env, first), make(env, first)]
+    sentinels = [Sentinel(first) for _ in range(3)]
+    try:
+        eventually(lambda: all(info(s, "master_link_status") == "up" for s in servers[1:]), PATIENCE)
+        # Two followers and two other sentinels are known once each has said hello.
+        eventually(lambda: all("+sentinel" in open(s.folder + "/log").read() and
+                               open(s.folder + "/log").read().count("+slave ") >= 2
+                               for s in sentinels), PATIENCE, "the sentinels do not meet")
+        eventually(lambda: write(first, "before"), PATIENCE)
+        leader = first
+        for how in (signal.SIGKILL, signal.SIGSTOP):
+            victim, begun = leader, time.monotonic()
+            victim.process.send_signal(how)
+            leader = replaced(servers, victim)
+            print("promoted after %.1f s" % (time.monotonic() - begun))
+            other = [s for s in servers if s not in (victim, leader)][0]
+            eventually(lambda: joined(other, leader), PATIENCE, "the other one does not follow")
+            eventually(lambda: write(leader, "after %d" % how), PATIENCE)
+            if how == signal.SIGKILL:
+                victim.process.wait()
+                victim.start()
+            else:
+                victim.process.send_signal(signal.SIGCONT)
+            eventually(lambda: joined(victim, leader), PATIENCE, "the old leader does not come back")
+            same_data(servers)
+            with leader.client() as c:
+                equal(c.call("GET", "before"), b"before")
+                equal(c.call("GET", "after %d" % how), b"after %d" % how)
+            # What Sentinel wrote into the files is what a restart would find.
+            eventually(lambda: "replicaof 127.0.0.1 %d" % leader.port in
+                       open(victim.config_file).read(), PATIENCE, "no CONFIG REWRITE")
+            check("replicaof 127.0.0.1" not in open(leader.config_file).read(),
+                  "the new leader's file says that it follows")
+    finally:
+        for sentinel in sentinels:
+            sentinel.stop()
