@@ -273,8 +273,8 @@ constexpr KeySpecs kCallKeys = KeyNum(kRW | kAccess | kUpdate, 2);
 constexpr KeySpecs kCallRoKeys = KeyNum(kRO | kAccess, 2);
 
 constexpr CommandSpec kRows[] = {
-    {"FCALL", -3, kCallFlags, kCallKeys, 0, &Fcall, Scope::kAll},
-    {"FCALL_RO", -3, kReadonly | kCallFlags, kCallRoKeys, 0, &FcallRo, Scope::kAll},
+    {"FCALL", -3, kCallFlags, kCallKeys, 0, &Fcall},
+    {"FCALL_RO", -3, kReadonly | kCallFlags, kCallRoKeys, 0, &FcallRo},
     {"FUNCTION", -2, 0, {}, 0, nullptr},
     {"FUNCTION|DELETE", 3, kWrite | kFlags, {}, 0, &FunctionDelete, Scope::kAll},
     {"FUNCTION|DUMP", 2, kFlags, {}, 0, &FunctionDump, Scope::kNone},

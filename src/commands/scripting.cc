@@ -135,10 +135,10 @@ constexpr KeySpecs kEvalKeys = KeyNum(kRW | kAccess | kUpdate, 2);
 constexpr KeySpecs kEvalRoKeys = KeyNum(kRO | kAccess, 2);
 
 constexpr CommandSpec kRows[] = {
-    {"EVAL", -3, kEvalFlags, kEvalKeys, 0, &Eval, Scope::kAll},
-    {"EVAL_RO", -3, kReadonly | kEvalFlags, kEvalRoKeys, 0, &EvalRo, Scope::kAll},
-    {"EVALSHA", -3, kEvalFlags, kEvalKeys, 0, &EvalSha, Scope::kAll},
-    {"EVALSHA_RO", -3, kReadonly | kEvalFlags, kEvalRoKeys, 0, &EvalShaRo, Scope::kAll},
+    {"EVAL", -3, kEvalFlags, kEvalKeys, 0, &Eval},
+    {"EVAL_RO", -3, kReadonly | kEvalFlags, kEvalRoKeys, 0, &EvalRo},
+    {"EVALSHA", -3, kEvalFlags, kEvalKeys, 0, &EvalSha},
+    {"EVALSHA_RO", -3, kReadonly | kEvalFlags, kEvalRoKeys, 0, &EvalShaRo},
     {"SCRIPT", -2, 0, {}, 0, nullptr},
     {"SCRIPT|DEBUG", 3, kScriptFlags, {}, 0, &ScriptDebug, Scope::kNone},
     {"SCRIPT|EXISTS", -3, kScriptFlags, {}, 0, &ScriptExists, Scope::kNone},

@@ -347,6 +347,7 @@ bool ScriptHost::Call(lua_State* L) {
       executor_.Call(session_, *command, arguments_, {}, reply, Executor::Caller::kScript);
   if (quiet) executor_.unit().set_silent(false);
   const bool failed = reply.error_count() != 0;
+  run_->ticks += ticks;
   lua_settop(L, 0);
   PushCommandReply(L);
   // Between commands that take long the hook would look too seldom.

@@ -44,6 +44,7 @@ struct ScriptRun {
   int64_t start_ms = 0;                    // monotonic
   Arguments command;                       // as it was called; good until it is put aside first
   uint32_t calls = 0;                      // of commands
+  uint64_t ticks = 0;                      // of the processor, in commands
   uint32_t hooks = 0;                      // how often the interpreter's hook has looked
   bool busy = false;                       // beyond busy-reply-threshold: others are told so
   // Why it is to end: an error that no pcall may catch; nullptr while it may go on.

@@ -16,6 +16,7 @@ constexpr int kHookInstructions = 100000;
 // What runs under the locks of its keys only is short, or All is better: others may wait for them.
 constexpr uint32_t kFastHooksMax = 1;
 constexpr uint32_t kFastCallsMax = 1000;
+constexpr uint64_t kFastTicksMax = 50'000'000;  // in commands: some tens of milliseconds
 
 // The registry key of the host: its address.
 char host_key;
@@ -71,7 +72,8 @@ bool ScriptHost::FitsLocks(Context& ctx, const std::atomic<bool>& needs_all) {
 
 bool ScriptHost::FitsUnit(const Command& command) {
   if (executor_.unit().all()) return true;
-  return run_->calls < kFastCallsMax && executor_.FitsUnit(session_, command, arguments_);
+  return run_->calls < kFastCallsMax && run_->ticks < kFastTicksMax &&
+         executor_.FitsUnit(session_, command, arguments_);
 }
 
 void ScriptHost::Retreat() {
