@@ -79,10 +79,13 @@ void LoadUsers(Executor& executor, Session& session, const std::string& file, Re
   if (!text.ok())
     return reply.Error("ERR Error loading ACLs, opening file '" + file + "': " +
                        text.status().message());
+  // A script that has become busy meanwhile may keep All for itself.
+  bool done = false;
   Status status;
   LockPlan all;
   all.all = true;
   executor.RunUnit(all, engine.clock.WallMs(), [&](Unit& unit) {
+    done = true;
     std::vector<std::string> gone;
     status = engine.users.Load(file, *text, &gone);
     if (!status.ok()) return;
@@ -90,6 +93,7 @@ void LoadUsers(Executor& executor, Session& session, const std::string& file, Re
     CloseSessionsOf(unit, session, gone);
     for (const auto& user : engine.users.All()) CloseSubscribersOf(unit, session, user->name());
   });
+  if (!done) return reply.Error(engine.busy.Error());
   if (status.ok()) return reply.Ok();
   reply.Error("ERR " + status.message() +
               ". WARNING: ACL errors detected, no change to the previously active ACL rules was "

@@ -15,7 +15,9 @@ def subscriber(env, name, *commands, server=None, protocol=None):
     for command in commands:
         client.send(*command)
         for name in command[1:]:
-            equal(list(client.read_any()[0])[:2], [command[0].lower().encode(), name.encode()])
+            got = client.read_any()[0]
+            check(not isinstance(got, Error), repr(got))
+            equal(list(got)[:2], [command[0].lower().encode(), name.encode()])
     return client
 
 
@@ -68,7 +70,7 @@ def test_the_caller_is_closed_after_its_reply(env):
 @cairn_only("7.0 closes every connection at ACL LOAD")
 @matrix(ONCE)
 def test_load_closes_who_lost_something(env):
-    path = "/tmp/cairn-test-%d.acl" % env.rng.getrandbits(60)
+    path = "/tmp/cairn-acl-sessions-%d-%d.acl" % (os.getpid(), env.rng.getrandbits(30))
     lines = ["user default on nopass ~* &* +@all", "user ann on >pw ~* &a &b +@all",
              "user bob on >pw ~* &* +@all"]
 
