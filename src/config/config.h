@@ -35,7 +35,6 @@ enum class AclPubsubDefault { kResetChannels, kAllChannels };
 enum class Supervised { kNo, kAuto, kSystemd, kUpstart };
 enum class OomScoreAdj { kNo, kRelative, kAbsolute };
 enum class TlsAuthClients { kNo, kYes, kOptional };
-enum class LogFormat { kText, kJson };
 // Which part of a client's certificate names its user.
 enum class TlsAuthClientsUser { kOff, kCommonName, kUri };
 
@@ -107,7 +106,6 @@ struct Config {
   Setting<bool> daemonize, set_proc_title, crash_log_enabled, always_show_logo, syslog_enabled;
   Shared<std::string> pidfile, logfile, dir, proc_title_template, syslog_ident;
   Setting<LogLevel> loglevel;
-  Setting<LogFormat> log_format;
   Setting<int64_t> syslog_facility;  // LOG_USER, LOG_LOCAL0, ...
   Setting<Supervised> supervised;
   Setting<OomScoreAdj> oom_score_adj;
@@ -142,11 +140,8 @@ struct Config {
 
   // Observation
   Setting<int64_t> slowlog_log_slower_than, slowlog_max_len, latency_monitor_threshold;
-  Setting<int64_t> commandlog_request_larger_than, commandlog_large_request_max_len,
-      commandlog_reply_larger_than, commandlog_large_reply_max_len;
-  Setting<int64_t> metrics_port, audit_log_max_size, audit_log_keep;
+  Setting<int64_t> metrics_port;
   Shared<Words> metrics_bind;
-  Shared<std::string> audit_log, audit_log_rules;
   Setting<bool> latency_tracking, hide_user_data_from_log;
   Shared<std::vector<double>> latency_tracking_info_percentiles;
   Setting<int64_t> notify_keyspace_events;  // NotifyBits
