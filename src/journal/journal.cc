@@ -14,7 +14,9 @@ Journal::Journal(JournalOptions options, Recovered recovered)
       manifest_(std::move(recovered.manifest)),
       next_sequence_(recovered.next_sequence),
       buffer_bytes_max_(options_.buffer_bytes_max),
-      retained_bytes_min_(options_.retained_bytes_min) {
+      retained_bytes_min_(options_.retained_bytes_min),
+      retention_ms_(options_.retention_ms),
+      retention_bytes_(options_.retention_bytes) {
   position_ = written_point_ = durable_point_ = {recovered.tail_lsn, kNoDatabase};
   last_unit_lsn_ = marked_lsn_ = recovered.tail_lsn;
   written_ = durable_ = recovered.tail_lsn;

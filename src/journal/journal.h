@@ -85,6 +85,7 @@ struct JournalOptions {
   int64_t write_delay_us = 1000;  // kNo, kEverySecond: small writes are gathered for so long
   int64_t retry_interval_us = 1'000'000;
   int acceleration = 8;  // of LZ4; 0 stores
+  uint64_t retention_ms = 0, retention_bytes = 0;  // see SetRetention
 };
 
 // How StartTimeline begins.
@@ -162,9 +163,13 @@ class Journal {
   // Has the next segment created, so that the roll at BeginSnapshot is exact. Returns at once.
   void PrepareRoll();
   // The snapshot file `name`, durable in the journal's folder, is the state at `lsn`: waits until
-  // the log is durable up to there, switches the manifest, then deletes the old base and the
-  // segments that end at or below min(lsn, RetainFrom). On an error the file is deleted.
-  Status InstallBase(const std::string& name, Lsn lsn);
+  // the log is durable up to there, switches the manifest, then deletes what was replaced longer
+  // ago than SetRetention wants: old bases, and segments that end at or below what is left of
+  // these and RetainFrom. On an error the file is deleted. `bytes` is its size.
+  Status InstallBase(const std::string& name, Lsn lsn, uint64_t bytes = 0);
+  // How long (0: no wish) and up to how many bytes (0: no bound, or no wish if `ms` is 0, too) old
+  // bases and the segments behind them stay for restores. Also applied as time passes.
+  void SetRetention(uint64_t ms, uint64_t bytes);
   // Deletes segments that end at or below min(lsn, RetainFrom). `lsn` is at most the base's.
   Status DropBefore(Lsn lsn);
   // Segments with bytes from `lsn` on stay, for followers; kLsnMax (the start value): no wish.
@@ -202,6 +207,8 @@ class Journal {
   Status SaveCurrentManifest();
   void Discard(std::vector<SegmentEntry> segments);
   void CollectGarbage(const Manifest& saved);
+  bool TrimDue() const;
+  Status Trim();
   Result<NextSegment> CreateSegmentFile(uint32_t timeline);
   void DeleteFiles(const std::vector<SegmentEntry>& segments);
   void RemoveUnlisted(const std::string& name);
@@ -260,6 +267,7 @@ class Journal {
   uint64_t next_sequence_ = 1;
   uint64_t buffer_bytes_max_;
   uint64_t retained_bytes_min_;
+  uint64_t retention_ms_, retention_bytes_;
   bool eager_ = false;
   bool stop_ = false;
   bool paused_ = false;

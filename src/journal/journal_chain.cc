@@ -40,10 +40,11 @@ void Journal::PrepareRoll() {
   keeper_wake_.notify_all();
 }
 
-Status Journal::InstallBase(const std::string& name, Lsn lsn) {
+Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
   Status status = SyncTo(lsn);
   std::string old_name;
-  Lsn old_lsn;
+  Lsn old_lsn = 0;
+  bool first = false;
   if (status.ok()) {
     Lock lock(mutex_);
     old_name = manifest_.base_name;
@@ -56,8 +57,16 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn) {
   }
   {
     Lock lock(mutex_);
+    auto& snapshots = manifest_.snapshots;
     manifest_.base_name = name;
     manifest_.base_lsn = lsn;
+    // A stream that only followers read has a base without a file, and nothing to go back to.
+    if (!name.empty()) {
+      // What the log could be replayed from so far.
+      first = snapshots.empty();
+      if (first) snapshots.push_back({old_name, old_lsn, 0, 0});
+      snapshots.push_back({name, lsn, static_cast<uint64_t>(options_.clock->WallMs()), bytes});
+    }
   }
   status = SaveCurrentManifest();
   if (!status.ok()) {
@@ -65,12 +74,48 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn) {
     Lock lock(mutex_);
     manifest_.base_name = old_name;
     manifest_.base_lsn = old_lsn;
-    if (old_name != name) garbage_.push_back(name);
+    if (!name.empty()) {
+      manifest_.snapshots.pop_back();
+      if (old_name != name) garbage_.push_back(name);
+    }
+    if (first) manifest_.snapshots.clear();
     return status;
   }
-  if (!old_name.empty() && old_name != name)
-    (void)options_.fs->Remove(options_.dir + "/" + old_name);
-  return DropBefore(lsn);
+  return Trim();
+}
+
+void Journal::SetRetention(uint64_t ms, uint64_t bytes) {
+  Lock lock(mutex_);
+  retention_ms_ = ms;
+  retention_bytes_ = bytes;
+  keeper_wake_.notify_all();
+}
+
+// Under mutex_: whether the oldest snapshot need not stay. What it alone makes reachable ends where
+// the next one begins.
+bool Journal::TrimDue() const {
+  const auto& snapshots = manifest_.snapshots;
+  if (snapshots.size() < 2) return false;
+  const auto now_ms = static_cast<uint64_t>(options_.clock->WallMs());
+  if (retention_ms_ > 0 && now_ms >= snapshots[1].created_ms + retention_ms_) return true;
+  if (retention_bytes_ > 0) return manifest_.ReplacedBytes() > retention_bytes_;
+  return retention_ms_ == 0;
+}
+
+Status Journal::Trim() {
+  Lsn from;
+  bool changed = false;
+  {
+    Lock lock(mutex_);
+    for (; TrimDue(); changed = true) {
+      const std::string& name = manifest_.snapshots.front().name;
+      if (!name.empty()) garbage_.push_back(name);
+      manifest_.snapshots.erase(manifest_.snapshots.begin());
+    }
+    from = manifest_.RestorableFrom();
+  }
+  CAIRN_RETURN_IF_ERROR(DropBefore(from));
+  return changed ? SaveCurrentManifest() : Status::Ok();
 }
 
 Status Journal::DropBefore(Lsn lsn) {
@@ -80,6 +125,7 @@ Status Journal::DropBefore(Lsn lsn) {
   {
     Lock lock(mutex_);
     if (lsn > manifest_.base_lsn) return Status::Invalid("the base snapshot needs these segments");
+    lsn = std::min(lsn, manifest_.RestorableFrom());
     timelines = manifest_.timelines;
     auto& segments = manifest_.segments;
     while (!segments.empty() && segments.front().ended() && segments.front().end_lsn <= lsn) {
@@ -142,12 +188,15 @@ Status Journal::StartTimeline(const TimelineStart& start) {
   auto created = CreateSegmentFile(timeline.number);
   Status status = created.ok() ? Status::Ok() : created.status();
   std::vector<SegmentEntry> dropped;
+  std::vector<std::string> old_snapshots;
   if (status.ok()) {
     if (jump) {
       dropped = std::move(m.segments);
       m.segments.clear();
       m.base_name = start.base_name;
       m.base_lsn = lsn;
+      for (const SnapshotEntry& s : m.snapshots) old_snapshots.push_back(s.name);
+      m.snapshots.clear();
     } else {
       // The old segment is left without an index: closed at its durable end.
       CutChain(&m, lsn, &dropped);
@@ -197,7 +246,10 @@ Status Journal::StartTimeline(const TimelineStart& start) {
   ResumeThreads(&lock);
   lock.unlock();
   // A restore or full sync may be regretted: the segments of other timelines stay as files.
-  if (status.ok() && (!jump || start.delete_old)) DeleteFiles(dropped);
+  if (status.ok() && (!jump || start.delete_old)) {
+    DeleteFiles(dropped);
+    for (const std::string& name : old_snapshots) RemoveUnlisted(name);
+  }
   return status;
 }
 

@@ -134,6 +134,10 @@ void Journal::ListRewritten(const SegmentEntry& entry, const std::string& base_n
       if (s.state != SegmentState::kNext) dropped.push_back(s);
     std::erase_if(manifest_.segments, [](const auto& s) { return s.state != SegmentState::kNext; });
     if (!manifest_.base_name.empty()) garbage_.push_back(manifest_.base_name);
+    // There is a hole in the stream: nothing before it can be replayed up to here.
+    for (const SnapshotEntry& s : manifest_.snapshots)
+      if (!s.name.empty()) garbage_.push_back(s.name);
+    manifest_.snapshots.clear();
     manifest_.base_name = base_name;
     manifest_.base_lsn = entry.first_lsn;
   }

@@ -110,6 +110,15 @@ void Journal::KeeperMain() {
       keeper_wake_.wait_for(lock, std::chrono::seconds(1));
       continue;
     }
+    if (!paused_ && state() == JournalState::kOk && TrimDue()) {
+      lock.unlock();
+      const Status status = Trim();
+      lock.lock();
+      if (status.ok()) continue;
+      options_.log->Warning("Cannot delete old journal files: %s", status.message().c_str());
+      keeper_wake_.wait_for(lock, std::chrono::seconds(1));
+      continue;
+    }
     if (policy() == FsyncPolicy::kEverySecond && CheckLateness(options_.clock->MonotonicUs()) &&
         !(gate() & kGateSyncLate)) {
       SetGate(kGateSyncLate);
@@ -120,7 +129,12 @@ void Journal::KeeperMain() {
     changed_.notify_all();
     if (unsynced_since_us_ == 0 && pending_since_us_ == 0 && syncing_since_us_ == 0) {
       keeper_sleeps_ = true;
-      keeper_wake_.wait(lock);
+      // What is kept for restores ages.
+      if (manifest_.snapshots.size() > 1 && retention_ms_ > 0) {
+        keeper_wake_.wait_for(lock, std::chrono::seconds(1));
+      } else {
+        keeper_wake_.wait(lock);
+      }
       keeper_sleeps_ = false;
     } else {
       keeper_wake_.wait_for(lock, std::chrono::microseconds(kLatenessCheckUs));

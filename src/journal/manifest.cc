@@ -90,6 +90,17 @@ bool DecodeLine(std::string_view line, Manifest* m) {
     m->base_lsn = words.Number(kLsnMax);
     return words.Done() && !m->base_name.empty();
   }
+  if (kind == "snapshot") {
+    SnapshotEntry s;
+    s.name = words.Text();
+    if (s.name == "-") s.name.clear();
+    s.lsn = words.Number(kLsnMax);
+    s.created_ms = words.Number();
+    s.bytes = words.Number();
+    const bool ascends = m->snapshots.empty() || m->snapshots.back().lsn <= s.lsn;
+    m->snapshots.push_back(std::move(s));
+    return words.Done() && ascends;
+  }
   if (kind == "segment") {
     SegmentEntry segment;
     if (!DecodeSegment(&words, &segment)) return false;
@@ -108,6 +119,9 @@ bool DecodeLine(std::string_view line, Manifest* m) {
 Status CheckConsistent(const Manifest& m) {
   if (m.replid.empty() || m.timelines.empty())
     return Status::Corrupt("manifest names no replication id or no timeline");
+  if (!m.snapshots.empty() &&
+      (m.snapshots.back().name != m.base_name || m.snapshots.back().lsn != m.base_lsn))
+    return Status::Corrupt("manifest lists snapshots that do not end with the base");
   const SegmentEntry* previous = nullptr;
   for (const SegmentEntry& s : m.segments) {
     const std::string name = SegmentName(s.timeline, s.sequence);
@@ -143,7 +157,23 @@ uint64_t Manifest::NextSequence() const {
   return next;
 }
 
+Lsn Manifest::RestorableFrom() const {
+  return snapshots.empty() ? base_lsn : snapshots.front().lsn;
+}
+
+uint64_t Manifest::ReplacedBytes() const {
+  uint64_t bytes = 0;
+  for (const SnapshotEntry& s : snapshots)
+    if (s.lsn < base_lsn) bytes += s.bytes;
+  for (const SegmentEntry& s : segments)
+    if (s.ended() && s.end_lsn <= base_lsn && s.end_lsn > RestorableFrom()) bytes += s.bytes;
+  return bytes;
+}
+
 bool Manifest::Lists(const std::string& name) const {
+  if (std::any_of(snapshots.begin(), snapshots.end(),
+                  [&](const SnapshotEntry& s) { return s.name == name; }))
+    return true;
   return name == base_name || std::any_of(segments.begin(), segments.end(), [&](const auto& s) {
            return SegmentName(s.timeline, s.sequence) == name;
          });
@@ -172,6 +202,11 @@ std::string Manifest::Encode() const {
   if (!base_name.empty()) {
     CHECK(base_name.find_first_of(" \n/") == std::string::npos);
     text += "base " + base_name + " " + std::to_string(base_lsn) + "\n";
+  }
+  for (const SnapshotEntry& s : snapshots) {
+    snprintf(line, sizeof line, " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", s.lsn, s.created_ms,
+             s.bytes);
+    text += "snapshot " + (s.name.empty() ? "-" : s.name) + line;
   }
   for (const SegmentEntry& s : segments) {
     snprintf(line, sizeof line,
@@ -231,6 +266,19 @@ Result<Manifest> LoadManifest(FileSystem* fs, const std::string& dir) {
 
 Status SaveManifest(FileSystem* fs, const std::string& dir, const Manifest& manifest) {
   return fs->WriteFileAtomically(ManifestPath(dir), manifest.Encode());
+}
+
+Status LinkFiles(FileSystem* fs, const Manifest& manifest, const std::string& from,
+                 const std::string& to) {
+  std::vector<std::string> names;
+  for (const SegmentEntry& s : manifest.segments)
+    names.push_back(SegmentName(s.timeline, s.sequence));
+  for (const SnapshotEntry& s : manifest.snapshots) names.push_back(s.name);
+  if (manifest.snapshots.empty()) names.push_back(manifest.base_name);
+  for (const std::string& name : names)
+    if (!name.empty()) CAIRN_RETURN_IF_ERROR(fs->Link(from + "/" + name, to + "/" + name));
+  CAIRN_RETURN_IF_ERROR(SaveManifest(fs, to, manifest));
+  return fs->SyncDirectory(to);
 }
 
 }  // namespace cairn

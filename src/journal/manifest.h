@@ -8,6 +8,7 @@
 //   ids REPLID REPLID2|- SECOND-OFFSET
 //   timeline NUMBER REPLID PARENT BRANCH-LSN                               (one or more)
 //   base NAME LSN                                                          (at most one)
+//   snapshot NAME|- LSN CREATED-MS BYTES                                   (any number)
 //   segment STATE SEQUENCE TIMELINE FIRST-LSN END-LSN BYTES FIRST-MS LAST-MS   (any number)
 //   clean LSN                                                              (at most one)
 //   crc CRC-32C of all bytes before this line, 8 hexadecimal digits
@@ -17,6 +18,8 @@
 //   closed  valid up to `end` only (a failed disk, a cut tail): bytes behind that are not ours
 //   open    in use when this was written: first is known, the end is found by reading
 //   next    created, its directory entry synced, perhaps in use by now
+// Snapshots stand in stream order: where a restore may begin, the base last; "-" is the empty data
+// set before the first byte. The segments reach back to the first of them.
 // "clean LSN" says that the log ends there exactly and that all of it is durable.
 //
 // Thread rule: plain data; journal.cc guards its one with a mutex.
@@ -48,6 +51,14 @@ struct SegmentEntry {
   bool ended() const { return state == SegmentState::kSealed || state == SegmentState::kClosed; }
 };
 
+// A state that the log can be replayed from.
+struct SnapshotEntry {
+  std::string name;  // "": empty, no file
+  Lsn lsn = 0;
+  uint64_t created_ms = 0;
+  uint64_t bytes = 0;
+};
+
 struct Manifest {
   std::string replid;
   std::string replid2;  // "" if none
@@ -55,6 +66,7 @@ struct Manifest {
   std::vector<Timeline> timelines;
   std::string base_name;  // a snapshot in the same folder; "" if none
   Lsn base_lsn = 0;
+  std::vector<SnapshotEntry> snapshots;  // the last one is the base; empty in older manifests
   std::vector<SegmentEntry> segments;
   bool clean = false;
   Lsn clean_lsn = 0;
@@ -62,6 +74,10 @@ struct Manifest {
   const Timeline* FindTimeline(uint32_t number) const;
   uint32_t LastTimeline() const;  // 0 if none
   uint64_t NextSequence() const;
+  // The earliest LSN that a restore can reach.
+  Lsn RestorableFrom() const;
+  // Bytes of files that only restores to before the base need.
+  uint64_t ReplacedBytes() const;
   // Whether the file of this name is one of the database's.
   bool Lists(const std::string& name) const;
   // Forgets timelines that no segment is in and that are not the last one.
@@ -80,6 +96,9 @@ bool ParseSegmentName(const std::string& name, uint32_t* timeline, uint64_t* seq
 
 // kNotFound if there is none.
 Result<Manifest> LoadManifest(FileSystem* fs, const std::string& dir);
+// Hard links to all files of `manifest`, and it, from folder to folder, which exists; durable.
+Status LinkFiles(FileSystem* fs, const Manifest& manifest, const std::string& from,
+                 const std::string& to);
 Status SaveManifest(FileSystem* fs, const std::string& dir, const Manifest& manifest);
 
 }  // namespace cairn

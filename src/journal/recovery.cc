@@ -236,6 +236,17 @@ void CutChain(Manifest* manifest, Lsn lsn, std::vector<SegmentEntry>* dropped) {
   manifest->segments = std::move(kept);
 }
 
+Status Recovered::RewindBase(Lsn lsn) {
+  std::vector<SnapshotEntry> reachable = manifest.snapshots;
+  while (!reachable.empty() && reachable.back().lsn > lsn) reachable.pop_back();
+  if (reachable.empty())
+    return Status::Invalid("no snapshot reaches back to LSN " + std::to_string(lsn));
+  manifest.snapshots = std::move(reachable);
+  manifest.base_name = manifest.snapshots.back().name;
+  manifest.base_lsn = manifest.snapshots.back().lsn;
+  return Status::Ok();
+}
+
 Status Recovered::CutAt(Lsn lsn) {
   const Lsn first = manifest.segments.empty() ? tail_lsn : manifest.segments.front().first_lsn;
   if (lsn > tail_lsn || lsn < first || lsn < manifest.base_lsn)

@@ -43,6 +43,9 @@ struct Recovered {
   std::vector<SegmentEntry> unsynced;
   RecoveryReport report;
 
+  // For a restore to before the base: the newest snapshot at or below `lsn` becomes the base, later
+  // ones leave the manifest. kInvalid if there is none.
+  Status RewindBase(Lsn lsn);
   // For a restore to an earlier point: the log ends at `lsn`, which must be a unit's end. What
   // follows begins a new timeline; the files behind stay.
   Status CutAt(Lsn lsn);

@@ -26,10 +26,10 @@ bool ParseTime(const std::string& text, uint64_t* ms) {
 
 }  // namespace
 
-Result<Lsn> FindRestorePoint(FileSystem* fs, const std::string& dir, const Recovered& recovered,
+Result<Lsn> FindRestorePoint(FileSystem* fs, const std::string& dir, Recovered* recovered,
                              const std::string& option, const std::string& target,
                              const KeyRing* keys) {
-  const Manifest& m = recovered.manifest;
+  const Manifest& m = recovered->manifest;
   Lsn lsn;
   uint64_t ms;
   if (ParseTime(target, &ms)) {
@@ -40,11 +40,12 @@ Result<Lsn> FindRestorePoint(FileSystem* fs, const std::string& dir, const Recov
     return Status::Invalid(option + " takes an LSN or a time like 2026-01-31T12:00:00Z, not '" +
                            target + "'");
   }
-  if (lsn > recovered.tail_lsn || lsn < m.base_lsn)
+  if (lsn > recovered->tail_lsn || lsn < m.RestorableFrom())
     return Status::Invalid(option + " " + target + ": the log here goes from LSN " +
-                           std::to_string(m.base_lsn) + " to " +
-                           std::to_string(recovered.tail_lsn) +
+                           std::to_string(m.RestorableFrom()) + " to " +
+                           std::to_string(recovered->tail_lsn) +
                            "; cairn-check points lists what can be restored");
+  if (lsn < m.base_lsn) CAIRN_RETURN_IF_ERROR(recovered->RewindBase(lsn));
   return lsn;
 }
 

@@ -13,8 +13,9 @@
 namespace cairn {
 
 // The LSN that `target` means in the log of `dir`; replay ends at the last whole record at or before
-// it. kInvalid if it is neither, or outside the log; `option` is what the operator called it.
-Result<Lsn> FindRestorePoint(FileSystem* fs, const std::string& dir, const Recovered& recovered,
+// it. For one before the base the newest snapshot at or before it becomes the base of `recovered`.
+// kInvalid if it is neither, or outside the log; `option` is what the operator called it.
+Result<Lsn> FindRestorePoint(FileSystem* fs, const std::string& dir, Recovered* recovered,
                              const std::string& option, const std::string& target,
                              const KeyRing* keys);
 

@@ -269,6 +269,10 @@ class InfoWriter {
     Number("aof_buffer_length", e_.journal->tail() - e_.journal->written());
     Number("aof_pending_bio_fsync", 0);
     Number("aof_delayed_fsync", 0);
+    const Manifest manifest = e_.journal->manifest();
+    Number("journal_base_lsn", manifest.base_lsn);
+    Number("journal_restorable_from_lsn", manifest.RestorableFrom());
+    Number("journal_replaced_bytes", manifest.ReplacedBytes());
     Number("journal_lsn", e_.journal->tail());
     Number("journal_written_lsn", e_.journal->written());
     Number("journal_durable_lsn", e_.journal->durable());

@@ -164,7 +164,7 @@ Status Persistence::Install(const SnapshotResult& result) {
   Journal& journal = *engine_.journal;
   const bool rebase = rebase_wanted_ && journal.state() != JournalState::kOk;
   CAIRN_RETURN_IF_ERROR(rebase ? journal.FinishRebase(result.name, result.lsn)
-                               : journal.InstallBase(result.name, result.lsn));
+                               : journal.InstallBase(result.name, result.lsn, result.file_bytes));
   base_bytes_ = result.plain_bytes;
   return Status::Ok();
 }

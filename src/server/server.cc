@@ -191,6 +191,12 @@ void Server::RegisterHooks() {
       journal_->SetBufferBytesMax(static_cast<uint64_t>(config.journal_buffer_size()));
     return Status::Ok();
   });
+  store_.OnChange({"journal-retention-time", "journal-retention-bytes"}, [this](const Config& config) {
+    if (journal_ != nullptr)
+      journal_->SetRetention(static_cast<uint64_t>(config.journal_retention_time()) * 1000,
+                             static_cast<uint64_t>(config.journal_retention_bytes()));
+    return Status::Ok();
+  });
 }
 
 void Server::StartCron(size_t index) {

@@ -106,7 +106,7 @@ class Server final : public ServerControl, public JournalListener {
   void HoldFromNowOn();
   std::string JournalFolder() const;
   Status LoadKeys();
-  Result<Lsn> RestoreLimit(const struct Recovered& recovered);
+  Result<Lsn> RestoreLimit(struct Recovered* recovered);
   Status KeepTimeline(const Manifest& manifest);
   Result<Lsn> Replay(const Manifest& manifest, Lsn limit, const std::function<bool()>& stop);
   Status LoadBase(const Manifest& manifest, const std::function<bool()>& stop, int* database);

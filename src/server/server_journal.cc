@@ -72,12 +72,13 @@ Status Server::OpenJournal() {
     if (recovered->report.bytes_cut > 0 && !config_.aof_load_truncated())
       return Status::Corrupt(recovered->report.Text() + "; aof-load-truncated does not allow that");
     log_.Notice("%s", recovered->report.Text().c_str());
-    auto limit = RestoreLimit(*recovered);
+    const Manifest before = recovered->manifest;
+    auto limit = RestoreLimit(&*recovered);
     if (!limit.ok()) return limit.status();
     auto end = Replay(recovered->manifest, *limit, [this] { return shutdown_.load(); });
     if (!end.ok()) return end.status();
     if (*end < recovered->tail_lsn) {
-      if (!restore_to_.empty()) CAIRN_RETURN_IF_ERROR(KeepTimeline(recovered->manifest));
+      if (!restore_to_.empty()) CAIRN_RETURN_IF_ERROR(KeepTimeline(before));
       CAIRN_RETURN_IF_ERROR(recovered->CutAt(*end));
     }
   }
@@ -205,6 +206,8 @@ JournalOptions Server::JournalSettings(const std::string& dir) {
   options.buffer_bytes_max = static_cast<uint64_t>(config_.journal_buffer_size());
   options.retained_bytes_min = static_cast<uint64_t>(config_.repl_backlog_size());
   options.segment_bytes_max = static_cast<uint64_t>(config_.journal_segment_size());
+  options.retention_ms = static_cast<uint64_t>(config_.journal_retention_time()) * 1000;
+  options.retention_bytes = static_cast<uint64_t>(config_.journal_retention_bytes());
   return options;
 }
 

@@ -19,8 +19,8 @@ constexpr int kFoldersMax = 1000;  // kept timelines of one number
 }  // namespace
 
 // Up to where the log is to be replayed: its end, or what the operator asked for.
-Result<Lsn> Server::RestoreLimit(const Recovered& recovered) {
-  if (restore_to_.empty()) return recovered.tail_lsn;
+Result<Lsn> Server::RestoreLimit(Recovered* recovered) {
+  if (restore_to_.empty()) return recovered->tail_lsn;
   auto lsn = FindRestorePoint(RealFileSystem(), JournalFolder(), recovered, "--restore-to",
                               restore_to_, keys_.get());
   if (!lsn.ok()) return lsn;
@@ -43,13 +43,7 @@ Status Server::KeepTimeline(const Manifest& manifest) {
   }
   if (kept.empty()) return Status::Limit("too many kept timelines in " + dir);
   CAIRN_RETURN_IF_ERROR(files->MakeDirectory(kept));
-  for (const SegmentEntry& segment : manifest.segments)
-    CAIRN_RETURN_IF_ERROR(files->Link(SegmentPath(dir, segment), SegmentPath(kept, segment)));
-  if (!manifest.base_name.empty())
-    CAIRN_RETURN_IF_ERROR(
-        files->Link(dir + "/" + manifest.base_name, kept + "/" + manifest.base_name));
-  CAIRN_RETURN_IF_ERROR(SaveManifest(files, kept, manifest));
-  CAIRN_RETURN_IF_ERROR(files->SyncDirectory(kept));
+  CAIRN_RETURN_IF_ERROR(LinkFiles(files, manifest, dir, kept));
   CAIRN_RETURN_IF_ERROR(files->SyncDirectory(dir));
   log_.Warning("The timeline that was is kept in %s", kept.c_str());
   return Status::Ok();

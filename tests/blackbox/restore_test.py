@@ -130,6 +130,39 @@ def test_targets_that_make_no_sense_are_refused(env):
         equal(c.call("GET", "a"), b"1", "nothing was changed")
 
 
+@cairn_only("restore is ours")
+def test_back_to_before_the_base(env):
+    server = env.start(journal_retention_time=3600, save="")
+    c = env.client(2, server)
+    points = []
+    for i in range(3):
+        c.call("SET", "i", i)
+        c.call("RPUSH", "l", i)
+        points.append((lsn(c), c.call("DEBUG", "DIGEST")))
+        c.call("SET", "i", "later")
+        equal(c.call("SAVE"), b"OK")
+    newest = c.call("DEBUG", "DIGEST")
+    server.stop()
+    listed = check_tool("points", folder(server)).stdout.decode()
+    equal(listed.count("begins at LSN"), 4, listed)
+    check("(empty)" in listed, listed)
+    for point, digest in reversed(points):
+        with restored(server, point) as c:
+            equal(c.call("DEBUG", "DIGEST"), digest)
+    # Each restore kept what was before: the first one everything.
+    kept = os.path.join(folder(server), "timeline-1")
+    check(os.path.isdir(kept), os.listdir(folder(server)))
+    equal(check_tool("verify", kept).returncode, 0)
+    server.stop()
+    server.directives["appenddirname"] = "timeline-1"
+    os.rename(kept, os.path.join(server.folder, "timeline-1"))
+    server.start()
+    with server.client() as c:
+        equal(c.call("DEBUG", "DIGEST"), newest)
+        c.call("CONFIG", "SET", "journal-retention-time", "0")
+        eventually(lambda: "journal_replaced_bytes:0\r" in c.call("INFO").decode(), 20)
+
+
 @cairn_only("encryption is ours")
 def test_encrypted_journal(env):
     server = env.start(appendfsync="always")

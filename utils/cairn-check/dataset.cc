@@ -42,7 +42,7 @@ Status Dataset::Load(const std::string& dir, const std::string& target) {
   if (recovered->report.fresh) return Status::NotFound("there is no journal in " + dir);
   Lsn limit = recovered->tail_lsn;
   if (!target.empty()) {
-    auto found = FindRestorePoint(&fs_, dir, *recovered, "--to", target, keys_);
+    auto found = FindRestorePoint(&fs_, dir, &*recovered, "--to", target, keys_);
     if (!found.ok()) return found.status();
     limit = *found;
   }

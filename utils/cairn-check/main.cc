@@ -67,16 +67,17 @@ std::string TimeText(uint64_t ms) {
   return text;
 }
 
-int VerifyBase(FileSystem* fs, const std::string& dir, const Manifest& m, const KeyRing* keys) {
-  const std::string path = dir + "/" + m.base_name;
+int VerifySnapshot(FileSystem* fs, const std::string& dir, const SnapshotEntry& snapshot,
+                   const KeyRing* keys) {
+  const std::string path = dir + "/" + snapshot.name;
   auto there = fs->Exists(path);
   if (!there.ok()) return Complain(there.status());
-  if (!*there) return Complain(Status::Corrupt("base snapshot " + m.base_name + " is missing"));
+  if (!*there) return Complain(Status::Corrupt("snapshot " + snapshot.name + " is missing"));
   auto base = ScanSnapshot(fs, path, keys);
   if (!base.ok()) return Complain(base.status());
-  if (base->header.lsn != m.base_lsn)
-    return Complain(Status::Corrupt("base snapshot " + m.base_name + " is of another LSN"));
-  printf("base %s: %llu keys, %llu bytes, whole\n", m.base_name.c_str(),
+  if (base->header.lsn != snapshot.lsn)
+    return Complain(Status::Corrupt("snapshot " + snapshot.name + " is of another LSN"));
+  printf("snapshot %s: %llu keys, %llu bytes, whole\n", snapshot.name.c_str(),
          static_cast<unsigned long long>(base->trailer.keys),
          static_cast<unsigned long long>(base->file_bytes));
   return kExitOk;
@@ -102,8 +103,12 @@ int Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   printf("LSN %llu to %llu in %zu segments; %s\n", static_cast<unsigned long long>(from),
          static_cast<unsigned long long>(recovered->tail_lsn), m.segments.size(),
          recovered->report.Text().c_str());
-  if (!m.base_name.empty()) {
-    if (const int damaged = VerifyBase(fs, dir, m, keys); damaged != kExitOk) return damaged;
+  std::vector<SnapshotEntry> snapshots = m.snapshots;
+  if (snapshots.empty()) snapshots.push_back({m.base_name, m.base_lsn, 0, 0});
+  for (const SnapshotEntry& snapshot : snapshots) {
+    if (snapshot.name.empty()) continue;
+    if (const int damaged = VerifySnapshot(fs, dir, snapshot, keys); damaged != kExitOk)
+      return damaged;
   }
   return recovered->report.bytes_cut > 0 ? kExitTornTail : kExitOk;
 }
@@ -122,6 +127,10 @@ int List(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   for (const Timeline& t : m.timelines)
     printf("timeline %u  %s  parent %u  from LSN %llu\n", t.number, t.replid.c_str(), t.parent,
            static_cast<unsigned long long>(t.branch_lsn));
+  for (const SnapshotEntry& snapshot : m.snapshots)
+    if (!snapshot.name.empty() && snapshot.name != m.base_name)
+      printf("snapshot %s  LSN %llu\n", snapshot.name.c_str(),
+             static_cast<unsigned long long>(snapshot.lsn));
   if (!m.base_name.empty())
     printf("base %s  LSN %llu\n", m.base_name.c_str(), static_cast<unsigned long long>(m.base_lsn));
   for (const SegmentEntry& s : m.segments)
@@ -138,12 +147,16 @@ int Points(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok()) return Complain(recovered.status());
   const Manifest& m = recovered->manifest;
-  printf("LSN %llu to %llu\n", static_cast<unsigned long long>(m.base_lsn),
+  const Lsn from = m.RestorableFrom();
+  printf("LSN %llu to %llu\n", static_cast<unsigned long long>(from),
          static_cast<unsigned long long>(recovered->tail_lsn));
+  for (const SnapshotEntry& s : m.snapshots)
+    printf("begins at LSN %llu  %s  %s\n", static_cast<unsigned long long>(s.lsn),
+           TimeText(s.created_ms).c_str(), s.name.empty() ? "(empty)" : s.name.c_str());
   for (const SegmentEntry& s : m.segments) {
-    if (s.end_lsn <= m.base_lsn) continue;
+    if (s.end_lsn <= from) continue;
     printf("LSN %llu to %llu  %s to %s  timeline %u\n",
-           static_cast<unsigned long long>(std::max(s.first_lsn, m.base_lsn)),
+           static_cast<unsigned long long>(std::max(s.first_lsn, from)),
            static_cast<unsigned long long>(s.end_lsn), TimeText(s.first_ms).c_str(),
            TimeText(s.last_ms).c_str(), s.timeline);
   }
