@@ -75,6 +75,26 @@ struct JournalHarness : JournalListener {
     return false;
   }
 
+  // Makes syncs fail, for good, with more unsynced than memory keeps (options.buffer_bytes_max of 1
+  // MiB). write(i) appends some 300 KB. On a slow machine the first failure may come too early.
+  template <typename Write>
+  bool LoseBytes(Write write) {
+    for (int attempt = 0; attempt < 50; ++attempt) {
+      fs.FailSyncs(true);
+      for (int i = 0; i < 10; ++i) {
+        write(i);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      if (!Eventually([&] { return journal->state() != JournalState::kOk; })) return false;
+      for (int i = 0; i < 200 && rebase_requests == 0; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      if (rebase_requests > 0) return true;
+      fs.FailSyncs(false);
+      if (!Eventually([&] { return journal->Admits(); })) return false;
+    }
+    return false;
+  }
+
   void OnDurable(Lsn lsn) override { durable_told = lsn; }
   void OnAdmissionOpen() override { ++openings; }
   void OnRebaseNeeded(Lsn) override { ++rebase_requests; }

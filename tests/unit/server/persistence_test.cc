@@ -15,6 +15,7 @@ struct Machine : JournalHarness {
   explicit Machine(uint64_t seed) : JournalHarness(seed), client(test) {
     options.policy = FsyncPolicy::kEverySecond;
     options.retained_bytes_min = 0;
+    options.buffer_bytes_max = 1 << 20;
     REQUIRE(Open().ok());
     test.engine->journal = journal.get();
     test.engine->journal_kept = true;
@@ -78,13 +79,10 @@ TEST_CASE("persistence: the log is compacted when it has grown enough") {
 TEST_CASE("persistence: a journal that lost bytes gets a new base by itself") {
   Machine m(2);
   m.Set("auto-aof-rewrite-percentage", "0");
-  m.fs.FailSyncs(true);
-  const std::string value(200'000, 'v');
-  for (int i = 0; i < 400 && m.rebase_requests == 0; ++i) {
+  const std::string value(300'000, 'v');
+  REQUIRE(m.LoseBytes([&](int i) {
     if (m.journal->Admits()) m.client.Send("SET key:" + std::to_string(i) + " " + value + "\r\n");
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  REQUIRE(m.Eventually([&] { return m.rebase_requests > 0; }));
+  }));
   // The disk still fails: so does the snapshot, and the next try is some seconds later.
   m.Cron(100);
   REQUIRE(m.Eventually([&] { return m.persistence->figures().rewrite_failures_in_a_row == 1; }));
