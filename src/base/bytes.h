@@ -5,6 +5,7 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -21,6 +22,18 @@ inline T LoadLe(const void* p) {
 template <typename T>
 inline void StoreLe(void* p, T v) {
   memcpy(p, &v, sizeof v);
+}
+// memcmp() == 0 without a call where the bytes are few, as those of most keys are.
+inline bool EqualBytes(const char* a, const char* b, size_t n) {
+  if (n - 8 <= 8) {  // 8 to 16, in two words that may overlap
+    return ((LoadLe<uint64_t>(a) ^ LoadLe<uint64_t>(b)) |
+            (LoadLe<uint64_t>(a + n - 8) ^ LoadLe<uint64_t>(b + n - 8))) == 0;
+  }
+  if (n - 4 < 4) {
+    return ((LoadLe<uint32_t>(a) ^ LoadLe<uint32_t>(b)) |
+            (LoadLe<uint32_t>(a + n - 4) ^ LoadLe<uint32_t>(b + n - 4))) == 0;
+  }
+  return n == 0 || memcmp(a, b, n) == 0;
 }
 inline uint16_t LoadBe16(const void* p) { return __builtin_bswap16(LoadLe<uint16_t>(p)); }
 inline uint32_t LoadBe32(const void* p) { return __builtin_bswap32(LoadLe<uint32_t>(p)); }

@@ -17,9 +17,6 @@
 namespace cairn {
 namespace {
 
-constexpr size_t kHeadBytes = 4;
-constexpr size_t kObjectKeyOffset = 16;
-
 size_t VarintBytes(size_t n) {
   size_t bytes = 1;
   for (; n >= 128; n >>= 7) ++bytes;
@@ -29,22 +26,6 @@ size_t VarintBytes(size_t n) {
 char* PutVarint(char* p, size_t n) {
   for (; n >= 128; n >>= 7) *p++ = static_cast<char>(n | 128);
   *p++ = static_cast<char>(n);
-  return p;
-}
-
-inline const char* GetVarint(const char* p, size_t* n) {
-  size_t value = static_cast<unsigned char>(*p++);
-  if (value < 128) [[likely]] {
-    *n = value;
-    return p;
-  }
-  value &= 127;
-  for (int shift = 7;; shift += 7) {
-    const size_t byte = static_cast<unsigned char>(*p++);
-    value |= (byte & 127) << shift;
-    if (byte < 128) break;
-  }
-  *n = value;
   return p;
 }
 
@@ -64,10 +45,10 @@ Entry* NewStringShell(std::string_view key, uint32_t head, int64_t expiry_ms, si
                       char** value) {
   const bool expiry = expiry_ms != kNoExpiry;
   const size_t bytes =
-      kHeadBytes + VarintBytes(key.size()) + (expiry ? 8 : 0) + key.size() + value_bytes;
+      kEntryHeadBytes + VarintBytes(key.size()) + (expiry ? 8 : 0) + key.size() + value_bytes;
   char* start = static_cast<char*>(Allocate(bytes));
   StoreLe(start, head);
-  char* p = PutVarint(start + kHeadBytes, key.size());
+  char* p = PutVarint(start + kEntryHeadBytes, key.size());
   if (expiry) {
     StoreLe(p, expiry_ms);
     p += 8;
@@ -148,32 +129,21 @@ Entry* Entry::NewString(std::string_view key, std::string_view bytes, int64_t ex
   return NewWord(key, Form::kBlock, reinterpret_cast<uint64_t>(block), expiry_ms);
 }
 
-std::string_view Entry::key() const {
-  if (!is_string())
-    return {bytes() + kObjectKeyOffset + (has_expiry() ? 8 : 0), LoadLe<uint32_t>(bytes() + 4)};
-  size_t length;
-  const char* p = GetVarint(bytes() + kHeadBytes, &length);
-  return {p + (has_expiry() ? 8 : 0), length};
+const char* Entry::GetLongLength(const char* p, size_t* n) {
+  size_t value = static_cast<unsigned char>(*p++) & 127;
+  for (int shift = 7;; shift += 7) {
+    const size_t byte = static_cast<unsigned char>(*p++);
+    value |= (byte & 127) << shift;
+    if (byte < 128) break;
+  }
+  *n = value;
+  return p;
 }
 
 const char* Entry::expiry_at() const {
   if (!is_string()) return bytes() + kObjectKeyOffset;
   size_t length;
-  return GetVarint(bytes() + kHeadBytes, &length);
-}
-
-char* Entry::string_value() const {
-  DCHECK(is_string());
-  const std::string_view k = key();
-  return const_cast<char*>(k.data() + k.size());
-}
-
-std::string_view Entry::text() const {
-  if (form() == Form::kBlock) return block()->view();
-  DCHECK(form() == Form::kEmbedded);
-  size_t length;
-  const char* p = GetVarint(string_value(), &length);
-  return {p, length};
+  return GetLength(bytes() + kEntryHeadBytes, &length);
 }
 
 char* Entry::embedded_data() { return const_cast<char*>(text().data()); }

@@ -30,6 +30,8 @@ namespace cairn {
 constexpr int64_t kNoExpiry = -1;
 constexpr size_t kBlockBytesMin = 16 * 1024;   // from here on a string lives in a block
 constexpr size_t kEmbstrBytesMax = 44;         // Redis's OBJ_ENCODING_EMBSTR_SIZE_LIMIT
+constexpr size_t kEntryHeadBytes = 4;          // of the layout above: where a string's varint is,
+constexpr size_t kObjectKeyOffset = 16;        // and an object's expiry or key
 
 // A large string. Immutable while shared (references > 1): replies borrow it after unlock.
 struct StringBlock {
@@ -75,7 +77,17 @@ class Entry {
   uint32_t access() const { return head() >> 8; }
   void set_access(uint32_t clock) { set_head((head() & 0xff) | clock << 8); }
 
-  std::string_view key() const;
+  std::string_view key() const {
+    if (!is_string())
+      return {bytes() + kObjectKeyOffset + (has_expiry() ? 8 : 0), LoadLe<uint32_t>(bytes() + 4)};
+    size_t length;
+    const char* p = GetLength(bytes() + kEntryHeadBytes, &length);
+    return {p + (has_expiry() ? 8 : 0), length};
+  }
+  bool KeyIs(std::string_view other) const {
+    const std::string_view mine = key();
+    return mine.size() == other.size() && EqualBytes(mine.data(), other.data(), mine.size());
+  }
   int64_t expiry_ms() const { return has_expiry() ? LoadLe<int64_t>(expiry_at()) : kNoExpiry; }
   void set_expiry_in_place(int64_t ms) {
     DCHECK(has_expiry());
@@ -103,7 +115,13 @@ class Entry {
   StringBlock* block() const { return reinterpret_cast<StringBlock*>(LoadLe<uint64_t>(string_value())); }
   void set_block(StringBlock* block) { StoreLe(string_value(), reinterpret_cast<uint64_t>(block)); }
   // The bytes of an embedded or block string.
-  std::string_view text() const;
+  std::string_view text() const {
+    if (form() == Form::kBlock) [[unlikely]] return block()->view();
+    DCHECK(form() == Form::kEmbedded);
+    size_t length;
+    const char* p = GetLength(string_value(), &length);
+    return {p, length};
+  }
   // Embedded: the bytes, writable; their number cannot change.
   char* embedded_data();
 
@@ -117,9 +135,18 @@ class Entry {
   uint32_t head() const { return LoadLe<uint32_t>(this); }
   void set_head(uint32_t head) { StoreLe(this, head); }
   const char* expiry_at() const;
-  char* string_value() const;
+  char* string_value() const {
+    DCHECK(is_string());
+    const std::string_view k = key();
+    return const_cast<char*>(k.data() + k.size());
+  }
+  // Reads a varint and returns where it ends.
+  static const char* GetLength(const char* p, size_t* n) {
+    *n = static_cast<unsigned char>(*p);
+    return *n < 128 ? p + 1 : GetLongLength(p, n);
+  }
+  static const char* GetLongLength(const char* p, size_t* n);
   int64_t NextFieldExpiryOfHash() const;
-  friend class EntryWriter;
 };
 
 struct EntryTraits {

@@ -56,17 +56,22 @@ class RequestBatch {
  public:
   RequestBatch();
 
-  size_t size() const { return requests_.size(); }
-  bool empty() const { return requests_.empty(); }
+  size_t size() const { return count_; }
+  bool empty() const { return count_ == 0; }
   const Request& operator[](size_t i) const { return requests_[i]; }
-  const Request& back() const { return requests_.back(); }
+  const Request& back() const { return requests_[count_ - 1]; }
   // Forgets all requests.
   void Clear();
 
  private:
   friend class RequestParser;
   static constexpr size_t kBlockArgs = 4096;
+  static constexpr size_t kRequestsAtFirst = 64;
 
+  void Add(const Request& request) {
+    if (count_ == requests_.size()) [[unlikely]] requests_.resize(2 * count_);
+    requests_[count_++] = request;
+  }
   std::string_view* Room(size_t args) {
     if (kBlockArgs - used_ >= args && block_ < blocks_.size()) [[likely]] {
       return blocks_[block_].get() + used_;
@@ -75,7 +80,8 @@ class RequestBatch {
   }
   std::string_view* RoomSlow();
 
-  std::vector<Request> requests_;
+  std::vector<Request> requests_;  // those behind count_ are room
+  size_t count_ = 0;
   std::vector<std::unique_ptr<std::string_view[]>> blocks_;
   size_t block_ = 0;  // the block in use
   size_t used_ = 0;   // of its kBlockArgs

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "spec/registry.h"
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/numbers.h"
 
@@ -55,6 +56,28 @@ void DeriveRange(Command& command) {
       (keys.specs[0].flags & kNotKey) == 0 &&
       command.spec.scope == Scope::kKeys && command.spec.scope_of == nullptr)
     command.single_key = first;
+}
+
+// Turns the bytes 'A' to 'Z' of a word into lower case, all eight at once.
+inline uint64_t LowerWord(uint64_t word) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  const uint64_t ascii = ~word & (kOnes << 7);
+  const uint64_t low7 = word & (kOnes * 0x7f);
+  const uint64_t from_a = low7 + kOnes * (0x80 - 'A');      // bit 7: at least 'A'
+  const uint64_t above_z = low7 + kOnes * (0x80 - 'Z' - 1);  // bit 7: more than 'Z'
+  return word | ((from_a & ~above_z & ascii) >> 2);
+}
+
+// The 1 to 8 bytes at p as a word; the rest is zero.
+inline uint64_t LoadShort(const char* p, size_t n) {
+  if (n == 8) return LoadLe<uint64_t>(p);
+  if (n >= 4) {
+    const uint64_t tail = LoadLe<uint32_t>(p + n - 4);
+    return LoadLe<uint32_t>(p) | tail << (8 * (n - 4));
+  }
+  uint64_t word = static_cast<unsigned char>(p[0]);
+  if (n > 1) word |= uint64_t{LoadLe<uint16_t>(p + n - 2)} << (8 * (n - 2));
+  return word;
 }
 
 bool Equals(std::string_view a, const char* b) { return EqualsIgnoreCase(a, b); }
@@ -145,6 +168,7 @@ void Registry::Add(std::span<const CommandSpec> rows) {
     slots_[slot] = command.get();
     commands_.push_back(std::move(command));
   }
+  BuildShortNames();
 }
 
 bool Registry::Rename(std::string_view from, std::string_view to) {
@@ -162,7 +186,33 @@ bool Registry::Rename(std::string_view from, std::string_view to) {
       if (other == each.get()) name = other_name;
     if (!name.empty()) slots_[SlotOf(name)] = each.get();
   }
+  BuildShortNames();
   return true;
+}
+
+void Registry::BuildShortNames() {
+  size_t used = 0;
+  short_names_.assign(kShortSlots, {});
+  for (Command* command : slots_) {
+    if (command == nullptr || command->parent != nullptr) continue;
+    ShortName name = Shorten(NameOf(command));
+    if (name.low == 0) continue;
+    name.command = command;
+    size_t i = ShortHash(name);
+    while (short_names_[i].command != nullptr) i = (i + 1) % kShortSlots;
+    short_names_[i] = name;
+    CHECK(++used < kShortSlots);  // an empty slot ends every search
+  }
+}
+
+// A name that does not fit gives a low word of 0.
+inline Registry::ShortName Registry::Shorten(std::string_view name) {
+  ShortName result;
+  if (name.size() - 1 >= kShortBytesMax) return result;  // 0 wraps round
+  result.low = LowerWord(LoadShort(name.data(), std::min<size_t>(name.size(), 8)));
+  if (name.size() > 8) result.high = LowerWord(LoadShort(name.data() + 8, name.size() - 8));
+  result.high |= uint64_t{name.size()} << 56;  // a NUL at the end makes another name
+  return result;
 }
 
 const Command* Registry::Find(std::string_view name) const {
@@ -176,9 +226,18 @@ const Command* Registry::Find(std::string_view name) const {
 }
 
 const Command* Registry::Resolve(Arguments arguments, const Command** parent) const {
-  const Command* command = Find(arguments[0]);
-  // A bar in the name of a request must not reach a subcommand.
-  if (command != nullptr && command->parent != nullptr) return nullptr;
+  const Command* command = nullptr;
+  if (const ShortName name = Shorten(arguments[0]); name.low != 0) [[likely]] {
+    size_t i = ShortHash(name);
+    while (short_names_[i].command != nullptr &&
+           (short_names_[i].low != name.low || short_names_[i].high != name.high))
+      i = (i + 1) % kShortSlots;
+    command = short_names_[i].command;
+  } else {
+    command = Find(arguments[0]);
+    // A bar in the name of a request must not reach a subcommand.
+    if (command != nullptr && command->parent != nullptr) return nullptr;
+  }
   if (command == nullptr || command->subcommands.empty() || arguments.size() < 2) return command;
   for (const Command* sub : command->subcommands)
     if (EqualsIgnoreCase(sub->name, arguments[1])) return sub;

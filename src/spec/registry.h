@@ -4,6 +4,8 @@
 // once at start by server/, then read-only from any thread.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,13 +52,27 @@ class Registry {
 
  private:
   static constexpr size_t kNameBytesMax = 48;
+  // A name of at most 15 bytes as two words, which compare in two instructions. Every command that
+  // is ever in a hurry has one; longer names and those of subcommands are looked up in slots_.
+  static constexpr size_t kShortBytesMax = 15;
+  struct ShortName {
+    uint64_t low = 0, high = 0;  // lower case, padded with zeros; the last byte is the length
+    Command* command = nullptr;
+  };
+  static ShortName Shorten(std::string_view name);
+  static size_t ShortHash(const ShortName& name) {
+    return (name.low * 0x9e3779b97f4a7c15 + name.high * 0xc2b2ae3d27d4eb4f) >> 54;
+  }
+  static constexpr size_t kShortSlots = 1024;  // of which ShortHash gives 10 bits
   size_t SlotOf(std::string_view lower_name) const;
   std::string_view NameOf(const Command* command) const;
   void Grow();
+  void BuildShortNames();
 
   std::vector<std::unique_ptr<Command>> commands_;
   std::vector<std::pair<Command*, std::string>> renamed_;  // by rename-command; nearly always empty
   std::vector<Command*> slots_;  // open addressing, a power of two
+  std::vector<ShortName> short_names_ = std::vector<ShortName>(kShortSlots);  // likewise
 };
 
 // Collects key positions without allocating for the usual few.
