@@ -21,6 +21,8 @@ struct ThreadCounters {
 };
 ThreadCounters g_threads[MemoryMeter::kThreadsMax];
 std::atomic<int> g_thread_count{0};
+thread_local const uint64_t* t_allocated = nullptr;
+thread_local const uint64_t* t_freed = nullptr;
 
 size_t ReadRss() {
   FILE* file = fopen("/proc/self/statm", "r");
@@ -47,19 +49,22 @@ size_t AllocatedBytes(const void* pointer) {
 
 void MemoryMeter::RegisterThread() {
 #ifndef CAIRN_NO_JEMALLOC
+  if (t_allocated != nullptr) return;
+  uint64_t *allocated = nullptr, *freed = nullptr;
+  size_t length = sizeof allocated;
+  if (mallctl("thread.allocatedp", &allocated, &length, nullptr, 0) != 0) return;
+  length = sizeof freed;
+  if (mallctl("thread.deallocatedp", &freed, &length, nullptr, 0) != 0) return;
   const int index = g_thread_count.fetch_add(1);
   if (index >= kThreadsMax) return;
-  uint64_t* pointer = nullptr;
-  size_t length = sizeof pointer;
-  if (mallctl("thread.allocatedp", &pointer, &length, nullptr, 0) == 0)
-    g_threads[index].allocated.store(pointer, std::memory_order_release);
-  length = sizeof pointer;
-  if (mallctl("thread.deallocatedp", &pointer, &length, nullptr, 0) == 0)
-    g_threads[index].freed.store(pointer, std::memory_order_release);
+  t_allocated = allocated;
+  t_freed = freed;
+  g_threads[index].allocated.store(allocated, std::memory_order_release);
+  g_threads[index].freed.store(freed, std::memory_order_release);
 #endif
 }
 
-size_t MemoryMeter::Used() {
+int64_t MemoryMeter::Balance() {
   uint64_t sum = 0;
   const int count = std::min(g_thread_count.load(), kThreadsMax);
   for (int i = 0; i < count; ++i) {
@@ -68,7 +73,11 @@ size_t MemoryMeter::Used() {
     if (allocated != nullptr) sum += __atomic_load_n(allocated, __ATOMIC_RELAXED);
     if (freed != nullptr) sum -= __atomic_load_n(freed, __ATOMIC_RELAXED);
   }
-  return static_cast<int64_t>(sum) > 0 ? sum : 0;
+  return static_cast<int64_t>(sum);
+}
+
+int64_t MemoryMeter::OwnBalance() {
+  return t_allocated == nullptr ? 0 : static_cast<int64_t>(*t_allocated - *t_freed);
 }
 
 size_t MemoryMeter::NotePeak(size_t allocated) {

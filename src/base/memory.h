@@ -14,14 +14,23 @@ namespace cairn {
 size_t AllocatedBytes(const void* pointer);
 
 // Bytes allocated by the calling thread since it began, and freed by it: two words that jemalloc
-// keeps anyway. Register each long-lived thread once; UsedMemory sums them without a lock.
+// keeps anyway. Register each long-lived thread once; Balance sums them without a lock.
 class MemoryMeter {
  public:
   static constexpr int kThreadsMax = 512;
-  // Adds the calling thread to the sum, for ever.
+  // False in builds without jemalloc: then only Exact says anything.
+#ifndef CAIRN_NO_JEMALLOC
+  static constexpr bool kCounts = true;
+#else
+  static constexpr bool kCounts = false;
+#endif
+  // Adds the calling thread to the sum, for ever. Again does nothing.
   static void RegisterThread();
-  // Bytes in use: the sum over registered threads plus what others had at the last RefreshExact.
-  static size_t Used();
+  // What the registered threads allocated less what they freed; below zero if they free what
+  // others allocated.
+  static int64_t Balance();
+  // The same of the calling thread alone; 0 if it is not registered. Two loads.
+  static int64_t OwnBalance();
   // Asks the allocator itself (slower); INFO and the cron call it.
   static size_t Exact();
   // The most that was ever noted, this included.

@@ -26,7 +26,9 @@ enum class MaxmemoryPolicy {
   kAllkeysLru,
   kAllkeysLfu,
   kAllkeysRandom,
-  kNoEviction
+  kNoEviction,
+  kVolatileLrm,
+  kAllkeysLrm
 };
 enum class SanitizeDumpPayload { kNo, kYes, kClients };
 // Who may use a dangerous command: nobody, anybody, or connections from this machine.

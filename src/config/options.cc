@@ -81,7 +81,9 @@ constexpr EnumName kPolicies[] = {Name("volatile-lru", MaxmemoryPolicy::kVolatil
                                   Name("allkeys-lru", MaxmemoryPolicy::kAllkeysLru),
                                   Name("allkeys-lfu", MaxmemoryPolicy::kAllkeysLfu),
                                   Name("allkeys-random", MaxmemoryPolicy::kAllkeysRandom),
-                                  Name("noeviction", MaxmemoryPolicy::kNoEviction)};
+                                  Name("noeviction", MaxmemoryPolicy::kNoEviction),
+                                  Name("volatile-lrm", MaxmemoryPolicy::kVolatileLrm),
+                                  Name("allkeys-lrm", MaxmemoryPolicy::kAllkeysLrm)};
 constexpr EnumName kSanitize[] = {Name("no", SanitizeDumpPayload::kNo),
                                   Name("yes", SanitizeDumpPayload::kYes),
                                   Name("clients", SanitizeDumpPayload::kClients)};
@@ -187,11 +189,11 @@ constexpr Option kOptions[] = {
     // Memory
     Memory<&C::maxmemory>("maxmemory", 0, "0", kMutable, "evict or refuse above this; 0: no limit"),
     Enum<&C::maxmemory_policy>("maxmemory-policy", kPolicies, "noeviction", kMutable, "what goes first"),
-    Integer<&C::maxmemory_samples>("maxmemory-samples", 1, INT_MAX, "5", kNotYet, "keys looked at for one eviction"),
-    Integer<&C::maxmemory_eviction_tenacity>("maxmemory-eviction-tenacity", 0, 100, "10", kNotYet, "how long a request may evict"),
+    Integer<&C::maxmemory_samples>("maxmemory-samples", 1, 64, "5", kMutable, "keys looked at for one eviction"),
+    Integer<&C::maxmemory_eviction_tenacity>("maxmemory-eviction-tenacity", 0, 100, "10", kMutable, "how long a request may evict"),
     Integer<&C::lfu_log_factor>("lfu-log-factor", 0, INT_MAX, "10", kMutable, "accesses that fill the LFU counter"),
     Integer<&C::lfu_decay_time>("lfu-decay-time", 0, INT_MAX, "1", kMutable, "minutes for the LFU counter to lose one"),
-    Integer<&C::active_expire_effort>("active-expire-effort", 1, 10, "1", kNotYet, "CPU spent on finding expired keys"),
+    Integer<&C::active_expire_effort>("active-expire-effort", 1, 10, "1", kMutable, "CPU spent on finding expired keys"),
     Bool<&C::lazyfree_lazy_eviction>("lazyfree-lazy-eviction", "no", kNotYet, "free evicted values in the background"),
     Bool<&C::lazyfree_lazy_expire>("lazyfree-lazy-expire", "no", kNotYet, "free expired values in the background"),
     Bool<&C::lazyfree_lazy_server_del>("lazyfree-lazy-server-del", "no", kNotYet, "free overwritten values in the background"),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The 24-bit access clock of an entry. Under an LRU policy: seconds, modulo 2^24 (Redis's
-// resolution of 1000 ms). Under an LFU policy: minutes modulo 2^16 in the upper bits and Redis's
+// resolution of 1000 ms), under an LRM policy those of the last change. Under an LFU policy: minutes modulo 2^16 in the upper bits and Redis's
 // logarithmic counter (Morris, "Counting large numbers of events in small registers", 1978) below.
 #pragma once
 
@@ -17,6 +17,12 @@ constexpr uint32_t kLfuInitial = 5;
 inline bool UsesLfu(const Config& config) {
   const MaxmemoryPolicy policy = config.maxmemory_policy();
   return policy == MaxmemoryPolicy::kAllkeysLfu || policy == MaxmemoryPolicy::kVolatileLfu;
+}
+
+// The clock tells when a key was last modified: reads leave it alone.
+inline bool UsesLrm(const Config& config) {
+  const MaxmemoryPolicy policy = config.maxmemory_policy();
+  return policy == MaxmemoryPolicy::kAllkeysLrm || policy == MaxmemoryPolicy::kVolatileLrm;
 }
 
 inline uint32_t LruClock(int64_t now_ms) {

@@ -19,6 +19,7 @@
 #include "config/store.h"
 #include "exec/busy_script.h"
 #include "exec/loading.h"
+#include "exec/memory_limit.h"
 #include "exec/modes.h"
 #include "exec/server_control.h"
 #include "exec/slowlog.h"
@@ -52,6 +53,7 @@ struct Engine {
   LazyFree lazy_free;
   Modes modes;
   BusyScript busy;
+  MemoryLimit memory{this};
   LoadingProgress loading;  // while kModeLoading is set
   Statistics statistics;
   Slowlog slowlog;

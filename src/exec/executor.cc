@@ -142,6 +142,8 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     return;
   }
   const uint64_t mode = engine_.modes.word();
+  if (engine_.config.maxmemory() != 0 || out_of_memory()) [[unlikely]]
+    evictor_.BeforeCommand(clock_ms_, CurrentExpiryMode());
   if (!PassGates(session, *command, request.args, mode, reply)) return;
   if (session.transaction.active && !RunsInsideMulti(*command)) {
     Queue(session, *command, request.args, reply);
@@ -341,6 +343,14 @@ void Executor::RefuseUnknown(Session& session, const Request& request, const Com
          reply);
 }
 
+// Queued commands take memory too, whatever they will do.
+bool Executor::NeedsMemory(const Session& session, const Command& command) const {
+  if (command.Is(kDenyOom)) return true;
+  if (!session.transaction.active) return false;
+  return &command == exec_command_ ? (session.transaction.flags & kDenyOom) != 0
+                                   : !RunsInsideMulti(command);
+}
+
 bool Executor::PassGates(Session& session, const Command& command, Arguments arguments,
                          uint64_t mode, ReplyWriter& reply) {
   if (!command.ArityFits(arguments.size()) || command.spec.handler == nullptr) {
@@ -401,18 +411,15 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, errors::kMonitorKeyspace, reply);
     return false;
   }
-  if ((mode & Modes::kFlagMask) == 0) [[likely]]
-    return true;
-  if (Modes::Has(mode, kModeLoading) && !command.Is(kLoading)) {
+  if (Modes::Has(mode, kModeLoading) && !command.Is(kLoading)) [[unlikely]] {
     Reject(session, &command, errors::kLoading, reply);
     return false;
   }
-  if (Modes::Has(mode, kModeOutOfMemory) &&
-      (command.Is(kDenyOom) ||
-       (&command == exec_command_ && (session.transaction.flags & kDenyOom) != 0))) {
+  if (out_of_memory() && NeedsMemory(session, command)) [[unlikely]] {
     Reject(session, &command, errors::kOom, reply);
     return false;
   }
+  if ((mode & Modes::kFlagMask) == 0) [[likely]] return true;
   // PING too, as in Redis: health checks are to notice.
   if (Modes::Has(mode, kModeSaveFailed) && (writes || command.full_name == "ping")) {
     Reject(session, &command, errors::kSaveFailed, reply);
@@ -551,55 +558,6 @@ uint64_t Executor::Call(Session& session, const Command& command, Arguments argu
   Bump(counters.ticks, ticks);
   statistics_->Add(Stat::kCommands);
   return ticks;
-}
-
-size_t Executor::ExpireSlice(int first_shard, int step, size_t limit, int64_t clock_ms) {
-  if (!engine_.active_expire.load(std::memory_order_relaxed) ||
-      CurrentExpiryMode() != ExpiryMode::kNormal || engine_.modes.Has(kModeLoading))
-    return 0;
-  SliceBudget budget{limit, limit > SIZE_MAX / kLooksPerKey ? SIZE_MAX : limit * kLooksPerKey};
-  const int shards = (kShards - first_shard + step - 1) / step;
-  // Each slice begins with another shard, so that all get their turn however small the budget.
-  for (int n = 0; n < shards && !budget.spent(); ++n) {
-    const int turn = static_cast<int>(expire_turn_++ % static_cast<unsigned>(shards));
-    const int shard = first_shard + turn * step;
-    for (int db = 0; db < engine_.keyspace.databases(); ++db)
-      ExpireInTable(shard, db, clock_ms, &budget);
-  }
-  return budget.deleted;
-}
-
-// Goes on where the last slice stopped in this table, around it once at most.
-void Executor::ExpireInTable(int shard, int db, int64_t clock_ms, SliceBudget* budget) {
-  // A visit looks at whole buckets and opens only those that hold a key with an expiry.
-  constexpr size_t kBucketsPerLock = 64;
-  std::vector<std::pair<uint64_t, Entry*>> due;
-  size_t swept = 0;
-  for (bool more = true; more && !budget->spent();) {
-    more = false;
-    LockPlan plan;
-    plan.shards.Add(shard);
-    RunUnit(plan, clock_ms, [&](Unit& unit) {
-      KeyTable* table = engine_.keyspace.PeekTable(shard, db);
-      if (table == nullptr || table->volatile_size() == 0) return;
-      // No appends while the log has no room: keys wait for the next round.
-      if (engine_.journal != nullptr && !engine_.journal->Admits()) return;
-      const size_t buckets = table->entries.bucket_count();
-      due.clear();
-      for (size_t i = 0; i < kBucketsPerLock && swept < buckets; ++i, ++swept) {
-        if (table->expire_cursor >= buckets) table->expire_cursor = 0;
-        const size_t index = table->expire_cursor++;
-        if (!table->entries.BucketHasMark(index)) continue;
-        table->entries.VisitMarked(index, [&](Entry* entry) {
-          ++budget->looked;
-          if (unit.IsExpired(entry)) due.emplace_back(EntryTraits::Hash(entry), entry);
-        });
-      }
-      budget->looked += kBucketsPerLock / 8;
-      for (auto [hash, entry] : due) budget->deleted += unit.ExpireIfDue(db, hash, entry);
-      more = swept < buckets;
-    });
-  }
 }
 
 }  // namespace cairn

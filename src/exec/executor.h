@@ -23,6 +23,7 @@
 #include "exec/context.h"
 #include "exec/delivery.h"
 #include "exec/engine.h"
+#include "exec/eviction.h"
 #include "exec/unit.h"
 #include "resp/request_parser.h"
 
@@ -85,14 +86,20 @@ class Executor final : public ReadyServer {
     return end;
   }
 
-  // One slice of the active expiry cycle over the shards of one worker. Deletes about `limit`
-  // entries at most and returns how many. Where few of those that may expire are due it looks at
-  // kLooksPerKey * limit of them and leaves the rest to the next slice: a slice is short however
-  // many there are.
-  size_t ExpireSlice(int first_shard, int step, size_t limit, int64_t clock_ms);
+  // One slice of the active expiry cycle over the shards of one worker (expire_cycle.cc). Deletes
+  // about `limit` entries at most and returns how many. Where few of those that may expire are due
+  // it looks at kLooksPerKey * limit of them and leaves the rest to the next slice; and it ends after
+  // about `time_us`: a slice is short however many there are.
+  size_t ExpireSlice(int first_shard, int step, size_t limit, int64_t clock_ms,
+                     int64_t time_us = INT64_MAX);
   // The same for fields of hashes (exec/field_expiry.cc): at most about `limit` fields. Only
   // tables with a due field are locked.
   size_t ExpireFieldsSlice(int first_shard, int step, size_t limit, int64_t clock_ms);
+
+  // Evicts keys for about `time_us` if memory is above maxmemory. True if more is to be done.
+  bool EvictSlice(int64_t clock_ms, int64_t time_us);
+  // Above maxmemory when the current command began, and nothing left to evict.
+  bool out_of_memory() const { return evictor_.out_of_memory(); }
 
   enum class Caller : uint8_t { kClient, kExec, kScript };
   // Runs the command inside the open unit (EXEC, scripts): gates have passed, locks are held.
@@ -149,17 +156,7 @@ class Executor final : public ReadyServer {
     uint64_t hash;
   };
 
-  // What a slice may still spend.
-  struct SliceBudget {
-    size_t limit, looks_max;
-    size_t deleted = 0;
-    size_t looked = 0;  // at keys; eight buckets without any count as one
-
-    // As long as one key in ten is due it is worth going on.
-    bool spent() const {
-      return deleted >= limit || (looked >= looks_max && deleted < looked / 10);
-    }
-  };
+  struct SliceBudget;
   static constexpr size_t kLooksPerKey = 5;
 
   void ExpireInTable(int shard, int db, int64_t clock_ms, SliceBudget* budget);
@@ -189,6 +186,7 @@ class Executor final : public ReadyServer {
   // The gates. False: an error was replied (or the session was suspended).
   bool PassGates(Session& session, const Command& command, Arguments arguments, uint64_t mode,
                  ReplyWriter& reply);
+  bool NeedsMemory(const Session& session, const Command& command) const;
   void RefuseUnknown(Session& session, const Request& request, const Command* parent,
                      ReplyWriter& reply);
   void Reject(Session& session, const Command* command, std::string_view error, ReplyWriter& reply);
@@ -237,6 +235,7 @@ class Executor final : public ReadyServer {
   const int slot_;
   Unit unit_;
   Random random_;
+  Evictor evictor_{&engine_, &unit_, &random_};
   ThreadStatistics* statistics_;
   KeySink keys_;
   int64_t clock_ms_ = 0;

@@ -21,7 +21,6 @@ enum ModeFlag : uint64_t {
   kModeLogRefused = 1 << 3,   // the journal failed: writes get MISCONF
   kModeFollower = 1 << 4,
   kModeMonitored = 1 << 5,    // somebody runs MONITOR
-  kModeOutOfMemory = 1 << 6,  // above maxmemory
   kModeBusyScript = 1 << 7,
   kModeShutdown = 1 << 8,
   kModeExpiryOff = 1 << 9,    // after --restore-to: what was alive at that time stays

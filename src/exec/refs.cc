@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "exec/refs.h"
 
+#include "exec/access_clock.h"
+
 #include <cstring>
 
 #include "base/numbers.h"
@@ -15,7 +17,7 @@ const Entry* Context::Find(const KeyId& id, Touch touch) {
     ThreadStatistics* statistics = engine().thread_statistics(unit_.slot());
     if (entry != nullptr) {
       statistics->Add(Stat::kHits);
-      if (touch == Touch::kYes && !session_.no_touch) unit_.Access(entry);
+      if (touch == Touch::kYes && !session_.no_touch && !UsesLrm(config())) unit_.Access(entry);
     } else {
       statistics->Add(Stat::kMisses);
       unit_.Event(kNotifyKeyMiss, "keymiss", id.db, id.key);

@@ -158,7 +158,8 @@ void Executor::ForgetHeld(const Waiter& waiter) {
 namespace {
 
 // What a gate says now that let the command pass when the client began to wait; empty if nothing.
-std::string Refusal(Engine& engine, const Session& session, const Waiter& waiter) {
+std::string Refusal(Executor& executor, const Session& session, const Waiter& waiter) {
+  Engine& engine = executor.engine();
   const Command& command = *waiter.command;
   if (IsRestricted(session)) {
     const AccessAnswer answer =
@@ -167,7 +168,7 @@ std::string Refusal(Engine& engine, const Session& session, const Waiter& waiter
       return "NOPERM " +
              DescribeDenial(answer, session.user->name(), command, waiter.args.view(), false);
   }
-  if (command.Is(kDenyOom) && engine.modes.Has(kModeOutOfMemory)) return std::string(errors::kOom);
+  if (command.Is(kDenyOom) && executor.out_of_memory()) return std::string(errors::kOom);
   return "";
 }
 
@@ -206,7 +207,7 @@ void Executor::Serve(const std::shared_ptr<Waiter>& waiter) {
   const uint64_t start = ReadTicks();
   Context ctx(*this, unit_, session, command, waiter->args.view(), {}, reply);
   ctx.set_waiter(waiter.get());
-  if (const std::string refusal = Refusal(engine_, session, *waiter); !refusal.empty()) {
+  if (const std::string refusal = Refusal(*this, session, *waiter); !refusal.empty()) {
     reply.Error(refusal);
   } else {
     command.spec.handler(ctx);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/memory.h"
+
 namespace cairn {
 
 // Linear in memory: data first, then one boundary word a line. 0 = no record ends there yet.
@@ -131,7 +133,10 @@ JournalBuffer::Chunk* JournalBuffer::NewChunk() {
   for (size_t i = 0; i < kPoolChunks && chunk == nullptr; ++i)
     if (pool_[i].load(std::memory_order_relaxed) != nullptr)
       chunk = pool_[i].exchange(nullptr, std::memory_order_acquire);
-  if (chunk == nullptr) chunk = new Chunk;  // not cleared: every byte is written before it is read
+  if (chunk == nullptr) {
+    chunk = new Chunk;  // not cleared: every byte is written before it is read
+    memory_bytes_.fetch_add(AllocatedBytes(chunk), std::memory_order_relaxed);
+  }
   for (auto& boundary : chunk->boundaries) boundary.store(0, std::memory_order_relaxed);
   return chunk;
 }
@@ -143,6 +148,7 @@ void JournalBuffer::Recycle(Chunk* chunk) {
         pool_[i].compare_exchange_strong(empty, chunk, std::memory_order_release))
       return;
   }
+  memory_bytes_.fetch_sub(AllocatedBytes(chunk), std::memory_order_relaxed);
   delete chunk;
 }
 

@@ -87,6 +87,8 @@ class JournalBuffer {
   StreamPoint tail() const { return StreamPoint::Unpack(tail_.load(std::memory_order_acquire)); }
   // All bytes below it are copied; a record end.
   StreamPoint Complete() const;
+  // Heap bytes of the chunks, in use or kept for later.
+  size_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
   Lsn released() const { return released_.load(std::memory_order_acquire); }
 
   // The last record end known in (from, to], if any. Both below Complete(), and above released().
@@ -127,6 +129,7 @@ class JournalBuffer {
   std::atomic<unsigned> slots_used_{0};  // one more than the highest slot ever used
   std::unique_ptr<std::atomic<Chunk*>[]> table_;
   std::unique_ptr<std::atomic<Chunk*>[]> pool_;
+  std::atomic<size_t> memory_bytes_{0};
   mutable std::mutex release_mutex_;  // Release against CopyOut
 };
 

@@ -139,6 +139,8 @@ class Journal {
   Lsn durable() const { return durable_.load(std::memory_order_acquire); }
   JournalState state() const { return state_.load(std::memory_order_acquire); }
   FsyncPolicy policy() const { return policy_.load(std::memory_order_relaxed); }
+  // Heap bytes of what is kept in memory of the stream.
+  size_t buffer_memory() const { return buffer_.memory_bytes(); }
   std::string failure() const;  // why state() is not kOk, one line
   Manifest manifest() const;    // a copy; see JournalReader
   const std::string& dir() const { return options_.dir; }

@@ -4,6 +4,22 @@
 #include "base/memory.h"
 
 namespace cairn {
+namespace {
+
+constexpr size_t kSamples = 5;  // elements, or entries, looked at for an estimate
+
+// About what a table and its entries hold, by its first buckets.
+size_t TableBytes(const KeyTable& table) {
+  size_t seen = 0, bytes = 0;
+  for (size_t i = 0; i < table.entries.bucket_count() && seen < kSamples; ++i)
+    table.entries.VisitBucket(i, [&](const Entry* entry) {
+      ++seen;
+      bytes += entry->MemoryUsage(kSamples);
+    });
+  return table.entries.MemoryBytes() + (seen == 0 ? 0 : bytes / seen * table.size());
+}
+
+}  // namespace
 
 LazyFree::LazyFree() : thread_([this] { Run(); }) {}
 
@@ -17,23 +33,46 @@ LazyFree::~LazyFree() {
 }
 
 void LazyFree::Post(Value value) {
+  const size_t bytes = value.MemoryUsage(kSamples);
   pending_.fetch_add(1, std::memory_order_relaxed);
+  pending_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   {
     std::lock_guard guard(mutex_);
-    values_.push_back(std::move(value));
+    values_.emplace_back(std::move(value), bytes);
   }
   wake_.notify_one();
 }
 
 void LazyFree::Post(Keyspace::Tables tables) {
-  size_t entries = 0;
-  for (const auto& table : tables) entries += table->size();
+  size_t entries = 0, bytes = 0;
+  for (const auto& table : tables) {
+    entries += table->size();
+    bytes += TableBytes(*table);
+  }
   pending_.fetch_add(entries, std::memory_order_relaxed);
+  pending_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   {
     std::lock_guard guard(mutex_);
     tables_.push_back(std::move(tables));
   }
   wake_.notify_one();
+}
+
+void LazyFree::Freed(size_t count, size_t bytes) {
+  pending_.fetch_sub(count, std::memory_order_relaxed);
+  pending_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  freed_.fetch_add(count, std::memory_order_relaxed);
+}
+
+// Table by table, so that what is pending is never far from the truth.
+void LazyFree::FreeTables(Keyspace::Tables tables) {
+  for (auto& table : tables) {
+    const size_t count = table->size(), bytes = TableBytes(*table);
+    Keyspace::Tables one;
+    one.push_back(std::move(table));
+    Keyspace::FreeTables(std::move(one));
+    Freed(count, bytes);
+  }
 }
 
 void LazyFree::Run() {
@@ -42,24 +81,17 @@ void LazyFree::Run() {
   for (;;) {
     wake_.wait(lock, [this] { return stop_ || !values_.empty() || !tables_.empty(); });
     if (values_.empty() && tables_.empty()) return;
-    std::deque<Value> values;
+    std::deque<std::pair<Value, size_t>> values;
     std::deque<Keyspace::Tables> tables;
     values.swap(values_);
     tables.swap(tables_);
     lock.unlock();
-    while (!values.empty()) {
-      values.pop_front();
-      pending_.fetch_sub(1, std::memory_order_relaxed);
-      freed_.fetch_add(1, std::memory_order_relaxed);
+    for (; !values.empty(); values.pop_front()) {
+      const size_t bytes = values.front().second;
+      values.front().first = Value();
+      Freed(1, bytes);
     }
-    while (!tables.empty()) {
-      size_t entries = 0;
-      for (const auto& table : tables.front()) entries += table->size();
-      Keyspace::FreeTables(std::move(tables.front()));
-      tables.pop_front();
-      pending_.fetch_sub(entries, std::memory_order_relaxed);
-      freed_.fetch_add(entries, std::memory_order_relaxed);
-    }
+    for (; !tables.empty(); tables.pop_front()) FreeTables(std::move(tables.front()));
     lock.lock();
   }
 }

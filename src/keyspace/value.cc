@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "base/memory.h"
 #include "base/numbers.h"
 #include "keyspace/object_ops.h"
 
@@ -57,6 +58,11 @@ Value Value::FromBlock(StringBlock* block) {
 
 size_t Value::FreeEffort() const {
   return owned_ && type_ != Type::kString ? ObjectFreeEffort(type_, word_) : 1;
+}
+
+size_t Value::MemoryUsage(size_t samples) const {
+  if (!owned_) return text_.capacity();
+  return type_ == Type::kString ? AllocatedBytes(block()) : ObjectMemory(type_, word_, samples);
 }
 
 bool Value::EmptyContainer() const {

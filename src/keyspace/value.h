@@ -54,6 +54,8 @@ class Value {
   }
   // Elements to free one by one: what decides between freeing here and in the background.
   size_t FreeEffort() const;
+  // Heap bytes, about; `samples` as in MEMORY USAGE.
+  size_t MemoryUsage(size_t samples) const;
   // Whether a container holds nothing and so must not become a key.
   bool EmptyContainer() const;
 

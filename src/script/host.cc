@@ -152,7 +152,7 @@ bool ScriptHost::Admit(Context& ctx, uint64_t flags, bool read_only) {
     ctx.Error(ctx.engine().LogRefusal());
   } else if (writes && read_only) {
     ctx.Error("ERR Can not execute a script with write flag using *_ro command.");
-  } else if (modes.Has(kModeOutOfMemory) && (flags & (kScriptAllowOom | kScriptNoWrites)) == 0) {
+  } else if (ctx.executor().out_of_memory() && (flags & (kScriptAllowOom | kScriptNoWrites)) == 0) {
     ctx.Error(
         "OOM allow-oom flag is not set on the script, can not run it when used memory > "
         "'maxmemory'");
@@ -166,7 +166,7 @@ void ScriptHost::Begin(Context& ctx, ScriptRun* run, uint64_t flags, bool read_o
   const bool compat = (flags & kScriptCompat) != 0;
   run->read_only = read_only || (!compat && (flags & kScriptNoWrites) != 0);
   run->allow_oom = (flags & kScriptAllowOom) != 0;
-  run->out_of_memory = ctx.engine().modes.Has(kModeOutOfMemory);
+  run->out_of_memory = ctx.executor().out_of_memory();
   // SELECT and setresp inside a script end with it.
   session_.db = ctx.session().db;
   session_.resp = 2;

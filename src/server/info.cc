@@ -212,6 +212,7 @@ class InfoWriter {
     Number("mem_clients_slaves", report.clients_replicas);
     Number("mem_aof_buffer", report.journal_buffer);
     Line("mem_allocator:%s", AllocatorName().c_str());
+    Number("mem_not_counted_for_evict", e_.memory.NotCounted());
     Number("lazyfree_pending_objects", e_.lazy_free.pending());
     Number("lazyfreed_objects", e_.lazy_free.freed());
   }

@@ -89,7 +89,7 @@ void Persistence::AtInstant(SnapshotInstant* instant) {
   if (UsesLfu(config_)) {
     instant->access.kind = AccessRecord::Kind::kFrequency;
   } else if (config_.maxmemory_policy() == MaxmemoryPolicy::kAllkeysLru ||
-             config_.maxmemory_policy() == MaxmemoryPolicy::kVolatileLru) {
+             config_.maxmemory_policy() == MaxmemoryPolicy::kVolatileLru || UsesLrm(config_)) {
     instant->access = {AccessRecord::Kind::kIdle, LruClock(now_ms)};
   }
   instant->aux = {{"redis-ver", kRedisVersion},

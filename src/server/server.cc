@@ -24,8 +24,12 @@ namespace cairn {
 namespace {
 
 constexpr int64_t kCronMs = 100;
-constexpr int64_t kBusyCronMs = 10;
-constexpr size_t kExpirePerCron = 2000;  // keys, and fields, a slice: some milliseconds
+// Expired keys and fields go, and room is made under maxmemory, in slices of about this long.
+constexpr int64_t kSliceUs = 1000;
+constexpr size_t kExpirePerSlice = 2000;  // keys and fields
+// The share of a worker's time that slices may take while there is much to do, as Redis has it:
+// active-expire-effort adds to it.
+constexpr int64_t kSlicePercent = 25, kSlicePercentPerEffort = 2;
 constexpr std::string_view kDenied =
     "-DENIED Cairn is running in protected mode because protected mode is enabled and no password "
     "is set for the default user. In this mode connections are only accepted from the loopback "
@@ -205,20 +209,15 @@ void Server::StartCron(size_t index) {
     MemoryMeter::RegisterThread();
     context.cron.set_callback([this, index] { Cron(index); });
     context.worker.ScheduleAfter(&context.cron, kCronMs);
+    context.background.set_callback([this, index] { Background(index); });
+    context.worker.ScheduleAfter(&context.background, kCronMs);
   });
 }
 
 void Server::Cron(size_t index) {
   WorkerContext& context = *contexts_[index];
   const int64_t now = context.worker.wall_ms();
-  const int workers = static_cast<int>(contexts_.size());
-  const size_t gone =
-      context.executor.ExpireSlice(static_cast<int>(index), workers, kExpirePerCron, now) +
-      context.executor.ExpireFieldsSlice(static_cast<int>(index), workers, kExpirePerCron, now);
-  // Much is due (one key in fifty of those looked at): the next slice comes soon, and clients are
-  // served in between.
-  const bool busy = gone >= kExpirePerCron / 10;
-  context.worker.ScheduleAfter(&context.cron, busy ? kBusyCronMs : kCronMs);
+  context.worker.ScheduleAfter(&context.cron, kCronMs);
   const int64_t timeout_ms = config_.timeout() * 1000;
   if (timeout_ms > 0) {
     std::vector<Client*> idle;
@@ -235,7 +234,7 @@ void Server::Cron(size_t index) {
   LimitTracking(context, index);
   ResumeOverdue(context, now);
   if (index == 0) {
-    CheckMemory();
+    if (config_.maxmemory() != 0) engine_->memory.Measure();
     SampleRates(now);
     MemoryMeter::NotePeak(MemoryMeter::Used());
     persistence_->Cron(now);
@@ -247,6 +246,30 @@ void Server::Cron(size_t index) {
   if (index == 0 && until != 0 && now >= until &&
       pause_until_ms_.compare_exchange_strong(judged, 0))
     Pause(0, false);
+}
+
+void Server::Background(size_t index) {
+  WorkerContext& context = *contexts_[index];
+  Worker& worker = context.worker;
+  worker.RefreshClock();
+  const int64_t now = worker.wall_ms(), start_us = worker.monotonic_us();
+  const int first = static_cast<int>(index), step = static_cast<int>(contexts_.size());
+  const size_t gone =
+      context.executor.ExpireSlice(first, step, kExpirePerSlice, now, kSliceUs) +
+      context.executor.ExpireFieldsSlice(first, step, kExpirePerSlice / 4, now);
+  const bool above = context.executor.EvictSlice(now, kSliceUs);
+  worker.RefreshClock();
+  const int64_t spent_us = worker.monotonic_us() - start_us;
+  Engine& engine = *engine_;
+  engine.thread_statistics(context.executor.slot())->Add(
+      Stat::kExpireCycleMicros, static_cast<uint64_t>(std::max<int64_t>(spent_us, 0)));
+  // Much is due: the next slice comes as soon as clients have had their share.
+  const int64_t share =
+      kSlicePercent + kSlicePercentPerEffort * (config_.active_expire_effort() - 1);
+  const bool busy = above || gone >= kExpirePerSlice / 20;
+  const int64_t rest_ms = spent_us * (100 - share) / share / 1000;
+  worker.ScheduleAfter(&context.background,
+                       busy ? std::clamp<int64_t>(rest_ms, 1, kCronMs) : kCronMs);
 }
 
 void Server::SampleRates(int64_t now_ms) {
@@ -270,12 +293,6 @@ void Server::LimitTracking(WorkerContext& context, size_t index) {
       unit.ForgetSomeCached(static_cast<int>(shard), std::min(over, kPerShard));
     });
   }
-}
-
-void Server::CheckMemory() {
-  const auto limit = static_cast<size_t>(config_.maxmemory());
-  const bool above = limit > 0 && MemoryMeter::Exact() > limit;
-  if (above != engine_->modes.Has(kModeOutOfMemory)) engine_->modes.Set(kModeOutOfMemory, above);
 }
 
 // Reads that have waited long enough for a broken log run once more, and are told so.

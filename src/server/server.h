@@ -117,8 +117,7 @@ class Server final : public ServerControl, public JournalListener {
   void ResumeParked();
   void ResumeOverdue(WorkerContext& context, int64_t now_ms);
   void SampleRates(int64_t now_ms);
-  // Above maxmemory, commands that may add data are refused until it is below again.
-  void CheckMemory();
+  void Background(size_t worker);
   void LimitTracking(WorkerContext& context, size_t index);
   void ApplyFsyncPolicy();
   std::string FsyncName() const;

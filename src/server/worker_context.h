@@ -41,6 +41,7 @@ struct WorkerContext final : LocalClients {
   Timer cron;
   bool driving = false;      // DriveAside is at work
   Client* orphan = nullptr;  // closed, but its script is not over; owned
+  Timer background;  // expiry and eviction, in slices
 };
 
 }  // namespace cairn
