@@ -18,6 +18,7 @@ constexpr int64_t kQuantumBytesMax = 32 << 10;
 constexpr int64_t kQuantumShare = 1024;  // of maxmemory
 // Buckets looked at in search of keys with an expiry, under one lock: some ten microseconds.
 constexpr size_t kMarkedBucketsMax = 2048;
+constexpr int kStepsBetweenMeasures = 64;
 constexpr int64_t kExpiredScore = INT64_MAX;  // its time has come: nothing is lost with it
 
 bool OnlyVolatile(MaxmemoryPolicy policy) {
@@ -78,14 +79,23 @@ Evictor::Room Evictor::MakeRoom(int64_t clock_ms, ExpiryMode mode, int64_t time_
   if (limit_ == 0 || engine_.memory.Over() <= 0) return Room::kEnough;
   // A follower, a server that loads, is paused or has lost its log deletes nothing by itself.
   if (mode != ExpiryMode::kNormal) return Room::kEnough;
-  if (policy_ == MaxmemoryPolicy::kNoEviction) return Room::kNone;
+  if (policy_ == MaxmemoryPolicy::kNoEviction) {
+    if (room_ != Room::kNone) engine_.memory.Measure();
+    return engine_.memory.Over() <= 0 ? Room::kEnough : Room::kNone;
+  }
   const uint64_t start = ReadTicks();
   const double ticks_max = static_cast<double>(time_us) * TicksPerMicrosecond();
-  for (;;) {
+  for (int step_number = 1;; ++step_number) {
+    // Threads that are not counted may have freed what others allocated (a snapshot's, the log's):
+    // before many keys go for that, the allocator is asked.
+    if (step_number % kStepsBetweenMeasures == 0) engine_.memory.Measure();
     // No appends while the log has no room.
     if (engine_.journal != nullptr && !engine_.journal->Admits()) return Room::kLater;
     const Step step = IsRandom(policy_) ? EvictAny(clock_ms) : EvictOne(clock_ms);
-    if (step == Step::kNothingLeft) return Room::kNone;
+    if (step == Step::kNothingLeft) {
+      engine_.memory.Measure();
+      return engine_.memory.Over() <= 0 ? Room::kEnough : Room::kNone;
+    }
     if (step == Step::kEvicted && engine_.memory.Over() <= 0) return Room::kEnough;
     if (static_cast<double>(ReadTicks() - start) > ticks_max) return Room::kLater;
   }

@@ -9,14 +9,19 @@
 
 namespace cairn {
 
+int64_t MemoryLimit::Used() const {
+  return others_.load(std::memory_order_relaxed) + MemoryMeter::Balance();
+}
+
 int64_t MemoryLimit::Over() const {
-  const int64_t used = others_.load(std::memory_order_relaxed) + MemoryMeter::Balance();
-  return used - static_cast<int64_t>(NotCounted()) - engine_.config.maxmemory();
+  return Used() - static_cast<int64_t>(NotCounted()) - engine_.config.maxmemory();
 }
 
 size_t MemoryLimit::NotCounted() const {
   const size_t journal = engine_.journal == nullptr ? 0 : engine_.journal->buffer_memory();
-  return journal + engine_.lazy_free.pending_bytes();
+  const MutationObserver* snapshot = engine_.keyspace.observer();
+  return journal + engine_.lazy_free.pending_bytes() +
+         (snapshot == nullptr ? 0 : snapshot->PendingBytes());
 }
 
 void MemoryLimit::Measure() {

@@ -4,11 +4,12 @@
 //
 //   used = what registered threads allocated and did not free     (their own counters, at once)
 //        + what all others hold                                   (as of the last Measure)
-//        - the journal's buffer, values queued for the lazy-free thread
+//        - the journal's buffer, values queued for the lazy-free thread, what a snapshot keeps of
+//          entries that have changed since
 //
-// Evicting keys because of the last two would be for nothing: they come and go by themselves.
+// Evicting keys because of the last three would be for nothing: they come and go by themselves.
 //
-// Any thread.
+// Any thread; Over and NotCounted inside the gate, where no snapshot begins or ends.
 #pragma once
 
 #include <atomic>
@@ -23,6 +24,8 @@ class MemoryLimit {
  public:
   explicit MemoryLimit(const Engine* engine) : engine_(*engine) {}
 
+  // Bytes that the process has allocated, about.
+  int64_t Used() const;
   // Bytes above maxmemory; zero or less: all is well. Two loads a thread.
   int64_t Over() const;
   // Bytes in use that maxmemory does not count.

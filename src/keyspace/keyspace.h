@@ -105,6 +105,8 @@ class MutationObserver {
   // These tables were taken out of the keyspace. Those that the observer still needs it moves out
   // and frees when it is done with them.
   virtual void OnDetached(KeyTables* tables) = 0;
+  // Heap bytes of what it keeps of entries that have changed since.
+  virtual size_t PendingBytes() const { return 0; }
 };
 
 class Keyspace {

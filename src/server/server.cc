@@ -234,9 +234,9 @@ void Server::Cron(size_t index) {
   LimitTracking(context, index);
   ResumeOverdue(context, now);
   if (index == 0) {
-    if (config_.maxmemory() != 0) engine_->memory.Measure();
+    engine_->memory.Measure();
+    MemoryMeter::NotePeak(static_cast<size_t>(std::max<int64_t>(engine_->memory.Used(), 0)));
     SampleRates(now);
-    MemoryMeter::NotePeak(MemoryMeter::Used());
     persistence_->Cron(now);
     replication_->Cron(now);
   }

@@ -100,6 +100,7 @@ class SnapshotWalk final : public MutationObserver {
   void BeforeChange(int slot, KeyTable* table, Entry* entry) override;
   bool Postpone(int shard, int db, const Entry& entry) override;
   void OnDetached(KeyTables* tables) override;
+  size_t PendingBytes() const override { return preimage_bytes(); }
 
  private:
   struct Item {
