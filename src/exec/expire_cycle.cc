@@ -81,7 +81,8 @@ void Executor::ExpireInTable(int shard, int db, int64_t clock_ms, SliceBudget* b
 }
 
 bool Executor::EvictSlice(int64_t clock_ms, int64_t time_us) {
-  engine_.keyspace.gate().Enter(slot_);
+  // A script that takes long has the gate: everybody waits for it.
+  if (aside() || !engine_.keyspace.gate().EnterUnlessHeld(slot_)) return false;
   const bool more = !engine_.modes.Has(kModeLoading) &&
                     evictor_.Slice(clock_ms, CurrentExpiryMode(), time_us);
   if (engine_.journal != nullptr) WakeJournal();
