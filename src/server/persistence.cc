@@ -83,7 +83,8 @@ void Persistence::AtInstant(SnapshotInstant* instant) {
   const int64_t now_ms = engine_.clock.WallMs();
   dirty_at_instant_ = engine_.dirty.load(std::memory_order_relaxed);
   ReplicationControl::AuxRecords position;
-  instant->lsn = engine_.replication->AtSnapshot(&position);
+  // None in cairn-check, which exports.
+  if (engine_.replication != nullptr) instant->lsn = engine_.replication->AtSnapshot(&position);
   if (Logged() && !sync_.has_value())
     instant->name = BaseName(engine_.journal->manifest().LastTimeline(), instant->lsn, now_ms);
   if (UsesLfu(config_)) {
