@@ -11,6 +11,7 @@ import random
 import time
 
 from differential.families import ALL
+from differential.families.programs import inner_command
 from differential.pair import Died, Pair, printable
 from differential.rounds import ROUND, Mismatch, Round
 
@@ -67,7 +68,7 @@ def without(events, name):
 
 
 def same(command, mine, theirs):
-    name = command[0].upper()
+    name = inner_command(command)[0].upper()
     if name in MAKES_CONSUMERS:
         for event in (NEW_CONSUMER, OLD_CONSUMER):
             mine, theirs = without(mine, event), without(theirs, event)
@@ -120,7 +121,7 @@ class EventRound(Round):
             return Mismatch("died: %s" % death, self.history, 2, [])
         if list(mine) != list(theirs):
             lost = set(mine) ^ set(theirs)
-            words = {batch[at][0].upper() for mark, at in by_mark.items() if mark in lost}
+            words = {inner_command(batch[at])[0].upper() for mark, at in by_mark.items() if mark in lost}
             if words & OTHER_ARITY:
                 self.length = len(self.history)  # the data differs from here on
                 return None
