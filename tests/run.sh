@@ -125,6 +125,7 @@ thread_suites() {
   suite thread-blackbox python_suite "$thread" harness.runner tests/blackbox --jobs 1
   suite thread-concurrency python_suite "$thread" concurrency.run --seconds 8
   suite thread-blocked-clients python_suite "$thread" concurrency.blocking --seconds 8
+  suite thread-together python_suite "$thread" concurrency.together --seconds 8
 }
 
 address_suites() {
@@ -157,7 +158,7 @@ background_lane() {
     build stock-tools-build VARIANT=dev build/dev/unit-tests build/dev/cairn-check &&
       suite stock-tools tests/journal/stock_tools_test.sh build/dev/unit-tests build/dev/cairn-check
   fi
-  if any_wanted thread-blackbox thread-concurrency thread-blocked-clients; then
+  if any_wanted thread-blackbox thread-concurrency thread-blocked-clients thread-together; then
     build thread-build SANITIZE=thread server && thread_suites
   fi
   if any_wanted address-blackbox address-concurrency address-blocked-clients address-differential \
