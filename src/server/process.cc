@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <mutex>
 
 namespace cairn {
 namespace {
@@ -81,6 +82,9 @@ void TellSupervisorStopping(const Config& config) {
 }
 
 Status AdjustOomScore(const Config& config, bool follower) {
+  // The start and CONFIG SET may meet here.
+  static std::mutex mutex;
+  std::lock_guard guard(mutex);
   // The rank the process was started with, and whether it has another now.
   static int64_t base = 0;
   static bool base_known = false, adjusted = false;

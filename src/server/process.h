@@ -21,7 +21,7 @@ void TellSupervisorStopping(const Config& config);
 
 // `oom-score-adj`: ranks the process for the kernel's OOM killer by the first of
 // oom-score-adj-values (there is no follower's or child's rank to take while it leads and never
-// forks); "no" puts back the rank it was started with.
+// forks); "no" puts back the rank it was started with. Any thread.
 Status AdjustOomScore(const Config& config, bool follower);
 
 }  // namespace cairn
