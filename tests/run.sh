@@ -4,8 +4,8 @@
 # Runs every suite; `make test` calls it.   tests/run.sh [--long] [WORD]
 #
 # WORD picks the suites whose names contain it. Two lanes share the cores: the foreground tests the
-# release server while the background builds the unit tests and the sanitizer servers, and tests
-# these. Each suite prints `name: N passed, N failed`; the output of one that failed follows its
+# release server and then the one with the address sanitizer, while the background builds and runs
+# the unit tests and the server with the thread sanitizer. Each suite prints `name: N passed, N failed`; the output of one that failed follows its
 # line. The last line is `N passed, N failed`; the exit status is 0 only if all passed and something
 # ran. Logs stay in build/test-results/.
 set -uo pipefail
@@ -161,6 +161,9 @@ background_lane() {
   if any_wanted thread-blackbox thread-concurrency thread-blocked-clients thread-together; then
     build thread-build SANITIZE=thread server && thread_suites
   fi
+}
+
+address_lane() {
   if any_wanted address-blackbox address-concurrency address-blocked-clients address-differential \
       address-restore; then
     build address-build SANITIZE=address,undefined server && address_suites
@@ -177,12 +180,15 @@ if any_wanted blackbox differential keyspace-events crash concurrency blocked-cl
   if build release-build server build/cairn-check; then
     background_lane &
     release_lane
+    address_lane
     wait
   else
     background_lane
+    address_lane
   fi
 else
   background_lane
+  address_lane
 fi
 
 read -r passed failed <<< "$(total)"
