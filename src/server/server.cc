@@ -366,6 +366,10 @@ int Server::Wait() {
   if (!config_.pidfile().empty()) unlink(config_.pidfile().c_str());
   if (!config_.unixsocket().empty()) unlink(config_.unixsocket().c_str());
   log_.Warning("Cairn is now ready to exit, bye bye...");
+  // What an unfinished script holds lies on a stack that will never run again: nobody can free it,
+  // so nothing is torn down.
+  for (const auto& context : contexts_)
+    if (context->executor.aside()) _exit(exit_status);
   return exit_status;
 }
 
