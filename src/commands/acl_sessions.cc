@@ -32,8 +32,9 @@ class SubscriberCheck final : public WorkerTask {
 
   void Run(LocalClients& clients) override {
     clients.Visit(client_, [this](Session& session, OutputBuffer&) {
-      // It may have become somebody else meanwhile.
-      if (session.user->name() != user_->name()) return;
+      // It may have become somebody else meanwhile. Its User may not be looked at: without locks,
+      // another worker may be changing it.
+      if (UserOf(*session.record) != user_->name()) return;
       const Subscriptions* subscriptions = FindSubscriptions(session);
       if (subscriptions != nullptr && !MayHearAll(*user_, *subscriptions))
         engine_.control->Kill(client_);
