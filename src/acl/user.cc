@@ -77,7 +77,12 @@ Status User::Apply(std::span<const std::string_view> words) {
       return Status::Invalid("Error in ACL SETUSER modifier '" + word +
                              "': " + status.message());
   }
-  *this = std::move(changed);
+  // All but the name, which others may read without a lock.
+  enabled_ = changed.enabled_;
+  nopass_ = changed.nopass_;
+  sanitize_payload_ = changed.sanitize_payload_;
+  passwords_ = std::move(changed.passwords_);
+  selectors_ = std::move(changed.selectors_);
   return Status::Ok();
 }
 
