@@ -2,7 +2,6 @@
 #include "exec/unit.h"
 
 #include "base/numbers.h"
-#include "exec/access_clock.h"
 #include "exec/engine.h"
 #include "journal/journal.h"
 #include "journal/stripes.h"
@@ -142,136 +141,6 @@ void Unit::UnlockShard(int shard) {
   keyspace().shard(shard).lock.Unlock();
 }
 
-Entry* Unit::Lookup(int db, std::string_view key, uint64_t hash) {
-  CHECK(Holds(ShardOf(hash)));
-  NoteHash(hash);
-  KeyTable* table = keyspace().PeekTable(ShardOf(hash), db);
-  if (table == nullptr) return nullptr;
-  Entry* entry =
-      table->entries.Find(hash, [key](const Entry* candidate) { return candidate->key() == key; });
-  if (entry == nullptr || !entry->has_expiry()) return entry;
-  if (!IsExpired(entry)) return entry;
-  if (mode_ == ExpiryMode::kNormal) Expire(db, hash, entry);
-  return nullptr;
-}
-
-void Unit::Expire(int db, uint64_t hash, Entry* entry) {
-  const std::string key(entry->key());
-  Dispose(Remove(db, hash, entry));
-  const std::string_view parts[] = {"DEL", key};
-  Effect(db, parts);
-  Event(kNotifyExpired, "expired", db, key);
-  if (engine_.thread_statistics(slot_) != nullptr)
-    engine_.thread_statistics(slot_)->Add(Stat::kExpired);
-}
-
-bool Unit::ExpireIfDue(int db, uint64_t hash, Entry* entry) {
-  if (mode_ != ExpiryMode::kNormal || !IsExpired(entry)) return false;
-  Expire(db, hash, entry);
-  return true;
-}
-
-void Unit::Access(Entry* entry) {
-  const uint32_t clock = NextAccessClock(engine_.config, entry->access(), now_ms_);
-  // Unchanged most of the time: a read should not dirty the cache line for nothing.
-  if (clock != entry->access()) entry->set_access(clock);
-}
-
-void Unit::BeforeChangeSlow(int db, Entry* entry, uint64_t hash) {
-  if (keyspace().observer() != nullptr)
-    keyspace().observer()->BeforeChange(slot_, &keyspace().Table(ShardOf(hash), db), entry);
-  entry->set_epoch(!entry->epoch());
-}
-
-void Unit::Changed(int db, std::string_view key, uint64_t hash) {
-  Shard& shard = ShardFor(hash);
-  if (shard.watches != nullptr) [[unlikely]]
-    shard.watches->Touch(db, key);
-  if (engine_.tracking.active()) [[unlikely]]
-    Invalidate(key, hash);
-}
-
-// An expired entry that look-ups hid gives way to the new one.
-void Unit::RemoveHidden(int db, uint64_t hash, std::string_view key) {
-  Entry* hidden = FindRaw(db, key, hash);
-  if (hidden != nullptr) Dispose(Remove(db, hash, hidden));
-}
-
-Entry* Unit::Insert(int db, uint64_t hash, Entry* entry) {
-  Shard& shard = ShardFor(hash);
-  CHECK(Holds(ShardOf(hash)));
-  if (mode_ == ExpiryMode::kHide) [[unlikely]]
-    RemoveHidden(db, hash, entry->key());
-  if (undo_.on()) [[unlikely]]
-    undo_.Save(db, hash, entry->key(), nullptr);
-  entry->set_epoch(shard.epoch);
-  entry->set_access(FreshAccessClock(engine_.config, now_ms_));
-  KeyTable& table = keyspace().Table(ShardOf(hash), db);
-  table.entries.InsertAndGrow(hash, entry, entry->has_expiry());
-  table.CountIn(hash, entry);
-  // Another ref to this key may remember that there was none.
-  ++generation_;
-  Changed(db, entry->key(), hash);
-  Ready(db, entry->key(), hash);
-  return entry;
-}
-
-void Unit::Relocated(int db, uint64_t hash, const Entry* old, bool had_expiry, Entry* fresh) {
-  KeyTable& table = keyspace().Table(ShardOf(hash), db);
-  table.entries.Relocate(hash, old, fresh, fresh->has_expiry());
-  table.AddVolatile(int64_t{fresh->has_expiry()} - int64_t{had_expiry});
-  ++generation_;
-}
-
-Entry* Unit::Replace(int db, uint64_t hash, Entry* old, Entry* fresh) {
-  BeforeChange(db, old, hash);
-  fresh->set_epoch(old->epoch());
-  fresh->set_access(old->access());
-  const bool had_expiry = old->has_expiry();
-  if (old->type() == Type::kHash || fresh->type() == Type::kHash) [[unlikely]]
-    FieldExpiryMoved(db, hash, old->NextFieldExpiry(), fresh->NextFieldExpiry());
-  // Small strings, by far the usual case, are freed on the spot without the detour.
-  if (old->is_string()) {
-    Relocated(db, hash, old, had_expiry, fresh);
-    Entry::Free(old);
-  } else {
-    Value value = old->TakeValue();
-    Relocated(db, hash, old, had_expiry, fresh);
-    Entry::FreeShell(old);
-    Dispose(std::move(value));
-  }
-  Changed(db, fresh->key(), hash);
-  Ready(db, fresh->key(), hash);
-  return fresh;
-}
-
-Value Unit::Remove(int db, uint64_t hash, Entry* entry) {
-  BeforeChange(db, entry, hash);
-  KeyTable& table = keyspace().Table(ShardOf(hash), db);
-  Entry* removed = table.entries.Remove(hash, [entry](const Entry* e) { return e == entry; });
-  CHECK(removed == entry);
-  table.entries.Maintain();
-  table.CountOut(hash, entry);
-  ++generation_;
-  Changed(db, entry->key(), hash);
-  Ready(db, entry->key(), hash);
-  Value value = entry->TakeValue();
-  Entry::FreeShell(entry);
-  return value;
-}
-
-void Unit::Dispose(Value value) {
-  if (value.type() != Type::kString && value.FreeEffort() > LazyFree::kEffortMin)
-    garbage_.push_back(std::move(value));
-}
-
-bool Unit::Delete(int db, std::string_view key, uint64_t hash) {
-  Entry* entry = Lookup(db, key, hash);
-  if (entry == nullptr) return false;
-  Dispose(Remove(db, hash, entry));
-  return true;
-}
-
 void Unit::EventSlow(int type, const char* name, int db, std::string_view key) {
   // Whoever subscribes from here on has no claim to what is under way already.
   if (engine_.pubsub.any()) events_.push_back({type, db, name, std::string(key)});
@@ -324,7 +193,8 @@ uint64_t Unit::Journal() {
   if (effect_count_ == 0 || engine_.journal == nullptr) return 0;
   // What a follower does by itself (PFCOUNT's cached count) is nobody else's affair: its stream is
   // its leader's. The role changes only while nobody is inside the gate.
-  if (engine_.modes.Has(kModeFollower)) [[unlikely]] return 0;
+  if (engine_.modes.Has(kModeFollower)) [[unlikely]]
+    return 0;
   if (effect_db_ != effect_db_first_) AppendSelect(effect_db_first_);
   if (effect_count_ > 1) {
     // Several effects are one unit: all or none of them after a crash and on followers.
@@ -347,9 +217,11 @@ uint64_t Unit::CloseRecord() {
 
 void Unit::PublishRecord(uint64_t end) {
   if (end != 0)
-    engine_.journal->Publish(reservation_, verbatim_.empty() ? std::string_view(effects_) : verbatim_);
+    engine_.journal->Publish(reservation_,
+                             verbatim_.empty() ? std::string_view(effects_) : verbatim_);
   // What is replayed is saved already.
-  if (dirty_ != 0 && (!silent_ || !verbatim_.empty())) engine_.dirty.fetch_add(dirty_, std::memory_order_relaxed);
+  if (dirty_ != 0 && (!silent_ || !verbatim_.empty()))
+    engine_.dirty.fetch_add(dirty_, std::memory_order_relaxed);
 }
 
 uint64_t Unit::EndServed() {
@@ -460,23 +332,6 @@ void Unit::ComputeHold(uint64_t end) {
   } else {
     for (uint64_t hash : hashes_) stripes_->Note(hash, end);
   }
-}
-
-void Unit::Flush(int db) {
-  CHECK(all_);
-  garbage_tables_.push_back(keyspace().Detach(db));
-  ForgetCached();
-  ++generation_;
-  ReadyAll(db);
-}
-
-void Unit::Swap(int db1, int db2) {
-  CHECK(all_);
-  keyspace().Swap(db1, db2);
-  ForgetCached();
-  ++generation_;
-  ReadyAll(db1);
-  ReadyAll(db2);
 }
 
 void Unit::ReadySlow(int db, std::string_view key, uint64_t hash) {

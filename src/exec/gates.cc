@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The gates of the pipeline: what a command has to pass before it gets a lock, in Redis's order, and
+// how one that may not pass is refused.
+#include "base/numbers.h"
+#include "exec/access.h"
+#include "exec/executor.h"
+#include "exec/subscribing.h"
+#include "exec/transaction.h"
+#include "journal/journal.h"
+
+namespace cairn {
+namespace {
+
+// Commands of these names reach a Redis port when a browser is tricked into it.
+bool IsHttp(std::string_view name) {
+  return EqualsIgnoreCase(name, "post") || EqualsIgnoreCase(name, "host:");
+}
+
+std::string Printable(std::string_view text, size_t bytes_max) {
+  // Redis prints such texts up to their first NUL.
+  std::string out(text.substr(0, std::min(bytes_max, text.find('\0'))));
+  for (char& c : out)
+    if (c == '\r' || c == '\n' || c == '\0') c = ' ';
+  return out;
+}
+
+}  // namespace
+
+bool Executor::NeedsAuth(const Session& session) const {
+  return !session.authenticated && !engine_.users.default_open();
+}
+
+void Executor::Reject(Session& session, const Command* command, std::string_view error,
+                      ReplyWriter& reply) {
+  // A refusal while queueing spoils the transaction.
+  if (session.transaction.active) session.transaction.aborted = true;
+  if (command == exec_command_ && command != nullptr) {
+    // A refused EXEC ends its transaction.
+    DiscardTransaction(session);
+    // Redis words an arity error here without its code.
+    const std::string_view text = error.starts_with("ERR ") ? error.substr(4) : error;
+    reply.Error("EXECABORT Transaction discarded because of: " + std::string(text));
+  } else {
+    reply.Error(error);
+  }
+  statistics_->Add(Stat::kErrors);
+  if (command != nullptr) Bump(statistics_->commands[command->id].rejected);
+  engine_.statistics.CountError(reply.last_error_code());
+}
+
+void Executor::RefuseUnknown(Session& session, const Request& request, const Command* parent,
+                             ReplyWriter& reply) {
+  const Arguments args = request.args;
+  if (IsHttp(args[0])) {
+    engine_.log.Warning(
+        "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+        "commands to Cairn. This is likely due to an attacker attempting to use Cross Protocol "
+        "Scripting to compromise your Cairn instance. Connection from %s aborted.",
+        session.record->address.c_str());
+    session.close_after_reply = true;
+    return;
+  }
+  if (NeedsAuth(session)) return Reject(session, nullptr, errors::kNoAuth, reply);
+  if (parent != nullptr) {
+    const std::string text = "ERR unknown subcommand '" + Printable(args[1], 128) + "'. Try " +
+                             [&] {
+                               std::string upper = parent->full_name;
+                               for (char& c : upper) c = static_cast<char>(toupper(c));
+                               return upper;
+                             }() +
+                             " HELP.";
+    return Reject(session, nullptr, text, reply);
+  }
+  constexpr size_t kShownBytesMax = 128;
+  std::string shown;
+  for (size_t i = 1; i < args.size() && shown.size() < kShownBytesMax; ++i)
+    shown += "'" + Printable(args[i], kShownBytesMax - shown.size()) + "' ";
+  Reject(session, nullptr,
+         "ERR unknown command '" + Printable(args[0], kShownBytesMax) +
+             "', with args beginning with: " + shown,
+         reply);
+}
+
+// Queued commands take memory too, whatever they will do.
+bool Executor::NeedsMemory(const Session& session, const Command& command) const {
+  if (command.Is(kDenyOom)) return true;
+  if (!session.transaction.active) return false;
+  return &command == exec_command_ ? (session.transaction.flags & kDenyOom) != 0
+                                   : !RunsInsideMulti(command);
+}
+
+bool Executor::PassGates(Session& session, const Command& command, Arguments arguments,
+                         uint64_t mode, ReplyWriter& reply) {
+  if (!command.ArityFits(arguments.size()) || command.spec.handler == nullptr) {
+    Reject(session, &command,
+           "ERR wrong number of arguments for '" + command.full_name + "' command", reply);
+    return false;
+  }
+  if (NeedsAuth(session) && !command.Is(kNoAuth)) {
+    Reject(session, &command, errors::kNoAuth, reply);
+    return false;
+  }
+  const bool writes = command.Is(kWrite) ||
+                      (&command == exec_command_ && (session.transaction.flags & kWrite) != 0);
+  if (session.transaction.active && command.Is(kNoMulti)) {
+    Reject(session, &command, "ERR Command not allowed inside a transaction", reply);
+    return false;
+  }
+  if (IsRestricted(session)) [[unlikely]] {
+    const AccessAnswer answer =
+        CheckAccess(engine_, session, *session.record, command, arguments, "toplevel");
+    if (!answer.ok()) {
+      Reject(session, &command,
+             "NOPERM " + DescribeDenial(answer, session.user->name(), command, arguments, false),
+             reply);
+      return false;
+    }
+  }
+  if (Modes::Has(mode, kModeBusyScript) && !command.Is(kAllowBusy)) [[unlikely]] {
+    Reject(session, &command, engine_.busy.Error(), reply);
+    return false;
+  }
+  // A script may turn out to write: its commands find a failed log themselves, but room in the
+  // log's buffer has to be waited for here.
+  const bool may_write =
+      writes || command.Is(kMayReplicate) ||
+      (&command == exec_command_ && (session.transaction.flags & kMayReplicate) != 0);
+  if (may_write && engine_.journal != nullptr && !engine_.journal->Admits()) [[unlikely]] {
+    if (engine_.journal->state() == JournalState::kOk) {
+      // The log's buffer is full: wait, before any lock, until it has drained.
+      session.suspended = session.retry = true;
+      return false;
+    }
+    if (writes) {
+      Reject(session, &command, engine_.LogRefusal(), reply);
+      return false;
+    }
+  }
+  if (InSubscriberMode(session) && !AllowedInSubscriberMode(command)) [[unlikely]] {
+    Reject(session, &command,
+           "ERR Can't execute '" + command.full_name +
+               "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+               "this context",
+           reply);
+    return false;
+  }
+  if (session.monitor != nullptr &&
+      (command.spec.flags & (kWrite | kReadonly | kMayReplicate)) != 0) [[unlikely]] {
+    Reject(session, &command, errors::kMonitorKeyspace, reply);
+    return false;
+  }
+  if (Modes::Has(mode, kModeLoading) && !command.Is(kLoading)) [[unlikely]] {
+    Reject(session, &command, errors::kLoading, reply);
+    return false;
+  }
+  if (out_of_memory() && NeedsMemory(session, command)) [[unlikely]] {
+    Reject(session, &command, errors::kOom, reply);
+    return false;
+  }
+  if ((mode & Modes::kFlagMask) == 0) [[likely]] return true;
+  // PING too, as in Redis: health checks are to notice.
+  if (Modes::Has(mode, kModeSaveFailed) && (writes || command.full_name == "ping")) {
+    Reject(session, &command, errors::kSaveFailed, reply);
+    return false;
+  }
+  if (Modes::Has(mode, kModeSnapshotLag) && writes) {
+    // Before any lock, until the snapshot has written what it holds of older writes.
+    session.suspended = session.retry = true;
+    return false;
+  }
+  if (Modes::Has(mode, kModeFewFollowers) && writes) {
+    Reject(session, &command, errors::kNoReplicas, reply);
+    return false;
+  }
+  if (Modes::Has(mode, kModeStale) && !command.Is(kStale)) {
+    Reject(session, &command, errors::kMasterDown, reply);
+    return false;
+  }
+  if (Modes::Has(mode, kModeFollower) && writes) {
+    Reject(session, &command, errors::kReadOnly, reply);
+    return false;
+  }
+  const bool paused =
+      Modes::Has(mode, kModePausedAll) || (Modes::Has(mode, kModePausedWrite) && may_write);
+  // CLIENT stays usable, or nobody could end the pause. Inside MULTI too commands wait, and EXEC
+  // more than any: it is what would write after PAUSE's OK.
+  if (paused && !command.full_name.starts_with("client")) {
+    session.suspended = session.retry = true;
+    return false;
+  }
+  return true;
+}
+
+}  // namespace cairn
