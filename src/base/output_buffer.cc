@@ -121,18 +121,23 @@ void OutputBuffer::Splice(OutputBuffer* other) {
   DCHECK(other != this);
   other->Settle();
   Settle();
-  if (other->has_holds()) {
-    uint64_t shift = end_position() - other->consumed_;
-    for (const Hold& hold : *other->holds_) MarkHold(hold.position + shift, hold.lsn);
-    other->holds_->clear();
-  }
+  // Marked once the bytes are here: a mark that holds no byte is none.
+  const auto holds = std::exchange(other->holds_, nullptr);
+  const uint64_t shift = end_position() - other->consumed_;
   if (other->settled_ <= kSpliceCopyBytes) {
     for (Chunk* c = other->head_; c != nullptr; c = c->next) {
       Append({c->data + c->begin, c->end - c->begin});
     }
     other->Clear();
-    return;
+  } else {
+    TakeChunks(other);
   }
+  if (holds == nullptr) return;
+  for (const Hold& hold : *holds) MarkHold(hold.position + shift, hold.lsn);
+}
+
+// Both are settled, `other` is not empty.
+void OutputBuffer::TakeChunks(OutputBuffer* other) {
   (tail_ == nullptr ? head_ : tail_->next) = other->head_;
   tail_ = other->tail_;
   write_ = counted_ = other->write_;

@@ -148,6 +148,7 @@ class OutputBuffer {
   void AppendSlow(std::string_view bytes);
   size_t SendableSlow(uint64_t durable);
   void Settle();
+  void TakeChunks(OutputBuffer* other);
   void Link(Chunk* chunk);
   void Free(Chunk* chunk);
 

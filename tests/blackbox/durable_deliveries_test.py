@@ -61,7 +61,7 @@ class Scene:
         equal(self.cacher.call("GET", "cached"), b"old")
         eventually(lambda: not self.events.nothing_to_read(0.01))
         self.events.read_any()
-        self.reader = env.client(2, server)
+        self.reader, self.scripter = env.client(2, server), env.client(2, server)
 
     def write(self):
         """Everything that somebody hears of; the writer's replies are not read."""
@@ -71,6 +71,10 @@ class Scene:
         self.writer.send("RPUSH", "src", "element")
         self.writer.send("SET", "cached", "new")
         self.writer.send("PUBLISH", "news", "the cache is new")
+        self.scripter.send("EVAL", "return redis.call('INCR', KEYS[1])", 1, "counter")
+        self.scripter.send("MULTI")
+        self.scripter.send("EVAL", "return redis.call('INCR', KEYS[1])", 1, "counter")
+        self.scripter.send("EXEC")
 
     def read_until_held(self):
         """A reader may come before the SET; one that comes after it is not answered."""
@@ -104,11 +108,13 @@ def test_nobody_hears_of_what_is_not_durable(env):
         library = hold_library(folder)
         scene = Scene(env, folder, library, "always")
         scene.write()
-        for name, client in {**scene.witnesses(), "the writer": scene.writer}.items():
+        writers = {"the writer": scene.writer, "the scripts' client": scene.scripter}
+        for name, client in {**scene.witnesses(), **writers}.items():
             check(client.nothing_to_read(0.1), name + " heard too early")
         scene.read_until_held()
         scene.release()
         equal([scene.writer.read() for _ in range(4)], [1, 1, b"OK", 1])
+        equal([scene.scripter.read() for _ in range(4)], [1, b"OK", b"QUEUED", [2]])
         equal(scene.served.read(), [b"jobs", b"job"])
         equal(scene.moved.read(), b"element")
         equal(list(scene.subscriber.read()), [b"message", b"news", b"the cache is new"])
@@ -121,6 +127,7 @@ def test_nobody_hears_of_what_is_not_durable(env):
             for name, client in scene.witnesses().items():
                 eventually(lambda c=client: not c.nothing_to_read(0.01), 10, name + " heard nothing")
             equal([scene.writer.read() for _ in range(4)], [1, 1, b"OK", 1])
+            equal([scene.scripter.read() for _ in range(4)], [1, b"OK", b"QUEUED", [2]])
         finally:
             scene.release()
     finally:

@@ -96,6 +96,27 @@ TEST_CASE("output buffer: nothing passes a held byte") {
   REQUIRE(out.Sendable(0) == out.size());
 }
 
+TEST_CASE("output buffer: what is spliced stays held") {
+  for (size_t filler : {1u, 40'000u}) {  // copied, relinked
+    OutputBuffer out, other;
+    out.Append("free");
+    other.Append("gone");
+    other.Consume(4);
+    const uint64_t start = other.end_position();
+    other.Append(std::string(filler, 'f'));
+    other.MarkHold(other.end_position() - 1, 7);
+    other.Append("held9");
+    other.MarkHold(other.end_position() - 5, 9);
+    REQUIRE(other.begin_position() == start);
+    out.Splice(&other);
+    REQUIRE_FALSE(other.has_holds());
+    out.CheckInvariants();
+    REQUIRE(out.Sendable(6) == 4 + filler - 1);
+    REQUIRE(out.Sendable(8) == 4 + filler);
+    REQUIRE(out.Sendable(9) == 4 + filler + 5);
+  }
+}
+
 TEST_CASE("output buffer: deferred headers nest and may span chunks") {
   for (size_t filler : {0u, 10u, 16'200u, 16'280u, 40'000u}) {
     OutputBuffer out;
@@ -148,6 +169,13 @@ TEST_CASE("output buffer: random operations equal the model") {
           other.Append(piece);
           other.Append("tail");
           other.Consume(1);
+          if (random.Below(2) == 0) {
+            const size_t free_bytes = random.Below(other.size());
+            const uint64_t lsn = durable + random.Below(50);
+            other.MarkHold(other.begin_position() + free_bytes, lsn);
+            holds.resize(model.size() + free_bytes, 0);
+            holds.resize(model.size() + other.size(), lsn);
+          }
           out.Splice(&other);
           REQUIRE(other.empty());
           other.CheckInvariants();
