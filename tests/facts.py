@@ -5,9 +5,10 @@
 usage: tests/facts.py HOST:PORT ORACLE_HOST:PORT
 
 For every command and subcommand that both know: arity, flags, ACL categories, first key, last
-key, step, key specifications (begin, find, flags), group, since and arguments. Where Redis 7.4
-differs from 7.0, 7.4 wins; KNOWN and NEWER_ARGUMENTS list each such difference. Prints mismatches, how many commands only one
-side has, and "N passed, N failed", counting commands.
+key, step, key specifications (begin, find, flags), group, since, history, standing and arguments.
+Where Redis 7.4 differs from 7.0, 7.4 wins; KNOWN and NEWER_ARGUMENTS list each such difference.
+Prints mismatches, how many commands only one side has, and "N passed, N failed", counting
+commands.
 """
 import socket
 import sys
@@ -112,6 +113,12 @@ def read_arguments(flat):
     return tuple(out)
 
 
+def read_history(entry):
+    """The versions up to 7.0 that changed a command, and its standing; the texts are our own."""
+    versions = tuple(version for version, _ in entry.get("history", []) if version < "7.1")
+    return (versions, tuple(entry.get("doc_flags", [])), entry.get("deprecated_since"))
+
+
 def collect_docs(docs, facts):
     """COMMAND DOCS into the same."""
     for name, flat in pairs(docs).items():
@@ -119,6 +126,7 @@ def collect_docs(docs, facts):
         if name.lower() in facts:
             facts[name.lower()]["since"] = entry.get("since")
             facts[name.lower()]["group"] = entry.get("group")
+            facts[name.lower()]["history"] = read_history(entry)
             facts[name.lower()]["arguments"] = read_arguments(entry.get("arguments"))
         collect_docs(entry.get("subcommands", []), facts)
 

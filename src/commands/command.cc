@@ -10,6 +10,7 @@
 #include "exec/context.h"
 #include "spec/command_arguments.h"
 #include "spec/command_docs.h"
+#include "spec/command_history.h"
 
 namespace cairn {
 namespace {
@@ -208,11 +209,40 @@ void ReplyArguments(ReplyWriter& reply, const std::vector<ArgumentDocs>& argumen
   }
 }
 
+// How many fields of COMMAND DOCS a command's standing takes.
+size_t StandingFields(const CommandStanding* standing) {
+  if (standing == nullptr) return 0;
+  return standing->deprecated_since == nullptr ? 1 : 3;
+}
+
+void ReplyStanding(ReplyWriter& reply, const CommandStanding& standing) {
+  reply.Bulk("doc_flags");
+  reply.Set(1);
+  reply.SimpleString(standing.deprecated_since == nullptr ? "syscmd" : "deprecated");
+  if (standing.deprecated_since == nullptr) return;
+  reply.Bulk("deprecated_since");
+  reply.Bulk(standing.deprecated_since);
+  reply.Bulk("replaced_by");
+  reply.Bulk(standing.replaced_by);
+}
+
+void ReplyHistory(ReplyWriter& reply, std::span<const CommandChange> history) {
+  reply.Bulk("history");
+  reply.Set(history.size());
+  for (const CommandChange& change : history) {
+    reply.Array(2);
+    reply.Bulk(change.version);
+    reply.Bulk(change.change);
+  }
+}
+
 void ReplyDocs(ReplyWriter& reply, const Command& command) {
   const auto doc = FindCommandDocs(command.full_name);
   const auto arguments = ParseArgumentDocs(FindCommandArguments(command.full_name));
-  reply.Map((doc.has_value() ? 4 : 0) + (arguments.empty() ? 0 : 1) +
-            (command.subcommands.empty() ? 0 : 1));
+  const auto history = FindCommandHistory(command.full_name);
+  const CommandStanding* standing = FindCommandStanding(command.full_name);
+  reply.Map((doc.has_value() ? 4 : 0) + StandingFields(standing) + (history.empty() ? 0 : 1) +
+            (arguments.empty() ? 0 : 1) + (command.subcommands.empty() ? 0 : 1));
   if (doc.has_value()) {
     reply.Bulk("summary");
     reply.Bulk(doc->summary);
@@ -223,6 +253,8 @@ void ReplyDocs(ReplyWriter& reply, const Command& command) {
     reply.Bulk("complexity");
     reply.Bulk(doc->complexity);
   }
+  if (standing != nullptr) ReplyStanding(reply, *standing);
+  if (!history.empty()) ReplyHistory(reply, history);
   if (!arguments.empty()) {
     reply.Bulk("arguments");
     ReplyArguments(reply, arguments);

@@ -30,7 +30,6 @@ enum class MaxmemoryPolicy {
   kVolatileLrm,
   kAllkeysLrm
 };
-enum class SanitizeDumpPayload { kNo, kYes, kClients };
 // Who may use a dangerous command: nobody, anybody, or connections from this machine.
 enum class ProtectedAction { kNo, kYes, kLocal };
 enum class AclPubsubDefault { kResetChannels, kAllChannels };
@@ -125,7 +124,6 @@ struct Config {
   Setting<int64_t> auto_aof_rewrite_percentage, auto_aof_rewrite_min_size;
   Shared<std::vector<SavePoint>> save;
   Setting<bool> stop_writes_on_bgsave_error, rdbcompression, rdbchecksum, rdb_del_sync_files;
-  Setting<SanitizeDumpPayload> sanitize_dump_payload;
 
   // Memory, expiry and lazy freeing
   Setting<int64_t> maxmemory, maxmemory_samples, maxmemory_eviction_tenacity;

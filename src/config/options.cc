@@ -84,9 +84,7 @@ constexpr EnumName kPolicies[] = {Name("volatile-lru", MaxmemoryPolicy::kVolatil
                                   Name("noeviction", MaxmemoryPolicy::kNoEviction),
                                   Name("volatile-lrm", MaxmemoryPolicy::kVolatileLrm),
                                   Name("allkeys-lrm", MaxmemoryPolicy::kAllkeysLrm)};
-constexpr EnumName kSanitize[] = {Name("no", SanitizeDumpPayload::kNo),
-                                  Name("yes", SanitizeDumpPayload::kYes),
-                                  Name("clients", SanitizeDumpPayload::kClients)};
+constexpr EnumName kSanitize[] = {{"no", 0}, {"yes", 1}, {"clients", 2}};
 constexpr EnumName kProtectedActions[] = {Name("no", ProtectedAction::kNo),
                                           Name("yes", ProtectedAction::kYes),
                                           Name("local", ProtectedAction::kLocal)};
@@ -184,7 +182,7 @@ constexpr Option kOptions[] = {
     Bool<&C::rdbchecksum>("rdbchecksum", "yes", kImmutable, "checksum at the end of snapshots"),
     Bool<&C::stop_writes_on_bgsave_error>("stop-writes-on-bgsave-error", "yes", kMutable, "no writes while snapshots fail"),
     Bool<&C::rdb_del_sync_files>("rdb-del-sync-files", "no", kNotYet, "remove snapshots made for followers only"),
-    Enum<&C::sanitize_dump_payload>("sanitize-dump-payload", kSanitize, "no", kMutable, "check loaded values in depth"),
+    Enum("sanitize-dump-payload", kSanitize, "no", kInert, "every value is always checked in depth"),
 
     // Memory
     Memory<&C::maxmemory>("maxmemory", 0, "0", kMutable, "evict or refuse above this; 0: no limit"),

@@ -49,7 +49,8 @@ void Executor::ExpireInTable(int shard, int db, int64_t clock_ms, SliceBudget* b
   constexpr size_t kBucketsPerLock = 32;
   std::vector<Entry*> marked;
   std::vector<std::pair<uint64_t, Entry*>> due;
-  size_t swept = 0;
+  size_t swept = 0, alive = 0;
+  double left_ms = 0;  // of those alive, in all
   for (bool more = true; more && !budget->spent();) {
     more = false;
     LockPlan plan;
@@ -71,8 +72,17 @@ void Executor::ExpireInTable(int shard, int db, int64_t clock_ms, SliceBudget* b
           marked.push_back(entry);
         });
       }
-      for (Entry* entry : marked)
-        if (unit.IsExpired(entry)) due.emplace_back(EntryTraits::Hash(entry), entry);
+      for (Entry* entry : marked) {
+        if (unit.IsExpired(entry)) {
+          due.emplace_back(EntryTraits::Hash(entry), entry);
+        } else {
+          left_ms += static_cast<double>(entry->expiry_ms() - clock_ms);
+          ++alive;
+        }
+      }
+      if (alive > 0)
+        table->mean_ttl_ms.store(static_cast<int64_t>(left_ms / static_cast<double>(alive)),
+                                 std::memory_order_relaxed);
       budget->looked += marked.size() + kBucketsPerLock / 8;
       for (auto [hash, entry] : due) budget->deleted += unit.ExpireIfDue(db, hash, entry);
       more = swept < buckets;

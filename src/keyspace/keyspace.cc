@@ -32,6 +32,20 @@ size_t Keyspace::VolatileSize(int db) const {
   return sum;
 }
 
+int64_t Keyspace::MeanTtlMs(int db) const {
+  double sum = 0, keys = 0;
+  for (int i = 0; i < kShards; ++i) {
+    const KeyTable* table = PeekTable(i, db);
+    if (table == nullptr) continue;
+    const int64_t mean = table->mean_ttl_ms.load(std::memory_order_relaxed);
+    if (mean == 0) continue;
+    const double weight = static_cast<double>(table->volatile_size());
+    sum += weight * static_cast<double>(mean);
+    keys += weight;
+  }
+  return keys == 0 ? 0 : static_cast<int64_t>(sum / keys);
+}
+
 size_t Keyspace::FieldExpiriesSize(int db) const {
   size_t sum = 0;
   for (int i = 0; i < kShards; ++i)

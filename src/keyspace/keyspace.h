@@ -57,6 +57,7 @@ struct KeyTable {
   HashTable<EntryTraits> entries;           // the mark of a slot: the entry has an expiry
   std::atomic<size_t> volatile_count{0};    // entries with an expiry; one writer at a time
   size_t expire_cursor = 0;                 // bucket where the active expiry cycle goes on
+  std::atomic<int64_t> mean_ttl_ms{0};      // of the keys that the cycle saw; 0: of none yet
   FieldExpiries field_expiries;             // hashes with fields that expire
   // Of the running snapshot: the database this table was at its instant (SWAPDB moves tables), and
   // how many entries of then are not in it yet. Under the shard's lock.
@@ -135,6 +136,8 @@ class Keyspace {
   size_t Size(int db) const;
   size_t VolatileSize(int db) const;
   size_t FieldExpiriesSize(int db) const;  // hashes with fields that expire
+  // Of the keys of `db` that expire, as the active expiry cycle saw them last; 0: not seen yet.
+  int64_t MeanTtlMs(int db) const;
 
   void set_observer(MutationObserver* observer) { observer_ = observer; }
   MutationObserver* observer() const { return observer_; }

@@ -380,8 +380,9 @@ class InfoWriter {
     for (int db = 0; db < e_.keyspace.databases(); ++db) {
       const size_t keys = e_.keyspace.Size(db);
       if (keys == 0) continue;
-      Line("db%d:keys=%zu,expires=%zu,avg_ttl=0,subexpiry=%zu", db, keys,
-           e_.keyspace.VolatileSize(db), e_.keyspace.FieldExpiriesSize(db));
+      Line("db%d:keys=%zu,expires=%zu,avg_ttl=%lld,subexpiry=%zu", db, keys,
+           e_.keyspace.VolatileSize(db), static_cast<long long>(e_.keyspace.MeanTtlMs(db)),
+           e_.keyspace.FieldExpiriesSize(db));
     }
   }
 

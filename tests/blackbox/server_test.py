@@ -40,6 +40,22 @@ def test_config_set_is_all_or_nothing(env):
     equal(c.call("CONFIG", "SET", "timeout", 1, "timeout", 2).code, b"ERR")
 
 
+def test_mean_time_to_live(env):
+    c = env.c
+    for i in range(100):
+        c.call("SET", f"k{i}", "v", "EX", 1000)
+        c.call("SET", f"p{i}", "v")
+
+    def mean():
+        fields = dict(part.split("=") for part in info(c, "keyspace")["db0"].split(","))
+        return int(fields["avg_ttl"])
+    # Until the active cycle has come by it is 0.
+    eventually(lambda: 900_000 < mean() <= 1_000_000, note="the mean TTL in INFO keyspace")
+    for i in range(100):
+        c.call("EXPIRE", f"k{i}", 5000)
+    eventually(lambda: 4_900_000 < mean() <= 5_000_000, note="it follows the keys")
+
+
 @matrix(ONCE)
 def test_journal_is_not_switched_at_run_time(env):
     c = env.c
