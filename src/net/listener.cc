@@ -56,7 +56,9 @@ Result<int> ListenTcp(const std::string& address, int port, const SocketOptions&
   struct addrinfo hints = {};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  hints.ai_family = address == "*" ? AF_INET : address == "::*" ? AF_INET6 : AF_UNSPEC;
+  // A name is looked up among IPv4 addresses, as Redis does: 127.0.0.1 is where clients look for
+  // "localhost".
+  hints.ai_family = address.find(':') != std::string::npos ? AF_INET6 : AF_INET;
   bool any = address == "*" || address == "::*";
   struct addrinfo* found = nullptr;
   int error =
@@ -86,12 +88,12 @@ Result<int> ListenUnix(const std::string& path, const SocketOptions& options) {
   struct stat info;
   if (lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) unlink(path.c_str());
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 ||
-      listen(fd, options.backlog) != 0) {
+  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0)
     return ErrnoAndClose(what, fd);
-  }
+  // Before it listens: nobody gets in who is not to.
   mode_t mode = static_cast<mode_t>(options.unix_permissions);
   if (mode != 0 && chmod(path.c_str(), mode) != 0) return ErrnoAndClose("chmod " + path, fd);
+  if (listen(fd, options.backlog) != 0) return ErrnoAndClose(what, fd);
   return fd;
 }
 

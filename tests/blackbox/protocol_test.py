@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The wire: inline requests, cuts at any byte, pipelines, big arguments, protocol errors, HELLO."""
 
+import os
+import stat
+
 from harness import (FULL, PROTOCOLS, Error, as_dict, check, encode, equal, matrix)
 
 MATRIX = FULL
@@ -207,8 +210,10 @@ def test_a_slow_reader_blocks_nobody(env):
 
 @matrix(((2, 1), (2, 4)))
 def test_unix_socket(env):
-    server = env.start(unixsocket="/tmp/cairn-test-%d.sock" % env.rng.getrandbits(60))
+    server = env.start(unixsocket="/tmp/cairn-test-%d.sock" % env.rng.getrandbits(60),
+                       unixsocketperm="700")
     path = server.directives["unixsocket"]
+    equal(stat.S_IMODE(os.stat(path).st_mode), 0o700)
     from harness import Client
     with Client(path=path) as c:
         equal(c.call("SET", "a", 1), b"OK")
