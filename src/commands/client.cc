@@ -156,7 +156,7 @@ void ClientKill(Context& ctx) {
       filter.has_local_address = true;
     } else if (args.Take("USER", 1)) {
       filter.user = args.Next();
-      if (filter.user != "default")
+      if (ctx.engine().users.Find(filter.user) == nullptr)
         return ctx.Error("ERR No such user '" + std::string(filter.user) + "'");
     } else if (args.Take("SKIPME", 1)) {
       if (args.Take("yes")) {

@@ -67,6 +67,18 @@ def test_the_caller_is_closed_after_its_reply(env):
     env.c.call("ACL", "DELUSER", "sam")
 
 
+@matrix(ONCE)
+def test_kill_by_user(env):
+    for name in ("kim", "lea"):
+        env.c.call("ACL", "SETUSER", name, "on", ">pw", "+@all", "~*", "&*")
+    kim, lea = subscriber(env, "kim"), subscriber(env, "lea")
+    equal(env.c.call("CLIENT", "KILL", "USER", "nobody"), Error(b"ERR No such user 'nobody'"))
+    equal(env.c.call("CLIENT", "KILL", "USER", "kim"), 1)
+    eventually(lambda: not there(env, kim))
+    check(there(env, lea), "another user's client was closed")
+    env.c.call("ACL", "DELUSER", "kim", "lea")
+
+
 @cairn_only("7.0 closes every connection at ACL LOAD")
 @matrix(ONCE)
 def test_load_closes_who_lost_something(env):
