@@ -98,7 +98,11 @@ void Client::Process() {
         outcome = ParseOutcome::kRequest;  // behind a barrier; an error is met again
       }
       if (session_.suspended || session_.close_after_reply) outcome = ParseOutcome::kNeedMore;
-      if (!WithinOutputLimits()) return;
+      if (!WithinOutputLimits()) {
+        // A script of this batch that was put aside has to be gone on with all the same.
+        context_.DriveAside();
+        return;
+      }
     }
     if (session_.record->closing.load(std::memory_order_relaxed)) break;
   }

@@ -7,7 +7,7 @@ import socket
 
 from harness.checks import as_dict, check, equal, eventually
 from harness.matrix import THREADS, matrix
-from harness.resp import Error
+from harness.resp import Error, encode
 from harness.server import oracle_binary
 
 BUSY = Error(b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN "
@@ -260,3 +260,18 @@ def test_what_a_script_has_written_is_gone_if_the_server_ends_before_it(env):
         with server.client() as client:
             equal(client.call("GET", "k"), b"before")
             equal(client.call("EXISTS", "l"), 0)
+
+
+@matrix(THREADS)
+def test_a_script_goes_on_though_its_client_was_closed_for_its_output(env):
+    server, other = start(env, client_output_buffer_limit="normal 1mb 0 0")
+    other.call("SET", "big", "x" * (8 << 20))
+    eventually(lambda: other.call("INFO", "clients").count(b"connected_clients:1\r\n"))
+    # On another worker, where nobody else gives the script its turns.
+    with env.client(server=server) as runner:
+        runner.send_raw(b"".join(encode("GET", "big") for _ in range(4)) +
+                        encode("EVAL", "local n = redis.call('time') local until_s = n[1] + 2 "
+                               "repeat n = redis.call('time') until n[1] + 0 > until_s "
+                               "redis.call('set', 'done', 1)", 0))
+        until_busy(other)
+        eventually(lambda: other.call("GET", "done") == b"1", 60, "the script was left alone")
