@@ -43,13 +43,6 @@ int Fail(const cairn::Status& status) {
   return 1;
 }
 
-bool WritePidFile(const std::string& path) {
-  FILE* file = fopen(path.c_str(), "w");
-  if (file == nullptr) return false;
-  fprintf(file, "%d\n", getpid());
-  return fclose(file) == 0;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -101,13 +94,14 @@ int main(int argc, char** argv) {
              static_cast<int>(config.port()));
   if (const std::string warning = store.InertWarning(); !warning.empty())
     log.Warning("%s", warning.c_str());
-  std::string pidfile = config.pidfile();
-  if (!pidfile.empty() && !WritePidFile(pidfile))
-    log.Warning("Can't write the pid file %s", pidfile.c_str());
-
   cairn::Server server(&store, &log);
   server.set_restore_to(restore_to);
   if (cairn::Status status = server.Start(); !status.ok()) {
+    if (server.StopAsked()) {
+      log.Warning("Received a request to shut down while loading, exiting now");
+      server.RemoveFiles();
+      _exit(0);
+    }
     log.Warning("%s", status.message().c_str());
     if (!config.logfile().empty()) fprintf(stderr, "cairn-server: %s\n", status.message().c_str());
     // Threads may be running: leave without tearing down what they use.

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -114,6 +115,7 @@ Status Server::Start() {
   // Before anybody can connect: what a second server on this folder would promise is void.
   if (config_.appendonly()) CAIRN_RETURN_IF_ERROR(LockJournal());
   CAIRN_RETURN_IF_ERROR(Listen());
+  WritePidFile();
   CAIRN_RETURN_IF_ERROR(pool_->Start());
   for (size_t i = 0; i < contexts_.size(); ++i) StartCron(i);
   engine_->startup_bytes = MemoryMeter::Exact();
@@ -125,7 +127,7 @@ Status Server::Start() {
     CAIRN_RETURN_IF_ERROR(OpenJournal());
     HoldFromNowOn();
   } else {
-    CAIRN_RETURN_IF_ERROR(persistence_->LoadAtStart([this] { return shutdown_.load(); }));
+    CAIRN_RETURN_IF_ERROR(persistence_->LoadAtStart([this] { return StopAsked(); }));
   }
   CAIRN_RETURN_IF_ERROR(replication_->Start());
   engine_->modes.Set(kModeLoading, false);
@@ -137,12 +139,15 @@ Status Server::Start() {
 
 ConnectionHandler* Server::MakeClient(Worker& worker, int fd, std::string* refusal) {
   WorkerContext& context = *contexts_[static_cast<size_t>(worker.index())];
-  if (client_count() >= static_cast<size_t>(config_.maxclients())) {
+  // Counted before it is judged: several workers accept at once.
+  if (client_count_.fetch_add(1) >= static_cast<size_t>(config_.maxclients())) {
+    client_count_.fetch_sub(1);
     *refusal = "-ERR max number of clients reached\r\n";
     context.executor.statistics().Add(Stat::kRejectedConnections);
     return nullptr;
   }
   if (config_.protected_mode() && engine_->users.default_nopass() && !IsLoopback(fd)) {
+    client_count_.fetch_sub(1);
     *refusal = kDenied;
     context.executor.statistics().Add(Stat::kRejectedConnections);
     return nullptr;
@@ -153,7 +158,6 @@ ConnectionHandler* Server::MakeClient(Worker& worker, int fd, std::string* refus
   record->created_ms = worker.wall_ms();
   record->last_active_ms.store(worker.wall_ms());
   record->worker = worker.index();
-  client_count_.fetch_add(1);
   return new Client(this, &context, std::move(record));
 }
 
@@ -240,12 +244,7 @@ void Server::Cron(size_t index) {
     persistence_->Cron(now);
     replication_->Cron(now);
   }
-  const int64_t until = pause_until_ms_.load(std::memory_order_relaxed);
-  // Only the pause that was judged is ended: a new one may have begun meanwhile.
-  int64_t judged = until;
-  if (index == 0 && until != 0 && now >= until &&
-      pause_until_ms_.compare_exchange_strong(judged, 0))
-    Pause(0, false);
+  if (index == 0) EndOverduePause(now);
 }
 
 void Server::Background(size_t index) {
@@ -323,6 +322,14 @@ void Server::ResumeParked() {
   }
 }
 
+// Signals stay pending until Wait; a start that takes long looks for them itself.
+bool Server::StopAsked() const {
+  sigset_t pending;
+  sigpending(&pending);
+  return shutdown_.load() || sigismember(&pending, SIGTERM) == 1 ||
+         sigismember(&pending, SIGINT) == 1;
+}
+
 int Server::Wait() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -363,14 +370,28 @@ int Server::Wait() {
       exit_status = 1;
     }
   }
-  if (!config_.pidfile().empty()) unlink(config_.pidfile().c_str());
-  if (!config_.unixsocket().empty()) unlink(config_.unixsocket().c_str());
+  RemoveFiles();
   log_.Warning("Cairn is now ready to exit, bye bye...");
   // What an unfinished script holds lies on a stack that will never run again: nobody can free it,
   // so nothing is torn down.
   for (const auto& context : contexts_)
     if (context->executor.aside()) _exit(exit_status);
   return exit_status;
+}
+
+// After the ports were bound: a server that finds them taken leaves the other one's file alone.
+void Server::WritePidFile() {
+  const std::string path = config_.pidfile();
+  if (path.empty()) return;
+  FILE* file = fopen(path.c_str(), "w");
+  const bool written = file != nullptr && fprintf(file, "%d\n", getpid()) > 0;
+  const bool closed = file != nullptr && fclose(file) == 0;
+  if (!written || !closed) log_.Warning("Can't write the pid file %s", path.c_str());
+}
+
+void Server::RemoveFiles() const {
+  if (!config_.pidfile().empty()) unlink(config_.pidfile().c_str());
+  if (!config_.unixsocket().empty()) unlink(config_.unixsocket().c_str());
 }
 
 void Server::AddClient(std::shared_ptr<ClientRecord> record) {
@@ -437,17 +458,24 @@ void Server::Wake(int worker) {
 }
 
 void Server::Pause(int64_t until_ms, bool writes_only) {
-  if (until_ms == 0) {
-    pause_until_ms_.store(0, std::memory_order_relaxed);
-    engine_->modes.Set(kModePausedAll, false);
-    engine_->modes.Set(kModePausedWrite, false);
-    ResumeParked();
-    return;
-  }
+  std::lock_guard guard(pause_mutex_);
+  if (until_ms == 0) return EndPause();
   // A shorter or milder pause does not end a longer or stricter one.
-  if (until_ms > pause_until_ms_.load(std::memory_order_relaxed))
-    pause_until_ms_.store(until_ms, std::memory_order_relaxed);
+  pause_until_ms_ = std::max(pause_until_ms_, until_ms);
   engine_->modes.Set(writes_only ? kModePausedWrite : kModePausedAll, true);
+}
+
+// Judged and ended in one hold of the mutex: a pause that begins meanwhile stands.
+void Server::EndOverduePause(int64_t now_ms) {
+  std::lock_guard guard(pause_mutex_);
+  if (pause_until_ms_ != 0 && now_ms >= pause_until_ms_) EndPause();
+}
+
+void Server::EndPause() {
+  pause_until_ms_ = 0;
+  engine_->modes.Set(kModePausedAll, false);
+  engine_->modes.Set(kModePausedWrite, false);
+  ResumeParked();
 }
 
 Status Server::Shutdown(const ShutdownRequest& request) {

@@ -49,6 +49,10 @@ class Server final : public ServerControl, public JournalListener {
   Status Start();
   // Sleeps until a signal or SHUTDOWN asks for the end, then ends in order. The exit status.
   int Wait();
+  // Somebody asked for the end: a signal that Wait has not seen yet, or SHUTDOWN. Main thread.
+  bool StopAsked() const;
+  // The pid file and the unix socket, at the end of the process.
+  void RemoveFiles() const;
 
   Engine& engine() { return *engine_; }
   WorkerContext& context(size_t worker) { return *contexts_[worker]; }
@@ -114,6 +118,8 @@ class Server final : public ServerControl, public JournalListener {
   void RegisterHooks();
   void StartCron(size_t worker);
   void Cron(size_t worker);
+  void EndOverduePause(int64_t now_ms);
+  void EndPause();
   void ResumeParked();
   void ResumeOverdue(WorkerContext& context, int64_t now_ms);
   void SampleRates(int64_t now_ms);
@@ -121,6 +127,7 @@ class Server final : public ServerControl, public JournalListener {
   void LimitTracking(WorkerContext& context, size_t index);
   void ApplyFsyncPolicy();
   std::string FsyncName() const;
+  void WritePidFile();
   ConnectionHandler* MakeClient(Worker& worker, int fd, std::string* refusal);
 
   ConfigStore& store_;
@@ -148,7 +155,8 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<MetricsServer> metrics_;
   std::unique_ptr<Listener> tls_listener_;  // without sockets while tls-port is 0
   int64_t start_time_ms_ = 0;
-  std::atomic<int64_t> pause_until_ms_{0};
+  std::mutex pause_mutex_;  // of the pause's modes and end; a leaf
+  int64_t pause_until_ms_ = 0;
   std::atomic<size_t> client_count_{0};
   std::atomic<bool> shutdown_{false};
   Rate commands_rate_, input_rate_, output_rate_;  // sampled by worker 0

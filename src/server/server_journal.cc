@@ -41,6 +41,8 @@ std::string Server::JournalFolder() const {
 Status Server::LockJournal() {
   const std::string dir = JournalFolder();
   CAIRN_RETURN_IF_ERROR(RealFileSystem()->MakeDirectory(dir));
+  // A folder whose own name was lost takes every durable byte in it along.
+  CAIRN_RETURN_IF_ERROR(RealFileSystem()->SyncDirectory(config_.dir()));
   auto lock = LockJournalFolder(dir);
   if (!lock.ok()) return lock.status();
   journal_lock_ = std::move(*lock);
@@ -75,7 +77,7 @@ Status Server::OpenJournal() {
     const Manifest before = recovered->manifest;
     auto limit = RestoreLimit(&*recovered);
     if (!limit.ok()) return limit.status();
-    auto end = Replay(recovered->manifest, *limit, [this] { return shutdown_.load(); });
+    auto end = Replay(recovered->manifest, *limit, [this] { return StopAsked(); });
     if (!end.ok()) return end.status();
     if (*end < recovered->tail_lsn) {
       if (!restore_to_.empty()) CAIRN_RETURN_IF_ERROR(KeepTimeline(before));
@@ -126,7 +128,7 @@ Status Server::ImportRedisFiles(Recovered* recovered) {
   if (found->empty()) return Status::Ok();
   MakeReplayer();
   CAIRN_RETURN_IF_ERROR(LoadRedisFiles(RealFileSystem(), *found, engine_.get(), persistence_.get(),
-                                       replayer_.get(), [this] { return shutdown_.load(); }));
+                                       replayer_.get(), [this] { return StopAsked(); }));
   CAIRN_RETURN_IF_ERROR(
       persistence_->SaveAs(JournalFolder(), kFirstBaseName, SnapshotFormat::kPacked));
   recovered->manifest.base_name = kFirstBaseName;
@@ -144,8 +146,9 @@ void Server::ApplyFsyncPolicy() {
   if (always && kept) stripes_.RaiseFloor(journal_->tail());
   engine_->stripes = always && kept ? &stripes_ : nullptr;
   if (kept) journal_->SetPolicy(PolicyOf(config_.appendfsync()));
-  // Whoever gives up `always` gives up waiting for what is held.
-  if (!always) OnDurable(kLsnMax);
+  // Whoever gives up `always` gives up waiting for what is held, but for no more than that: workers
+  // that believed everything durable would hold nothing back once it is `always` again.
+  if (!always) OnDurable(kept ? journal_->tail() : kLsnMax);
 }
 
 // Workers start out holding nothing back. Before the first write is let in each has to know how far
@@ -166,7 +169,8 @@ void Server::OnDurable(Lsn durable) {
   for (auto& context : contexts_) {
     WorkerContext* c = context.get();
     c->worker.Post([c, durable] {
-      c->worker.SetDurable(durable);
+      // CONFIG SET appendfsync and the sync thread may come in either order.
+      c->worker.SetDurable(std::max(c->worker.durable(), durable));
       if (!c->sync_waits.empty()) c->EndSyncWaits();
     });
   }

@@ -2,6 +2,7 @@
 """Passwords, limits, and what CLIENT can ask of connections."""
 
 import re
+import socket
 import time
 
 from harness import (ONCE, PROTOCOLS, Error, cairn_only, check, equal, eventually, matrix)
@@ -81,6 +82,21 @@ def test_maxclients(env):
     clients[0].call("QUIT")
     clients[0].close()
     eventually(lambda: not isinstance(try_ping(env, server), Exception), note="no room again")
+
+
+@matrix(ONCE)
+def test_maxclients_of_many_who_come_at_once(env):
+    server = env.start(maxclients=10)
+    for _ in range(5):
+        sockets = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(60)]
+        for s in sockets:
+            s.settimeout(60)
+            s.sendall(b"PING\r\n")
+        first = [s.recv(1) for s in sockets]
+        check(first.count(b"+") <= 10, "%d were let in" % first.count(b"+"))
+        for s in sockets:
+            s.close()
+        eventually(lambda: not isinstance(try_ping(env, server), Exception), note="no room again")
 
 
 def try_ping(env, server):

@@ -2,9 +2,12 @@
 """Loading: the journal replayed at start and by DEBUG LOADAOF, and what is said meanwhile."""
 
 import random
+import signal
+import socket
+import subprocess
 import threading
 
-from harness import THREADS, Error, cairn_only, check, equal
+from harness import ONCE, THREADS, Error, cairn_only, check, equal, eventually, matrix
 
 MATRIX = THREADS
 
@@ -57,6 +60,35 @@ def test_restart_and_loadaof_give_the_same_data(env):
     check("loading:0\r\n" in info, info)
     check("loading_total_bytes" not in info, "only while loading: " + info)
     check("rdb_changes_since_last_save:0\r\n" in info, "what was replayed is saved: " + info)
+
+
+@cairn_only("replay is ours")
+@matrix(ONCE)
+def test_a_signal_ends_a_start_that_loads(env):
+    server = env.start()
+    with env.client(2, server) as c:
+        c.call("SET", "first", 1)
+        # One record after the other: nothing else takes as long to replay.
+        for _ in range(200):
+            c.pipeline([("APPEND", "log", "x" * 10)] * 1000)
+        c.call("SET", "last", 1)
+    server.stop()
+    with open(server.log_path, "ab") as log:
+        process = subprocess.Popen(server.command_line(), stdout=log, stderr=log)
+
+    def listens():
+        try:
+            socket.create_connection(("127.0.0.1", server.port)).close()
+            return True
+        except OSError:
+            return False
+    eventually(listens, 60)
+    process.send_signal(signal.SIGTERM)
+    equal(process.wait(60), 0)
+    server.start()
+    with env.client(2, server) as c:
+        equal(c.call("MGET", "first", "last"), [b"1", b"1"])
+        equal(c.call("STRLEN", "log"), 2_000_000)
 
 
 @cairn_only("replay is ours")

@@ -310,6 +310,25 @@ def test_bad_starts_end_with_a_clear_line(env):
 
 
 @matrix(ONCE)
+def test_a_start_that_fails_leaves_the_other_servers_pid_file(env):
+    server = env.start(pidfile="pid")
+    path = os.path.join(server.folder, "pid")
+    out = start_and_fail("--port", str(server.port), "--bind", "127.0.0.1", "--dir", "/tmp",
+                         "--pidfile", path, "--appendonly", "no")
+    check("in use" in out, out)
+    with open(path) as file:
+        equal(int(file.read()), server.pid)
+    server.stop()
+    check(not os.path.exists(path), "the pid file stays")
+
+
+@matrix(ONCE)
+def test_localhost_is_where_clients_look_for_it(env):
+    server = env.start(bind="localhost")
+    equal(env.client(2, server).call("PING"), b"PONG")
+
+
+@matrix(ONCE)
 def test_version_and_help(env):
     for flag in ("--version", "--help"):
         done = subprocess.run([server_binary(), flag], capture_output=True, timeout=20,
