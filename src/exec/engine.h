@@ -73,7 +73,7 @@ struct Engine {
   // Under appendfsync always: the last LSN by key hash, for replies that must wait; else nullptr.
   LsnStripes* stripes = nullptr;
   std::shared_ptr<ScriptRegistry> scripts;  // the scripts known; set before the first command
-  std::atomic<int64_t> dirty{0};            // changes since the last snapshot
+  std::atomic<int64_t> saved_changes{0};    // statistics.Changes() at the last snapshot's instant
   std::string run_id, replication_id;
   size_t startup_bytes = 0;  // allocated before anything was loaded
   std::atomic<bool> active_expire{true};
@@ -84,6 +84,11 @@ struct Engine {
   // Gives a thread its slot: of the gate, the journal and the statistics alike.
   int AddThread();
   ThreadStatistics* thread_statistics(int slot) { return thread_statistics_[slot]; }
+
+  // Changes to the dataset since the last snapshot.
+  int64_t UnsavedChanges() const {
+    return statistics.Changes() - saved_changes.load(std::memory_order_relaxed);
+  }
 
   // The error of writes while the journal refuses them.
   std::string LogRefusal() const;

@@ -45,33 +45,34 @@ void Unit::PublishMonitorLine(std::string line) {
 void Unit::Invalidate(std::string_view key, uint64_t hash) {
   std::vector<TrackedClientRef> readers = engine_.tracking.Take(key, hash);
   const bool broadcast = engine_.tracking.broadcasting();
-  const bool repeated = !invalidations_.empty() && invalidations_.back().key == key;
+  const bool repeated = !rare_.invalidations.empty() && rare_.invalidations.back().key == key;
   if (readers.empty() && (!broadcast || repeated)) return;
-  invalidations_.push_back({std::string(key), broadcast, std::move(readers)});
+  rare().invalidations.push_back({std::string(key), broadcast, std::move(readers)});
 }
 
 void Unit::ForgetCached() {
-  flushed_ = engine_.tracking.active();
+  rare().flushed = engine_.tracking.active();
 }
 
 void Unit::ForgetSomeCached(int shard, size_t limit) {
   CHECK(Holds(shard));
   for (Invalidation& invalidation : engine_.tracking.TakeAny(shard, limit))
-    invalidations_.push_back(std::move(invalidation));
+    rare().invalidations.push_back(std::move(invalidation));
 }
 
 void Unit::TellOthers() {
   const uint64_t hold = HoldFor(author_lsn_);
-  if (!events_.empty() && engine_.pubsub.any()) TellSubscribers(hold);
-  if (!invalidations_.empty()) engine_.tracking.Post(*this, invalidations_, author_, hold);
-  if (!flushed_) return;
+  if (!rare_.events.empty() && engine_.pubsub.any()) TellSubscribers(hold);
+  if (!rare_.invalidations.empty())
+    engine_.tracking.Post(*this, rare_.invalidations, author_, hold);
+  if (!rare_.flushed) return;
   engine_.tracking.Forget();
   engine_.tracking.PostFlush(*this, hold);
 }
 
 void Unit::TellSubscribers(uint64_t hold) {
   std::string channel;
-  for (const KeyEvent& event : events_) {
+  for (const KeyEvent& event : rare_.events) {
     if (event.name == nullptr) {
       Publish(event.kind, event.key, event.payload, hold);
       continue;

@@ -22,6 +22,13 @@ uint64_t Statistics::Sum(Stat stat) const {
   return sum - baseline_[static_cast<int>(stat)];
 }
 
+int64_t Statistics::Changes() const {
+  std::lock_guard guard(mutex_);
+  uint64_t sum = 0;
+  for (const auto& thread : threads_) sum += thread->changes.load(std::memory_order_relaxed);
+  return static_cast<int64_t>(sum);
+}
+
 Statistics::CommandSum Statistics::SumCommand(size_t command) const {
   std::lock_guard guard(mutex_);
   CommandSum sum = {};

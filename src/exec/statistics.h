@@ -46,7 +46,9 @@ struct alignas(64) ThreadStatistics {
   std::atomic<uint64_t> values[static_cast<int>(Stat::kCount)] = {};
   std::unique_ptr<CommandCounters[]> commands;
   size_t command_count = 0;
+  std::atomic<uint64_t> changes{0};  // to the dataset; no RESETSTAT concerns it
 
+  void CountChanges(int64_t n) { Bump(changes, static_cast<uint64_t>(n)); }
   void Add(Stat stat, uint64_t n = 1) { Bump(values[static_cast<int>(stat)], n); }
 };
 
@@ -56,6 +58,8 @@ class Statistics {
   ThreadStatistics* AddThread(size_t command_count);
 
   uint64_t Sum(Stat stat) const;
+  // Changes to the dataset since the start.
+  int64_t Changes() const;
   struct CommandSum {
     uint64_t calls, ticks, rejected, failed;
   };

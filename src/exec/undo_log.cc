@@ -78,21 +78,22 @@ void Unit::Rollback() {
                                      : Insert(image.db, image.hash, image.entry);
     back->set_access(access);
   }
-  for (const ReadyKey& ready : ready_) {
+  for (const ReadyKey& ready : rare_.ready) {
     const Shard& shard = ShardFor(ready.hash);
     WaitQueue* queue =
         shard.waiters == nullptr ? nullptr : shard.waiters->Find(ready.db, ready.key);
     if (queue != nullptr) queue->ready = false;
   }
-  ready_.clear();
-  after_.clear();
+  rare_.ready.clear();
+  rare_.after.clear();
   // Who cached a key was taken off its list of readers: that cannot be undone, so they are told.
-  events_.clear();
+  rare_.events.clear();
   hold_lsn_ = 0;
   if (has_news()) TellOthers();
   retreating_ = false;
   Unlock();
-  Reset();
+  ClearChanges();
+  HandOver();
 }
 
 }  // namespace cairn

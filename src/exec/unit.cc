@@ -27,15 +27,20 @@ void AppendResp(std::string* out, Arguments parts) {
   }
 }
 
-Keyspace& Unit::keyspace() {
-  return engine_.keyspace;
+Unit::Unit(Engine* engine, int slot, ReadyServer* server)
+    : engine_(*engine),
+      keyspace_(engine->keyspace),
+      slot_(slot),
+      ready_server_(*server),
+      statistics_(engine->thread_statistics(slot)) {
+  CHECK(statistics_ != nullptr);
 }
 
 void Unit::Begin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
   while (!TryBegin(plan, clock_ms, mode)) keyspace().gate().Enter(slot_);
 }
 
-bool Unit::TryBegin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
+void Unit::Start(int64_t clock_ms, ExpiryMode mode) {
   DCHECK(!active_);
   active_ = true;
   mode_ = mode;
@@ -45,6 +50,23 @@ bool Unit::TryBegin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
   track_hashes_ = stripes_ != nullptr;
   walked_ = false;
   hold_lsn_ = 0;
+}
+
+bool Unit::TryBeginInShard(int index, int64_t clock_ms, ExpiryMode mode) {
+  Start(clock_ms, mode);
+  now_ms_ = std::max(now_ms_, keyspace_.gate().closed_now_ms());
+  Shard& shard = keyspace_.shard(index);
+  shard.lock.Lock();
+  held_.Add(index);
+  only_ = &shard;
+  TakeShard(index);
+  if (shard.unserved) [[unlikely]]
+    return LockUnserved();
+  return true;
+}
+
+bool Unit::TryBegin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
+  Start(clock_ms, mode);
   if (plan.all) return LockAll();
   bool unserved = false;
   now_ms_ = std::max(now_ms_, keyspace().gate().closed_now_ms());
@@ -54,22 +76,22 @@ bool Unit::TryBegin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
     TakeShard(shard);
     unserved |= keyspace().shard(shard).unserved;
   });
-  if (!unserved) [[likely]]
-    return true;
-  // Whoever waited comes before us, and may need locks that we have not.
+  if (unserved) [[unlikely]]
+    return LockUnserved();
+  return true;
+}
+
+// Whoever waited comes before us, and may need locks that we have not.
+bool Unit::LockUnserved() {
   ReleaseShards();
   return LockAll();
 }
 
 void Unit::BeginDetached(int64_t clock_ms) {
-  DCHECK(!active_);
-  active_ = true;
-  mode_ = ExpiryMode::kHide;
-  now_ms_ = clock_ms;
+  Start(clock_ms, ExpiryMode::kHide);
   notify_ = 0;
   stripes_ = nullptr;
-  track_hashes_ = walked_ = false;
-  hold_lsn_ = 0;
+  track_hashes_ = false;
 }
 
 // Serves what others could not; so nobody runs under All before those who waited longer.
@@ -90,11 +112,17 @@ bool Unit::LockAll() {
 }
 
 void Unit::ReleaseShards() {
-  if (held_.empty()) return;
-  held_.ForEach([this](int shard) {
-    keyspace().shard(shard).last_now_ms = now_ms_;
-    keyspace().shard(shard).lock.Unlock();
-  });
+  if (only_ != nullptr) [[likely]] {
+    only_->last_now_ms = now_ms_;
+    only_->lock.Unlock();
+    only_ = nullptr;
+  } else {
+    if (held_.empty()) return;
+    held_.ForEach([this](int shard) {
+      keyspace().shard(shard).last_now_ms = now_ms_;
+      keyspace().shard(shard).lock.Unlock();
+    });
+  }
   keyspace().gate().NoteNow(slot_, now_ms_);
   held_ = {};
 }
@@ -115,7 +143,10 @@ bool Unit::TryLock(const ShardSet& shards) {
     if (all_taken) return TakeShard(index);
     keyspace().shard(index).lock.Unlock();
   });
-  if (all_taken) held_.Merge(taken);
+  if (all_taken) {
+    held_.Merge(taken);
+    only_ = nullptr;
+  }
   return all_taken;
 }
 
@@ -130,11 +161,13 @@ void Unit::LockShard(int shard) {
   if (all_) return;
   keyspace().shard(shard).lock.Lock();
   held_.Add(shard);
+  only_ = nullptr;
   TakeShard(shard);
 }
 
 void Unit::UnlockShard(int shard) {
   if (all_) return;
+  only_ = nullptr;
   keyspace().shard(shard).last_now_ms = now_ms_;
   keyspace().gate().NoteNow(slot_, now_ms_);
   held_.words[shard >> 6] &= ~(uint64_t{1} << (shard & 63));
@@ -143,7 +176,7 @@ void Unit::UnlockShard(int shard) {
 
 void Unit::EventSlow(int type, const char* name, int db, std::string_view key) {
   // Whoever subscribes from here on has no claim to what is under way already.
-  if (engine_.pubsub.any()) events_.push_back({type, db, name, std::string(key)});
+  if (engine_.pubsub.any()) rare().events.push_back({type, db, name, std::string(key)});
 }
 
 void Unit::AppendSelect(int db) {
@@ -152,26 +185,23 @@ void Unit::AppendSelect(int db) {
   AppendResp(&effects_, parts);
 }
 
-void Unit::EnterEffectDb(int db) {
-  if (effect_db_first_ < 0) {
-    effect_db_first_ = db;
-  } else if (effect_db_ != db) {
-    AppendSelect(db);
-  }
+// A further effect: the one before has to be ours now.
+void Unit::NextEffectDb(int db) {
+  if (!lent_effect_.empty()) effects_.assign(std::exchange(lent_effect_, {}));
+  if (effect_db_ != db && engine_.journal != nullptr) AppendSelect(db);
   effect_db_ = db;
-  ++effect_count_;
 }
 
 void Unit::Effect(int db, Arguments parts) {
   if (silent_) return;
   EnterEffectDb(db);
-  AppendResp(&effects_, parts);
+  if (engine_.journal != nullptr) AppendResp(&effects_, parts);
 }
 
 void Unit::EffectRaw(int db, std::string_view resp) {
   if (silent_) return;
   EnterEffectDb(db);
-  effects_.append(resp);
+  if (engine_.journal != nullptr) effects_.append(resp);
 }
 
 void Unit::SettleCommand(int db, Arguments arguments, std::string_view resp, int64_t dirty_before,
@@ -190,7 +220,7 @@ uint64_t Unit::Journal() {
                                                verbatim_database_);
     return reservation_.end;
   }
-  if (effect_count_ == 0 || engine_.journal == nullptr) return 0;
+  if (engine_.journal == nullptr || Record().empty()) return 0;
   // What a follower does by itself (PFCOUNT's cached count) is nobody else's affair: its stream is
   // its leader's. The role changes only while nobody is inside the gate.
   if (engine_.modes.Has(kModeFollower)) [[unlikely]]
@@ -202,7 +232,7 @@ uint64_t Unit::Journal() {
     effects_.append("*1\r\n$4\r\nEXEC\r\n");
   }
   reservation_ = engine_.journal->Reserve(static_cast<unsigned>(slot_),
-                                          static_cast<uint32_t>(effect_db_first_), effects_.size());
+                                          static_cast<uint32_t>(effect_db_first_), Record().size());
   return reservation_.end;
 }
 
@@ -216,12 +246,10 @@ uint64_t Unit::CloseRecord() {
 }
 
 void Unit::PublishRecord(uint64_t end) {
-  if (end != 0)
-    engine_.journal->Publish(reservation_,
-                             verbatim_.empty() ? std::string_view(effects_) : verbatim_);
+  if (end != 0) engine_.journal->Publish(reservation_, Record());
   // What is replayed is saved already.
   if (dirty_ != 0 && (!silent_ || !verbatim_.empty()))
-    engine_.dirty.fetch_add(dirty_, std::memory_order_relaxed);
+    statistics_->CountChanges(dirty_);
 }
 
 uint64_t Unit::EndServed() {
@@ -245,12 +273,24 @@ void Unit::Unlock() {
 
 uint64_t Unit::End() {
   DCHECK(active_ && !retreating_);
+  if (rare_used_ || all_) [[unlikely]]
+    return EndSlow();
+  const uint64_t end = CloseRecord();
+  ReleaseShards();
+  active_ = false;
+  PublishRecord(end);
+  ClearChanges();
+  return end;
+}
+
+uint64_t Unit::EndSlow() {
   undo_.Stop();
   const uint64_t end = CloseRecord();
-  if (ready_.empty()) [[likely]] {
+  if (rare_.ready.empty()) [[likely]] {
     Unlock();
     PublishRecord(end);
-    Reset();
+    ClearChanges();
+    HandOver();
     return end;
   }
   const uint64_t hold = hold_lsn_;
@@ -259,7 +299,8 @@ uint64_t Unit::End() {
   const bool served = ready_server_.ServeReady();
   Unlock();
   if (served) {
-    Reset();
+    ClearChanges();
+    HandOver();
   } else {
     LockPlan everything;
     everything.all = true;
@@ -267,7 +308,8 @@ uint64_t Unit::End() {
     if (TryBegin(everything, now_ms_, mode_)) {
       End();
     } else {
-      Reset();
+      ClearChanges();
+      HandOver();
     }
   }
   hold_lsn_ = hold;
@@ -277,7 +319,7 @@ uint64_t Unit::End() {
 void Unit::Post(int worker, std::unique_ptr<WorkerTask> task) {
   if (engine_.control == nullptr || !engine_.control->Put(worker, std::move(task))) return;
   if (active_) {
-    wakes_.push_back(worker);
+    rare().wakes.push_back(worker);
   } else {
     engine_.control->Wake(worker);
   }
@@ -286,29 +328,36 @@ void Unit::Post(int worker, std::unique_ptr<WorkerTask> task) {
 void Unit::ClearChanges() {
   constexpr size_t kKeptBytes = 1 << 20;
   dirty_ = 0;
-  effect_count_ = 0;
-  effect_db_first_ = effect_db_ = -1;
+  if (effect_count_ != 0) {
+    effect_count_ = 0;
+    lent_effect_ = {};
+    if (!effects_.empty()) {
+      effects_.clear();
+      if (effects_.capacity() > kKeptBytes) effects_.shrink_to_fit();
+    }
+  }
+  if (track_hashes_) hashes_.clear();
+  if (!rare_used_) [[likely]]
+    return;
   verbatim_ = {};
-  effects_.clear();
-  if (effects_.capacity() > kKeptBytes) effects_.shrink_to_fit();
-  hashes_.clear();
-  events_.clear();
-  invalidations_.clear();
-  flushed_ = false;
+  rare_.events.clear();
+  rare_.invalidations.clear();
+  rare_.flushed = false;
   author_ = author_lsn_ = 0;
 }
 
-void Unit::Reset() {
-  ClearChanges();
-  for (Value& value : garbage_) engine_.lazy_free.Post(std::move(value));
-  garbage_.clear();
-  for (auto& tables : garbage_tables_) engine_.lazy_free.Post(std::move(tables));
-  garbage_tables_.clear();
-  for (int worker : wakes_) engine_.control->Wake(worker);
-  wakes_.clear();
-  if (!after_.empty()) {
+// What is to be done without locks.
+void Unit::HandOver() {
+  for (Value& value : rare_.garbage) engine_.lazy_free.Post(std::move(value));
+  rare_.garbage.clear();
+  for (auto& tables : rare_.garbage_tables) engine_.lazy_free.Post(std::move(tables));
+  rare_.garbage_tables.clear();
+  for (int worker : rare_.wakes) engine_.control->Wake(worker);
+  rare_.wakes.clear();
+  rare_used_ = false;
+  if (!rare_.after.empty()) {
     std::vector<std::function<void()>> tasks;
-    tasks.swap(after_);
+    tasks.swap(rare_.after);
     // They may take long (files) or close the gate themselves.
     Gate& gate = keyspace().gate();
     const bool inside = gate.inside(slot_);
@@ -338,7 +387,7 @@ void Unit::ReadySlow(int db, std::string_view key, uint64_t hash) {
   WaitQueue* queue = ShardFor(hash).waiters->Find(db, key);
   if (queue == nullptr || queue->ready) return;
   queue->ready = true;
-  ready_.push_back({db, hash, std::string(key)});
+  rare().ready.push_back({db, hash, std::string(key)});
 }
 
 // A whole database changed: whoever waits for a key of it is looked at.

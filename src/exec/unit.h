@@ -32,7 +32,8 @@
 
 namespace cairn {
 
-class Engine;
+struct Engine;
+struct ThreadStatistics;
 class LsnStripes;
 
 struct LockPlan {
@@ -86,8 +87,7 @@ class ReadyServer {
 
 class Unit {
  public:
-  Unit(Engine* engine, int slot, ReadyServer* server)
-      : engine_(*engine), slot_(slot), ready_server_(*server) {}
+  Unit(Engine* engine, int slot, ReadyServer* server);
   Unit(const Unit&) = delete;
   Unit& operator=(const Unit&) = delete;
 
@@ -97,6 +97,8 @@ class Unit {
   // As Begin; but false, with nothing begun and outside the gate, where All is needed and a busy
   // script has it.
   [[nodiscard]] bool TryBegin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode);
+  // The same for one shard, by far the commonest plan.
+  [[nodiscard]] bool TryBeginInShard(int shard, int64_t clock_ms, ExpiryMode mode);
   // Begins a unit that will touch no key, outside the gate.
   void BeginDetached(int64_t clock_ms);
   // Adds a shard to a unit that has begun without locks (scope Walk): one at a time.
@@ -120,7 +122,10 @@ class Unit {
 
   // -- undoing (undo.cc), for units that may find out that they need All --
   // To be called before the first change: from here on the unit can be rolled back.
-  void RememberImages() { undo_.Start(); }
+  void RememberImages() {
+    rare_used_ = true;
+    undo_.Start();
+  }
   bool remembers_images() const { return undo_.on(); }
   // Whether the key's value is small enough, and the unit's images few enough, that a change of it
   // is worth being remembered. The key's shard is held.
@@ -185,15 +190,14 @@ class Unit {
   }
   // Publishes when the unit ends: what EXEC and scripts do.
   void PublishAtEnd(PubsubKind kind, std::string_view channel, std::string_view payload) {
-    events_.push_back({0, 0, nullptr, std::string(channel), std::string(payload), kind});
+    rare().events.push_back({0, 0, nullptr, std::string(channel), std::string(payload), kind});
   }
   // The key may now serve blocked clients (or wake them with an error).
   void Ready(int db, std::string_view key, uint64_t hash) {
     if (ShardFor(hash).waiters != nullptr) [[unlikely]]
       ReadySlow(db, key, hash);
   }
-  std::vector<ReadyKey>& ready() { return ready_; }
-  std::vector<KeyEvent>& events() { return events_; }
+  std::vector<ReadyKey>& ready() { return rare().ready; }
   // A journal effect in database `db`, in the vocabulary of src/exec/README.md.
   void Effect(int db, Arguments parts);
   void EffectRaw(int db, std::string_view resp);
@@ -202,12 +206,21 @@ class Unit {
   // request is the effect. `resp` may be empty: then it is made from the arguments.
   void SettleCommand(int db, Arguments arguments, std::string_view resp, int64_t dirty_before,
                      bool has_effects);
+  // The same for the only command of a unit, whose bytes stay where they are until End.
+  void SettleRequest(int db, Arguments arguments, std::string_view resp, bool has_effects) {
+    if (dirty_ == 0 || has_effects) return;
+    if (effect_count_ != 0 || resp.empty() || silent_) [[unlikely]]
+      return SettleCommand(db, arguments, resp, 0, false);
+    EnterEffectDb(db);
+    lent_effect_ = resp;
+  }
   // Turns off journaling of the current unit (a follower applying its leader's bytes).
   void set_silent(bool silent) { silent_ = silent; }
   bool silent() const { return silent_; }
   // The journal record of the current unit is these bytes, a leader's, which leave the stream in
   // `database_after`. To be called before End, until which the bytes must stay.
   void SetVerbatim(std::string_view bytes, uint32_t database_after) {
+    rare_used_ = true;
     verbatim_ = bytes;
     verbatim_database_ = database_after;
   }
@@ -230,7 +243,9 @@ class Unit {
     return stripes_ == nullptr ? 0 : std::max(hold_lsn_, last_write_lsn);
   }
   // There is something to be told to others when the unit ends.
-  bool has_news() const { return !events_.empty() || !invalidations_.empty() || flushed_; }
+  bool has_news() const {
+    return rare_used_ && (!rare_.events.empty() || !rare_.invalidations.empty() || rare_.flushed);
+  }
   // Whose doing it is: the client, and the LSN behind its last record. Only where has_news.
   void SetAuthor(uint64_t client_id, uint64_t last_write_lsn) {
     author_ = client_id;
@@ -246,14 +261,31 @@ class Unit {
   // Runs `task` after the unit ended, without locks (file work, pushes; rules-semantics 19).
   template <typename F>
   void AfterUnit(F&& task) {
-    after_.emplace_back(std::forward<F>(task));
+    rare().after.emplace_back(std::forward<F>(task));
   }
 
-  Keyspace& keyspace();
+  Keyspace& keyspace() { return keyspace_; }
   Engine& engine() { return engine_; }
   int slot() const { return slot_; }
 
  private:
+  // What most units have nothing of. Whoever adds something marks it, so that the end of a unit
+  // looks at one flag.
+  struct Rare {
+    std::vector<KeyEvent> events;
+    std::vector<Invalidation> invalidations;
+    bool flushed = false;
+    std::vector<ReadyKey> ready;
+    std::vector<Value> garbage;
+    std::vector<Keyspace::Tables> garbage_tables;
+    std::vector<std::function<void()>> after;
+    std::vector<int> wakes;  // workers whose mailbox this unit found empty
+  };
+  Rare& rare() {
+    rare_used_ = true;
+    return rare_;
+  }
+
   Shard& ShardFor(uint64_t hash) { return keyspace().shard(ShardOf(hash)); }
   void BeforeChangeSlow(int db, Entry* entry, uint64_t hash);
   void ReadySlow(int db, std::string_view key, uint64_t hash);
@@ -265,13 +297,28 @@ class Unit {
   void Expire(int db, uint64_t hash, Entry* entry);
   void RemoveHidden(int db, uint64_t hash, std::string_view key);
   void AppendSelect(int db);
-  void EnterEffectDb(int db);
-  void Reset();
+  void EnterEffectDb(int db) {
+    if (effect_count_++ == 0) [[likely]] {
+      effect_db_first_ = effect_db_ = db;
+    } else {
+      NextEffectDb(db);
+    }
+  }
+  void NextEffectDb(int db);
+  void Start(int64_t clock_ms, ExpiryMode mode);
+  void HandOver();
+  uint64_t EndSlow();
   void TakeShard(int shard);
   bool LockAll();
+  bool LockUnserved();
   Entry* FindRaw(int db, std::string_view key, uint64_t hash);
   void ReleaseShards();
   void Unlock();
+  // The bytes of the journal record.
+  std::string_view Record() const {
+    if (!verbatim_.empty()) [[unlikely]] return verbatim_;
+    return lent_effect_.empty() ? effects_ : lent_effect_;
+  }
   uint64_t CloseRecord();
   void PublishRecord(uint64_t end);
   void ClearChanges();
@@ -279,18 +326,22 @@ class Unit {
   void ComputeHold(uint64_t end);
 
   Engine& engine_;
+  Keyspace& keyspace_;
   const int slot_;
   ReadyServer& ready_server_;
+  ThreadStatistics* const statistics_;
   bool active_ = false;
   bool all_ = false;
   bool silent_ = false;
   bool retreating_ = false;
+  bool rare_used_ = false;  // `rare_`, `undo_` or `verbatim_` may hold something
   UndoLog undo_;
   LsnStripes* stripes_ = nullptr;  // the engine's when the unit began
   bool track_hashes_ = false;
   bool walked_ = false;
   ExpiryMode mode_ = ExpiryMode::kNormal;
   int notify_ = 0;
+  Shard* only_ = nullptr;  // the one shard that is held, where it is one since TryBeginInShard
   ShardSet held_;
   int64_t now_ms_ = 0;
   uint32_t generation_ = 0;
@@ -299,17 +350,11 @@ class Unit {
   int effect_db_first_ = -1;  // database of the first effect
   int effect_db_ = -1;        // database that the effects so far end in
   std::string effects_;       // RESP of the effects, SELECTs between them where needed
+  std::string_view lent_effect_;  // the only effect, where it is the request itself
   uint64_t hold_lsn_ = 0;
   uint64_t author_ = 0, author_lsn_ = 0;
   std::vector<uint64_t> hashes_;
-  std::vector<KeyEvent> events_;
-  std::vector<Invalidation> invalidations_;
-  bool flushed_ = false;
-  std::vector<ReadyKey> ready_;
-  std::vector<Value> garbage_;
-  std::vector<Keyspace::Tables> garbage_tables_;
-  std::vector<std::function<void()>> after_;
-  std::vector<int> wakes_;  // workers whose mailbox this unit found empty
+  Rare rare_;
   Reservation reservation_;
   std::string_view verbatim_;
   uint32_t verbatim_database_ = 0;

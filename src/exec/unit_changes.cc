@@ -27,8 +27,7 @@ void Unit::Expire(int db, uint64_t hash, Entry* entry) {
   const std::string_view parts[] = {"DEL", key};
   Effect(db, parts);
   Event(kNotifyExpired, "expired", db, key);
-  if (engine_.thread_statistics(slot_) != nullptr)
-    engine_.thread_statistics(slot_)->Add(Stat::kExpired);
+  statistics_->Add(Stat::kExpired);
 }
 
 bool Unit::ExpireIfDue(int db, uint64_t hash, Entry* entry) {
@@ -128,7 +127,7 @@ Value Unit::Remove(int db, uint64_t hash, Entry* entry) {
 
 void Unit::Dispose(Value value) {
   if (value.type() != Type::kString && value.FreeEffort() > LazyFree::kEffortMin)
-    garbage_.push_back(std::move(value));
+    rare().garbage.push_back(std::move(value));
 }
 
 bool Unit::Delete(int db, std::string_view key, uint64_t hash) {
@@ -140,7 +139,7 @@ bool Unit::Delete(int db, std::string_view key, uint64_t hash) {
 
 void Unit::Flush(int db) {
   CHECK(all_);
-  garbage_tables_.push_back(keyspace().Detach(db));
+  rare().garbage_tables.push_back(keyspace().Detach(db));
   ForgetCached();
   ++generation_;
   ReadyAll(db);

@@ -238,7 +238,7 @@ class InfoWriter {
     Number("current_save_keys_total", p.keys_total);
     Number("current_save_bytes", p.file_bytes);
     Number("current_save_preimage_bytes", p.preimage_bytes);
-    Number("rdb_changes_since_last_save", static_cast<uint64_t>(e_.dirty.load(kRelaxed)));
+    Number("rdb_changes_since_last_save", static_cast<uint64_t>(e_.UnsavedChanges()));
     Number("rdb_bgsave_in_progress", f.saving);
     Line("rdb_last_save_time:%lld", static_cast<long long>(e_.snapshots->LastSaveSeconds()));
     Line("rdb_last_bgsave_status:%s", OkOrErr(f.save_ok));

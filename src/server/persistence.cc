@@ -81,7 +81,7 @@ SnapshotRequest Persistence::MakeRequest() {
 
 void Persistence::AtInstant(SnapshotInstant* instant) {
   const int64_t now_ms = engine_.clock.WallMs();
-  dirty_at_instant_ = engine_.dirty.load(std::memory_order_relaxed);
+  changes_at_instant_ = engine_.statistics.Changes();
   ReplicationControl::AuxRecords position;
   // None in cairn-check, which exports.
   if (engine_.replication != nullptr) instant->lsn = engine_.replication->AtSnapshot(&position);
@@ -218,7 +218,7 @@ void Persistence::Done(const SnapshotResult& result) {
     }
     if (status.ok()) {
       last_save_s_.store(engine_.clock.WallMs() / 1000, std::memory_order_relaxed);
-      engine_.dirty.fetch_sub(dirty_at_instant_, std::memory_order_relaxed);
+      engine_.saved_changes.store(changes_at_instant_, std::memory_order_relaxed);
     }
   }
   UpdateMode();
@@ -261,7 +261,7 @@ bool Persistence::SavePointReached(int64_t now_s) {
   std::lock_guard guard(mutex_);
   if (claimed_) return false;
   if (!figures_.save_ok && now_s - last_try_s_ <= kRetryAfterFailureS) return false;
-  const int64_t dirty = engine_.dirty.load(std::memory_order_relaxed);
+  const int64_t dirty = engine_.UnsavedChanges();
   for (const SavePoint& point : config_.save()) {
     if (dirty < point.changes || now_s - LastSaveSeconds() <= point.seconds) continue;
     engine_.log.Notice("%lld changes in %lld seconds. Saving...",

@@ -123,7 +123,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   Kind kind_ = Kind::kSave;
   bool save_scheduled_ = false, rewrite_scheduled_ = false;
   size_t used_memory_ = 0;        // before the instant
-  int64_t dirty_at_instant_ = 0;  // under All, then by Done alone
+  int64_t changes_at_instant_ = 0;  // under All, then by Done alone
   std::optional<SyncRequest> sync_;  // the snapshot under way is for followers; by whoever claimed
   Status last_result_;
   int64_t last_try_s_ = 0;
