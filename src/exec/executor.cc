@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "exec/executor.h"
 
+#include "exec/access.h"
 #include "exec/monitoring.h"
 #include "exec/transaction.h"
 #include "journal/journal.h"
@@ -17,19 +18,19 @@ Executor::Executor(Engine* engine)
       ticks_per_us_(TicksPerMicrosecond()),
       busy_unit_(engine, slot_, this) {}
 
-ExpiryMode Executor::CurrentExpiryMode() const {
-  if (engine_.modes.Has(kModeExpiryOff)) [[unlikely]]
-    return ExpiryMode::kApply;
+ExpiryMode Executor::ExpiryModeOf(uint64_t mode) {
   constexpr uint64_t kHiding =
       kModeFollower | kModeLogRefused | kModePausedAll | kModePausedWrite | kModeLoading;
-  return (engine_.modes.word() & kHiding) != 0 ? ExpiryMode::kHide : ExpiryMode::kNormal;
+  if ((mode & (kHiding | kModeExpiryOff)) == 0) [[likely]]
+    return ExpiryMode::kNormal;
+  return Modes::Has(mode, kModeExpiryOff) ? ExpiryMode::kApply : ExpiryMode::kHide;
 }
 
 void Executor::WakeJournal() {
   engine_.journal->WakeIfNeeded();
 }
 
-void Executor::Prepare(const Session& session, const Request& request, Prepared* prepared) {
+inline void Executor::Prepare(const Request& request, Prepared* prepared) {
   prepared->parent = nullptr;
   prepared->command = engine_.registry.Resolve(request.args, &prepared->parent);
   prepared->key = {};
@@ -39,9 +40,20 @@ void Executor::Prepare(const Session& session, const Request& request, Prepared*
     return;
   prepared->key = request.args[static_cast<size_t>(command->single_key)];
   prepared->hash = HashBytes(prepared->key);
-  // A hint only: the database may be another one by the time the command runs.
-  if (KeyTable* table = engine_.keyspace.PeekTable(ShardOf(prepared->hash), session.db))
-    table->entries.PrefetchBucket(prepared->hash);
+}
+
+// A hint only: the database may be another one by the time the command runs. Buckets first, so that
+// all of them are under way before the first one is looked into.
+void Executor::Prefetch(const Session& session, std::span<const Prepared> chunk) {
+  KeyTable* tables[kChunk];
+  for (size_t i = 0; i < chunk.size(); ++i) {
+    tables[i] = nullptr;
+    if (chunk[i].key.data() == nullptr) continue;
+    tables[i] = engine_.keyspace.PeekTable(ShardOf(chunk[i].hash), session.db);
+    if (tables[i] != nullptr) tables[i]->entries.PrefetchBucket(chunk[i].hash);
+  }
+  for (size_t i = 0; i < chunk.size(); ++i)
+    if (tables[i] != nullptr) tables[i]->entries.PrefetchItem(chunk[i].hash);
 }
 
 // Nothing more of this read is run. Behind a barrier the bounds of requests are others: they are
@@ -68,14 +80,8 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
       continue;
     }
     const size_t chunk = std::min(kChunk, batch.size() - done);
-    for (size_t i = 0; i < chunk; ++i) Prepare(session, batch[done + i], &prepared[i]);
-    if (chunk > 1) {
-      for (size_t i = 0; i < chunk; ++i) {
-        if (prepared[i].key.data() == nullptr) continue;
-        if (KeyTable* table = engine_.keyspace.PeekTable(ShardOf(prepared[i].hash), session.db))
-          table->entries.PrefetchItem(prepared[i].hash);
-      }
-    }
+    for (size_t i = 0; i < chunk; ++i) Prepare(batch[done + i], &prepared[i]);
+    if (chunk > 1) Prefetch(session, {prepared, chunk});
     size_t i = 0;
     bool stop = false;
     while (i < chunk && !stop) {
@@ -108,6 +114,16 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
   return done - first;
 }
 
+inline bool Executor::Unobstructed(const Session& session, const Command& command,
+                                   Arguments arguments, uint64_t mode) const {
+  return (mode & Modes::kFlagMask) == 0 && command.ArityFits(arguments.size()) &&
+         command.spec.handler != nullptr && session.authenticated && !session.transaction.active &&
+         !IsRestricted(session) && session.pubsub == nullptr && session.monitor == nullptr &&
+         !out_of_memory() &&
+         (!command.Is(kWrite | kMayReplicate) || engine_.journal == nullptr ||
+          engine_.journal->Admits());
+}
+
 void Executor::RunOne(Session& session, const Request& request, const Prepared& prepared,
                       OutputBuffer& out) {
   ReplyWriter reply(&out, session.resp);
@@ -121,12 +137,14 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   const uint64_t mode = engine_.modes.word();
   if (engine_.config.maxmemory() != 0 || out_of_memory()) [[unlikely]]
     evictor_.BeforeCommand(clock_ms_, CurrentExpiryMode());
-  if (!PassGates(session, *command, request.args, mode, reply)) return;
-  if (session.transaction.active && !RunsInsideMulti(*command)) {
-    Queue(session, *command, request.args, reply);
-    return;
+  if (!Unobstructed(session, *command, request.args, mode)) [[unlikely]] {
+    if (!PassGates(session, *command, request.args, mode, reply)) return;
+    if (session.transaction.active && !RunsInsideMulti(*command)) {
+      Queue(session, *command, request.args, reply);
+      return;
+    }
   }
-  if (command == exec_command_) {
+  if (command == exec_command_) [[unlikely]] {
     RunExec(session, *command, mode, reply);
   } else if (!RunSingle(session, *command, request, prepared, mode, reply)) {
     return;
@@ -144,53 +162,44 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     if (!HoldReply(session, *command, end != 0, start, reply)) return;
   }
 
-  const uint64_t now = ReadTicks();
-  CommandCounters& counters = statistics_->commands[command->id];
+  const uint64_t ticks = ReadTicks() - last_ticks_;
+  last_ticks_ += ticks;
   // A call that waits is counted when it is answered.
-  if (session.waiter != nullptr) [[unlikely]] {
-    last_ticks_ = now;
+  if (session.waiter != nullptr) [[unlikely]]
     return;
-  }
+  CommandCounters& counters = statistics_->commands[command->id];
   Bump(counters.calls);
-  Bump(counters.ticks, now - last_ticks_);
+  Bump(counters.ticks, ticks);
   statistics_->Add(Stat::kCommands);
-  LogIfSlow(*session.record, *command, request.args, now - last_ticks_);
-  last_ticks_ = now;
+  LogIfSlow(*session.record, *command, request.args, ticks);
 }
 
 bool Executor::RunSingle(Session& session, const Command& command, const Request& request,
                          const Prepared& prepared, uint64_t mode, ReplyWriter& reply) {
-  const uint64_t start = reply.out().end_position();
+  const bool hashed = prepared.key.data() != nullptr;
   for (bool everything = false;; everything = true) {
-    LockPlan plan;
-    if (prepared.key.data() != nullptr) {
-      plan.AddHash(prepared.hash);
+    if (hashed) [[likely]] {
+      if (!unit_.TryBeginInShard(ShardOf(prepared.hash), clock_ms_, ExpiryModeOf(mode)))
+          [[unlikely]] {
+        LockPlan plan;
+        plan.AddHash(prepared.hash);
+        if (!BeginAfterBusy(session, command, request.args, plan, CurrentExpiryMode(), reply))
+          return false;
+      }
     } else {
       int db = session.db;
-      plan = PlanFor(session, command, request.args, &db);
-    }
-    plan.all |= everything;
-    if (!unit_.TryBegin(plan, clock_ms_, CurrentExpiryMode())) [[unlikely]] {
-      if (!BeginAfterBusy(session, command, request.args, plan, CurrentExpiryMode(), reply))
+      LockPlan plan = PlanFor(session, command, request.args, &db);
+      plan.all |= everything;
+      if (!unit_.TryBegin(plan, clock_ms_, ExpiryModeOf(mode)) &&
+          !BeginAfterBusy(session, command, request.args, plan, CurrentExpiryMode(), reply))
         return false;
     }
-    // A mode may have changed while we waited for the locks (rules-semantics 2).
-    if (engine_.modes.word() != mode &&
-        !PassGates(session, command, request.args, engine_.modes.word(), reply)) {
-      unit_.End();
+    if (!StillAdmitted(session, command, request.args, mode, reply)) [[unlikely]]
       return false;
-    }
-    if (session.record->closing.load(std::memory_order_relaxed)) {
-      unit_.End();
-      return false;
-    }
-    if (Postponed(session, command, request.args)) [[unlikely]] {
-      unit_.End();
-      return false;
-    }
     session.record->last_command.store(command.id, std::memory_order_relaxed);
     Context ctx(*this, unit_, session, command, request.args, request.raw, reply);
-    if (prepared.key.data() != nullptr) ctx.set_hashed_key(prepared.key, prepared.hash);
+    if (hashed) ctx.set_hashed_key(prepared.key, prepared.hash);
+    const uint64_t start = reply.out().end_position();
     const uint64_t errors = reply.error_count();
     if (command.Is(kScripting)) [[unlikely]] {
       Announce(session, command, request.args);
@@ -202,10 +211,23 @@ bool Executor::RunSingle(Session& session, const Command& command, const Request
       reply.out().TruncateTo(start);
       continue;
     }
-    unit_.SettleCommand(session.db, request.args, request.raw, 0, ctx.has_effects());
+    unit_.SettleRequest(session.db, request.args, request.raw, ctx.has_effects());
     CountReplyErrors(command, reply, errors);
     return true;
   }
+}
+
+// A mode may have changed while we waited for the locks (rules-semantics 2), or the client have been
+// killed.
+bool Executor::StillAdmitted(Session& session, const Command& command, Arguments arguments,
+                             uint64_t mode, ReplyWriter& reply) {
+  const uint64_t now = engine_.modes.word();
+  if ((now == mode || PassGates(session, command, arguments, now, reply)) &&
+      !session.record->closing.load(std::memory_order_relaxed) &&
+      !Postponed(session, command, arguments)) [[likely]]
+    return true;
+  unit_.End();
+  return false;
 }
 
 bool Executor::HoldReply(Session& session, const Command& command, bool wrote, uint64_t start,
@@ -245,6 +267,13 @@ void Executor::Silence(Session& session, const Command* command, uint64_t start,
   // A parked request is not over: the skip is still due. That of one that waits is due at its end.
   if (session.waiter != nullptr) return;
   session.reply_mode = session.retry ? ReplyMode::kSkipNext : ReplyMode::kOn;
+}
+
+uint64_t Executor::SlowTicks(int64_t slow_us) {
+  slow_us_ = slow_us;
+  slow_ticks_ = slow_us < 0 ? UINT64_MAX
+                            : static_cast<uint64_t>(static_cast<double>(slow_us) * ticks_per_us_);
+  return slow_ticks_;
 }
 
 void Executor::Slow(ClientRecord& record, const Command& command, Arguments arguments,

@@ -144,7 +144,8 @@ class Executor final : public ReadyServer {
   ThreadStatistics& statistics() { return *statistics_; }
   // What runs scripts on this thread; made by script/ on first use.
   std::shared_ptr<ScriptHost>& script_host() { return script_host_; }
-  ExpiryMode CurrentExpiryMode() const;
+  ExpiryMode CurrentExpiryMode() const { return ExpiryModeOf(engine_.modes.word()); }
+  static ExpiryMode ExpiryModeOf(uint64_t mode);
 
  private:
   friend class TransactionRunner;
@@ -161,12 +162,16 @@ class Executor final : public ReadyServer {
 
   void ExpireInTable(int shard, int db, int64_t clock_ms, SliceBudget* budget);
   void WakeJournal();
-  void Prepare(const Session& session, const Request& request, Prepared* prepared);
+  void Prepare(const Request& request, Prepared* prepared);
+  void Prefetch(const Session& session, std::span<const Prepared> chunk);
   void RunOne(Session& session, const Request& request, const Prepared& prepared,
               OutputBuffer& out);
   // All but the gates and the end of a command that is not EXEC. False: it was refused meanwhile.
   bool RunSingle(Session& session, const Command& command, const Request& request,
                  const Prepared& prepared, uint64_t mode, ReplyWriter& reply);
+  // Under the unit's locks: whether the command may run after all. False: there is no unit any more.
+  bool StillAdmitted(Session& session, const Command& command, Arguments arguments, uint64_t mode,
+                     ReplyWriter& reply);
   // Unit::TryBegin has failed: answers BUSY (false), or begins after all.
   bool BeginAfterBusy(Session& session, const Command& command, Arguments arguments,
                       const LockPlan& plan, ExpiryMode expiry, ReplyWriter& reply);
@@ -183,6 +188,9 @@ class Executor final : public ReadyServer {
   bool RunWhileBusy(Session& session, const Request& request, OutputBuffer& out);
   void RunAllowed(Session& session, const Command& command, const Request& request,
                   ReplyWriter& reply);
+  // Whether no gate can have anything to say. PassGates knows the same at more length.
+  bool Unobstructed(const Session& session, const Command& command, Arguments arguments,
+                    uint64_t mode) const;
   // The gates. False: an error was replied (or the session was suspended).
   bool PassGates(Session& session, const Command& command, Arguments arguments, uint64_t mode,
                  ReplyWriter& reply);
@@ -224,11 +232,10 @@ class Executor final : public ReadyServer {
   void LogIfSlow(ClientRecord& record, const Command& command, Arguments arguments,
                  uint64_t ticks) {
     const int64_t slow_us = engine_.config.slowlog_log_slower_than();
-    if (slow_us < 0 || static_cast<double>(ticks) < static_cast<double>(slow_us) * ticks_per_us_)
-        [[likely]]
-      return;
+    if (ticks < (slow_us == slow_us_ ? slow_ticks_ : SlowTicks(slow_us))) [[likely]] return;
     if (!command.Is(kSkipSlowlog)) Slow(record, command, arguments, ticks);
   }
+  uint64_t SlowTicks(int64_t slow_us);
   void Slow(ClientRecord& record, const Command& command, Arguments arguments, uint64_t ticks);
 
   Engine& engine_;
@@ -240,6 +247,8 @@ class Executor final : public ReadyServer {
   KeySink keys_;
   int64_t clock_ms_ = 0;
   uint64_t last_ticks_ = 0;
+  int64_t slow_us_ = -1;              // slowlog-log-slower-than when last looked at, and
+  uint64_t slow_ticks_ = UINT64_MAX;  // what it is in ticks
   const Command* exec_command_;
   Session* outermost_ = nullptr;  // whose request is being run, be it by a script of its
   // EXEC's reply, and where it goes on behind a reply that is still due (ReplyLater).
