@@ -182,7 +182,6 @@ constexpr Option kOptions[] = {
     Bool<&C::rdbchecksum>("rdbchecksum", "yes", kImmutable, "checksum at the end of snapshots"),
     Bool<&C::stop_writes_on_bgsave_error>("stop-writes-on-bgsave-error", "yes", kMutable, "no writes while snapshots fail"),
     Bool<&C::rdb_del_sync_files>("rdb-del-sync-files", "no", kNotYet, "remove snapshots made for followers only"),
-    Enum("sanitize-dump-payload", kSanitize, "no", kInert, "every value is always checked in depth"),
 
     // Memory
     Memory<&C::maxmemory>("maxmemory", 0, "0", kMutable, "evict or refuse above this; 0: no limit"),
@@ -295,6 +294,7 @@ constexpr Option kOptions[] = {
     Bool("rdb-save-incremental-fsync", "yes", kInert, "snapshots are always synced as they grow"),
     Enum("repl-diskless-load", kDisklessLoads, "disabled", kInert, "a follower always keeps what it receives as a file"),
     Enum("propagation-error-behavior", kPropagationErrors, "ignore", kInert, "a command that fails on a follower always ends the link"),
+    Enum("sanitize-dump-payload", kSanitize, "no", kInert, "every value is always checked in depth"),
     Bool("activerehashing", "yes", kInert, "tables always grow in small steps"),
     Bool("activedefrag", "no", kInert, "there is no defragmentation"),
     Memory("active-defrag-ignore-bytes", 1, "104857600", kInert, "there is no defragmentation"),
