@@ -14,6 +14,8 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(ConfigCommands());
   registry->Add(AclCommands());
   registry->Add(ServerCommands());
+  registry->Add(CommandLogCommands());
+  registry->Add(LatencyCommands());
   registry->Add(ObjectCommands());
   registry->Add(DebugCommands());
   registry->Add(ClusterCommands());

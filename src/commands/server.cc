@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// INFO, TIME, SHUTDOWN, LOLWUT, SLOWLOG, MODULE.
+// INFO, TIME, SHUTDOWN, LOLWUT, MODULE.
 #include "base/version.h"
 #include "commands/families.h"
 #include "commands/help.h"
@@ -73,44 +73,6 @@ void Lolwut(Context& ctx) {
                        std::string(kPicture) + kVersion + ", Redis ver. " + kRedisVersion + "\n");
 }
 
-// SLOWLOG GET [count]
-void SlowlogGet(Context& ctx) {
-  int64_t count = 10;
-  if (ctx.argc() > 3) return ctx.Error(errors::kSyntax);
-  if (ctx.argc() == 3) {
-    if (!ParseInt64(ctx.arg(2), &count)) return ctx.Error(errors::kNotInteger);
-    if (count < -1) return ctx.Error("ERR count should be greater than or equal to -1");
-  }
-  const auto entries = ctx.engine().slowlog.Get(count);
-  ReplyWriter& reply = ctx.reply();
-  reply.Array(entries.size());
-  for (const SlowlogEntry& entry : entries) {
-    reply.Array(6);
-    reply.Integer(entry.id);
-    reply.Integer(entry.time_s);
-    reply.Integer(entry.duration_us);
-    reply.Array(entry.args.size());
-    for (const std::string& argument : entry.args) reply.Bulk(argument);
-    reply.Bulk(entry.address);
-    reply.Bulk(entry.client_name);
-  }
-}
-
-void SlowlogLen(Context& ctx) {
-  ctx.reply().Integer(static_cast<int64_t>(ctx.engine().slowlog.size()));
-}
-void SlowlogReset(Context& ctx) {
-  ctx.engine().slowlog.Reset();
-  ctx.Ok();
-}
-void SlowlogHelp(Context& ctx) {
-  static constexpr std::string_view kLines[] = {
-      "GET [<count>]", "    Return top <count> entries from the slowlog (default: 10).",
-      "LEN",           "    Return the length of the slowlog.",
-      "RESET",         "    Reset the slowlog."};
-  ReplyHelp(ctx, "SLOWLOG", kLines);
-}
-
 void ModuleList(Context& ctx) {
   ctx.reply().EmptyArray();
 }
@@ -119,7 +81,6 @@ void ModuleHelp(Context& ctx) {
   ReplyHelp(ctx, "MODULE", kLines);
 }
 
-constexpr uint64_t kSlowlogFlags = kAdmin | kLoading | kStale;
 constexpr CommandSpec kRows[] = {
     {"INFO", -1, kLoading | kStale, {}, kAclDangerous, &Info},
     {"TIME", 1, kLoading | kStale | kFast, {}, 0, &Time},
@@ -130,11 +91,6 @@ constexpr CommandSpec kRows[] = {
      0,
      &Shutdown},
     {"LOLWUT", -1, kReadonly | kFast, {}, 0, &Lolwut},
-    {"SLOWLOG", -2, 0, {}, 0, nullptr, Scope::kNone},
-    {"SLOWLOG|GET", -2, kSlowlogFlags, {}, 0, &SlowlogGet},
-    {"SLOWLOG|LEN", 2, kSlowlogFlags, {}, 0, &SlowlogLen},
-    {"SLOWLOG|RESET", 2, kSlowlogFlags, {}, 0, &SlowlogReset},
-    {"SLOWLOG|HELP", 2, kLoading | kStale, {}, 0, &SlowlogHelp},
     {"MODULE", -2, 0, {}, 0, nullptr, Scope::kNone},
     {"MODULE|LIST", 2, kAdmin | kNoScript, {}, 0, &ModuleList},
     {"MODULE|HELP", 2, kLoading | kStale, {}, 0, &ModuleHelp},

@@ -140,6 +140,8 @@ struct Config {
 
   // Observation
   Setting<int64_t> slowlog_log_slower_than, slowlog_max_len, latency_monitor_threshold;
+  Setting<int64_t> commandlog_request_larger_than, commandlog_large_request_max_len,
+      commandlog_reply_larger_than, commandlog_large_reply_max_len;
   Setting<int64_t> metrics_port;
   Shared<Words> metrics_bind;
   Setting<bool> latency_tracking, hide_user_data_from_log;

@@ -13,7 +13,17 @@ Engine::Engine(Clock* clock_in, Log* log_in, ConfigStore* store_in, Registry* re
       config(store_in->config()),
       registry(*registry_in),
       keyspace(*keyspace_in),
-      users(registry_in) {}
+      users(registry_in) {
+  const auto read_bounds = [this](const Config& now) {
+    latency.set_threshold_ms(now.latency_monitor_threshold());
+    cost_bounds.Read(now);
+    return Status();
+  };
+  (void)read_bounds(config);
+  config_store.OnChange({"slowlog-log-slower-than", "latency-monitor-threshold",
+                         "commandlog-request-larger-than", "commandlog-reply-larger-than"},
+                        read_bounds);
+}
 
 Engine::~Engine() = default;
 

@@ -14,15 +14,17 @@
 #include "acl/acl_log.h"
 #include "acl/users.h"
 #include "base/clock.h"
+#include "base/latency_events.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "config/store.h"
+#include "exec/accounting.h"
 #include "exec/busy_script.h"
+#include "exec/command_log.h"
 #include "exec/loading.h"
 #include "exec/memory_limit.h"
 #include "exec/modes.h"
 #include "exec/server_control.h"
-#include "exec/slowlog.h"
 #include "exec/statistics.h"
 #include "exec/tracking.h"
 #include "keyspace/keyspace.h"
@@ -56,7 +58,9 @@ struct Engine {
   MemoryLimit memory{this};
   LoadingProgress loading;  // while kModeLoading is set
   Statistics statistics;
-  Slowlog slowlog;
+  CommandLog command_log;
+  LatencyEvents latency;
+  CostBounds cost_bounds;
   PubsubHub pubsub;
   Users users;
   AclLog acl_log;

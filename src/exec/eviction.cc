@@ -76,6 +76,20 @@ bool Evictor::Slice(int64_t clock_ms, ExpiryMode mode, int64_t time_us) {
 }
 
 Evictor::Room Evictor::MakeRoom(int64_t clock_ms, ExpiryMode mode, int64_t time_us) {
+  const uint64_t start = ReadTicks();
+  const Room room = EvictFor(clock_ms, mode, time_us);
+  NoteLatency("eviction-cycle", start);
+  return room;
+}
+
+void Evictor::NoteLatency(const char* event, uint64_t start_ticks) {
+  if (engine_.latency.threshold_ms() == 0) [[likely]] return;
+  const double ticks = static_cast<double>(ReadTicks() - start_ticks);
+  engine_.latency.AddIfSlow(event, static_cast<int64_t>(ticks / TicksPerMicrosecond()),
+                            engine_.clock.WallMs() / 1000);
+}
+
+Evictor::Room Evictor::EvictFor(int64_t clock_ms, ExpiryMode mode, int64_t time_us) {
   if (limit_ == 0 || engine_.memory.Over() <= 0) return Room::kEnough;
   // A follower, a server that loads, is paused or has lost its log deletes nothing by itself.
   if (mode != ExpiryMode::kNormal) return Room::kEnough;
@@ -222,8 +236,10 @@ bool Evictor::Evict(const EvictionCandidate& candidate, int64_t clock_ms) {
 void Evictor::Delete(int db, uint64_t hash, Entry* entry) {
   if (unit_.ExpireIfDue(db, hash, entry)) return;
   const std::string key(entry->key());
+  const uint64_t start = ReadTicks();
   unit_.NoteHash(hash);
   unit_.Dispose(unit_.Remove(db, hash, entry));
+  NoteLatency("eviction-del", start);
   const std::string_view parts[] = {"DEL", key};
   unit_.Effect(db, parts);
   unit_.Event(kNotifyEvicted, "evicted", db, key);

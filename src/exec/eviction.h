@@ -46,6 +46,8 @@ class Evictor {
   enum class Step : uint8_t { kEvicted, kMissed, kNothingLeft };
 
   Room MakeRoom(int64_t clock_ms, ExpiryMode mode, int64_t time_us);
+  Room EvictFor(int64_t clock_ms, ExpiryMode mode, int64_t time_us);
+  void NoteLatency(const char* event, uint64_t start_ticks);
   bool SettingsChanged();
   Step EvictOne(int64_t clock_ms);
   Step EvictAny(int64_t clock_ms);

@@ -165,13 +165,11 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   const uint64_t ticks = ReadTicks() - last_ticks_;
   last_ticks_ += ticks;
   // A call that waits is counted when it is answered.
-  if (session.waiter != nullptr) [[unlikely]]
-    return;
-  CommandCounters& counters = statistics_->commands[command->id];
-  Bump(counters.calls);
-  Bump(counters.ticks, ticks);
-  statistics_->Add(Stat::kCommands);
-  LogIfSlow(*session.record, *command, request.args, ticks);
+  if (session.waiter != nullptr) [[unlikely]] return;
+  CountCall(*command, ticks);
+  const CallCost cost{ticks, request.raw.size(), out.end_position() - start};
+  if (engine_.cost_bounds.Reached(cost)) [[unlikely]]
+    NoteCost(*session.record, *command, request.args, cost);
 }
 
 bool Executor::RunSingle(Session& session, const Command& command, const Request& request,
@@ -269,27 +267,6 @@ void Executor::Silence(Session& session, const Command* command, uint64_t start,
   session.reply_mode = session.retry ? ReplyMode::kSkipNext : ReplyMode::kOn;
 }
 
-uint64_t Executor::SlowTicks(int64_t slow_us) {
-  slow_us_ = slow_us;
-  slow_ticks_ = slow_us < 0 ? UINT64_MAX
-                            : static_cast<uint64_t>(static_cast<double>(slow_us) * ticks_per_us_);
-  return slow_ticks_;
-}
-
-void Executor::Slow(ClientRecord& record, const Command& command, Arguments arguments,
-                    uint64_t ticks) {
-  const std::vector<std::string_view> shown = Redacted(command, arguments);
-  std::string name;
-  {
-    std::lock_guard guard(record.mutex);
-    name = record.name;
-  }
-  engine_.slowlog.Add(shown, engine_.clock.WallMs() / 1000,
-                      static_cast<int64_t>(static_cast<double>(ticks) / ticks_per_us_),
-                      record.address, std::move(name),
-                      static_cast<size_t>(engine_.config.slowlog_max_len()));
-}
-
 void Executor::CountReplyErrors(const Command& command, ReplyWriter& reply, uint64_t before) {
   if (reply.error_count() == before) [[likely]]
     return;
@@ -362,10 +339,7 @@ uint64_t Executor::Call(Session& session, const Command& command, Arguments argu
   if (Observed()) [[unlikely]]
     Observe(session, command, arguments, caller);
   const uint64_t ticks = ReadTicks() - start;
-  CommandCounters& counters = statistics_->commands[command.id];
-  Bump(counters.calls);
-  Bump(counters.ticks, ticks);
-  statistics_->Add(Stat::kCommands);
+  CountCall(command, ticks);
   return ticks;
 }
 

@@ -116,7 +116,7 @@ class Executor final : public ReadyServer {
   // Takes a wait that is over out of the queues. False if a lock was taken: to be tried again.
   bool TryForget(const Waiter& waiter);
   // Counts a call that waited, now that it is answered: `ticks` are those of the answer.
-  void CountWaited(const Waiter& waiter, uint64_t ticks, bool failed);
+  void CountWaited(const Waiter& waiter, uint64_t ticks, size_t reply_bytes, bool failed);
   bool ServeReady() override;
   void ServeUnserved() override;
 
@@ -229,14 +229,13 @@ class Executor final : public ReadyServer {
   // False: the session was parked, the command is to run again.
   bool HoldReply(Session& session, const Command& command, bool wrote, uint64_t start,
                  ReplyWriter& reply);
-  void LogIfSlow(ClientRecord& record, const Command& command, Arguments arguments,
-                 uint64_t ticks) {
-    const int64_t slow_us = engine_.config.slowlog_log_slower_than();
-    if (ticks < (slow_us == slow_us_ ? slow_ticks_ : SlowTicks(slow_us))) [[likely]] return;
-    if (!command.Is(kSkipSlowlog)) Slow(record, command, arguments, ticks);
+  // A command has ended: once for each that was run, be it by a transaction or a script.
+  void CountCall(const Command& command, uint64_t ticks) {
+    statistics_->CountCall(command.id, ticks, engine_.config.latency_tracking());
   }
-  uint64_t SlowTicks(int64_t slow_us);
-  void Slow(ClientRecord& record, const Command& command, Arguments arguments, uint64_t ticks);
+  // A client's command has ended (accounting.cc). `event`: of LATENCY, where it is a special one.
+  void NoteCost(ClientRecord& record, const Command& command, Arguments arguments,
+                const CallCost& cost, const char* event = nullptr);
 
   Engine& engine_;
   const int slot_;
@@ -247,8 +246,6 @@ class Executor final : public ReadyServer {
   KeySink keys_;
   int64_t clock_ms_ = 0;
   uint64_t last_ticks_ = 0;
-  int64_t slow_us_ = -1;              // slowlog-log-slower-than when last looked at, and
-  uint64_t slow_ticks_ = UINT64_MAX;  // what it is in ticks
   const Command* exec_command_;
   Session* outermost_ = nullptr;  // whose request is being run, be it by a script of its
   // EXEC's reply, and where it goes on behind a reply that is still due (ReplyLater).

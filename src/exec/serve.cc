@@ -175,17 +175,17 @@ std::string Refusal(Executor& executor, const Session& session, const Waiter& wa
 }  // namespace
 
 // The time it waited does not count: that of its runs does.
-void Executor::CountWaited(const Waiter& waiter, uint64_t ticks, bool failed) {
+void Executor::CountWaited(const Waiter& waiter, uint64_t ticks, size_t reply_bytes,
+                           bool failed) {
   const Command& command = *waiter.command;
-  CommandCounters& counters = statistics_->commands[command.id];
-  Bump(counters.calls);
-  Bump(counters.ticks, waiter.spent_ticks + ticks);
-  statistics_->Add(Stat::kCommands);
+  const CallCost cost{waiter.spent_ticks + ticks, waiter.args.bytes(), reply_bytes};
+  CountCall(command, cost.ticks);
   if (failed) {
-    Bump(counters.failed);
+    Bump(statistics_->commands[command.id].failed);
     statistics_->Add(Stat::kErrors);
   }
-  LogIfSlow(*waiter.record, command, waiter.args.view(), waiter.spent_ticks + ticks);
+  if (engine_.cost_bounds.Reached(cost)) [[unlikely]]
+    NoteCost(*waiter.record, command, waiter.args.view(), cost, "command-unblocking");
 }
 
 // Runs the waiter's command. If it found something to answer and nobody else ended the wait, the
@@ -218,7 +218,7 @@ void Executor::Serve(const std::shared_ptr<Waiter>& waiter) {
   if (task->out().empty() || (!ctx.claimed() && !ClaimWait(*waiter))) return;
   task->set_lsns(unit_.hold_lsn(), end);
   if (reply.error_count() != 0) engine_.statistics.CountError(reply.last_error_code());
-  CountWaited(*waiter, ReadTicks() - start, reply.error_count() != 0);
+  CountWaited(*waiter, ReadTicks() - start, task->out().size(), reply.error_count() != 0);
   unit_.Post(waiter->record->worker, std::move(task));
 }
 

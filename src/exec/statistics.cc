@@ -48,6 +48,24 @@ Statistics::CommandSum Statistics::SumCommand(size_t command) const {
   return sum;
 }
 
+LatencyHistogram* ThreadStatistics::MakeHistogram(CommandCounters& counters) {
+  auto* made = new LatencyHistogram;
+  counters.latencies.store(made, std::memory_order_release);
+  return made;
+}
+
+LatencySum Statistics::SumLatencies(size_t command) const {
+  std::lock_guard guard(mutex_);
+  LatencySum sum;
+  for (const auto& thread : threads_) {
+    if (command >= thread->command_count) continue;
+    const auto& latencies = thread->commands[command].latencies;
+    if (const auto* histogram = latencies.load(std::memory_order_acquire)) sum.Add(*histogram);
+  }
+  if (command < latency_baseline_.size()) sum.Subtract(latency_baseline_[command]);
+  return sum;
+}
+
 void Statistics::CountError(std::string_view code) {
   constexpr size_t kErrorKindsMax = 128;  // a script may invent codes without end
   std::lock_guard guard(mutex_);
@@ -70,15 +88,21 @@ void Statistics::Reset() {
     std::lock_guard guard(mutex_);
     for (const auto& thread : threads_) commands = std::max(commands, thread->command_count);
     command_baseline_.clear();
+    latency_baseline_.clear();
     for (uint64_t& value : baseline_) value = 0;
     errors_.clear();
   }
   std::vector<CommandSum> baseline;
-  for (size_t i = 0; i < commands; ++i) baseline.push_back(SumCommand(i));
+  std::vector<LatencySum> latencies;
+  for (size_t i = 0; i < commands; ++i) {
+    baseline.push_back(SumCommand(i));
+    latencies.push_back(SumLatencies(i));
+  }
   uint64_t sums[static_cast<int>(Stat::kCount)];
   for (int i = 0; i < static_cast<int>(Stat::kCount); ++i) sums[i] = Sum(static_cast<Stat>(i));
   std::lock_guard guard(mutex_);
   command_baseline_ = std::move(baseline);
+  latency_baseline_ = std::move(latencies);
   for (int i = 0; i < static_cast<int>(Stat::kCount); ++i) baseline_[i] = sums[i];
 }
 

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/latency_histogram.h"
+
 namespace cairn {
 
 // Adds to a counter that only the calling thread writes: no locked instruction.
@@ -23,6 +25,9 @@ inline void Bump(std::atomic<uint64_t>& counter, uint64_t n = 1) {
 
 struct CommandCounters {
   std::atomic<uint64_t> calls{0}, ticks{0}, rejected{0}, failed{0};
+  std::atomic<LatencyHistogram*> latencies{nullptr};  // of ticks; made by the first call, owned
+
+  ~CommandCounters() { delete latencies.load(); }
 };
 
 enum class Stat : int {
@@ -50,6 +55,19 @@ struct alignas(64) ThreadStatistics {
 
   void CountChanges(int64_t n) { Bump(changes, static_cast<uint64_t>(n)); }
   void Add(Stat stat, uint64_t n = 1) { Bump(values[static_cast<int>(stat)], n); }
+  // A command was run. `track`: into its histogram, too.
+  void CountCall(int command, uint64_t ticks, bool track) {
+    CommandCounters& counters = commands[static_cast<size_t>(command)];
+    Bump(counters.calls);
+    Bump(counters.ticks, ticks);
+    Add(Stat::kCommands);
+    if (!track) [[unlikely]] return;
+    LatencyHistogram* latencies = counters.latencies.load(std::memory_order_relaxed);
+    if (latencies == nullptr) [[unlikely]]
+      latencies = MakeHistogram(counters);
+    latencies->Add(ticks);
+  }
+  static LatencyHistogram* MakeHistogram(CommandCounters& counters);
 };
 
 class Statistics {
@@ -64,6 +82,8 @@ class Statistics {
     uint64_t calls, ticks, rejected, failed;
   };
   CommandSum SumCommand(size_t command) const;
+  // How many processor's ticks its calls took, of those that were tracked.
+  LatencySum SumLatencies(size_t command) const;
   // An error reply was sent; `code` is its first word. Any thread, takes a mutex.
   void CountError(std::string_view code);
   std::map<std::string, uint64_t> Errors() const;
@@ -74,6 +94,7 @@ class Statistics {
   std::vector<std::unique_ptr<ThreadStatistics>> threads_;
   uint64_t baseline_[static_cast<int>(Stat::kCount)] = {};
   std::vector<CommandSum> command_baseline_;
+  std::vector<LatencySum> latency_baseline_;  // by command
   std::map<std::string, uint64_t> errors_;
 };
 

@@ -36,6 +36,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/latency_events.h"
 #include "base/log.h"
 #include "journal/buffer.h"
 #include "journal/manifest.h"
@@ -75,6 +76,7 @@ struct JournalOptions {
   FileSystem* fs = nullptr;
   Clock* clock = nullptr;
   Log* log = nullptr;
+  LatencyEvents* latency = nullptr;     // may be null
   JournalListener* listener = nullptr;  // may be null
   std::string dir;                      // exists
   const KeyRing* keys = nullptr;        // encrypts what is written; null: does not
@@ -239,6 +241,8 @@ class Journal {
   void SyncOnce(Lock* lock);
   void KeeperMain();
   void CreateNext(Lock* lock);
+  // What took from `start_us` till now, for LATENCY.
+  void NoteLatency(const char* event, int64_t start_us);
   bool CheckLateness(int64_t now_us);
 
   // journal_failure.cc

@@ -52,10 +52,13 @@ void Journal::SyncOnce(Lock* lock) {
   syncing_since_us_ = unsynced_since_us_;
   unsynced_since_us_ = 0;
   syncing_ = true;
+  const bool always = policy() == FsyncPolicy::kAlways;
   lock->unlock();
   Status status;
+  const int64_t start_us = options_.clock->MonotonicUs();
   for (const UnsyncedFile& f : files)
     if (status.ok()) status = f.file->Sync();
+  if (always) NoteLatency("aof-fsync-always", start_us);
   if (!status.ok()) Fail(status);
   lock->lock();
   syncing_ = false;
@@ -83,6 +86,12 @@ void Journal::SyncOnce(Lock* lock) {
   lock->unlock();
   options_.listener->OnDurable(target.lsn);
   lock->lock();
+}
+
+void Journal::NoteLatency(const char* event, int64_t start_us) {
+  if (options_.latency == nullptr) return;
+  Clock& clock = *options_.clock;
+  options_.latency->AddIfSlow(event, clock.MonotonicUs() - start_us, clock.WallMs() / 1000);
 }
 
 // Under mutex_: whether the oldest byte that is not durable is too old.

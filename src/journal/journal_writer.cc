@@ -118,7 +118,9 @@ Status Journal::WriteRange(StreamPoint to) {
     const bool split = roll_at > position_.lsn && roll_at < to.lsn;
     SealBlock(split ? StreamPoint{roll_at, kNoDatabase} : to);
     if (live_->buffered() >= kFlushBytes || position_.lsn == to.lsn) {
+      const int64_t start_us = options_.clock->MonotonicUs();
       CAIRN_RETURN_IF_ERROR(live_->Flush());
+      NoteLatency("aof-write", start_us);
       if (at_boundary_) PublishWritten();
     }
   }

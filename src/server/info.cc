@@ -66,6 +66,7 @@ class InfoWriter {
         {"modules", &InfoWriter::WriteModules, true},
         {"commandstats", &InfoWriter::WriteCommandStats, false},
         {"errorstats", &InfoWriter::WriteErrorStats, true},
+        {"latencystats", &InfoWriter::WriteLatencyStats, false},
         {"cluster", &InfoWriter::WriteCluster, true},
         {"keyspace", &InfoWriter::WriteKeyspace, true},
     };
@@ -368,6 +369,25 @@ class InfoWriter {
     Line("# Errorstats");
     for (const auto& [code, count] : e_.statistics.Errors())
       Line("errorstat_%s:count=%llu", code.c_str(), static_cast<unsigned long long>(count));
+  }
+
+  void WriteLatencyStats() {
+    Line("# Latencystats");
+    if (!c_.latency_tracking()) return;
+    const double rate = TicksPerMicrosecond();
+    const std::vector<double> percentiles = c_.latency_tracking_info_percentiles();
+    for (const auto& command : e_.registry.all()) {
+      const LatencySum sum = e_.statistics.SumLatencies(static_cast<size_t>(command->id));
+      if (sum.count() == 0) continue;
+      std::string figures;
+      for (double percent : percentiles) {
+        char figure[64];
+        snprintf(figure, sizeof figure, "%sp%.12g=%.3f", figures.empty() ? "" : ",", percent,
+                 static_cast<double>(sum.Percentile(percent)) / rate);
+        figures += figure;
+      }
+      text_ += "latency_percentiles_usec_" + command->full_name + ":" + figures + "\r\n";
+    }
   }
 
   void WriteCluster() {

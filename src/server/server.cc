@@ -256,10 +256,12 @@ void Server::Background(size_t index) {
   const size_t gone =
       context.executor.ExpireSlice(first, step, kExpirePerSlice, now, kSliceUs) +
       context.executor.ExpireFieldsSlice(first, step, kExpirePerSlice / 4, now);
+  worker.RefreshClock();
+  Engine& engine = *engine_;
+  engine.latency.AddIfSlow("expire-cycle", worker.monotonic_us() - start_us, now / 1000);
   const bool above = context.executor.EvictSlice(now, kSliceUs);
   worker.RefreshClock();
   const int64_t spent_us = worker.monotonic_us() - start_us;
-  Engine& engine = *engine_;
   engine.thread_statistics(context.executor.slot())->Add(
       Stat::kExpireCycleMicros, static_cast<uint64_t>(std::max<int64_t>(spent_us, 0)));
   // Much is due: the next slice comes as soon as clients have had their share.

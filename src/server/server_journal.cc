@@ -205,6 +205,7 @@ JournalOptions Server::JournalSettings(const std::string& dir) {
   options.fs = RealFileSystem();
   options.clock = SystemClock();
   options.log = &log_;
+  options.latency = &engine_->latency;
   options.listener = this;
   options.dir = dir;
   options.buffer_bytes_max = static_cast<uint64_t>(config_.journal_buffer_size());

@@ -36,7 +36,7 @@ void WorkerContext::Resume(uint64_t client_id) {
 }
 
 void WorkerContext::WaitUnserved(const std::shared_ptr<Waiter>& waiter, bool failed) {
-  executor.CountWaited(*waiter, 0, failed);
+  executor.CountWaited(*waiter, 0, 0, failed);
   ForgetWait(waiter);
 }
 

@@ -241,7 +241,8 @@ TEST_CASE("Commands of an EXEC reach the slow log, EXEC itself does not", "[exec
           "+OK\r\n+OK\r\n");
   client.Send("MULTI\r\nT.SET k v\r\nT.GET k\r\nEXEC\r\n");
   std::vector<std::string> names;
-  for (const SlowlogEntry& entry : engine.engine->slowlog.Get(-1)) names.push_back(entry.args[0]);
+  for (const CommandLogEntry& entry :
+       engine.engine->command_log.Get(CommandLogType::kSlow, -1)) names.push_back(entry.args[0]);
   REQUIRE(names == std::vector<std::string>{"T.GET", "T.SET", "MULTI", "SLOWLOG"});
 }
 

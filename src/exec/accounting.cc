@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The end of a command that cost much; see accounting.h.
+#include "exec/accounting.h"
+
+#include <algorithm>
+
+#include "exec/executor.h"
+#include "exec/monitoring.h"
+
+namespace cairn {
+
+void CostBounds::Read(const Config& config) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  const double ticks_per_us = TicksPerMicrosecond();
+  const auto ticks = [&](int64_t us) {
+    return static_cast<uint64_t>(std::min(static_cast<double>(us) * ticks_per_us, 1e18));
+  };
+  const auto bytes = [](int64_t bound) {
+    return bound < 0 ? kNever : static_cast<uint64_t>(bound);
+  };
+  uint64_t least = kNever;
+  if (config.slowlog_log_slower_than() >= 0) least = ticks(config.slowlog_log_slower_than());
+  constexpr int64_t kMsMax = int64_t{1} << 50;  // in microseconds it still fits
+  const int64_t latency_ms = std::min(config.latency_monitor_threshold(), kMsMax);
+  if (latency_ms > 0) least = std::min(least, ticks(latency_ms * 1000));
+  ticks_.store(least, kRelaxed);
+  request_bytes_.store(bytes(config.commandlog_request_larger_than()), kRelaxed);
+  reply_bytes_.store(bytes(config.commandlog_reply_larger_than()), kRelaxed);
+}
+
+void Executor::NoteCost(ClientRecord& record, const Command& command, Arguments arguments,
+                        const CallCost& cost, const char* event) {
+  const Config& config = engine_.config;
+  const auto us = static_cast<int64_t>(static_cast<double>(cost.ticks) / ticks_per_us_);
+  const int64_t now_s = engine_.clock.WallMs() / 1000;
+  engine_.latency.AddIfSlow(event != nullptr ? event : command.Is(kFast) ? "fast-command"
+                                                                         : "command",
+                            us, now_s);
+  if (command.Is(kSkipSlowlog)) return;
+  const auto log = [&](CommandLogType type, int64_t spent, int64_t bound, int64_t entries_max) {
+    if (bound < 0 || spent < bound) return;
+    CommandLogEntry entry{0, now_s, spent, CommandLog::Shorten(Redacted(command, arguments)),
+                          record.address, ""};
+    {
+      std::lock_guard guard(record.mutex);
+      entry.client_name = record.name;
+    }
+    engine_.command_log.Add(type, std::move(entry), static_cast<size_t>(entries_max));
+  };
+  log(CommandLogType::kSlow, us, config.slowlog_log_slower_than(), config.slowlog_max_len());
+  log(CommandLogType::kLargeRequest, static_cast<int64_t>(cost.request_bytes),
+      config.commandlog_request_larger_than(), config.commandlog_large_request_max_len());
+  log(CommandLogType::kLargeReply, static_cast<int64_t>(cost.reply_bytes),
+      config.commandlog_reply_larger_than(), config.commandlog_large_reply_max_len());
+}
+
+}  // namespace cairn
