@@ -4,6 +4,7 @@
 #include "commands/families.h"
 #include "commands/help.h"
 #include "exec/context.h"
+#include "exec/executor.h"
 #include "exec/late_reply.h"
 
 namespace cairn {
@@ -21,23 +22,52 @@ void ConfigGet(Context& ctx) {
 
 bool MaySetProtected(Context& ctx) {
   switch (ctx.config().enable_protected_configs()) {
-    case ProtectedAction::kYes: return true;
-    case ProtectedAction::kNo: return false;
-    case ProtectedAction::kLocal: break;
+    case ProtectedAction::kYes:
+      return true;
+    case ProtectedAction::kNo:
+      return false;
+    case ProtectedAction::kLocal:
+      break;
   }
   const std::string& address = ctx.session().record->address;
   return address.starts_with("127.") || address.starts_with("[::1]") || address.starts_with("/");
 }
 
+// What CONFIG SET is about to change, as it could be set again.
+ConfigStore::Pairs ValuesOf(const ConfigStore& store, const ConfigStore::Pairs& pairs) {
+  std::vector<std::string_view> names;
+  for (const auto& [name, value] : pairs) names.push_back(name);
+  return store.Get(names);
+}
+
+// `appendonly` was set: files come and go. If that fails all of the CONFIG SET is taken back.
+void SwitchLog(Executor& executor, const ConfigStore::Pairs& before, ReplyWriter& reply) {
+  Engine& engine = executor.engine();
+  const Status status = engine.control->SwitchJournal();
+  if (status.ok()) return reply.Ok();
+  engine.log.Warning("CONFIG SET appendonly: %s", status.message().c_str());
+  LockPlan plan;
+  plan.all = true;
+  executor.RunUnit(plan, engine.clock.WallMs(),
+                   [&](Unit&) { (void)engine.config_store.Set(before, true); });
+  reply.Error("ERR CONFIG SET failed (possibly related to argument 'appendonly') - " +
+              status.message());
+}
+
 // CONFIG SET name value [name value ...]; scope All: the hooks change what every worker reads
 void ConfigSet(Context& ctx) {
-  if (ctx.argc() % 2 != 0)
-    return ctx.Error(errors::kSyntax);
+  if (ctx.argc() % 2 != 0) return ctx.Error(errors::kSyntax);
   ConfigStore::Pairs pairs;
   for (size_t i = 2; i < ctx.argc(); i += 2) pairs.emplace_back(ctx.arg(i), ctx.arg(i + 1));
-  const Status status = ctx.engine().config_store.Set(pairs, MaySetProtected(ctx));
+  ConfigStore& store = ctx.engine().config_store;
+  const bool logged = ctx.config().appendonly();
+  ConfigStore::Pairs before = ValuesOf(store, pairs);
+  const Status status = store.Set(pairs, MaySetProtected(ctx));
   if (!status.ok()) return ctx.Error("ERR " + status.message());
-  ctx.Ok();
+  if (ctx.config().appendonly() == logged) return ctx.Ok();
+  ReplyLater(ctx, [&executor = ctx.executor(), before = std::move(before)](ReplyWriter& reply) {
+    SwitchLog(executor, before, reply);
+  });
 }
 
 // Nothing as long as there is only a default user that `requirepass` describes.
@@ -73,10 +103,14 @@ void ConfigResetStat(Context& ctx) {
 
 void ConfigHelp(Context& ctx) {
   static constexpr std::string_view kLines[] = {
-      "GET <pattern>", "    Return parameters matching the glob-like <pattern> and their values.",
-      "SET <directive> <value>", "    Set the configuration <directive> to <value>.",
-      "RESETSTAT", "    Reset statistics reported by the INFO command.",
-      "REWRITE", "    Rewrite the configuration file."};
+      "GET <pattern>",
+      "    Return parameters matching the glob-like <pattern> and their values.",
+      "SET <directive> <value>",
+      "    Set the configuration <directive> to <value>.",
+      "RESETSTAT",
+      "    Reset statistics reported by the INFO command.",
+      "REWRITE",
+      "    Rewrite the configuration file."};
   ReplyHelp(ctx, "CONFIG", kLines);
 }
 
@@ -92,6 +126,8 @@ constexpr CommandSpec kRows[] = {
 
 }  // namespace
 
-std::span<const CommandSpec> ConfigCommands() { return kRows; }
+std::span<const CommandSpec> ConfigCommands() {
+  return kRows;
+}
 
 }  // namespace cairn

@@ -55,7 +55,7 @@ void WaitAof(Context& ctx) {
     return;
   const Journal* journal = ctx.engine().journal;
   if (local > 0 && !ctx.engine().journal_kept)
-    return ctx.Error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+    return ctx.Error(errors::kNoLocalLog);
   request.target_lsn = ctx.session().last_write_lsn;
   request.replicas = replicas;
   request.local = local > 0;

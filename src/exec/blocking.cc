@@ -2,6 +2,7 @@
 #include "exec/blocking.h"
 
 #include "exec/engine.h"
+#include "exec/errors.h"
 #include "exec/replication_control.h"
 #include "exec/unit.h"
 #include "journal/journal.h"
@@ -72,6 +73,7 @@ int64_t CountFollowers(const Engine& engine, const Waiter& waiter) {
 }  // namespace
 
 bool IsAcknowledged(const Engine& engine, const Waiter& waiter) {
+  if (waiter.local && !engine.journal_kept) return true;  // the log has ended: in vain
   if (waiter.local && !IsDurable(engine, waiter)) return false;
   return waiter.replicas == 0 || CountFollowers(engine, waiter) >= waiter.replicas;
 }
@@ -82,6 +84,7 @@ void ReplyTimedOut(const Engine& engine, const Waiter& waiter, ReplyWriter& repl
     case BlockRequest::For::kReplicas: return reply.Integer(CountFollowers(engine, waiter));
     case BlockRequest::For::kLocalSync: break;
   }
+  if (waiter.local && !engine.journal_kept) return reply.Error(errors::kNoLocalLog);
   reply.Array(2);
   reply.Integer(IsDurable(engine, waiter));
   reply.Integer(CountFollowers(engine, waiter));

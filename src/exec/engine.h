@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/latency_events.h"
 #include "base/log.h"
+#include "base/published.h"
 #include "config/config.h"
 #include "config/store.h"
 #include "exec/accounting.h"
@@ -68,10 +69,13 @@ struct Engine {
   ServerControl* control = nullptr;  // set by server/ before the first command, as the next
   SnapshotControl* snapshots = nullptr;
   ReplicationControl* replication = nullptr;
-  // nullptr: appendonly no, and nobody has ever followed this server or been followed by it.
-  Journal* journal = nullptr;
-  // The journal is the database. Else it only feeds followers, and the next start ignores it.
-  bool journal_kept = false;
+  // The log; all three change while nobody is inside the gate. nullptr: there was never one. One
+  // that was given up stays as an object, at rest, for those who look at it from outside the gate.
+  Published<Journal> journal;
+  // The same while changes are appended to it, else nullptr.
+  Published<Journal> open_journal;
+  // It is the database. Else it only feeds followers, or has no base yet, and a start ignores it.
+  std::atomic<bool> journal_kept{false};
   // Followers that get the stream: what is meant for them alone is appended only if there are any.
   std::atomic<int> followers{0};
   // Under appendfsync always: the last LSN by key hash, for replies that must wait; else nullptr.

@@ -18,6 +18,8 @@ inline constexpr std::string_view kLongRange =
     "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
 inline constexpr std::string_view kIntRange =
     "ERR value is out of range, value must between -2147483648 and 2147483647";
+inline constexpr std::string_view kNoLocalLog =
+    "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
 inline constexpr std::string_view kPositive = "ERR value is out of range, must be positive";
 // Of counts that are also negated: all but the lowest integer.
 inline constexpr std::string_view kNegatable =

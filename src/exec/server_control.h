@@ -48,6 +48,11 @@ class ServerControl {
   // With appendonly no: makes a journal for followers, if there is none yet. Blocks on files, so
   // call it without locks and outside the gate.
   virtual Status EnsureJournal() = 0;
+  // Brings the log in line with what CONFIG SET appendonly says. Blocks on files, so call it
+  // without locks and outside the gate. On an error the log is as it was.
+  virtual Status SwitchJournal() = 0;
+  // The log that SwitchJournal began has the snapshot it begins at: from now on it is the database.
+  virtual void OnFirstBase() = 0;
   // The journal has begun another timeline at `lsn`, with every writer shut out: what remembers
   // LSNs of the old one forgets them.
   virtual void OnTimeline(uint64_t lsn) = 0;

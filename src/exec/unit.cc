@@ -188,20 +188,20 @@ void Unit::AppendSelect(int db) {
 // A further effect: the one before has to be ours now.
 void Unit::NextEffectDb(int db) {
   if (!lent_effect_.empty()) effects_.assign(std::exchange(lent_effect_, {}));
-  if (effect_db_ != db && engine_.journal != nullptr) AppendSelect(db);
+  if (effect_db_ != db && engine_.open_journal != nullptr) AppendSelect(db);
   effect_db_ = db;
 }
 
 void Unit::Effect(int db, Arguments parts) {
   if (silent_) return;
   EnterEffectDb(db);
-  if (engine_.journal != nullptr) AppendResp(&effects_, parts);
+  if (engine_.open_journal != nullptr) AppendResp(&effects_, parts);
 }
 
 void Unit::EffectRaw(int db, std::string_view resp) {
   if (silent_) return;
   EnterEffectDb(db);
-  if (engine_.journal != nullptr) effects_.append(resp);
+  if (engine_.open_journal != nullptr) effects_.append(resp);
 }
 
 void Unit::SettleCommand(int db, Arguments arguments, std::string_view resp, int64_t dirty_before,
@@ -215,12 +215,13 @@ void Unit::SettleCommand(int db, Arguments arguments, std::string_view resp, int
 }
 
 uint64_t Unit::Journal() {
+  log_ = engine_.open_journal;
   if (!verbatim_.empty()) [[unlikely]] {
-    reservation_ = engine_.journal->ReserveRaw(static_cast<unsigned>(slot_), verbatim_.size(),
-                                               verbatim_database_);
+    reservation_ =
+        log_->ReserveRaw(static_cast<unsigned>(slot_), verbatim_.size(), verbatim_database_);
     return reservation_.end;
   }
-  if (engine_.journal == nullptr || Record().empty()) return 0;
+  if (log_ == nullptr || Record().empty()) return 0;
   // What a follower does by itself (PFCOUNT's cached count) is nobody else's affair: its stream is
   // its leader's. The role changes only while nobody is inside the gate.
   if (engine_.modes.Has(kModeFollower)) [[unlikely]]
@@ -231,8 +232,8 @@ uint64_t Unit::Journal() {
     effects_.insert(0, "*1\r\n$5\r\nMULTI\r\n");
     effects_.append("*1\r\n$4\r\nEXEC\r\n");
   }
-  reservation_ = engine_.journal->Reserve(static_cast<unsigned>(slot_),
-                                          static_cast<uint32_t>(effect_db_first_), Record().size());
+  reservation_ = log_->Reserve(static_cast<unsigned>(slot_),
+                               static_cast<uint32_t>(effect_db_first_), Record().size());
   return reservation_.end;
 }
 
@@ -246,10 +247,9 @@ uint64_t Unit::CloseRecord() {
 }
 
 void Unit::PublishRecord(uint64_t end) {
-  if (end != 0) engine_.journal->Publish(reservation_, Record());
+  if (end != 0) log_->Publish(reservation_, Record());
   // What is replayed is saved already.
-  if (dirty_ != 0 && (!silent_ || !verbatim_.empty()))
-    statistics_->CountChanges(dirty_);
+  if (dirty_ != 0 && (!silent_ || !verbatim_.empty())) statistics_->CountChanges(dirty_);
 }
 
 uint64_t Unit::EndServed() {

@@ -34,6 +34,7 @@ namespace cairn {
 
 struct Engine;
 struct ThreadStatistics;
+class Journal;
 class LsnStripes;
 
 struct LockPlan {
@@ -355,6 +356,7 @@ class Unit {
   uint64_t author_ = 0, author_lsn_ = 0;
   std::vector<uint64_t> hashes_;
   Rare rare_;
+  cairn::Journal* log_ = nullptr;  // that reservation_ is in, to the record's last byte
   Reservation reservation_;
   std::string_view verbatim_;
   uint32_t verbatim_database_ = 0;

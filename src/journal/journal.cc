@@ -16,7 +16,8 @@ Journal::Journal(JournalOptions options, Recovered recovered)
       buffer_bytes_max_(options_.buffer_bytes_max),
       retained_bytes_min_(options_.retained_bytes_min),
       retention_ms_(options_.retention_ms),
-      retention_bytes_(options_.retention_bytes) {
+      retention_bytes_(options_.retention_bytes),
+      awaits_base_(options_.awaits_base) {
   position_ = written_point_ = durable_point_ = {recovered.tail_lsn, kNoDatabase};
   last_unit_lsn_ = marked_lsn_ = recovered.tail_lsn;
   written_ = durable_ = recovered.tail_lsn;
@@ -35,9 +36,14 @@ Result<std::unique_ptr<Journal>> Journal::Open(JournalOptions options, Recovered
     if (!file.ok()) return file.status();
     CAIRN_RETURN_IF_ERROR((*file)->Sync());
   }
+  const bool awaits_base = options.awaits_base;
   std::unique_ptr<Journal> journal(new Journal(std::move(options), std::move(recovered)));
-  CAIRN_RETURN_IF_ERROR(journal->Start(fresh || !clean));
-  journal->DeleteFiles(unused);
+  CAIRN_RETURN_IF_ERROR(journal->Start(fresh || !clean || awaits_base));
+  if (awaits_base) {
+    journal->Discard(unused);  // the manifest that stands may list them
+  } else {
+    journal->DeleteFiles(unused);
+  }
   journal->StartThreads();
   return journal;
 }
@@ -45,6 +51,11 @@ Result<std::unique_ptr<Journal>> Journal::Open(JournalOptions options, Recovered
 // Makes the first segment and the manifest that names it, without the clean mark.
 Status Journal::Start(bool new_timeline) {
   Manifest& m = manifest_;
+  if (awaits_base_) {
+    CAIRN_RETURN_IF_ERROR(
+        options_.fs->WriteFileAtomically(options_.dir + "/" + kAwaitsBaseName, ""));
+    BeginWithoutBase();
+  }
   if (new_timeline) {
     // Other bytes may have been shipped under the old id behind our tail: it ends here.
     m.replid2 = m.replid;
@@ -64,7 +75,21 @@ Status Journal::Start(bool new_timeline) {
   m.DropUnusedTimelines();
   live_ = std::make_unique<SegmentWriter>(created->file, created->sequence, CurrentTimeline(),
                                           options_.keys);
-  return SaveManifest(options_.fs, options_.dir, m);
+  return awaits_base_ ? Status::Ok() : SaveManifest(options_.fs, options_.dir, m);
+}
+
+// Nothing of what was recovered belongs to the data that the log will begin with.
+void Journal::BeginWithoutBase() {
+  Manifest& m = manifest_;
+  Lock lock(mutex_);
+  Discard(std::move(m.segments));
+  m.segments.clear();
+  for (const SnapshotEntry& s : m.snapshots)
+    if (!s.name.empty()) garbage_.push_back(s.name);
+  m.snapshots.clear();
+  if (!m.base_name.empty()) garbage_.push_back(m.base_name);
+  m.base_name.clear();
+  m.base_lsn = position_.lsn;
 }
 
 void Journal::StartThreads() {
@@ -86,7 +111,9 @@ void Journal::StopThreads() {
     if (t->joinable()) t->join();
 }
 
-Journal::~Journal() { StopThreads(); }
+Journal::~Journal() {
+  StopThreads();
+}
 
 Status Journal::Close() {
   SetGate(kGateClosed);
@@ -108,6 +135,15 @@ Status Journal::Close() {
   CAIRN_RETURN_IF_ERROR(SaveCurrentManifest());
   DeleteFiles(unused);
   return Status::Ok();
+}
+
+void Journal::Rest() {
+  StopThreads();
+  buffer_.Reset(buffer_.tail());
+  written_.store(tail(), std::memory_order_release);
+  durable_.store(tail(), std::memory_order_release);
+  state_.store(JournalState::kOk, std::memory_order_release);
+  gate_.store(0);
 }
 
 // With the threads stopped and all bytes durable: the live segment gets its index and its final
@@ -170,8 +206,7 @@ void Journal::UpdateHorizons() {
   Lsn release = floor;
   // Not durable yet under everysec: kept for a rewrite as long as they take half the buffer.
   if (!always && policy() != FsyncPolicy::kNo && durable_point_.lsn < floor)
-    release = std::max(durable_point_.lsn,
-                       tail - std::min<uint64_t>(tail, buffer_bytes_max_ / 2));
+    release = std::max(durable_point_.lsn, tail - std::min<uint64_t>(tail, buffer_bytes_max_ / 2));
   release = std::min(release, tail - std::min<uint64_t>(tail, retained_bytes_min_));
   buffer_.Release(std::min(release, floor));
 }
@@ -180,6 +215,11 @@ void Journal::WakeWriter() {
   Lock lock(mutex_);
   wake_at_.store(~Lsn{0}, std::memory_order_relaxed);
   writer_wake_.notify_one();
+}
+
+bool Journal::awaits_base() const {
+  Lock lock(mutex_);
+  return awaits_base_;
 }
 
 std::string Journal::failure() const {
@@ -192,7 +232,9 @@ Manifest Journal::manifest() const {
   return manifest_;
 }
 
-Timeline Journal::CurrentTimeline() const { return manifest_.timelines.back(); }
+Timeline Journal::CurrentTimeline() const {
+  return manifest_.timelines.back();
+}
 
 void Journal::SetPolicy(FsyncPolicy policy) {
   Lock lock(mutex_);
@@ -232,12 +274,18 @@ Status Journal::SaveCurrentManifest() {
   Manifest copy;
   {
     Lock lock(mutex_);
+    if (awaits_base_) return Status::Ok();
     copy = manifest_;
     manifest_stale_ = false;
   }
   CAIRN_RETURN_IF_ERROR(SaveManifest(options_.fs, options_.dir, copy));
   CollectGarbage(copy);
   return Status::Ok();
+}
+
+// The manifest that names the first base is durable.
+Status Journal::NoteBaseInstalled() {
+  return options_.fs->Remove(options_.dir + "/" + kAwaitsBaseName);
 }
 
 // Under mutex_.
@@ -251,9 +299,9 @@ void Journal::CollectGarbage(const Manifest& saved) {
   std::vector<std::string> names;
   {
     Lock lock(mutex_);
-    const auto listed = std::stable_partition(
-        garbage_.begin(), garbage_.end(),
-        [&](const std::string& name) { return saved.Lists(name); });
+    const auto listed =
+        std::stable_partition(garbage_.begin(), garbage_.end(),
+                              [&](const std::string& name) { return saved.Lists(name); });
     names.assign(listed, garbage_.end());
     garbage_.erase(listed, garbage_.end());
     std::erase_if(garbage_, [&](const std::string& name) { return manifest_.Lists(name); });

@@ -88,6 +88,10 @@ struct JournalOptions {
   int64_t retry_interval_us = 1'000'000;
   int acceleration = 8;  // of LZ4; 0 stores
   uint64_t retention_ms = 0, retention_bytes = 0;  // see SetRetention
+  // The data was there before the log: until the first InstallBase the log is of no use to a start,
+  // which finds what the folder holds now. A mark in the folder (kAwaitsBaseName) tells the
+  // segments of that time from those of a lost manifest; what they replace goes with it.
+  bool awaits_base = false;
 };
 
 // How StartTimeline begins.
@@ -111,6 +115,9 @@ class Journal {
   ~Journal();
   // Writes and syncs everything and leaves the clean mark. Nobody may append any more.
   Status Close();
+  // After Close, failed or not: ends the threads and forgets the stream. Those who still hold a
+  // pointer find a journal that admits everything, is durable to its end and never grows.
+  void Rest();
 
   // Appending. `slot` < kJournalSlots is the calling thread's own.
   Reservation Reserve(unsigned slot, uint32_t database, size_t payload_bytes) {
@@ -143,6 +150,7 @@ class Journal {
   FsyncPolicy policy() const { return policy_.load(std::memory_order_relaxed); }
   // Heap bytes of what is kept in memory of the stream.
   size_t buffer_memory() const { return buffer_.memory_bytes(); }
+  bool awaits_base() const;
   std::string failure() const;  // why state() is not kOk, one line
   Manifest manifest() const;    // a copy; see JournalReader
   const std::string& dir() const { return options_.dir; }
@@ -209,6 +217,8 @@ class Journal {
   void UpdateHorizons();
   void WakeWriter();
   Status SaveCurrentManifest();
+  void BeginWithoutBase();
+  Status NoteBaseInstalled();
   void Discard(std::vector<SegmentEntry> segments);
   void CollectGarbage(const Manifest& saved);
   bool TrimDue() const;
@@ -284,6 +294,7 @@ class Journal {
   bool keeper_sleeps_ = false;
   bool next_wanted_ = false;
   bool manifest_stale_ = false;  // a segment was sealed since the last save
+  bool awaits_base_;             // no manifest is saved
   // Files that no manifest needs, once one without them is durable.
   std::vector<std::string> garbage_;
   std::unique_ptr<NextSegment> next_;

@@ -44,7 +44,7 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
   Status status = SyncTo(lsn);
   std::string old_name;
   Lsn old_lsn = 0;
-  bool first = false;
+  bool first = false, awaited = false;
   if (status.ok()) {
     Lock lock(mutex_);
     old_name = manifest_.base_name;
@@ -63,8 +63,9 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
     // A stream that only followers read has a base without a file, and nothing to go back to.
     if (!name.empty()) {
       // What the log could be replayed from so far.
+      awaited = std::exchange(awaits_base_, false);
       first = snapshots.empty();
-      if (first) snapshots.push_back({old_name, old_lsn, 0, 0});
+      if (first && !awaited) snapshots.push_back({old_name, old_lsn, 0, 0});
       snapshots.push_back({name, lsn, static_cast<uint64_t>(options_.clock->WallMs()), bytes});
     }
   }
@@ -79,8 +80,10 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
       if (old_name != name) garbage_.push_back(name);
     }
     if (first) manifest_.snapshots.clear();
+    awaits_base_ = awaited;
     return status;
   }
+  if (awaited) CAIRN_RETURN_IF_ERROR(NoteBaseInstalled());
   return Trim();
 }
 
@@ -171,6 +174,10 @@ void Journal::ResumeThreads(Lock*) {
 }
 
 Status Journal::StartTimeline(const TimelineStart& start) {
+  {
+    Lock lock(mutex_);
+    if (awaits_base_) return Status::Unavailable("the log has no base yet");
+  }
   const bool jump = !start.base_name.empty();
   // A new base needs nothing of the old chain, not even a working disk under its last segment.
   if (!jump) CAIRN_RETURN_IF_ERROR(SyncTo(tail()));

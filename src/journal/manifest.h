@@ -94,6 +94,10 @@ std::string SegmentName(uint32_t timeline, uint64_t sequence);
 std::string SegmentPath(const std::string& dir, const SegmentEntry& segment);
 bool ParseSegmentName(const std::string& name, uint32_t* timeline, uint64_t* sequence);
 
+// Stands in a folder whose newest segments belong to a log that has no base yet, see
+// JournalOptions::awaits_base. Whoever opens the folder next deletes them (RemoveUnbased).
+inline constexpr const char* kAwaitsBaseName = "awaits-base";
+
 // kNotFound if there is none.
 Result<Manifest> LoadManifest(FileSystem* fs, const std::string& dir);
 // Hard links to all files of `manifest`, and it, from folder to folder, which exists; durable.

@@ -13,7 +13,11 @@ class TailScan {
  public:
   TailScan(FileSystem* fs, const std::string& dir, const std::vector<SegmentEntry>& segments,
            Lsn expected, const KeyRing* keys)
-      : fs_(fs), dir_(dir), segments_(segments), keys_(keys), expected_(expected),
+      : fs_(fs),
+        dir_(dir),
+        segments_(segments),
+        keys_(keys),
+        expected_(expected),
         last_unit_(expected) {}
 
   Status Run(RecoveryReport* report);
@@ -70,8 +74,9 @@ Status TailScan::ScanSegment(const SegmentEntry& segment) {
   }
   SegmentReader& r = **reader;
   if (r.header().first_lsn != expected_ || r.header().timeline.number != segment.timeline) {
-    Stop(index, 0, path + " begins at LSN " + std::to_string(r.header().first_lsn) +
-                       " where " + std::to_string(expected_) + " was expected");
+    Stop(index, 0,
+         path + " begins at LSN " + std::to_string(r.header().first_lsn) + " where " +
+             std::to_string(expected_) + " was expected");
     return Status::Ok();
   }
   SegmentEntry entry = segment;
@@ -130,8 +135,8 @@ Status TailScan::Run(RecoveryReport* report) {
   }
   if (segments_.empty()) return Status::Ok();
   report->cut_lsn = last_unit_;
-  report->cut_file = SegmentName(segments_[unit_segment_].timeline,
-                                 segments_[unit_segment_].sequence);
+  report->cut_file =
+      SegmentName(segments_[unit_segment_].timeline, segments_[unit_segment_].sequence);
   for (size_t i = unit_segment_; i < segments_.size(); ++i) {
     auto reader = SegmentReader::OpenDamaged(fs_, SegmentPath(dir_, segments_[i]));
     if (!reader.ok()) continue;
@@ -187,7 +192,9 @@ Result<Recovered> RecoverFresh(FileSystem* fs, const std::string& dir) {
   Recovered recovered;
   recovered.report.fresh = true;
   ListUnknownFiles(fs, dir, &recovered);
-  if (!recovered.report.unknown_files.empty())
+  auto unbased = fs->Exists(dir + "/" + kAwaitsBaseName);
+  if (!unbased.ok()) return unbased.status();
+  if (!*unbased && !recovered.report.unknown_files.empty())
     return Status::Corrupt(dir + " holds journal segments but no manifest");
   return recovered;
 }
@@ -216,6 +223,29 @@ std::string RecoveryReport::Text() const {
             " in " + cut_file + ": " + cut_reason;
   for (const std::string& name : unknown_files) text += "; kept unknown file " + name;
   return text;
+}
+
+Status RemoveUnbased(FileSystem* fs, const std::string& dir) {
+  const std::string mark = dir + "/" + kAwaitsBaseName;
+  auto unbased = fs->Exists(mark);
+  if (!unbased.ok()) return unbased.status();
+  if (!*unbased) return Status::Ok();
+  Manifest listed;
+  auto manifest = LoadManifest(fs, dir);
+  if (manifest.ok()) {
+    listed = std::move(*manifest);
+  } else if (manifest.status().code() != StatusCode::kNotFound) {
+    return manifest.status();
+  }
+  auto names = fs->List(dir);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    uint32_t timeline;
+    uint64_t sequence;
+    if (ParseSegmentName(name, &timeline, &sequence) && !listed.Lists(name))
+      CAIRN_RETURN_IF_ERROR(fs->Remove(dir + "/" + name));
+  }
+  return fs->Remove(mark);
 }
 
 void CutChain(Manifest* manifest, Lsn lsn, std::vector<SegmentEntry>* dropped) {

@@ -56,6 +56,9 @@ struct Recovered {
 Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir,
                                  const KeyRing* keys = nullptr);
 
+// Deletes what a log without a base left that ended before it had one, if the mark is there.
+Status RemoveUnbased(FileSystem* fs, const std::string& dir);
+
 // Makes the chain end at `lsn`: segments that begin at or above it leave the list (into
 // `dropped`), the one that holds it is closed there. An unused next segment stays.
 void CutChain(Manifest* manifest, Lsn lsn, std::vector<SegmentEntry>* dropped);

@@ -60,7 +60,7 @@ void Feeder::Start() {
 
 Status Feeder::EnsureJournal() {
   std::lock_guard step(step_mutex_);
-  return engine_.journal != nullptr ? Status::Ok() : engine_.control->EnsureJournal();
+  return engine_.open_journal != nullptr ? Status::Ok() : engine_.control->EnsureJournal();
 }
 
 Feeder::~Feeder() {
@@ -178,7 +178,7 @@ bool Feeder::CanContinue(const Follower& follower) {
 }
 
 void Feeder::Decide(Follower& follower) {
-  if (engine_.journal == nullptr) {
+  if (engine_.open_journal == nullptr) {
     if (const Status status = engine_.control->EnsureJournal(); !status.ok())
       return Drop(follower, "no journal for its stream: " + status.message());
   }
@@ -187,6 +187,8 @@ void Feeder::Decide(Follower& follower) {
                        follower.address.c_str(), follower.port,
                        static_cast<long long>(follower.request.offset));
     follower.next = static_cast<Lsn>(follower.request.offset - 1);
+    // It has what it does not ask for. After a full sync only its first ACK says so.
+    follower.acknowledged.store(follower.next, std::memory_order_relaxed);
     // Who knows of second ids is told the present one.
     Send(follower, follower.second_id_understood
                        ? "+CONTINUE " + engine_.replication->Stream().id + "\r\n"
@@ -280,7 +282,6 @@ bool Feeder::SendFile(Follower& follower) {
 }
 
 void Feeder::GoOnline(Follower& follower) {
-  follower.acknowledged.store(follower.next, std::memory_order_relaxed);
   follower.acknowledged_ms.store(engine_.clock.WallMs(), std::memory_order_relaxed);
   std::lock_guard guard(mutex_);
   // Removed meanwhile: then it was not counted, nor is it now.
@@ -396,7 +397,7 @@ void Feeder::KeepAlive(Follower& follower) {
 
 void Feeder::Periodic() {
   const int64_t now_ms = engine_.clock.MonotonicMs();
-  if (engine_.journal == nullptr) return;
+  if (engine_.open_journal == nullptr) return;
   AppendForFollowers(now_ms);
   if (now_ms - periodic_ms_ < kPeriodMs) return;
   periodic_ms_ = now_ms;
@@ -443,7 +444,9 @@ void Feeder::Retain() {
   if (engine_.followers.load() == 0 && std::exchange(eager_, false)) journal.SetEager(false);
   // A journal that only feeds followers has no snapshots that would shorten it.
   constexpr Lsn kTrimBytes = 64 << 20;
-  if (engine_.journal_kept || from < journal.manifest().base_lsn + kTrimBytes) return;
+  if (engine_.journal_kept || journal.awaits_base() ||
+      from < journal.manifest().base_lsn + kTrimBytes)
+    return;
   if (const Status status = journal.InstallBase("", from); !status.ok())
     engine_.log.Warning("The journal for followers cannot be shortened: %s",
                         status.message().c_str());

@@ -11,6 +11,7 @@
 // thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -38,6 +39,9 @@ class Replication final : public ReplicationControl {
   void Stop();
   // The journal has more that can be sent.
   void OnJournalProgress() { feeder_.Notify(); }
+  // For who ends the log or begins another: no follower is fed meanwhile, and all have to ask
+  // again. Refused on a follower. Slow; from a thread that holds no lock.
+  Status WithoutFollowers(const char* reason, const std::function<void()>& change);
   // Every second or so, on a worker: modes that depend on followers and the link.
   void Cron(int64_t now_ms);
 

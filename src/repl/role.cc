@@ -35,6 +35,15 @@ void Replication::StopLink() {
   link_.reset();
 }
 
+Status Replication::WithoutFollowers(const char* reason, const std::function<void()>& change) {
+  std::lock_guard guard(role_mutex_);
+  if (engine_.modes.Has(kModeFollower))
+    return Status::Unavailable("a replica's log is what its leader sends");
+  const auto nobody_fed = feeder_.DetachAll(reason);
+  change();
+  return Status::Ok();
+}
+
 void Replication::ReplicaOf(const std::string& host, int port) {
   std::lock_guard guard(role_mutex_);
   if (stopped_) return;
@@ -57,6 +66,8 @@ Status Replication::BecomeFollower(const std::string& host, int port) {
   if (!engine_.config.encryption_key_file().empty())
     return Status::Invalid("replicaof and encryption-key-file do not go together yet");
   CAIRN_RETURN_IF_ERROR(feeder_.EnsureJournal());
+  if (engine_.journal->awaits_base())
+    return Status::Unavailable("the log has no base yet: its first rewrite is under way");
   StopLink();
   const bool was_leader = !engine_.modes.Has(kModeFollower);
   SetMode(kModeFollower, true);

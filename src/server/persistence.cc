@@ -42,7 +42,9 @@ Persistence::Persistence(Engine* engine, std::vector<AuxSource*> aux_sources,
   for (int i = 0; i < kLoadThreads; ++i) load_slots_.push_back(engine->keyspace.gate().AddThread());
 }
 
-Persistence::~Persistence() { Stop(); }
+Persistence::~Persistence() {
+  Stop();
+}
 
 void Persistence::Stop() {
   snapshotter_.Cancel();
@@ -61,7 +63,8 @@ SnapshotRequest Persistence::MakeRequest() {
   SnapshotRequest request;
   request.fs = fs_;
   request.dir = FileDir();
-  if (Logged()) {
+  becomes_base_ = Logged();
+  if (becomes_base_) {
     request.format = SnapshotFormat::kPacked;
     engine_.journal->PrepareRoll();
   } else {
@@ -85,7 +88,7 @@ void Persistence::AtInstant(SnapshotInstant* instant) {
   ReplicationControl::AuxRecords position;
   // None in cairn-check, which exports.
   if (engine_.replication != nullptr) instant->lsn = engine_.replication->AtSnapshot(&position);
-  if (Logged() && !sync_.has_value())
+  if (becomes_base_ && !sync_.has_value())
     instant->name = BaseName(engine_.journal->manifest().LastTimeline(), instant->lsn, now_ms);
   if (UsesLfu(config_)) {
     instant->access.kind = AccessRecord::Kind::kFrequency;
@@ -98,7 +101,7 @@ void Persistence::AtInstant(SnapshotInstant* instant) {
                   {"ctime", std::to_string(now_ms / 1000)},
                   {"used-mem", std::to_string(used_memory_)},
                   {"cairn-ver", kVersion},
-                  {"aof-base", Logged() && !sync_.has_value() ? "1" : "0"}};
+                  {"aof-base", becomes_base_ && !sync_.has_value() ? "1" : "0"}};
   instant->aux.insert(instant->aux.begin() + 4, position.begin(), position.end());
   if (sync_.has_value()) sync_->at_instant(instant->lsn);
 }
@@ -136,8 +139,7 @@ Status Persistence::Run() {
     kind = kind_;
   }
   if (kind == Kind::kBackgroundSave) engine_.log.Notice("Background saving started");
-  if (kind == Kind::kRewrite)
-    engine_.log.Notice("Background append only file rewriting started");
+  if (kind == Kind::kRewrite) engine_.log.Notice("Background append only file rewriting started");
   // The one before has said that it is done, and may still be on its last line.
   snapshotter_.Wait();
   const Status status = snapshotter_.Start(MakeRequest());
@@ -161,12 +163,13 @@ Status Persistence::Run() {
 
 // With a journal the file becomes its base, and what the log held before it may go.
 Status Persistence::Install(const SnapshotResult& result) {
-  if (!result.status.ok() || !Logged()) return result.status;
+  if (!result.status.ok() || !becomes_base_) return result.status;
   Journal& journal = *engine_.journal;
   const bool rebase = rebase_wanted_ && journal.state() != JournalState::kOk;
   CAIRN_RETURN_IF_ERROR(rebase ? journal.FinishRebase(result.name, result.lsn)
                                : journal.InstallBase(result.name, result.lsn, result.file_bytes));
   base_bytes_ = result.plain_bytes;
+  if (first_base_wanted_.exchange(false)) engine_.control->OnFirstBase();
   return Status::Ok();
 }
 
@@ -177,8 +180,7 @@ void Persistence::LogResult(Kind kind, const SnapshotResult& result, const Statu
     if (result.cancelled) {
       log.Warning("%s cancelled: %s", what, status.message().c_str());
     } else {
-      log.Warning("%s error: %s", kind == Kind::kSave ? "Saving" : what,
-                  status.message().c_str());
+      log.Warning("%s error: %s", kind == Kind::kSave ? "Saving" : what, status.message().c_str());
     }
     return;
   }
@@ -187,8 +189,7 @@ void Persistence::LogResult(Kind kind, const SnapshotResult& result, const Statu
              static_cast<unsigned long long>(result.file_bytes),
              static_cast<double>(result.duration_ms) / 1000);
   if (kind == Kind::kBackgroundSave) log.Notice("Background saving terminated with success");
-  if (kind == Kind::kRewrite)
-    log.Notice("Background AOF rewrite terminated with success");
+  if (kind == Kind::kRewrite) log.Notice("Background AOF rewrite terminated with success");
 }
 
 void Persistence::Done(const SnapshotResult& result) {
@@ -207,8 +208,7 @@ void Persistence::Done(const SnapshotResult& result) {
     if (kind == Kind::kRewrite) {
       figures_.last_rewrite_time_s = seconds;
       if (!result.cancelled) figures_.rewrite_ok = status.ok();
-      figures_.rewrite_failures_in_a_row =
-          status.ok() ? 0 : figures_.rewrite_failures_in_a_row + 1;
+      figures_.rewrite_failures_in_a_row = status.ok() ? 0 : figures_.rewrite_failures_in_a_row + 1;
       figures_.rewrites += status.ok();
     } else {
       figures_.last_save_time_s = seconds;
@@ -243,7 +243,9 @@ void Persistence::OnPressure(bool high) {
   if (!high) resume_parked_();
 }
 
-void Persistence::OnPostponedReady() { resume_parked_(); }
+void Persistence::OnPostponedReady() {
+  resume_parked_();
+}
 
 // Writes are refused only where `save` points promise snapshots that cannot be made.
 void Persistence::UpdateMode() {
@@ -252,8 +254,7 @@ void Persistence::UpdateMode() {
     std::lock_guard guard(mutex_);
     failed = !figures_.save_ok;
   }
-  const bool refuse =
-      failed && config_.stop_writes_on_bgsave_error() && !config_.save().empty();
+  const bool refuse = failed && config_.stop_writes_on_bgsave_error() && !config_.save().empty();
   if (refuse != engine_.modes.Has(kModeSaveFailed)) engine_.modes.Set(kModeSaveFailed, refuse);
 }
 
@@ -285,9 +286,7 @@ uint64_t Persistence::LogBytes() const {
 // auto-aof-rewrite-*: the log is measured in bytes of its stream, its base in bytes of its RDB.
 bool Persistence::LogGrew(int64_t now_s) {
   const int64_t percentage = config_.auto_aof_rewrite_percentage();
-  if (!Logged() || percentage == 0 ||
-      engine_.journal->state() != JournalState::kOk)
-    return false;
+  if (!Logged() || percentage == 0 || engine_.journal->state() != JournalState::kOk) return false;
   {
     std::lock_guard guard(mutex_);
     if (claimed_ || rewrite_scheduled_) return false;
@@ -295,17 +294,20 @@ bool Persistence::LogGrew(int64_t now_s) {
   }
   const uint64_t base = base_bytes_, grown = LogBytes();
   if (base + grown < static_cast<uint64_t>(config_.auto_aof_rewrite_min_size())) return false;
-  const double growth = 100.0 * static_cast<double>(grown) / static_cast<double>(std::max<uint64_t>(base, 1));
+  const double growth =
+      100.0 * static_cast<double>(grown) / static_cast<double>(std::max<uint64_t>(base, 1));
   if (growth < static_cast<double>(percentage)) return false;
   engine_.log.Notice("Starting automatic rewriting of AOF on %.0f%% growth", growth);
   return true;
 }
 
 bool Persistence::RebaseDue(int64_t now_s) {
-  if (!rebase_wanted_ || !Logged()) return false;
-  if (engine_.journal->state() == JournalState::kOk) {
-    rebase_wanted_ = false;
-    return false;
+  if (!first_base_wanted_) {
+    if (!rebase_wanted_ || !Logged()) return false;
+    if (engine_.journal->state() == JournalState::kOk) {
+      rebase_wanted_ = false;
+      return false;
+    }
   }
   std::lock_guard guard(mutex_);
   return !claimed_ && (figures_.rewrite_ok || now_s - last_try_s_ > kRetryAfterFailureS);
@@ -364,7 +366,8 @@ Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<
   if (!report.ok()) return report;
   int64_t number;
   for (const auto& [name, value] : totals.aux)
-    if (database != nullptr && name == "repl-stream-db" && ParseInt64(value, &number) && number >= 0)
+    if (database != nullptr && name == "repl-stream-db" && ParseInt64(value, &number) &&
+        number >= 0)
       *database = static_cast<int>(number);
   engine_.log.Notice("DB loaded from disk: %.3f seconds: %llu keys, RDB version %d, %s",
                      static_cast<double>(engine_.clock.MonotonicMs() - start) / 1000,
@@ -383,6 +386,19 @@ Status Persistence::LoadAtStart(std::function<bool()> stopped) {
   if (!*exists) return Status::Ok();
   auto report = LoadFile(path, std::move(stopped));
   return report.status();
+}
+
+void Persistence::WithoutSnapshot(const std::function<void()>& change) {
+  while (Claim(Kind::kSave, false) != Claimed::kStarted) {
+    snapshotter_.Cancel();
+    snapshotter_.Wait();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  // The one before has said that it is done, and may still be on its last line.
+  snapshotter_.Wait();
+  change();
+  std::lock_guard guard(mutex_);
+  claimed_ = figures_.saving = false;
 }
 
 void Persistence::EmptyKeyspace() {
@@ -442,7 +458,7 @@ Status Persistence::SaveAs(const std::string& dir, const std::string& name, Snap
 Status Persistence::SaveForShutdown(bool save, bool nosave) {
   // A journal is complete without a last snapshot; one is made only on request.
   if (engine_.modes.Has(kModeLoading)) return Status::Ok();
-  const bool wanted = !nosave && (save || (!config_.save().empty() && !Logged()));
+  const bool wanted = !nosave && (save || (!config_.save().empty() && !engine_.journal_kept));
   // One under way is not waited for, as in Redis; its end comes soon, without a file.
   {
     std::lock_guard guard(mutex_);

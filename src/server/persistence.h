@@ -52,6 +52,11 @@ class Persistence final : public SnapshotControl, public PressureListener {
   // The journal lost bytes that memory no longer has: a snapshot is made as soon as possible, and
   // the log goes on behind it. Any thread, returns at once.
   void RequestRebase() { rebase_wanted_ = true; }
+  // The log began under keys that were there: a snapshot is made as soon as possible and becomes
+  // its first base; then ServerControl's OnFirstBase is called. False takes it back.
+  void RequestFirstBase(bool wanted) { first_base_wanted_ = wanted; }
+  // Runs `change` while no snapshot is under way; one that is, is given up.
+  void WithoutSnapshot(const std::function<void()>& change);
   // Writes what was loaded, before anybody changes it, as DIR/NAME: packed (encrypted, if there are
   // keys) it may be the base of a journal that begins at LSN 0; plain it is an RDB.
   Status SaveAs(const std::string& dir, const std::string& name, SnapshotFormat format);
@@ -92,8 +97,8 @@ class Persistence final : public SnapshotControl, public PressureListener {
   void Done(const SnapshotResult& result);
   Status Install(const SnapshotResult& result);
   void LogResult(Kind kind, const SnapshotResult& result, const Status& status);
-  // The journal is the database, and snapshots are its bases.
-  bool Logged() const { return engine_.journal_kept; }
+  // The journal is the database or becomes it, and snapshots are its bases.
+  bool Logged() const { return engine_.journal_kept || first_base_wanted_; }
   void SyncDone(const SnapshotResult& result);
   bool SavePointReached(int64_t now_s);
   bool LogGrew(int64_t now_s);
@@ -114,6 +119,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   std::vector<int> load_slots_;
   std::atomic<uint64_t> base_bytes_{0};
   std::atomic<bool> rebase_wanted_{false};
+  std::atomic<bool> first_base_wanted_{false};
   std::atomic<int64_t> last_save_s_;
 
   mutable std::mutex mutex_;
@@ -124,6 +130,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   bool save_scheduled_ = false, rewrite_scheduled_ = false;
   size_t used_memory_ = 0;        // before the instant
   int64_t changes_at_instant_ = 0;  // under All, then by Done alone
+  bool becomes_base_ = false;  // the snapshot under way; by whoever claimed
   std::optional<SyncRequest> sync_;  // the snapshot under way is for followers; by whoever claimed
   Status last_result_;
   int64_t last_try_s_ = 0;

@@ -126,6 +126,7 @@ Status Server::Start() {
   if (config_.appendonly()) {
     CAIRN_RETURN_IF_ERROR(OpenJournal());
     HoldFromNowOn();
+    logged_ = true;
   } else {
     CAIRN_RETURN_IF_ERROR(persistence_->LoadAtStart([this] { return StopAsked(); }));
   }
@@ -176,10 +177,6 @@ void Server::RegisterHooks() {
   });
   RegisterTlsHooks();
   RegisterPortHooks();
-  store_.OnChange({"appendonly"}, [this](const Config& config) {
-    if (config.appendonly() == (journal_ != nullptr)) return Status::Ok();
-    return Status::Invalid("the journal is switched on or off at start only");
-  });
   store_.OnChange({"oom-score-adj", "oom-score-adj-values"}, [this](const Config& config) {
     const Status status = AdjustOomScore(config, false);
     if (status.ok()) return status;

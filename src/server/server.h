@@ -83,6 +83,8 @@ class Server final : public ServerControl, public JournalListener {
   void Wake(int worker) override;
   Status ReloadJournal() override;
   Status EnsureJournal() override;
+  Status SwitchJournal() override;
+  void OnFirstBase() override;
   void OnTimeline(uint64_t lsn) override;
   void OnAcknowledged() override;
   void Sleep(int64_t microseconds) override;
@@ -104,7 +106,10 @@ class Server final : public ServerControl, public JournalListener {
   Status LoadConfiguredUsers();
   Status LockJournal();
   Status OpenJournal();
-  void RemoveTemporaryFiles();
+  Status RemoveTemporaryFiles();
+  Status BeginJournal();
+  Status EndJournal();
+  void RetireJournal(const std::function<void()>& next);
   Status ImportRedisFiles(struct Recovered* recovered);
   void MakeReplayer();
   void HoldFromNowOn();
@@ -137,8 +142,11 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<Keyspace> keyspace_;
   std::unique_ptr<Engine> engine_;
   LsnStripes stripes_;
-  FileLock journal_lock_;  // until the process ends
+  FileLock journal_lock_;  // as long as there is a journal
   std::unique_ptr<Journal> journal_;
+  std::vector<std::unique_ptr<Journal>> retired_;  // at rest, see Engine::journal
+  std::mutex switch_mutex_;  // one SwitchJournal at a time; held across files, taken before all
+  bool logged_ = false;      // what the last one made of `appendonly`
   std::unique_ptr<Replayer> replayer_;
   std::unique_ptr<KeyRing> keys_;  // null: no encryption
   int stream_database_ = 0;  // that the replayed stream ends in

@@ -62,7 +62,7 @@ Status Server::LoadKeys() {
 Status Server::OpenJournal() {
   const std::string dir = JournalFolder();
   FileSystem* files = RealFileSystem();
-  RemoveTemporaryFiles();
+  CAIRN_RETURN_IF_ERROR(RemoveTemporaryFiles());
   auto recovered = RecoverJournal(files, dir, keys_.get());
   if (!recovered.ok() && recovered.status().code() == StatusCode::kInvalid)
     return recovered.status();
@@ -95,7 +95,7 @@ Status Server::OpenJournal() {
   Gate& gate = keyspace_->gate();
   gate.Close();
   journal_ = std::move(*journal);
-  engine_->journal = journal_.get();
+  engine_->journal = engine_->open_journal = journal_.get();
   engine_->journal_kept = true;
   ApplyFsyncPolicy();
   gate.Open();
@@ -105,14 +105,15 @@ Status Server::OpenJournal() {
   return Status::Ok();
 }
 
-// What a snapshot left that was under way when the process died.
-void Server::RemoveTemporaryFiles() {
+// What a snapshot left that was under way when the process died, or a log without a base.
+Status Server::RemoveTemporaryFiles() {
   const std::string dir = JournalFolder();
   auto names = RealFileSystem()->List(dir);
-  if (!names.ok()) return;
+  if (!names.ok()) return names.status();
   for (const std::string& name : *names)
     if (name.starts_with("temp-") && name.ends_with(".rdb.lz4"))
       (void)RealFileSystem()->Remove(dir + "/" + name);
+  return RemoveUnbased(RealFileSystem(), dir);
 }
 
 void Server::MakeReplayer() {
@@ -239,7 +240,7 @@ Status Server::EnsureJournal() {
   Gate& gate = keyspace_->gate();
   gate.Close();
   journal_ = std::move(*journal);
-  engine_->journal = journal_.get();
+  engine_->journal = engine_->open_journal = journal_.get();
   gate.Open();
   return Status::Ok();
 }

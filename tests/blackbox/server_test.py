@@ -56,14 +56,6 @@ def test_mean_time_to_live(env):
     eventually(lambda: 4_900_000 < mean() <= 5_000_000, note="it follows the keys")
 
 
-@matrix(ONCE)
-def test_journal_is_not_switched_at_run_time(env):
-    c = env.c
-    equal(c.call("CONFIG", "SET", "appendonly", "yes"), b"OK")
-    equal(c.call("CONFIG", "SET", "appendonly", "no").code, b"ERR")
-    equal(c.call("CONFIG", "GET", "appendonly"), [b"appendonly", b"yes"])
-
-
 def test_config_units(env):
     for text, want in (("1mb", b"1048576"), ("2M", b"2000000"), ("1gb", b"1073741824"),
                        ("1500kb", b"1536000"), ("5000000", b"5000000")):

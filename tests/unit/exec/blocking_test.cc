@@ -34,6 +34,8 @@ class TestControl final : public ServerControl {
   void Wake(int) override {}
   Status ReloadJournal() override { return Status::Ok(); }
   void Sleep(int64_t) override {}
+  Status SwitchJournal() override { return Status::Ok(); }
+  void OnFirstBase() override {}
   Status EnsureJournal() override { return Status::Ok(); }
   void OnTimeline(uint64_t) override {}
   void OnAcknowledged() override {}

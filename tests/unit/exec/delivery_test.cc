@@ -23,6 +23,8 @@ struct OneWorker final : ServerControl, LocalClients {
   void ResetStatistics() override {}
   Status ReloadJournal() override { return Status::Ok(); }
   Status EnsureJournal() override { return Status::Ok(); }
+  Status SwitchJournal() override { return Status::Ok(); }
+  void OnFirstBase() override {}
   void OnTimeline(uint64_t) override {}
   void OnAcknowledged() override {}
   void Sleep(int64_t) override {}
@@ -90,7 +92,7 @@ TEST_CASE("Messages wait for what their publisher may have seen", "[exec]") {
   JournalHarness journal(1);
   REQUIRE(journal.Open().ok());
   LsnStripes stripes;
-  s.test.engine->journal = journal.journal.get();
+  s.test.engine->journal = s.test.engine->open_journal = journal.journal.get();
   s.test.engine->stripes = &stripes;
   s.two.Send("SUBSCRIBE c\r\n");
 
@@ -111,7 +113,7 @@ TEST_CASE("Messages wait for what their publisher may have seen", "[exec]") {
   s.one.Send("SET k w\r\nPUBLISH c z\r\n");
   s.worker.Drain();
   REQUIRE(s.messages.got.back()->hold() == 0);
-  s.test.engine->journal = nullptr;
+  s.test.engine->journal = s.test.engine->open_journal = nullptr;
   DropSubscriptions(s.two.session);
 }
 

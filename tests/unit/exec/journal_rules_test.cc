@@ -16,10 +16,10 @@ struct JournaledEngine : TestEngine {
   explicit JournaledEngine(FsyncPolicy policy) : files(1) {
     files.options.policy = policy;
     REQUIRE(files.Open().ok());
-    engine->journal = files.journal.get();
+    engine->journal = engine->open_journal = files.journal.get();
     if (policy == FsyncPolicy::kAlways) engine->stripes = &stripes;
   }
-  ~JournaledEngine() { engine->journal = nullptr; }
+  ~JournaledEngine() { engine->journal = engine->open_journal = nullptr; }
 
   // What the stream gained since the last call, a command in braces.
   std::string NewEffects() {

@@ -24,10 +24,10 @@ struct Live {
   explicit Live(uint64_t seed) : h(seed), random(seed) {
     h.options.segment_bytes_max = 100'000;
     REQUIRE(h.Open().ok());
-    test.engine->journal = h.journal.get();
+    test.engine->journal = test.engine->open_journal = h.journal.get();
     client = std::make_unique<TestClient>(test);
   }
-  ~Live() { test.engine->journal = nullptr; }
+  ~Live() { test.engine->journal = test.engine->open_journal = nullptr; }
 
   std::string Key(const char* type) { return type + std::to_string(random.Below(40)); }
   std::string Number(uint64_t below) { return std::to_string(random.Below(below)); }

@@ -327,6 +327,56 @@ TEST_CASE("compaction: a crash at every step leaves a chain that starts") {
   }
 }
 
+// A log that begins under data that is there already is of no use before its first snapshot.
+TEST_CASE("base awaited: until it is there a start finds what was there before") {
+  for (const bool former : {false, true}) {
+    for (uint64_t step = 0; step < 40; ++step) {
+      INFO("step " << step << ", former log " << former);
+      JournalHarness h(2000 + step);
+      Lsn kept = 0;
+      if (former) {
+        REQUIRE(h.Open().ok());
+        kept = h.Append(h.Record(1, 50));
+        REQUIRE(h.journal->Close().ok());
+        h.journal.reset();
+      }
+      h.options.awaits_base = true;
+      h.options.segment_bytes_max = 1000;
+      REQUIRE(h.Open().ok());
+      REQUIRE(h.journal->tail() == kept);
+      for (int i = 0; i < 10; ++i) {
+        h.Append(h.Record(2, 700));
+        REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+      }
+      const Lsn base = h.journal->tail();
+      const Lsn tail = h.Append(h.Record(3, 50));
+      REQUIRE(h.journal->SyncTo(tail).ok());
+      REQUIRE_FALSE(h.journal->StartTimeline({}).ok());
+      h.fs.Put("d/base-a", "snapshot");
+      h.fs.FreezeAfter(step);
+      const bool installed = h.journal->InstallBase("base-a", base).ok();
+      h.fs.FreezeAfter(0);
+      h.journal.reset();
+      h.fs.PowerCut();
+      REQUIRE(RemoveUnbased(&h.fs, "d").ok());
+      auto recovered = RecoverJournal(&h.fs, "d");
+      INFO(recovered.status().message());
+      REQUIRE(recovered.ok());
+      if (recovered->manifest.base_name.empty()) {
+        REQUIRE_FALSE(installed);
+        REQUIRE(recovered->report.fresh == !former);
+        REQUIRE(recovered->tail_lsn == kept);
+        REQUIRE(recovered->report.unknown_files.empty());
+      } else {
+        REQUIRE(recovered->manifest.base_lsn == base);
+        REQUIRE(recovered->tail_lsn == tail);
+      }
+      h.options.awaits_base = false;
+      REQUIRE(h.Open().ok());
+    }
+  }
+}
+
 TEST_CASE("restore: the log ends earlier, on a new timeline, older files stay") {
   JournalHarness h(6);
   REQUIRE(h.Open().ok());

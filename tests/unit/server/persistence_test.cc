@@ -17,7 +17,7 @@ struct Machine : JournalHarness {
     options.retained_bytes_min = 0;
     options.buffer_bytes_max = 1 << 20;
     REQUIRE(Open().ok());
-    test.engine->journal = journal.get();
+    test.engine->journal = test.engine->open_journal = journal.get();
     test.engine->journal_kept = true;
     replication = std::make_unique<Replication>(test.engine.get());
     test.engine->replication = replication.get();
@@ -29,7 +29,7 @@ struct Machine : JournalHarness {
   ~Machine() {
     persistence.reset();
     replication.reset();
-    test.engine->journal = nullptr;
+    test.engine->journal = test.engine->open_journal = nullptr;
   }
   void Set(const char* name, const char* value) { test.store.SetInternally(name, value); }
   // One turn of worker 0's periodic work, at second `s`.

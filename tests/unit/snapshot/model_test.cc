@@ -292,7 +292,7 @@ TEST_CASE("A snapshot under four writers is the journal up to its LSN", "[snapsh
   journal.options.segment_bytes_max = 1 << 20;
   REQUIRE(journal.Open().ok());
   TestEngine test;
-  test.engine->journal = journal.journal.get();
+  test.engine->journal = test.engine->open_journal = journal.journal.get();
   Pressure pressure(test.engine.get());
   Snapshotter snapshotter(&test.keyspace, SystemClock(), {});
   std::vector<std::unique_ptr<Writer>> writers;
@@ -359,7 +359,7 @@ TEST_CASE("A snapshot under four writers is the journal up to its LSN", "[snapsh
   RequireEpochsEqual(test.keyspace);
   REQUIRE(compared > 0);
   REQUIRE_FALSE(test.engine->modes.Has(kModeSnapshotLag));
-  test.engine->journal = nullptr;
+  test.engine->journal = test.engine->open_journal = nullptr;
 }
 
 }  // namespace cairn
