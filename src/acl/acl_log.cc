@@ -52,6 +52,7 @@ std::string_view NameOf(AclDenial reason) {
     case AclDenial::kKey: return "key";
     case AclDenial::kChannel: return "channel";
     case AclDenial::kAuth: return "auth";
+    case AclDenial::kCertificate: return "tls-cert";
     case AclDenial::kNone: break;
   }
   return "";

@@ -42,10 +42,10 @@ class AclLog {
   mutable std::mutex mutex_;
   std::deque<AclLogEntry> entries_;
   int64_t next_id_ = 0;
-  std::atomic<uint64_t> totals_[static_cast<size_t>(AclDenial::kAuth) + 1] = {};
+  std::atomic<uint64_t> totals_[static_cast<size_t>(AclDenial::kCertificate) + 1] = {};
 };
 
-// "command", "key", "channel", "auth", "database".
+// "command", "key", "channel", "auth", "database", "tls-cert".
 std::string_view NameOf(AclDenial reason);
 
 }  // namespace cairn

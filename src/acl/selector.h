@@ -29,7 +29,7 @@
 namespace cairn {
 
 // What is refused, in the order in which the closest miss of several selectors is chosen.
-enum class AclDenial : uint8_t { kNone, kCommand, kDatabase, kKey, kChannel, kAuth };
+enum class AclDenial : uint8_t { kNone, kCommand, kDatabase, kKey, kChannel, kAuth, kCertificate };
 
 // What a call wants, told once and asked of each selector. `position` indexes the arguments.
 struct AclKeyUse {

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/audit_chain.h"
+
 namespace cairn {
 namespace {
 // The characters Redis marks levels with, so that log tools keep working.
@@ -37,6 +39,23 @@ void Log::OpenSyslog(const char* ident, int facility) {
   syslog_ = true;
 }
 
+std::string Log::JsonLine(LogLevel level, const timeval& now, const char* message) const {
+  constexpr const char* kLevels[] = {"debug", "verbose", "notice", "warning"};
+  const char role = role_.load();
+  tm utc;
+  gmtime_r(&now.tv_sec, &utc);
+  char text[256];
+  size_t n = strftime(text, sizeof text, "{\"time\":\"%Y-%m-%dT%H:%M:%S.", &utc);
+  snprintf(text + n, sizeof text - n,
+           "%03dZ\",\"pid\":%d,\"role\":\"%s\",\"level\":\"%s\",\"message\":\"",
+           static_cast<int>(now.tv_usec / 1000), getpid(),
+           role == 'S' ? "replica" : role == 'C' ? "tool" : "master",
+           kLevels[static_cast<int>(level)]);
+  std::string line = text;
+  AppendJsonText(&line, message);
+  return line.append("\"}\n");
+}
+
 void Log::Write(LogLevel level, const char* format, va_list arguments) {
   char line[kLineBytesMax];
   timeval now;
@@ -53,6 +72,12 @@ void Log::Write(LogLevel level, const char* format, va_list arguments) {
   if (text < 0) return;
   constexpr int kPriorities[] = {LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING};
   if (syslog_) syslog(kPriorities[static_cast<int>(level)], "%s", message);
+  if (json_.load(std::memory_order_relaxed)) {
+    const std::string object = JsonLine(level, now, message);
+    std::lock_guard guard(mutex_);
+    [[maybe_unused]] ssize_t written = write(fd_, object.data(), object.size());
+    return;
+  }
   length += static_cast<size_t>(text);
   if (length > sizeof line - 1) length = sizeof line - 1;
   line[length++] = '\n';

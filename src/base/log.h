@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The server's own messages, one line each: "pid:role time level text". Any thread; lines are
+// The server's own messages, one line each: "pid:role time level text", or as JSON
+//   {"time":"2026-01-31T10:11:12.345Z","pid":7,"role":"master","level":"notice","message":"..."}
+// Any thread; lines are
 // whole. Never call it while holding a shard lock: it writes to a file.
 #pragma once
+
+#include <sys/time.h>
 
 #include <atomic>
 #include <cstdarg>
@@ -24,6 +28,8 @@ class Log {
 
   // "" is standard output. Also used to reopen after rotation.
   Status Open(const std::string& path);
+  // A JSON object a line, for tools that collect logs.
+  void set_json(bool json) { json_.store(json, std::memory_order_relaxed); }
   // To syslog too, as `ident` and with a facility of syslog(3). At start; `ident` must live on.
   void OpenSyslog(const char* ident, int facility);
   // Where messages go now: for a handler of fatal signals, which may not lock.
@@ -40,9 +46,11 @@ class Log {
 
  private:
   void Write(LogLevel level, const char* format, va_list arguments);
+  std::string JsonLine(LogLevel level, const timeval& now, const char* message) const;
 
   std::atomic<LogLevel> level_{LogLevel::kNotice};
   std::atomic<char> role_{'M'};
+  std::atomic<bool> json_{false};
   std::mutex mutex_;  // guards fd_ against a reopen
   int fd_ = 1;
   bool syslog_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // CONFIG GET, SET, REWRITE, RESETSTAT, HELP.
+#include "base/numbers.h"
 #include "commands/families.h"
 #include "commands/help.h"
 #include "exec/context.h"
@@ -54,7 +55,7 @@ void SwitchLog(Executor& executor, const ConfigStore::Pairs& before, ReplyWriter
               status.message());
 }
 
-// CONFIG SET name value [name value ...]; scope All: the hooks change what every worker reads
+// CONFIG SET name value [name value ...]; scope All: most hooks change what every worker reads
 void ConfigSet(Context& ctx) {
   if (ctx.argc() % 2 != 0) return ctx.Error(errors::kSyntax);
   ConfigStore::Pairs pairs;
@@ -68,6 +69,16 @@ void ConfigSet(Context& ctx) {
   ReplyLater(ctx, [&executor = ctx.executor(), before = std::move(before)](ReplyWriter& reply) {
     SwitchLog(executor, before, reply);
   });
+}
+
+// TLS files are read from disk, which nobody else need wait for: what is made of them is swapped in
+// under a lock of its own.
+Scope ConfigSetScope(Arguments arguments) {
+  for (size_t i = 2; i < arguments.size(); i += 2) {
+    const std::string name = ToLower(arguments[i]);
+    if (!name.starts_with("tls-") || name == "tls-port") return Scope::kAll;
+  }
+  return Scope::kNone;
 }
 
 // Nothing as long as there is only a default user that `requirepass` describes.
@@ -118,7 +129,7 @@ constexpr uint64_t kConfigFlags = kAdmin | kNoScript | kLoading | kStale;
 constexpr CommandSpec kRows[] = {
     {"CONFIG", -2, 0, {}, 0, nullptr, Scope::kNone},
     {"CONFIG|GET", -3, kConfigFlags, {}, 0, &ConfigGet},
-    {"CONFIG|SET", -4, kConfigFlags, {}, 0, &ConfigSet, Scope::kAll},
+    {"CONFIG|SET", -4, kConfigFlags, {}, 0, &ConfigSet, Scope::kAll, &ConfigSetScope},
     {"CONFIG|REWRITE", 2, kConfigFlags, {}, 0, &ConfigRewrite},
     {"CONFIG|RESETSTAT", 2, kConfigFlags, {}, 0, &ConfigResetStat},
     {"CONFIG|HELP", 2, kLoading | kStale, {}, 0, &ConfigHelp},

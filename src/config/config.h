@@ -67,6 +67,8 @@ enum NotifyBits : int64_t {
                kNotifyZset | kNotifyExpired | kNotifyEvicted | kNotifyStream | kNotifyModule  // A
 };
 
+enum class LogFormat { kLegacy, kJson };
+
 struct SavePoint {
   int64_t seconds;
   int64_t changes;
@@ -107,6 +109,7 @@ struct Config {
   Setting<bool> daemonize, set_proc_title, crash_log_enabled, always_show_logo, syslog_enabled;
   Shared<std::string> pidfile, logfile, dir, proc_title_template, syslog_ident;
   Setting<LogLevel> loglevel;
+  Setting<LogFormat> log_format;
   Setting<int64_t> syslog_facility;  // LOG_USER, LOG_LOCAL0, ...
   Setting<Supervised> supervised;
   Setting<OomScoreAdj> oom_score_adj;
@@ -142,6 +145,8 @@ struct Config {
   Setting<int64_t> slowlog_log_slower_than, slowlog_max_len, latency_monitor_threshold;
   Setting<int64_t> commandlog_request_larger_than, commandlog_large_request_max_len,
       commandlog_reply_larger_than, commandlog_large_reply_max_len;
+  Shared<std::string> audit_log, audit_log_rules;
+  Setting<int64_t> audit_log_max_size, audit_log_max_files;
   Setting<int64_t> metrics_port;
   Shared<Words> metrics_bind;
   Setting<bool> latency_tracking, hide_user_data_from_log;

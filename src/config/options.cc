@@ -71,6 +71,8 @@ constexpr EnumName kLogLevels[] = {
     Name("debug", LogLevel::kDebug), Name("verbose", LogLevel::kVerbose),
     Name("notice", LogLevel::kNotice), Name("warning", LogLevel::kWarning),
     Name("nothing", LogLevel::kNothing)};
+constexpr EnumName kLogFormats[] = {Name("legacy", LogFormat::kLegacy),
+                                    Name("json", LogFormat::kJson)};
 constexpr EnumName kFsyncs[] = {Name("everysec", AppendFsync::kEverysec),
                                 Name("always", AppendFsync::kAlways),
                                 Name("no", AppendFsync::kNo)};
@@ -136,7 +138,7 @@ constexpr Option kOptions[] = {
     Memory<&C::proto_max_bulk_len>("proto-max-bulk-len", 1 << 20, "536870912", kMutable, "longest argument of a request, longest string"),
     Memory<&C::client_query_buffer_limit>("client-query-buffer-limit", 1 << 20, "1073741824", kMutable, "unparsed bytes before a client is closed"),
     Other<&C::client_output_buffer_limit>(K::kBufferLimits, "client-output-buffer-limit", 0, kMax, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", kMutable, "unread reply bytes before a client is closed"),
-    Other<&C::maxmemory_clients>(K::kMemoryOrPercent, "maxmemory-clients", -100, kMax, "0", kNotYet, "memory of all clients together; 0: no limit"),
+    Other<&C::maxmemory_clients>(K::kMemoryOrPercent, "maxmemory-clients", -100, kMax, "0", kMutable, "memory of all clients together; 0: no limit"),
 
     // Process
     Integer<&C::threads>("threads", 0, 240, "0", kImmutable, "worker threads; 0: one a core"),
@@ -145,6 +147,7 @@ constexpr Option kOptions[] = {
     Enum<&C::supervised>("supervised", kSupervised, "no", kImmutable, "tell systemd or upstart when ready"),
     Enum<&C::loglevel>("loglevel", kLogLevels, "notice", kMutable, "least important message that is printed"),
     Text<&C::logfile>("logfile", "", kImmutable, "file for messages; empty: standard output"),
+    Enum<&C::log_format>("log-format", kLogFormats, "legacy", kMutable, "lines for people, or JSON"),
     Bool<&C::syslog_enabled>("syslog-enabled", "no", kImmutable, "messages to syslog too"),
     Text<&C::syslog_ident>("syslog-ident", "cairn", kImmutable, "name in syslog"),
     Enum<&C::syslog_facility>("syslog-facility", kFacilities, "local0", kImmutable, "facility in syslog"),
@@ -222,6 +225,10 @@ constexpr Option kOptions[] = {
     Integer<&C::latency_monitor_threshold>("latency-monitor-threshold", 0, kMax, "0", kMutable, "milliseconds; 0: off"),
     Bool<&C::latency_tracking>("latency-tracking", "yes", kMutable, "a histogram a command"),
     Other<&C::latency_tracking_info_percentiles>(K::kPercentiles, "latency-tracking-info-percentiles", 0, 0, "50 99 99.9", kMutable, "which INFO shows"),
+    Text<&C::audit_log>("audit-log", "", kMutable, "file that events are written to; empty: none"),
+    Text<&C::audit_log_rules>("audit-log-rules", "", kMutable, "which events; empty: all"),
+    Memory<&C::audit_log_max_size>("audit-log-max-size", 0, "0", kMutable, "bytes at which a new file begins; 0: never"),
+    Integer<&C::audit_log_max_files>("audit-log-max-files", 1, 1000, "10", kMutable, "files kept besides the current one"),
     Integer<&C::metrics_port>("metrics-port", 0, 65535, "0", kMutable, "HTTP port for Prometheus; 0: none"),
     Other<&C::metrics_bind>(K::kWords, "metrics-bind", 0, 16, "127.0.0.1 -::1", kMutable, "addresses of metrics-port"),
     Other<&C::notify_keyspace_events>(K::kNotifyFlags, "notify-keyspace-events", 0, 0, "", kMutable, "classes of key events that are published"),

@@ -107,6 +107,7 @@ std::string DescribeDenial(const AccessAnswer& answer, std::string_view user,
                      : "No permissions to access a channel";
     case AclDenial::kDatabase: return "No permissions to access a database";
     case AclDenial::kAuth:
+    case AclDenial::kCertificate:
     case AclDenial::kNone: break;
   }
   return "";

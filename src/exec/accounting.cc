@@ -5,12 +5,13 @@
 
 #include <algorithm>
 
+#include "exec/audit_log.h"
 #include "exec/executor.h"
 #include "exec/monitoring.h"
 
 namespace cairn {
 
-void CostBounds::Read(const Config& config) {
+void CostBounds::Read(const Config& config, bool audited) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   const double ticks_per_us = TicksPerMicrosecond();
   const auto ticks = [&](int64_t us) {
@@ -24,19 +25,20 @@ void CostBounds::Read(const Config& config) {
   constexpr int64_t kMsMax = int64_t{1} << 50;  // in microseconds it still fits
   const int64_t latency_ms = std::min(config.latency_monitor_threshold(), kMsMax);
   if (latency_ms > 0) least = std::min(least, ticks(latency_ms * 1000));
-  ticks_.store(least, kRelaxed);
+  ticks_.store(audited ? 0 : least, kRelaxed);
   request_bytes_.store(bytes(config.commandlog_request_larger_than()), kRelaxed);
   reply_bytes_.store(bytes(config.commandlog_reply_larger_than()), kRelaxed);
 }
 
 void Executor::NoteCost(ClientRecord& record, const Command& command, Arguments arguments,
-                        const CallCost& cost, const char* event) {
+                        const CallCost& cost, std::string_view error, const char* event) {
   const Config& config = engine_.config;
   const auto us = static_cast<int64_t>(static_cast<double>(cost.ticks) / ticks_per_us_);
   const int64_t now_s = engine_.clock.WallMs() / 1000;
   engine_.latency.AddIfSlow(event != nullptr ? event : command.Is(kFast) ? "fast-command"
                                                                          : "command",
                             us, now_s);
+  if (Audited()) Audit(record, command, arguments, cost, error);
   if (command.Is(kSkipSlowlog)) return;
   const auto log = [&](CommandLogType type, int64_t spent, int64_t bound, int64_t entries_max) {
     if (bound < 0 || spent < bound) return;
@@ -53,6 +55,30 @@ void Executor::NoteCost(ClientRecord& record, const Command& command, Arguments 
       config.commandlog_request_larger_than(), config.commandlog_large_request_max_len());
   log(CommandLogType::kLargeReply, static_cast<int64_t>(cost.reply_bytes),
       config.commandlog_reply_larger_than(), config.commandlog_large_reply_max_len());
+}
+
+void Executor::Audit(ClientRecord& record, const Command& command, Arguments arguments,
+                     const CallCost& cost, std::string_view error) {
+  AuditEvent event;
+  event.command = &command;
+  event.client_id = record.id;
+  event.db = cost.db;
+  event.duration_us = static_cast<int64_t>(static_cast<double>(cost.ticks) / ticks_per_us_);
+  event.outcome = error;
+  std::string user;
+  {
+    std::lock_guard guard(record.mutex);
+    user = record.user;
+  }
+  event.user = user;
+  event.address = record.address;
+  KeySink keys;  // a served client's: this thread's own may be in use
+  if (ExtractKeys(command, arguments, keys)) {
+    for (const KeyReference& key : keys.keys())
+      if ((key.flags & kNotKey) == 0)
+        event.keys.push_back(arguments[static_cast<size_t>(key.position)]);
+  }
+  engine_.audit->Add(event);
 }
 
 }  // namespace cairn

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a finished command cost, and from where on somebody wants to know of it: the command logs
-// and LATENCY. All the bounds stand in one cache line, so that a command below them, which is the
+// What a finished command cost, and from where on somebody wants to know of it: the command logs,
+// LATENCY and the audit log, which wants to know of all. All the bounds stand in one cache line, so that a command below them, which is the
 // rule, pays three comparisons; what is above goes through Executor::NoteCost (accounting.cc).
 //
 // Thread rule: bounds are read by any thread, written when the configuration changes.
@@ -17,6 +17,7 @@ struct Config;
 struct CallCost {
   uint64_t ticks;  // of the processor
   uint64_t request_bytes, reply_bytes;
+  int db;
 };
 
 class alignas(64) CostBounds {
@@ -28,7 +29,8 @@ class alignas(64) CostBounds {
            cost.request_bytes >= request_bytes_.load(kRelaxed) ||
            cost.reply_bytes >= reply_bytes_.load(kRelaxed);
   }
-  void Read(const Config& config);
+  // `audited`: of every command.
+  void Read(const Config& config, bool audited);
 
  private:
   static constexpr uint64_t kNever = UINT64_MAX;

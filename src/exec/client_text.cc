@@ -40,15 +40,17 @@ std::string DescribeClient(const ClientRecord& record, const Registry& registry,
   char numbers[512];
   snprintf(numbers, sizeof numbers,
            " age=%lld idle=%lld flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d watch=%d qbuf=%zu "
-           "qbuf-free=%zu argv-mem=0 multi-mem=%lld rbs=%zu rbp=%zu obl=0 oll=%d omem=%zu "
+           "qbuf-free=%zu argv-mem=%zu multi-mem=%lld rbs=%zu rbp=%zu obl=0 oll=%d omem=%zu "
            "tot-mem=%zu events=r cmd=%s",
            static_cast<long long>((now_ms - record.created_ms) / 1000),
            static_cast<long long>((now_ms - record.last_active_ms.load(kRelaxed)) / 1000),
            letters.c_str(), record.db.load(kRelaxed), record.subscriptions.load(kRelaxed),
            record.pattern_subscriptions.load(kRelaxed), record.shard_subscriptions.load(kRelaxed),
            multi, record.watches.load(kRelaxed), query, capacity > query ? capacity - query : 0,
+           static_cast<size_t>(record.argument_bytes.load(kRelaxed)),
            static_cast<long long>(record.multi_bytes.load(kRelaxed)), output, output,
-           output > 0 ? 1 : 0, output, capacity + output + sizeof record, command_name.c_str());
+           output > 0 ? 1 : 0, output, static_cast<size_t>(record.MemoryBytes()),
+           command_name.c_str());
   std::lock_guard guard(record.mutex);
   return "id=" + std::to_string(record.id) + " addr=" + record.address +
          " laddr=" + record.local_address + " fd=" + std::to_string(record.fd) +

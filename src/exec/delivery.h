@@ -27,6 +27,7 @@
 
 namespace cairn {
 
+class Executor;
 class OutputBuffer;
 struct Session;
 struct Waiter;
@@ -40,6 +41,8 @@ class LocalClients {
   virtual bool Visit(uint64_t client_id, FunctionRef<void(Session&, OutputBuffer&)> body) = 0;
   // Runs the requests that a suspended client has left. No effect on any other.
   virtual void Resume(uint64_t client_id) = 0;
+  // Runs units on the worker's thread: for tasks that change data of their own (exec/executor.h).
+  virtual Executor& OwnExecutor() = 0;
   // Counts the call that waited and takes its registrations out of the queues, as soon as the locks
   // let that be done without waiting.
   virtual void WaitUnserved(const std::shared_ptr<Waiter>& waiter, bool failed) = 0;

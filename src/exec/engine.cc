@@ -16,7 +16,7 @@ Engine::Engine(Clock* clock_in, Log* log_in, ConfigStore* store_in, Registry* re
       users(registry_in) {
   const auto read_bounds = [this](const Config& now) {
     latency.set_threshold_ms(now.latency_monitor_threshold());
-    cost_bounds.Read(now);
+    cost_bounds.Read(now, audited.load(std::memory_order_relaxed));
     return Status();
   };
   (void)read_bounds(config);
@@ -26,6 +26,11 @@ Engine::Engine(Clock* clock_in, Log* log_in, ConfigStore* store_in, Registry* re
 }
 
 Engine::~Engine() = default;
+
+void Engine::SetAudited(bool audited_now) {
+  audited.store(audited_now, std::memory_order_relaxed);
+  cost_bounds.Read(config, audited_now);
+}
 
 int Engine::AddThread() {
   const int slot = keyspace.gate().AddThread();

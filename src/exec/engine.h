@@ -36,8 +36,10 @@
 
 namespace cairn {
 
+class AuditLog;
 class Journal;
 class LsnStripes;
+class Migrator;
 class ReplicationControl;
 class ScriptRegistry;
 class SnapshotControl;
@@ -62,6 +64,12 @@ struct Engine {
   CommandLog command_log;
   LatencyEvents latency;
   CostBounds cost_bounds;
+  std::shared_ptr<AuditLog> audit;  // exec/audit_log.h; set while `audited`
+  std::atomic<bool> audited{false};
+  std::shared_ptr<Migrator> migrator;  // cluster/migrator.h; set before the first command
+  // Memory of clients that maxmemory-clients limits, while it is set (server/client_memory.h).
+  std::atomic<int64_t> client_bytes{0};
+  std::atomic<uint64_t> evicted_clients{0};
   PubsubHub pubsub;
   Users users;
   AclLog acl_log;
@@ -88,6 +96,9 @@ struct Engine {
   // Output that a client does not read grows to this; then the client is cut off.
   size_t output_bytes_max = size_t{4} << 30;
   std::atomic<uint64_t> next_client_id{1};
+
+  // Commands are told to the audit log, or not any more. Under scope All or before any command.
+  void SetAudited(bool audited_now);
 
   // Gives a thread its slot: of the gate, the journal and the statistics alike.
   int AddThread();

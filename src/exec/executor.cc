@@ -138,7 +138,11 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   if (engine_.config.maxmemory() != 0 || out_of_memory()) [[unlikely]]
     evictor_.BeforeCommand(clock_ms_, CurrentExpiryMode());
   if (!Unobstructed(session, *command, request.args, mode)) [[unlikely]] {
-    if (!PassGates(session, *command, request.args, mode, reply)) return;
+    if (!PassGates(session, *command, request.args, mode, reply)) {
+      if (Audited() && reply.error_count() != 0)
+        Audit(*session.record, *command, request.args, {0, 0, 0, session.db}, LastError(reply, 0));
+      return;
+    }
     if (session.transaction.active && !RunsInsideMulti(*command)) {
       Queue(session, *command, request.args, reply);
       return;
@@ -167,9 +171,9 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   // A call that waits is counted when it is answered.
   if (session.waiter != nullptr) [[unlikely]] return;
   CountCall(*command, ticks);
-  const CallCost cost{ticks, request.raw.size(), out.end_position() - start};
+  const CallCost cost{ticks, request.raw.size(), out.end_position() - start, session.db};
   if (engine_.cost_bounds.Reached(cost)) [[unlikely]]
-    NoteCost(*session.record, *command, request.args, cost);
+    NoteCost(*session.record, *command, request.args, cost, LastError(reply, 0));
 }
 
 bool Executor::RunSingle(Session& session, const Command& command, const Request& request,
@@ -340,6 +344,8 @@ uint64_t Executor::Call(Session& session, const Command& command, Arguments argu
     Observe(session, command, arguments, caller);
   const uint64_t ticks = ReadTicks() - start;
   CountCall(command, ticks);
+  if (caller == Caller::kScript && Audited()) [[unlikely]]
+    Audit(*session.record, command, arguments, {ticks, 0, 0, db}, LastError(reply, errors));
   return ticks;
 }
 

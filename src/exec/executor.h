@@ -223,6 +223,10 @@ class Executor final : public ReadyServer {
   void ForgetHeld(const Waiter& waiter);
   void LeaveUnserved(const ReadyKey& key);
   bool StillAllowed(Session& session, const struct QueuedCommand& queued, ReplyWriter& reply);
+  // The code of the last error that was replied since `before` were; "" if none was.
+  static std::string_view LastError(const ReplyWriter& reply, uint64_t before) {
+    return reply.error_count() == before ? std::string_view() : reply.last_error_code();
+  }
   void CountReplyErrors(const Command& command, ReplyWriter& reply, uint64_t before);
   void Silence(Session& session, const Command* command, uint64_t start, OutputBuffer& out);
   // Decides what becomes of a reply (from position `start` on) that shows what is not durable yet.
@@ -235,7 +239,11 @@ class Executor final : public ReadyServer {
   }
   // A client's command has ended (accounting.cc). `event`: of LATENCY, where it is a special one.
   void NoteCost(ClientRecord& record, const Command& command, Arguments arguments,
-                const CallCost& cost, const char* event = nullptr);
+                const CallCost& cost, std::string_view error, const char* event = nullptr);
+  // The audit log is on. What is refused, and what scripts call, goes into it as well.
+  bool Audited() const { return engine_.audited.load(std::memory_order_relaxed); }
+  void Audit(ClientRecord& record, const Command& command, Arguments arguments,
+             const CallCost& cost, std::string_view error);
 
   Engine& engine_;
   const int slot_;

@@ -16,13 +16,6 @@ double Ratio(size_t part, size_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-size_t BytesOf(const ClientRecord& client) {
-  constexpr auto kRelaxed = std::memory_order_relaxed;
-  return sizeof client + client.query_capacity.load(kRelaxed) +
-         client.output_memory.load(kRelaxed) +
-         static_cast<size_t>(std::max<int64_t>(client.multi_bytes.load(kRelaxed), 0));
-}
-
 }  // namespace
 
 double MemoryReport::DatasetPercent(size_t overhead) const {
@@ -41,7 +34,7 @@ MemoryReport ReadMemoryReport(Engine& engine) {
   report.startup = engine.startup_bytes;
   for (const auto& client : engine.control->Clients()) {
     const bool replica = (client->flags.load(std::memory_order_relaxed) & kClientReplica) != 0;
-    (replica ? report.clients_replicas : report.clients_normal) += BytesOf(*client);
+    (replica ? report.clients_replicas : report.clients_normal) += client->MemoryBytes();
   }
   if (const Journal* journal = engine.journal; journal != nullptr) {
     const Lsn written = journal->written();  // first: it only grows towards the tail

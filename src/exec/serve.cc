@@ -178,14 +178,15 @@ std::string Refusal(Executor& executor, const Session& session, const Waiter& wa
 void Executor::CountWaited(const Waiter& waiter, uint64_t ticks, size_t reply_bytes,
                            bool failed) {
   const Command& command = *waiter.command;
-  const CallCost cost{waiter.spent_ticks + ticks, waiter.args.bytes(), reply_bytes};
+  const CallCost cost{waiter.spent_ticks + ticks, waiter.args.bytes(), reply_bytes, waiter.db};
   CountCall(command, cost.ticks);
   if (failed) {
     Bump(statistics_->commands[command.id].failed);
     statistics_->Add(Stat::kErrors);
   }
   if (engine_.cost_bounds.Reached(cost)) [[unlikely]]
-    NoteCost(*waiter.record, command, waiter.args.view(), cost, "command-unblocking");
+    NoteCost(*waiter.record, command, waiter.args.view(), cost, failed ? "ERR" : "",
+             "command-unblocking");
 }
 
 // Runs the waiter's command. If it found something to answer and nobody else ended the wait, the

@@ -54,6 +54,16 @@ struct ClientRecord {
   std::atomic<uint64_t> query_bytes{0}, query_capacity{0}, output_bytes{0}, output_memory{0};
   std::atomic<uint64_t> bytes_in{0}, bytes_out{0}, commands{0};
   std::atomic<int64_t> multi_bytes{0};
+  // Of a blocked command's arguments; of what the client watches, subscribes to and tracks.
+  std::atomic<uint64_t> argument_bytes{0}, state_bytes{0};
+
+  // Everything this client takes, as CLIENT LIST's tot-mem and maxmemory-clients count it.
+  uint64_t MemoryBytes() const {
+    constexpr auto kRelaxed = std::memory_order_relaxed;
+    return sizeof *this + query_capacity.load(kRelaxed) + output_memory.load(kRelaxed) +
+           static_cast<uint64_t>(multi_bytes.load(kRelaxed)) + argument_bytes.load(kRelaxed) +
+           state_bytes.load(kRelaxed);
+  }
   std::atomic<int> last_command{-1};  // Command::id
   // Of invalidations: a client's id, 0: none, -1: not tracking.
   std::atomic<int64_t> redirect{-1};

@@ -155,16 +155,17 @@ bool Executor::RunQueued(Session& session, const Transaction& transaction, Reply
     if (!StillAllowed(session, queued, next)) continue;
     if (may_retreat && !RunsScripts(*queued.command) && !FitsUnit(session, *queued.command, args))
       return false;
-    const uint64_t begin = next.out().end_position();
+    const uint64_t begin = next.out().end_position(), errors = next.error_count();
+    const int db = session.db;
     const uint64_t ticks = Call(session, *queued.command, args, {}, next, Caller::kExec);
     if (unit_.retreating()) return false;
+    const CallCost cost{ticks, queued.args.bytes(), next.out().end_position() - begin, db};
+    if (!session.internal && engine_.cost_bounds.Reached(cost)) [[unlikely]]
+      NoteCost(*session.record, *queued.command, args, cost, LastError(next, errors));
     if (exec_rest_ != nullptr) {
       rest.emplace(exec_rest_.get(), session.resp);
       exec_rest_.reset();  // the unit keeps it
     }
-    const CallCost cost{ticks, queued.args.bytes(), next.out().end_position() - begin};
-    if (!session.internal && engine_.cost_bounds.Reached(cost)) [[unlikely]]
-      NoteCost(*session.record, *queued.command, args, cost);
   }
   return true;
 }

@@ -7,11 +7,13 @@
 #include "exec/subscribing.h"
 #include "exec/tracking.h"
 #include "exec/transaction.h"
+#include "server/client_memory.h"
 #include "server/server.h"
 
 namespace cairn {
 namespace {
 constexpr size_t kParseAhead = 64;                   // requests parsed before they are run
+constexpr size_t kPublishedOutputBytes = 16 << 10;   // less goes out before anybody counts it
 constexpr int64_t kTimeoutMsMax = int64_t{1} << 52;  // of a wait; longer ones never end
 }  // namespace
 
@@ -160,7 +162,9 @@ void Client::OnMessage(const std::shared_ptr<const PubsubMessage>& message,
         rest, [](void* owner) { delete static_cast<Owner*>(owner); }, new Owner(message));
   }
   if (message->hold() > context_.worker.durable()) out.MarkHold(start, message->hold());
-  if (WithinOutputLimits()) connection_->FlushSoon();
+  if (!WithinOutputLimits()) return;
+  if (out.size() > kPublishedOutputBytes) PublishMemory();
+  connection_->FlushSoon();
 }
 
 void Client::ArmWait() {
@@ -237,13 +241,33 @@ bool Client::WithinOutputLimits() {
 void Client::Publish() {
   ClientRecord& record = *session_.record;
   record.query_bytes.store(parser_.buffered_bytes(), std::memory_order_relaxed);
-  record.query_capacity.store(parser_.memory_bytes(), std::memory_order_relaxed);
-  record.output_bytes.store(connection_->out().size(), std::memory_order_relaxed);
-  record.output_memory.store(connection_->out().memory_bytes(), std::memory_order_relaxed);
   record.bytes_in.store(connection_->bytes_in(), std::memory_order_relaxed);
   record.bytes_out.store(connection_->bytes_out(), std::memory_order_relaxed);
   record.db.store(session_.db, std::memory_order_relaxed);
   record.resp.store(session_.resp, std::memory_order_relaxed);
+  PublishMemory();
+}
+
+// What it takes, as far as others are interested: buffers, queued and blocked requests, and what is
+// remembered for it. Once a read, and when output was added.
+void Client::PublishMemory() {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  constexpr uint64_t kSubscriptionBytes = 160;  // a node here and one at the hub, a short name
+  ClientRecord& record = *session_.record;
+  record.query_capacity.store(parser_.memory_bytes(), kRelaxed);
+  record.output_bytes.store(connection_->out().size(), kRelaxed);
+  record.output_memory.store(connection_->out().memory_bytes(), kRelaxed);
+  record.multi_bytes.store(static_cast<int64_t>(session_.transaction.bytes), kRelaxed);
+  record.argument_bytes.store(session_.waiter == nullptr ? 0 : session_.waiter->args.bytes(),
+                              kRelaxed);
+  uint64_t state = 0;
+  for (const WatchedKey& watched : session_.watched) state += sizeof watched + watched.key.size();
+  const int subscriptions = record.subscriptions.load(kRelaxed) +
+                            record.pattern_subscriptions.load(kRelaxed) +
+                            record.shard_subscriptions.load(kRelaxed);
+  state += static_cast<uint64_t>(subscriptions) * kSubscriptionBytes;
+  record.state_bytes.store(state, kRelaxed);
+  server_.client_memory().Note(record, &counted_bytes_);
 }
 
 void Client::OnEof(Connection& connection) {
@@ -272,6 +296,7 @@ void Client::OnClosed(Connection&) {
   session_.replication.reset();
   context_.clients.erase(session_.id());
   server_.RemoveClient(session_.id());
+  server_.client_memory().Forget(&counted_bytes_);
   // A script of this client's goes on without it.
   if (context_.executor.IsAside(session_)) {
     context_.orphan = this;

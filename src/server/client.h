@@ -56,6 +56,7 @@ class Client final : public ConnectionHandler, public Subscriber {
  private:
   void Process();
   void Publish();
+  void PublishMemory();
   void ArmWait();
   void OnWaitTimeout();
   void EndWait(const std::shared_ptr<Waiter>& waiter);
@@ -67,6 +68,7 @@ class Client final : public ConnectionHandler, public Subscriber {
   Connection* connection_ = nullptr;
   Session session_;
   int64_t soft_limit_since_ms_ = -1;  // monotonic; -1: below the soft limit
+  int64_t counted_bytes_ = 0;         // of this client by ClientMemory
   RequestParser parser_;
   Timer wait_timer_;  // of a blocking command
 };

@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "base/version.h"
+#include "exec/audit_log.h"
 #include "exec/memory_report.h"
 #include "script/registry.h"
 #include "server/info_replication.h"
@@ -317,6 +318,7 @@ class InfoWriter {
     Number("tls_handshakes_failed", s_.tls().failed_handshakes());
     Number("expired_keys", sum(Stat::kExpired));
     Number("evicted_keys", sum(Stat::kEvicted));
+    Number("evicted_clients", e_.evicted_clients.load(kRelaxed));
     Number("evicted_scripts", s_.engine_->scripts->evicted());
     Number("keyspace_hits", sum(Stat::kHits));
     Number("keyspace_misses", sum(Stat::kMisses));
@@ -327,6 +329,11 @@ class InfoWriter {
     Number("tracking_total_items", e_.tracking.item_count());
     Number("tracking_total_prefixes", e_.tracking.prefix_count());
     Number("client_output_buffer_limit_disconnections", sum(Stat::kOutputLimitDisconnects));
+    if (const AuditLog& audit = *e_.audit; audit.on()) {
+      Number("audit_log_events", audit.written());
+      Number("audit_log_dropped", audit.dropped());
+      Number("audit_log_write_errors", audit.failures());
+    }
     Number("total_error_replies", sum(Stat::kErrors));
     Number("total_reads_processed", net.reads);
     Number("total_writes_processed", net.writes);

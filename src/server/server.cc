@@ -12,10 +12,13 @@
 #include "base/crash.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "cluster/migrator.h"
 #include "commands/families.h"
+#include "exec/audit_log.h"
 #include "repl/replication.h"
 #include "script/registry.h"
 #include "server/client.h"
+#include "server/client_memory.h"
 #include "server/metrics_server.h"
 #include "server/persistence.h"
 #include "server/process.h"
@@ -98,6 +101,9 @@ Status Server::Start() {
   engine_->modes.Set(kModeLoading, true);
   CAIRN_RETURN_IF_ERROR(LoadUsers());
   RegisterHooks();
+  CAIRN_RETURN_IF_ERROR(StartObserving());
+  client_memory_ = std::make_unique<ClientMemory>(this);
+  engine_->migrator = std::make_shared<Migrator>();
   int threads = static_cast<int>(config_.threads());
   if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
   constexpr int kThreadsMax = 240;  // below the slots of gate and journal
@@ -339,6 +345,7 @@ int Server::Wait() {
     if (received == SIGHUP) {
       const Status status = log_.Open(config_.logfile());
       if (!status.ok()) log_.Warning("%s", status.message().c_str());
+      engine_->audit->Reopen();
       ReloadCertificates();
       continue;
     }
@@ -360,6 +367,7 @@ int Server::Wait() {
   tls_listener_->CloseAndWait();
   metrics_->CloseAndWait();
   pool_->Stop();
+  engine_->migrator.reset();
   persistence_->Stop();
   int exit_status = 0;
   if (journal_ != nullptr) {
@@ -491,6 +499,7 @@ Status Server::Shutdown(const ShutdownRequest& request) {
 
 void Server::ResetStatistics() {
   engine_->statistics.Reset();
+  engine_->evicted_clients.store(0);
 }
 
 void Server::Sleep(int64_t microseconds) {

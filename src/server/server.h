@@ -35,6 +35,7 @@ namespace cairn {
 
 class Persistence;
 class Replication;
+class ClientMemory;
 class MetricsServer;
 class TlsService;
 
@@ -60,6 +61,7 @@ class Server final : public ServerControl, public JournalListener {
   int64_t start_time_ms() const { return start_time_ms_; }
   const Persistence& persistence() const { return *persistence_; }
   const TlsService& tls() const { return *tls_; }
+  ClientMemory& client_memory() { return *client_memory_; }
 
   void AddClient(std::shared_ptr<ClientRecord> record);
   void RemoveClient(uint64_t id);
@@ -101,6 +103,7 @@ class Server final : public ServerControl, public JournalListener {
   Status ListenTls();
   void RegisterPortHooks();
   void RegisterTlsHooks();
+  Status StartObserving();
   void ReloadCertificates();
   Status LoadUsers();
   Status LoadConfiguredUsers();
@@ -160,6 +163,7 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<Listener> listener_;
   Ports tls_ports_{config_, config_.tls_port, config_.bind};
   std::unique_ptr<TlsService> tls_;
+  std::unique_ptr<ClientMemory> client_memory_;
   std::unique_ptr<MetricsServer> metrics_;
   std::unique_ptr<Listener> tls_listener_;  // without sockets while tls-port is 0
   int64_t start_time_ms_ = 0;

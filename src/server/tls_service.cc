@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "server/tls_service.h"
 
+#include "exec/client_text.h"
 #include "server/client.h"
 
 namespace cairn {
@@ -80,6 +81,15 @@ void TlsService::LogIn(Client* client, const TlsPeerNames& names) {
     if (user != nullptr && user->enabled()) return client->LogIn(std::move(user));
   }
   unknown_users_.fetch_add(1);
+  const ClientRecord& record = *client->session().record;
+  const int64_t now_ms = engine_.clock.WallMs();
+  AclLogEntry entry;
+  entry.reason = AclDenial::kCertificate;
+  entry.context = "toplevel";
+  entry.object = entry.user = candidates.front();
+  entry.client_info = DescribeClient(record, engine_.registry, now_ms);
+  entry.created_ms = entry.updated_ms = now_ms;
+  engine_.acl_log.Add(std::move(entry), static_cast<size_t>(engine_.config.acllog_max_len()));
   engine_.log.Verbose("TLS: no enabled user is called as the certificate says (addr=%s)",
                       client->connection()->peer_address().c_str());
 }

@@ -22,6 +22,7 @@ struct WorkerContext final : LocalClients {
 
   bool Visit(uint64_t client_id, FunctionRef<void(Session&, OutputBuffer&)> body) override;
   void Resume(uint64_t client_id) override;
+  Executor& OwnExecutor() override { return executor; }
   void WaitUnserved(const std::shared_ptr<Waiter>& waiter, bool failed) override;
   // Takes a wait that is over out of the queues, now or with the next ForgetWaits (cron).
   void ForgetWait(const std::shared_ptr<Waiter>& waiter);

@@ -9,7 +9,7 @@ import socket
 import ssl
 import subprocess
 
-from harness import (ONCE, Client, cairn_only, check, equal, eventually, limit, server_binary,
+from harness import (ONCE, Client, as_dict, cairn_only, check, equal, eventually, limit, server_binary,
                      skip)
 from harness.certificates import Authority
 from harness.server import free_port
@@ -166,6 +166,9 @@ def test_certificates_name_users(env):
     equal(user_of(None), b"default")
     denied = re.search(rb"acl_access_denied_tls_cert:(\d+)", admin.call("INFO", "stats"))
     equal(int(denied.group(1)), 2)
+    refused = [as_dict(entry) for entry in admin.call("ACL", "LOG")]
+    equal([(e[b"reason"], e[b"context"], e[b"object"], e[b"username"]) for e in refused],
+          [(b"tls-cert", b"toplevel", name, name) for name in (b"nobody", b"bob")])
 
     # A password that others need is none of alice's business.
     equal(admin.call("CONFIG", "SET", "requirepass", "secret"), b"OK")

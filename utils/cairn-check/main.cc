@@ -17,6 +17,7 @@
 #include "journal/reader.h"
 #include "journal/recovery.h"
 #include "snapshot/verify.h"
+#include "utils/cairn-check/audit.h"
 #include "utils/cairn-check/export.h"
 #include "utils/cairn-check/repair.h"
 
@@ -41,6 +42,8 @@ constexpr const char* kHelp =
     "                                          newest point or an earlier one\n"
     "  cairn-check repair DIR [--yes]          end a damaged log before the damage;\n"
     "                                          without --yes only say what would go\n"
+    "\n"
+    "  cairn-check audit FILE ...              check the chain of audit logs, oldest first\n"
     "\n"
     "  --key-file FILE behind any of them      the encryption-key-file of encrypted logs\n"
     "\n"
@@ -272,11 +275,20 @@ int Repair(FileSystem* fs, const std::string& path, bool yes, const KeyRing* key
   return status.ok() ? kExitOk : Complain(status);
 }
 
+int Audit(FileSystem* fs, const std::vector<std::string>& paths) {
+  auto report = VerifyAudit(fs, paths);
+  if (!report.ok()) return Complain(report.status());
+  fputs(report->text.c_str(), stdout);
+  return report->torn ? kExitTornTail : kExitOk;
+}
+
 int Main(const std::vector<std::string>& args) {
   if (args.size() == 1 && (args[0] == "--help" || args[0] == "-h")) {
     fputs(kHelp, stdout);
     return kExitOk;
   }
+  if (args.size() >= 2 && args[0] == "audit")
+    return Audit(RealFileSystem(), {args.begin() + 1, args.end()});
   Options options;
   if (args.size() < 2 || !ParseOptions(args, &options)) return Usage();
   FileSystem* fs = RealFileSystem();

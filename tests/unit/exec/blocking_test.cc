@@ -74,6 +74,7 @@ struct BlockingClient : TestClient, LocalClients {
     body(session, out);
     return true;
   }
+  Executor& OwnExecutor() override { return executor; }
   void Resume(uint64_t id) override {
     REQUIRE(id == session.id());
     session.suspended = false;

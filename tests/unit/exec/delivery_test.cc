@@ -42,6 +42,7 @@ struct OneWorker final : ServerControl, LocalClients {
     }
     return false;
   }
+  Executor& OwnExecutor() override { return clients.front()->executor; }
   void Resume(uint64_t) override {}
   void WaitUnserved(const std::shared_ptr<Waiter>&, bool) override {}
 

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "exec/audit_log.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "base/glob.h"
+#include "base/numbers.h"
+
+namespace cairn {
+namespace {
+
+constexpr size_t kFlushBytes = 64 << 10;
+constexpr uint64_t kTailBytes = 1 << 20;  // no line is longer: see kKeysMax and kKeyBytesMax
+
+std::vector<std::string_view> Split(std::string_view text, std::string_view separators) {
+  std::vector<std::string_view> parts;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find_first_of(separators), text.size());
+    if (end > 0) parts.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
+
+void AppendMember(std::string* out, const char* name, std::string_view text) {
+  out->append(",\"").append(name).append("\":\"");
+  AppendJsonText(out, text);
+  out->push_back('"');
+}
+
+void AppendMember(std::string* out, const char* name, int64_t number) {
+  out->append(",\"").append(name).append("\":").append(std::to_string(number));
+}
+
+}  // namespace
+
+Result<AuditRules> AuditRules::Parse(std::string_view text, const Registry& registry) {
+  AuditRules rules;
+  for (std::string_view part : Split(text, ";")) {
+    Rule rule;
+    const auto words = Split(part, " \t\n");
+    if (words.empty()) continue;
+    for (std::string_view word : words) {
+      if (word.starts_with("user:")) {
+        rule.users.emplace_back(word.substr(5));
+      } else if (word.starts_with("~")) {
+        rule.keys.emplace_back(word.substr(1));
+      } else if (word.starts_with("@")) {
+        const auto* found = std::find(std::begin(kAclCategoryNames), std::end(kAclCategoryNames),
+                                      ToLower(word.substr(1)));
+        const bool all = EqualsIgnoreCase(word, "@all");
+        if (!all && found == std::end(kAclCategoryNames))
+          return Status::Invalid("no such category in audit-log-rules: " + std::string(word));
+        rule.categories |= all ? ~uint64_t{0} : uint64_t{1} << (found - kAclCategoryNames);
+      } else {
+        const Command* command = registry.Find(word);
+        if (command == nullptr)
+          return Status::Invalid("no such command in audit-log-rules: " + std::string(word));
+        rule.commands.push_back(command);
+      }
+    }
+    rules.rules_.push_back(std::move(rule));
+  }
+  return rules;
+}
+
+bool AuditRules::MatchRule(const Rule& rule, std::string_view user, const Command& command,
+                           const std::vector<std::string_view>& keys) {
+  const auto fits = [](const std::vector<std::string>& globs, std::string_view text) {
+    return std::any_of(globs.begin(), globs.end(),
+                       [&](const std::string& glob) { return GlobMatch(glob, text); });
+  };
+  if (!rule.users.empty() && !fits(rule.users, user)) return false;
+  if (rule.categories != 0 || !rule.commands.empty()) {
+    const auto& named = rule.commands;
+    const bool by_name =
+        std::find(named.begin(), named.end(), &command) != named.end() ||
+        (command.parent != nullptr &&
+         std::find(named.begin(), named.end(), command.parent) != named.end());
+    if (!by_name && (rule.categories & command.spec.acl) == 0) return false;
+  }
+  return rule.keys.empty() || std::any_of(keys.begin(), keys.end(), [&](std::string_view key) {
+           return fits(rule.keys, key);
+         });
+}
+
+bool AuditRules::Match(std::string_view user, const Command& command,
+                       const std::vector<std::string_view>& keys) const {
+  return rules_.empty() || std::any_of(rules_.begin(), rules_.end(), [&](const Rule& rule) {
+           return MatchRule(rule, user, command, keys);
+         });
+}
+
+AuditLog::~AuditLog() { Stop(); }
+
+void AuditLog::Stop() {
+  on_.store(false, std::memory_order_relaxed);
+  if (!writer_.joinable()) return;
+  {
+    Lock lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_one();
+  writer_.join();
+  stop_ = false;
+  if (file_ != nullptr) (void)file_->Sync();
+  file_.reset();
+}
+
+Status AuditLog::Configure(const std::string& path) {
+  if (on() && path == path_) return Status::Ok();
+  if (!path.empty()) {
+    // Tried before the old one ends.
+    auto probe = files_.Open(path, FileSystem::Mode::kReadWrite);
+    if (!probe.ok()) return probe.status();
+  }
+  Stop();
+  if (path.empty()) return Status::Ok();
+  chain_ = AuditChain();
+  CAIRN_RETURN_IF_ERROR(Open(path));
+  CAIRN_RETURN_IF_ERROR(RecoverChain());
+  writer_ = std::thread([this] { Main(); });
+  on_.store(true, std::memory_order_relaxed);
+  return Status::Ok();
+}
+
+Status AuditLog::Open(const std::string& path) {
+  auto file = files_.Open(path, FileSystem::Mode::kReadWrite);
+  if (!file.ok()) return file.status();
+  auto size = (*file)->Size();
+  if (!size.ok()) return size.status();
+  file_ = std::move(*file);
+  size_ = *size;
+  path_ = path;
+  first_ = true;
+  return Status::Ok();
+}
+
+// The last whole line says where the chain stands.
+Status AuditLog::RecoverChain() {
+  if (size_ == 0) return Status::Ok();
+  const uint64_t from = size_ > kTailBytes ? size_ - kTailBytes : 0;
+  std::string tail(static_cast<size_t>(size_ - from), '\0');
+  auto read = file_->ReadAt(from, tail.data(), tail.size());
+  if (!read.ok()) return read.status();
+  tail.resize(*read);
+  const size_t end = tail.rfind('\n');
+  if (end == std::string::npos) return Status::Invalid(path_ + " is not an audit log");
+  if (end + 1 < tail.size()) {
+    size_ = from + end + 1;
+    CAIRN_RETURN_IF_ERROR(file_->Truncate(size_));
+  }
+  const size_t begin = end == 0 ? 0 : tail.rfind('\n', end - 1) + 1;
+  // Read alone, a line shows only its own number and hash: whether they are right is for the
+  // verifier, which has what stands before.
+  const std::string_view line = std::string_view(tail).substr(begin, end - begin);
+  const size_t hash_at = line.rfind(",\"hash\":\"");
+  int64_t sequence = 0;
+  if (!line.starts_with("{\"seq\":") || hash_at == std::string_view::npos ||
+      !ParseInt64(line.substr(7, line.find(',') - 7), &sequence) ||
+      line.size() < hash_at + 9 + kAuditHashDigits)
+    return Status::Invalid(path_ + " is not an audit log");
+  chain_ = AuditChain(static_cast<uint64_t>(sequence),
+                      std::string(line.substr(hash_at + 9, kAuditHashDigits)));
+  return Status::Ok();
+}
+
+void AuditLog::SetRotation(uint64_t bytes_max, int keep) {
+  bytes_max_.store(bytes_max, std::memory_order_relaxed);
+  keep_.store(keep, std::memory_order_relaxed);
+}
+
+void AuditLog::SetRules(AuditRules rules) {
+  auto fresh = std::make_shared<const AuditRules>(std::move(rules));
+  Lock lock(mutex_);
+  rules_ = std::move(fresh);
+}
+
+void AuditLog::Reopen() {
+  if (!on()) return;
+  {
+    Lock lock(mutex_);
+    reopen_ = true;
+  }
+  wake_.notify_one();
+}
+
+void AuditLog::Add(const AuditEvent& event) {
+  std::shared_ptr<const AuditRules> rules;
+  {
+    Lock lock(mutex_);
+    rules = rules_;
+  }
+  if (!rules->Match(event.user, *event.command, event.keys)) return;
+  std::string body = TimeMember();
+  AppendMember(&body, "event", "command");
+  AppendMember(&body, "id", static_cast<int64_t>(event.client_id));
+  AppendMember(&body, "user", event.user);
+  AppendMember(&body, "addr", event.address);
+  AppendMember(&body, "db", int64_t{event.db});
+  AppendMember(&body, "cmd", event.command->full_name);
+  body += ",\"keys\":[";
+  for (size_t i = 0; i < std::min(event.keys.size(), kKeysMax); ++i) {
+    body += i == 0 ? "\"" : ",\"";
+    AppendJsonText(&body, event.keys[i].substr(0, kKeyBytesMax));
+    body += '"';
+  }
+  body += ']';
+  if (event.keys.size() > kKeysMax)
+    AppendMember(&body, "keys_total", static_cast<int64_t>(event.keys.size()));
+  AppendMember(&body, "outcome", event.outcome.empty() ? "ok" : event.outcome);
+  AppendMember(&body, "usec", event.duration_us);
+  bool was_empty;
+  {
+    Lock lock(mutex_);
+    if (queued_bytes_ + body.size() > kQueueBytesMax) {
+      ++dropped_unsaid_;
+      dropped_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
+    was_empty = queue_.empty();
+    queued_bytes_ += body.size();
+    queue_.push_back(std::move(body));
+  }
+  if (was_empty) wake_.notify_one();
+}
+
+std::string AuditLog::TimeMember() const {
+  const int64_t now_ms = clock_.WallMs();
+  const time_t seconds = now_ms / 1000;
+  tm utc;
+  gmtime_r(&seconds, &utc);
+  char text[64];
+  const size_t n = strftime(text, sizeof text, "\"time\":\"%Y-%m-%dT%H:%M:%S.", &utc);
+  snprintf(text + n, sizeof text - n, "%03dZ\"", static_cast<int>(now_ms % 1000));
+  return text;
+}
+
+void AuditLog::Main() {
+  Lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return stop_ || reopen_ || !queue_.empty(); });
+    std::deque<std::string> batch;
+    batch.swap(queue_);
+    queued_bytes_ = 0;
+    const uint64_t dropped = std::exchange(dropped_unsaid_, 0);
+    const bool reopen = std::exchange(reopen_, false), stop = stop_;
+    lock.unlock();
+    WriteBatch(batch, dropped);
+    if (reopen) {
+      if (const Status status = Open(path_); !status.ok())
+        log_.Warning("Cannot open the audit log again: %s", status.message().c_str());
+    }
+    lock.lock();
+    if (stop && queue_.empty()) return;
+  }
+}
+
+void AuditLog::WriteBatch(const std::deque<std::string>& batch, uint64_t dropped) {
+  for (const std::string& body : batch) {
+    WriteLine(body);
+    written_.fetch_add(1, std::memory_order_relaxed);
+    if (buffer_.size() >= kFlushBytes) Flush();
+  }
+  if (dropped != 0)
+    WriteLine(TimeMember() + ",\"event\":\"dropped\",\"count\":" + std::to_string(dropped));
+  Flush();
+}
+
+void AuditLog::WriteLine(std::string_view body) {
+  const uint64_t bytes_max = bytes_max_.load(std::memory_order_relaxed);
+  if (bytes_max != 0 && size_ + buffer_.size() >= bytes_max && size_ + buffer_.size() > 0) {
+    Flush();
+    if (!failing_) Rotate();
+  }
+  buffer_ += chain_.Seal(body, std::exchange(first_, false));
+}
+
+// What cannot be written stays in memory for the next time, up to the queue's bound; then it is
+// lost, which the chain shows.
+void AuditLog::Flush() {
+  if (buffer_.empty()) return;
+  const Status status = file_->WriteAt(size_, buffer_);
+  if (status.ok()) {
+    size_ += buffer_.size();
+    buffer_.clear();
+    failing_ = false;
+    return;
+  }
+  failures_.fetch_add(1, std::memory_order_relaxed);
+  if (!std::exchange(failing_, true))
+    log_.Warning("Cannot write the audit log: %s", status.message().c_str());
+  if (buffer_.size() > kQueueBytesMax) buffer_.clear();
+}
+
+void AuditLog::Rotate() {
+  (void)file_->Sync();
+  const auto name = [this](int number) { return path_ + "." + std::to_string(number); };
+  const int keep = std::max(keep_.load(std::memory_order_relaxed), 1);
+  for (int number = keep - 1; number >= 1; --number) {
+    auto there = files_.Exists(name(number));
+    if (there.ok() && *there) (void)files_.Rename(name(number), name(number + 1));
+  }
+  Status status = files_.Rename(path_, name(1));
+  if (status.ok()) status = Open(path_);
+  if (!status.ok()) log_.Warning("Cannot rotate the audit log: %s", status.message().c_str());
+}
+
+}  // namespace cairn

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The audit log: what stands in it, its rules, its rotation and its chain."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+from harness import ONCE, cairn_only, check, equal, eventually, server_binary, skip
+
+MATRIX = ONCE
+
+
+def cairn_check(*arguments):
+    """cairn-check of this build, or the released one: sanitizer builds have none."""
+    beside = os.path.join(os.path.dirname(server_binary()), "cairn-check")
+    released = os.path.join(os.path.dirname(os.path.dirname(server_binary())), "cairn-check")
+    for path in (beside, released):
+        if os.path.exists(path):
+            return subprocess.run([path, *arguments], capture_output=True, text=True)
+    return skip("no cairn-check is built")
+
+
+def lines(path):
+    with open(path, encoding="ascii") as file:
+        return [json.loads(line) for line in file]
+
+
+def wait_for(path, count):
+    """The whole file once it has so many lines."""
+    eventually(lambda: os.path.exists(path) and len(lines(path)) >= count)
+    return lines(path)
+
+
+def start(env, **directives):
+    path = os.path.join(env.folder(), "audit.log")
+    server = env.start(audit_log=path, **directives)
+    return server, env.client(server=server), path
+
+
+@cairn_only("Redis has no audit log")
+def test_events_name_keys_and_outcomes_but_no_values(env):
+    server, c, path = start(env)
+    c.call("SET", "key\xff\"", "secret-value")
+    c.call("LPUSH", "key\xff\"", "secret-value")
+    c.call("MSET", "a", "secret-value", "b", "secret-value")
+    c.call("CONFIG", "SET", "requirepass", "secret-value")
+    c.call("AUTH", "secret-valuf")
+    c.call("SELECT", 3)
+    c.call("EVAL", "return redis.call('SET', KEYS[1], 'secret-value')", 1, "scripted")
+    c.call("MULTI")
+    c.call("GET", "queued")
+    c.call("EXEC")
+    c.call("ACL", "SETUSER", "bob", "on", "nopass", "+get", "~x")
+    bob = env.client(server=server)
+    bob.call("AUTH", "bob", "any")
+    bob.call("SET", "x", "secret-value")
+    bob.call("GET", "y")
+    eventually(lambda: any(e["outcome"] == "NOPERM" and e["keys"] == ["y"] for e in lines(path)))
+    with open(path, encoding="ascii") as file:
+        check("secret" not in file.read())
+    found = [(e["user"], e["db"], e["cmd"], e["keys"], e["outcome"]) for e in lines(path)]
+    for want in (("default", 0, "set", ["key\u00c3\u00bf\""], "ok"),
+                 ("default", 0, "lpush", ["key\u00c3\u00bf\""], "WRONGTYPE"),
+                 ("default", 0, "mset", ["a", "b"], "ok"),
+                 ("default", 0, "config|set", [], "ok"),
+                 ("default", 0, "auth", [], "WRONGPASS"),
+                 ("default", 3, "eval", ["scripted"], "ok"),
+                 ("default", 3, "set", ["scripted"], "ok"),
+                 ("default", 3, "get", ["queued"], "ok"),
+                 ("bob", 0, "set", ["x"], "NOPERM"),
+                 ("bob", 0, "get", ["y"], "NOPERM")):
+        check(want in found, "%r is not in %r" % (want, found))
+    first = lines(path)[0]
+    check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["time"]), first)
+    check(first["addr"].startswith("127.0.0.1:") and first["id"] > 0 and first["seq"] == 1, first)
+    equal(cairn_check("audit", path).returncode, 0)
+
+
+@cairn_only("Redis has no audit log")
+def test_rules(env):
+    _, c, path = start(env, audit_log_rules="user:d* @write ~secret:*; config")
+    c.call("SET", "open:1", "v")
+    c.call("GET", "secret:1")
+    c.call("SET", "secret:1", "v")
+    c.call("CONFIG", "GET", "port")
+    c.call("MSET", "open:2", "v", "secret:2", "v")
+    found = [(e["cmd"], e["keys"]) for e in wait_for(path, 3)]
+    equal(found, [("set", ["secret:1"]), ("config|get", []), ("mset", ["open:2", "secret:2"])])
+    for bad in ("@nosuch", "nosuchcommand"):
+        check(b"no such" in c.call("CONFIG", "SET", "audit-log-rules", bad).text)
+    equal(c.call("CONFIG", "SET", "audit-log-rules", "user:nobody"), b"OK")
+    c.call("SET", "secret:1", "v")
+    equal(c.call("CONFIG", "SET", "audit-log-rules", ""), b"OK")
+    c.call("GET", "last")
+    eventually(lambda: lines(path)[-1]["keys"] == ["last"])
+    # CONFIG SET is judged by the rules it leaves behind.
+    equal([(e["cmd"], e["outcome"]) for e in lines(path)][3:],
+          [("config|set", "ERR"), ("config|set", "ERR"), ("config|set", "ok"), ("get", "ok")])
+
+
+@cairn_only("Redis has no audit log")
+def test_it_is_switched_and_counted(env):
+    server = env.start()
+    c = env.client(server=server)
+    path = os.path.join(env.folder(), "audit.log")
+    check("audit_log_events" not in c.call("INFO", "stats").decode())
+    check(b"audit.log" in c.call("CONFIG", "SET", "audit-log", "/nonexistent/audit.log").text)
+    equal(c.call("CONFIG", "SET", "audit-log", path), b"OK")
+    c.call("SET", "k", "v")
+    wait_for(path, 2)
+    eventually(lambda: "audit_log_events:" in c.call("INFO", "stats").decode())
+    check("audit_log_dropped:0\r\n" in c.call("INFO", "stats").decode())
+    equal(c.call("CONFIG", "SET", "audit-log", ""), b"OK")
+    c.call("SET", "silent", "v")
+    equal(c.call("CONFIG", "SET", "audit-log", path), b"OK")
+    c.call("SET", "loud", "v")
+    eventually(lambda: any(e["keys"] == ["loud"] for e in lines(path)))
+    check(not any(e["keys"] == ["silent"] for e in lines(path)))
+    equal(cairn_check("audit", path).returncode, 0)  # the chain goes on
+
+
+@cairn_only("Redis has no audit log")
+def test_rotation(env):
+    server, c, path = start(env)
+    for i in range(20):
+        c.call("SET", "before:%d" % i, "v")
+    wait_for(path, 20)
+    os.rename(path, path + ".moved")
+    os.kill(server.pid, signal.SIGHUP)
+    eventually(lambda: os.path.exists(path))
+    c.call("SET", "after", "v")
+    eventually(lambda: lines(path) and lines(path)[-1]["keys"] == ["after"])
+    equal(cairn_check("audit", path + ".moved", path).returncode, 0)
+    equal(c.call("CONFIG", "SET", "audit-log-max-size", 4000, "audit-log-max-files", 3), b"OK")
+    for i in range(100):
+        c.call("SET", "sized:%d" % i, "v")
+    eventually(lambda: os.path.exists(path) and lines(path)
+               and lines(path)[-1]["keys"] == ["sized:99"])
+    files = sorted(name for name in os.listdir(os.path.dirname(path)) if name[-1].isdigit())
+    equal(files, ["audit.log.1", "audit.log.2", "audit.log.3"])
+    check(all(os.path.getsize(path + "." + n) < 4600 for n in "123"))
+    found = cairn_check("audit", *(path + "." + n for n in "321"), path)
+    equal(found.returncode, 0, found.stderr)
+
+
+@cairn_only("Redis has no audit log")
+def test_a_changed_line_is_found_and_a_torn_one_is_cut(env):
+    server, c, path = start(env)
+    for i in range(10):
+        c.call("SET", "k:%d" % i, "v")
+    wait_for(path, 10)
+    server.kill()
+    with open(path, "rb") as file:
+        whole = file.read()
+    forged = path + ".forged"
+    with open(forged, "wb") as file:
+        file.write(whole.replace(b'"k:4"', b'"k:5"', 1))
+    found = cairn_check("audit", forged)
+    equal(found.returncode, 2)
+    check(re.search(r"forged, line \d+: its hash is another one", found.stderr), found.stderr)
+    with open(path, "ab") as file:
+        file.write(b'{"seq":11,"ti')
+    equal(cairn_check("audit", path).returncode, 1)
+    server.restart()
+    c = env.client(server=server)
+    c.call("SET", "k:again", "v")
+    eventually(lambda: lines(path)[-1]["keys"] == ["k:again"])
+    equal(cairn_check("audit", path).returncode, 0)
