@@ -46,6 +46,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(GeoCommands());
   registry->Add(GeoSearchCommands());
   registry->Add(DumpCommands());
+  registry->Add(MigrateCommands());
   registry->Add(PersistenceCommands());
   registry->Add(HashCommands());
   registry->Add(HashExpiryCommands());

@@ -52,6 +52,7 @@ std::span<const CommandSpec> HyperLogLogCommands();
 std::span<const CommandSpec> GeoCommands();
 std::span<const CommandSpec> GeoSearchCommands();
 std::span<const CommandSpec> DumpCommands();
+std::span<const CommandSpec> MigrateCommands();
 std::span<const CommandSpec> PersistenceCommands();
 std::span<const CommandSpec> HashCommands();
 std::span<const CommandSpec> HashExpiryCommands();
