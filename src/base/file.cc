@@ -39,6 +39,7 @@ class PosixFile final : public File {
     size_t done = 0;
     while (done < length) {
       ssize_t n = pread(fd_, buffer + done, length - done, static_cast<off_t>(offset + done));
+      if (n < 0 && errno == ESPIPE) n = read(fd_, buffer + done, length - done);  // a pipe
       if (n < 0) {
         if (errno == EINTR) continue;
         return Status::FromErrno("read " + path_, errno);
@@ -138,6 +139,11 @@ class PosixFileSystem final : public FileSystem {
     if (errno == ENOENT || errno == ENOTDIR) return false;
     return Status::FromErrno("stat " + path, errno);
   }
+
+  void CopyPermissions(const std::string& model, const std::string& path) override {
+    struct stat st;
+    if (stat(model.c_str(), &st) == 0) (void)!chmod(path.c_str(), st.st_mode & 07777);
+  }
 };
 
 }  // namespace
@@ -147,11 +153,18 @@ Result<std::string> FileSystem::ReadFile(const std::string& path) {
   if (!file.ok()) return file.status();
   auto size = (*file)->Size();
   if (!size.ok()) return size.status();
-  std::string content(*size, '\0');
-  auto read = (*file)->ReadAt(0, content.data(), content.size());
-  if (!read.ok()) return read.status();
-  content.resize(*read);
-  return content;
+  // What tells no size (a pipe, a file of the system's) is read in steps up to its end.
+  constexpr size_t kStepBytes = 64 * 1024;
+  std::string content;
+  size_t step = *size == 0 ? kStepBytes : *size;
+  for (;;) {
+    const size_t done = content.size();
+    content.resize(done + step);
+    auto read = (*file)->ReadAt(done, content.data() + done, step);
+    if (!read.ok()) return read.status();
+    content.resize(done + *read);
+    if (*size != 0 || *read < step) return content;
+  }
 }
 
 Status FileSystem::WriteFileAtomically(const std::string& path, std::string_view content) {
@@ -159,6 +172,7 @@ Status FileSystem::WriteFileAtomically(const std::string& path, std::string_view
   {
     auto file = Open(temporary, Mode::kTruncate);
     if (!file.ok()) return file.status();
+    CopyPermissions(path, temporary);
     CAIRN_RETURN_IF_ERROR((*file)->WriteAt(0, content));
     CAIRN_RETURN_IF_ERROR((*file)->Sync());
   }

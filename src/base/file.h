@@ -48,9 +48,12 @@ class FileSystem {
   virtual Status SyncDirectory(const std::string& path) = 0;  // makes its entries durable
   virtual Result<std::vector<std::string>> List(const std::string& path) = 0;  // names, sorted
   virtual Result<bool> Exists(const std::string& path) = 0;
+  // Gives `path` the permissions of `model`, if that exists; where there are none, nothing.
+  virtual void CopyPermissions(const std::string& /*model*/, const std::string& /*path*/) {}
 
-  // Whole-file helpers over the above. WriteFileAtomically: temporary file, sync, rename over
-  // `path`, sync of the folder; after an error the old content of `path` stands.
+  // Whole-file helpers over the above. ReadFile takes pipes too. WriteFileAtomically: temporary
+  // file, sync, rename over `path`, sync of the folder; after an error the old content of `path`
+  // stands. A file that is replaced keeps its permissions.
   Result<std::string> ReadFile(const std::string& path);
   Status WriteFileAtomically(const std::string& path, std::string_view content);
 };

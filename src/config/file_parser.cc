@@ -99,7 +99,11 @@ Status ApplyOption(const Directive& directive, const Option& option, bool* save_
     const bool clear = words.size() == 1 && words[0].empty();
     if (*save_seen && !clear) {
       const std::string earlier = FormatOption(option, *config);
-      if (words.size() == 1) words = *SplitLine(words[0]);
+      if (words.size() == 1) {
+        auto split = SplitLine(words[0]);
+        if (!split.ok()) return directive.Error(split.status().message());
+        words = std::move(*split);
+      }
       const Words before = *SplitLine(earlier);
       words.insert(words.begin(), before.begin(), before.end());
     }

@@ -195,8 +195,16 @@ void ConfigStore::SetInternally(std::string_view name, std::string_view text) {
 }
 
 Status ConfigStore::Rewrite(const std::optional<std::vector<std::string>>& user_lines) {
-  std::lock_guard lock(mutex_);
   if (file_.empty()) return Status::NotFound("The server is running without a config file");
+  // Files are slow and CONFIG SET waits for mutex_ with every lock of the server held: what is in
+  // force is copied first.
+  std::lock_guard rewriting(rewrite_mutex_);
+  Config config;
+  {
+    std::lock_guard lock(mutex_);
+    for (const Option& option : Options())
+      StoreOption(option, FormatOption(option, config_), &config);
+  }
   auto failed = [](const Status& why) {
     return Status::Io("Rewriting config file: " + why.message());
   };
@@ -208,7 +216,7 @@ Status ConfigStore::Rewrite(const std::optional<std::vector<std::string>>& user_
     if (!read.ok()) return failed(read.status());
     old_text = std::move(*read);
   }
-  auto text = RewriteText(files_, file_, old_text, config_, user_lines);
+  auto text = RewriteText(files_, file_, old_text, config, user_lines);
   if (!text.ok()) return failed(text.status());
   if (*text == old_text) return Status::Ok();
   if (Status status = files_->WriteFileAtomically(file_, *text); !status.ok())

@@ -86,6 +86,7 @@ class ConfigStore {
 
   FileSystem* files_;
   mutable std::mutex mutex_;
+  std::mutex rewrite_mutex_;  // of the file; never asked for under mutex_
   Config config_;
   std::string file_;
   std::map<const Option*, std::string> origins_;  // written by Load alone

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 
 #include "base/file.h"
@@ -14,8 +15,10 @@ class MemoryFiles final : public FileSystem {
  public:
   std::map<std::string, std::string> texts;
   bool fail_writes = false;
+  std::function<void()> on_open;
 
   Result<std::unique_ptr<File>> Open(const std::string& path, Mode mode) override {
+    if (on_open) on_open();
     if (mode != Mode::kRead && fail_writes) return Status::Io("open " + path + ": refused");
     if (mode == Mode::kRead && texts.count(path) == 0)
       return Status::NotFound("open " + path + ": No such file or directory");

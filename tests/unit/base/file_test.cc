@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The operating system's files: what the helpers over whole files keep and take.
+#include "base/file.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string>
+#include <thread>
+
+namespace cairn {
+
+namespace {
+
+struct Folder {
+  Folder() { REQUIRE(mkdtemp(name) != nullptr); }
+  ~Folder() {
+    const auto files = RealFileSystem()->List(name);
+    for (const std::string& file : files.value()) unlink(Path(file).c_str());
+    rmdir(name);
+  }
+  std::string Path(const std::string& file) const { return std::string(name) + "/" + file; }
+  char name[32] = "/tmp/cairn-file-test-XXXXXX";
+};
+
+mode_t ModeOf(const std::string& path) {
+  struct stat st;
+  REQUIRE(stat(path.c_str(), &st) == 0);
+  return st.st_mode & 0777;
+}
+
+}  // namespace
+
+TEST_CASE("file: one that is replaced keeps its permissions") {
+  const Folder folder;
+  FileSystem* files = RealFileSystem();
+  const std::string path = folder.Path("f");
+  REQUIRE(files->WriteFileAtomically(path, "secret").ok());
+  REQUIRE((ModeOf(path) & 0007) == 0);  // nobody else's affair
+  for (mode_t mode : {0600, 0644}) {
+    REQUIRE(chmod(path.c_str(), mode) == 0);
+    REQUIRE(files->WriteFileAtomically(path, "new").ok());
+    REQUIRE(ModeOf(path) == mode);
+    REQUIRE(*files->ReadFile(path) == "new");
+  }
+  REQUIRE(files->List(folder.name)->size() == 1);
+}
+
+TEST_CASE("file: a pipe is read to its end, as a file is") {
+  const Folder folder;
+  const std::string path = folder.Path("pipe");
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  const std::string text(200'000, 'x');
+  std::thread writer([&] {
+    FILE* file = fopen(path.c_str(), "w");
+    fwrite(text.data(), 1, text.size(), file);
+    fclose(file);
+  });
+  const auto read = RealFileSystem()->ReadFile(path);
+  writer.join();
+  REQUIRE(read.ok());
+  REQUIRE(*read == text);
+  REQUIRE(RealFileSystem()->WriteFileAtomically(folder.Path("empty"), "").ok());
+  REQUIRE(RealFileSystem()->ReadFile(folder.Path("empty"))->empty());
+}
+
+}  // namespace cairn
