@@ -224,6 +224,7 @@ bool Executor::RunSingle(Session& session, const Command& command, const Request
 bool Executor::StillAdmitted(Session& session, const Command& command, Arguments arguments,
                              uint64_t mode, ReplyWriter& reply) {
   const uint64_t now = engine_.modes.word();
+  if (now != mode) [[unlikely]] unit_.set_expiry_mode(ExpiryModeOf(now));
   if ((now == mode || PassGates(session, command, arguments, now, reply)) &&
       !session.record->closing.load(std::memory_order_relaxed) &&
       !Postponed(session, command, arguments)) [[likely]]

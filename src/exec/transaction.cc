@@ -116,9 +116,10 @@ void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, Rep
     if (!unit_.TryBegin(plan, clock_ms_, expiry) &&
         !BeginAfterBusy(session, exec, kExecOnly, plan, expiry, reply))
       return;
-    if (!applying && engine_.modes.word() != mode &&
-        !PassGates(session, exec, kExecOnly, engine_.modes.word(), reply))
-      return;
+    if (!applying && engine_.modes.word() != mode) [[unlikely]] {
+      if (!PassGates(session, exec, kExecOnly, engine_.modes.word(), reply)) return;
+      unit_.set_expiry_mode(CurrentExpiryMode());
+    }
     for (const WatchedKey& watched : session.watched) unit_.NoteHash(watched.hash);
     // Killed while we waited for the locks: what CLIENT KILL answered OK for runs nothing more.
     if (!applying && session.record->closing.load(std::memory_order_relaxed)) return;

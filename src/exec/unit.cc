@@ -103,6 +103,9 @@ bool Unit::LockAll() {
     return false;
   }
   all_ = true;
+  // Whoever held the gate before may have changed what Begin saw.
+  stripes_ = engine_.stripes;
+  track_hashes_ = stripes_ != nullptr;
   now_ms_ = std::max(now_ms_, gate.LatestNow());
   if (keyspace().wait_counters().unserved_shards.load(std::memory_order_relaxed) == 0) [[likely]]
     return true;

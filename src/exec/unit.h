@@ -120,6 +120,8 @@ class Unit {
   // -- time --
   int64_t now_ms() const { return now_ms_; }
   ExpiryMode expiry_mode() const { return mode_; }
+  // Locks may have been waited for while the server's mode changed.
+  void set_expiry_mode(ExpiryMode mode) { mode_ = mode; }
 
   // -- undoing (undo.cc), for units that may find out that they need All --
   // To be called before the first change: from here on the unit can be rolled back.

@@ -97,6 +97,11 @@ inline void Swap(Context& ctx) {
   ctx.Ok();
 }
 inline void Now(Context& ctx) { ctx.reply().Integer(ctx.now_ms()); }
+// Under scope All, as a change of role is.
+inline void Follow(Context& ctx) {
+  ctx.engine().modes.Set(kModeFollower, true);
+  ctx.Ok();
+}
 inline void Hold(Context& ctx) {
   TheHoldPoint().entered = true;
   while (!TheHoldPoint().release) usleep(200);
@@ -143,6 +148,9 @@ inline constexpr CommandSpec kRows[] = {
     {"T.FLUSH", 1, kWrite, {}, 0, &Flush, Scope::kAll},
     {"T.SWAP", 1, kWrite, {}, 0, &Swap, Scope::kAll},
     {"T.NOW", 2, kReadonly, Key(kRO), 0, &Now},
+    {"T.GETALL", 2, kReadonly, {}, 0, &Get, Scope::kAll},
+    {"T.NOWALL", 1, kReadonly, {}, 0, &Now, Scope::kAll},
+    {"T.FOLLOW", 1, kAdmin, {}, 0, &Follow, Scope::kAll},
     {"T.HOLD", 2, kReadonly, Key(kRO), 0, &Hold},
     {"T.HOLDALL", 1, kReadonly, {}, 0, &Hold, Scope::kAll},
     {"T.ALONE", 1, kReadonly, {}, 0, &Alone, Scope::kAll},

@@ -183,6 +183,11 @@ TEST_CASE("Time does not run backwards from one worker to the next", "[exec]") {
   ahead.Send("T.SET k v 999900\r\n");
   REQUIRE(ahead.Send("T.NOW k\r\n") == ":1000000\r\n");
   REQUIRE(behind.Send("T.NOW k\r\n") == ":1000000\r\n");
+  // Nor between those who hold a key and who holds all.
+  REQUIRE(behind.Send("T.NOWALL\r\n") == ":1000000\r\n");
+  ahead.clock_ms += 100;
+  REQUIRE(ahead.Send("T.NOWALL\r\n") == ":1000100\r\n");
+  REQUIRE(behind.Send("T.NOW other\r\n") == ":1000100\r\n");
   // Expired for one means expired for all, also where nothing is deleted.
   engine.engine->modes.Set(kModePausedWrite, true);
   REQUIRE(ahead.Send("T.GET k\r\n") == "$-1\r\n");
@@ -209,6 +214,25 @@ TEST_CASE("Lazy expiry: delete, hide, or apply", "[exec]") {
 
   REQUIRE(client.Send("T.GET k\r\n") == "$-1\r\n");
   REQUIRE(engine.keyspace.Size(0) == 0);
+}
+
+TEST_CASE("A mode that changes while a command waits for the gate decides over expiry too", "[exec]") {
+  TestEngine engine;
+  TestClient reader(engine), role(engine);
+  reader.Send("T.SET k v 1000100\r\n");
+  reader.clock_ms += 200;
+  TheHoldPoint().entered = TheHoldPoint().release = false;
+  std::string reply;
+  // One section of the gate: the second command is judged before the role changes, and waits then.
+  std::thread read([&] { reply = reader.Send("T.HOLD x\r\nT.GETALL k\r\n"); });
+  while (!TheHoldPoint().entered) usleep(200);
+  std::thread follow([&] { role.Send("T.FOLLOW\r\n"); });
+  while (!engine.keyspace.gate().wanted()) std::this_thread::yield();
+  TheHoldPoint().release = true;
+  read.join();
+  follow.join();
+  REQUIRE(reply == "+OK\r\n$-1\r\n");
+  REQUIRE(engine.keyspace.Size(0) == 1);  // a follower deletes nothing by itself
 }
 
 TEST_CASE("CLIENT REPLY OFF silences errors and QUEUED too", "[exec]") {
