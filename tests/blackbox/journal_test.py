@@ -70,6 +70,28 @@ def test_repair_respects_the_lock(env):
     equal(alone.returncode, 0, alone.stdout + alone.stderr)
 
 
+@cairn_only("the tool is ours")
+def test_repair_takes_no_unreadable_file_for_a_damaged_one(env):
+    tool = check_binary()
+    server = env.start()
+    env.client(2, server).call("SET", "a", 1)
+    server.stop()
+    folder = journal_folder(server)
+    before = {name: open(os.path.join(folder, name), "rb").read() for name in os.listdir(folder)}
+    segment = os.path.join(folder, next(name for name in before if name.endswith(".lz4")))
+    # Opens, but every read fails, as on a bad disk.
+    os.rename(segment, segment + ".aside")
+    os.mkdir(segment)
+    done = subprocess.run([tool, "repair", folder, "--yes"], capture_output=True, text=True,
+                          timeout=60, check=False)
+    check(done.returncode != 0 and "Is a directory" in done.stdout + done.stderr,
+          done.stdout + done.stderr)
+    os.rmdir(segment)
+    os.rename(segment + ".aside", segment)
+    after = {name: open(os.path.join(folder, name), "rb").read() for name in os.listdir(folder)}
+    equal(after, before)
+
+
 @cairn_only("our segments")
 def test_lz4_opens_a_segment(env):
     if not shutil.which("lz4"):

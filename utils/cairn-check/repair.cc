@@ -18,13 +18,21 @@ struct Readable {
   std::vector<SegmentEntry> segments;  // those walked, with what is known of them
 };
 
-Readable Walk(FileSystem* fs, const std::string& dir, const Manifest& m, const KeyRing* keys) {
+// Damage is what the bytes say: a file that cannot be read now (EIO, permissions) is no damage but an
+// error, or the repair would drop what is whole.
+bool IsDamage(const Status& status) {
+  return status.code() == StatusCode::kCorrupt || status.code() == StatusCode::kNotFound;
+}
+
+Result<Readable> Walk(FileSystem* fs, const std::string& dir, const Manifest& m,
+                      const KeyRing* keys) {
   Readable found;
   Lsn expected = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
   found.end = expected;
   for (SegmentEntry s : m.segments) {
     auto reader = SegmentReader::Open(fs, SegmentPath(dir, s), keys);
     if (!reader.ok()) {
+      if (!IsDamage(reader.status())) return reader.status();
       if (s.state != SegmentState::kNext) found.reason = reader.status().message();
       return found;
     }
@@ -42,6 +50,8 @@ Readable Walk(FileSystem* fs, const std::string& dir, const Manifest& m, const K
       unit = std::max(unit, std::min(block.header.last_unit_lsn, limit));
     found.end = expected = unit;
     found.segments.push_back(s);
+    if (end == SegmentReader::End::kBad && !IsDamage((*reader)->status()))
+      return (*reader)->status();
     if (end == SegmentReader::End::kBad) found.reason = (*reader)->status().message();
     if (end == SegmentReader::End::kClean && s.ended() && unit < limit)
       found.reason = SegmentPath(dir, s) + " ends early";
@@ -85,8 +95,11 @@ Status RepairJournal(FileSystem* fs, const std::string& dir, bool really,
     if (auto reader = SegmentReader::Open(fs, SegmentPath(dir, s), keys);
         !reader.ok() && reader.status().code() == StatusCode::kInvalid)
       return reader.status();
-  Readable found = Walk(fs, dir, m, keys);
+  auto walked = Walk(fs, dir, m, keys);
+  if (!walked.ok()) return walked.status();
+  Readable found = std::move(*walked);
   auto recovered = RecoverJournal(fs, dir, keys);
+  if (!recovered.ok() && !IsDamage(recovered.status())) return recovered.status();
   if (found.reason.empty() && !recovered.ok()) found.reason = recovered.status().message();
   if (found.reason.empty()) {
     *text += "the log is whole up to LSN " + std::to_string(found.end) + ", nothing to repair\n";
