@@ -101,7 +101,7 @@ void ClientList(Context& ctx) {
   } else if (ctx.argc() > 3 && EqualsIgnoreCase(ctx.arg(2), "id")) {
     for (size_t i = 3; i < ctx.argc(); ++i) {
       int64_t id;
-      if (!ParseInt64(ctx.arg(i), &id) || id < 1) return ctx.Error("ERR Invalid client ID");
+      if (!ParseInt64(ctx.arg(i), &id)) return ctx.Error("ERR Invalid client ID");
       filter.ids.push_back(id);
     }
   } else if (ctx.argc() != 2) {

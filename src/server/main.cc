@@ -97,7 +97,7 @@ int main(int argc, char** argv) {
   cairn::Server server(&store, &log);
   server.set_restore_to(restore_to);
   if (cairn::Status status = server.Start(); !status.ok()) {
-    if (server.StopAsked()) {
+    if (status.code() == cairn::StatusCode::kUnavailable && server.StopAsked()) {
       log.Warning("Received a request to shut down while loading, exiting now");
       server.RemoveFiles();
       _exit(0);

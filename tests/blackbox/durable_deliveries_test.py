@@ -121,6 +121,16 @@ def test_nobody_hears_of_what_is_not_durable(env):
         equal(list(scene.cacher.read_push()), [b"invalidate", [b"cached"]])
         check(scene.reader.read() in (b"old", b"new"), "the reader is answered")
 
+        # Given up and taken again: what is written from here on is held as before.
+        for policy in ("everysec", "always"):
+            equal(scene.control.call("CONFIG", "SET", "appendfsync", policy), b"OK")
+        with open(scene.hold, "w", encoding="utf-8"):
+            pass
+        scene.writer.send("SET", "again", 1)
+        check(scene.writer.nothing_to_read(0.1), "held no more after everysec and always")
+        scene.release()
+        equal(scene.writer.read(), b"OK")
+
         scene = Scene(env, folder, library, "everysec")
         scene.write()
         try:

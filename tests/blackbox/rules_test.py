@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Rules of a threaded server that only a connection shows: what is parsed ahead (rule 21), and
-cursors that meet tables which grow and shrink (rule 23)."""
+"""Properties of a threaded server that only a connection shows: what is parsed ahead (21), commands
+about other clients, cursors that meet tables which grow and shrink (23)."""
 
 import threading
 
@@ -72,6 +72,37 @@ def test_rule_21_queued_arguments_outlive_their_read(env):
     equal(c.call("GET", "k"), value)
     equal(c.pipeline([("WATCH", "k"), ("SET", "k", 1), ("MULTI",), ("PING",)])[0], b"OK")
     equal(c.call("EXEC"), None)
+
+
+@matrix(THREADS)
+def test_commands_about_other_clients_hold_up_nobody_in_transactions(env):
+    """They run under the locks of their EXEC: one that waited for another worker would end here."""
+    errors = []
+
+    def work(number):
+        try:
+            with env.client() as c:
+                for i in range(60):
+                    c.send("MULTI")
+                    requests = [("INCR", "n"), ("CLIENT", "LIST"), ("INFO",),
+                                ("CLIENT", "KILL", "TYPE", "pubsub"), ("CLIENT", "UNBLOCK", 1),
+                                ("CONFIG", "SET", "timeout", 0), ("CLIENT", "UNPAUSE"),
+                                ("KEYS", "*"), ("CLIENT", "ID"), ("PUBLISH", "c", number)]
+                    for request in requests:
+                        c.send(*request)
+                    c.send("EXEC")
+                    replies = [c.read() for _ in range(len(requests) + 2)]
+                    equal(len(replies[-1]), len(requests))
+        except Exception as error:  # pylint: disable=broad-except
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    equal(errors, [])
+    equal(env.c.call("GET", "n"), b"480")
 
 
 @matrix(THREADS)
