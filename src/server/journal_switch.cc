@@ -93,6 +93,11 @@ void Server::OnFirstBase() {
   engine_->journal_kept = true;
   ApplyFsyncPolicy();
   gate.Open();
+  // Whatever workers believe of a log before this one.
+  for (auto& context : contexts_) {
+    Worker* worker = &context->worker;
+    worker->Post([worker, durable = journal_->durable()] { worker->SetDurable(durable); });
+  }
   OnDurable(journal_->durable());
 }
 

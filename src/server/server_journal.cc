@@ -170,8 +170,10 @@ void Server::OnDurable(Lsn durable) {
   for (auto& context : contexts_) {
     WorkerContext* c = context.get();
     c->worker.Post([c, durable] {
-      // CONFIG SET appendfsync and the sync thread may come in either order.
-      c->worker.SetDurable(std::max(c->worker.durable(), durable));
+      // CONFIG SET appendfsync and the sync thread may come in either order. Who holds nothing back
+      // (kLsnMax) learns where the log stands.
+      const Lsn known = c->worker.durable();
+      c->worker.SetDurable(known == kLsnMax ? durable : std::max(known, durable));
       if (!c->sync_waits.empty()) c->EndSyncWaits();
     });
   }
