@@ -2,6 +2,7 @@
 #include "spec/command_history.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace cairn {
 namespace {
