@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include <algorithm>
-#include <bit>
+#include <chrono>
 
 #include "base/glob.h"
 #include "base/numbers.h"
@@ -14,6 +14,9 @@ namespace cairn {
 namespace {
 
 constexpr size_t kFlushBytes = 64 << 10;
+// Events come from under shard locks, where nobody is woken: the writer looks by itself.
+constexpr std::chrono::milliseconds kGatherTime{10};
+constexpr std::chrono::milliseconds kRetryTime{100};  // after a write that failed
 constexpr uint64_t kTailBytes = 1 << 20;  // no line is longer: see kKeysMax and kKeyBytesMax
 
 std::vector<std::string_view> Split(std::string_view text, std::string_view separators) {
@@ -77,10 +80,9 @@ bool AuditRules::MatchRule(const Rule& rule, std::string_view user, const Comman
   if (!rule.users.empty() && !fits(rule.users, user)) return false;
   if (rule.categories != 0 || !rule.commands.empty()) {
     const auto& named = rule.commands;
-    const bool by_name =
-        std::find(named.begin(), named.end(), &command) != named.end() ||
-        (command.parent != nullptr &&
-         std::find(named.begin(), named.end(), command.parent) != named.end());
+    const bool by_name = std::find(named.begin(), named.end(), &command) != named.end() ||
+                         (command.parent != nullptr &&
+                          std::find(named.begin(), named.end(), command.parent) != named.end());
     if (!by_name && (rule.categories & command.spec.acl) == 0) return false;
   }
   return rule.keys.empty() || std::any_of(keys.begin(), keys.end(), [&](std::string_view key) {
@@ -95,7 +97,9 @@ bool AuditRules::Match(std::string_view user, const Command& command,
          });
 }
 
-AuditLog::~AuditLog() { Stop(); }
+AuditLog::~AuditLog() {
+  Stop();
+}
 
 void AuditLog::Stop() {
   on_.store(false, std::memory_order_relaxed);
@@ -107,53 +111,50 @@ void AuditLog::Stop() {
   wake_.notify_one();
   writer_.join();
   stop_ = false;
-  if (file_ != nullptr) (void)file_->Sync();
-  file_.reset();
+  (void)target_.file->Sync();
+  target_.file.reset();
 }
 
 Status AuditLog::Configure(const std::string& path) {
-  if (on() && path == path_) return Status::Ok();
+  if (on() && path == target_.path) return Status::Ok();
+  Target target;
   if (!path.empty()) {
-    // Tried before the old one ends.
-    auto probe = files_.Open(path, FileSystem::Mode::kReadWrite);
-    if (!probe.ok()) return probe.status();
+    CAIRN_RETURN_IF_ERROR(Open(path, &target));
+    CAIRN_RETURN_IF_ERROR(RecoverChain(&target));
   }
   Stop();
   if (path.empty()) return Status::Ok();
-  chain_ = AuditChain();
-  CAIRN_RETURN_IF_ERROR(Open(path));
-  CAIRN_RETURN_IF_ERROR(RecoverChain());
+  target_ = std::move(target);
+  failing_ = false;
   writer_ = std::thread([this] { Main(); });
   on_.store(true, std::memory_order_relaxed);
   return Status::Ok();
 }
 
-Status AuditLog::Open(const std::string& path) {
+Status AuditLog::Open(const std::string& path, Target* target) {
   auto file = files_.Open(path, FileSystem::Mode::kReadWrite);
   if (!file.ok()) return file.status();
   auto size = (*file)->Size();
   if (!size.ok()) return size.status();
-  file_ = std::move(*file);
-  size_ = *size;
-  path_ = path;
-  first_ = true;
+  target->file = std::move(*file);
+  target->size = *size;
+  target->path = path;
+  target->first = true;
   return Status::Ok();
 }
 
 // The last whole line says where the chain stands.
-Status AuditLog::RecoverChain() {
-  if (size_ == 0) return Status::Ok();
-  const uint64_t from = size_ > kTailBytes ? size_ - kTailBytes : 0;
-  std::string tail(static_cast<size_t>(size_ - from), '\0');
-  auto read = file_->ReadAt(from, tail.data(), tail.size());
+Status AuditLog::RecoverChain(Target* target) {
+  const uint64_t size = target->size;
+  if (size == 0) return Status::Ok();
+  const Status no_log = Status::Invalid(target->path + " is not an audit log");
+  const uint64_t from = size > kTailBytes ? size - kTailBytes : 0;
+  std::string tail(static_cast<size_t>(size - from), '\0');
+  auto read = target->file->ReadAt(from, tail.data(), tail.size());
   if (!read.ok()) return read.status();
   tail.resize(*read);
   const size_t end = tail.rfind('\n');
-  if (end == std::string::npos) return Status::Invalid(path_ + " is not an audit log");
-  if (end + 1 < tail.size()) {
-    size_ = from + end + 1;
-    CAIRN_RETURN_IF_ERROR(file_->Truncate(size_));
-  }
+  if (end == std::string::npos) return no_log;
   const size_t begin = end == 0 ? 0 : tail.rfind('\n', end - 1) + 1;
   // Read alone, a line shows only its own number and hash: whether they are right is for the
   // verifier, which has what stands before.
@@ -163,9 +164,13 @@ Status AuditLog::RecoverChain() {
   if (!line.starts_with("{\"seq\":") || hash_at == std::string_view::npos ||
       !ParseInt64(line.substr(7, line.find(',') - 7), &sequence) ||
       line.size() < hash_at + 9 + kAuditHashDigits)
-    return Status::Invalid(path_ + " is not an audit log");
-  chain_ = AuditChain(static_cast<uint64_t>(sequence),
-                      std::string(line.substr(hash_at + 9, kAuditHashDigits)));
+    return no_log;
+  if (end + 1 < tail.size()) {
+    target->size = from + end + 1;
+    CAIRN_RETURN_IF_ERROR(target->file->Truncate(target->size));
+  }
+  target->chain = AuditChain(static_cast<uint64_t>(sequence),
+                             std::string(line.substr(hash_at + 9, kAuditHashDigits)));
   return Status::Ok();
 }
 
@@ -199,7 +204,7 @@ void AuditLog::Add(const AuditEvent& event) {
   std::string body = TimeMember();
   AppendMember(&body, "event", "command");
   AppendMember(&body, "id", static_cast<int64_t>(event.client_id));
-  AppendMember(&body, "user", event.user);
+  AppendMember(&body, "user", event.user.substr(0, kKeyBytesMax));
   AppendMember(&body, "addr", event.address);
   AppendMember(&body, "db", int64_t{event.db});
   AppendMember(&body, "cmd", event.command->full_name);
@@ -214,19 +219,14 @@ void AuditLog::Add(const AuditEvent& event) {
     AppendMember(&body, "keys_total", static_cast<int64_t>(event.keys.size()));
   AppendMember(&body, "outcome", event.outcome.empty() ? "ok" : event.outcome);
   AppendMember(&body, "usec", event.duration_us);
-  bool was_empty;
-  {
-    Lock lock(mutex_);
-    if (queued_bytes_ + body.size() > kQueueBytesMax) {
-      ++dropped_unsaid_;
-      dropped_.fetch_add(1, std::memory_order_relaxed);
-      return;
-    }
-    was_empty = queue_.empty();
-    queued_bytes_ += body.size();
-    queue_.push_back(std::move(body));
+  Lock lock(mutex_);
+  if (queued_bytes_ + body.size() > kQueueBytesMax) {
+    ++dropped_unsaid_;
+    dropped_.fetch_add(1, std::memory_order_relaxed);
+    return;
   }
-  if (was_empty) wake_.notify_one();
+  queued_bytes_ += body.size();
+  queue_.push_back(std::move(body));
 }
 
 std::string AuditLog::TimeMember() const {
@@ -243,71 +243,92 @@ std::string AuditLog::TimeMember() const {
 void AuditLog::Main() {
   Lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return stop_ || reopen_ || !queue_.empty(); });
-    std::deque<std::string> batch;
-    batch.swap(queue_);
-    queued_bytes_ = 0;
-    const uint64_t dropped = std::exchange(dropped_unsaid_, 0);
+    wake_.wait_for(lock, failing_ ? kRetryTime : kGatherTime, [this] { return stop_ || reopen_; });
+    if (batch_.empty()) {
+      batch_.swap(queue_);
+      queued_bytes_ = 0;
+      if (const uint64_t dropped = std::exchange(dropped_unsaid_, 0); dropped != 0)
+        batch_.push_back(TimeMember() +
+                         ",\"event\":\"dropped\",\"count\":" + std::to_string(dropped));
+    }
     const bool reopen = std::exchange(reopen_, false), stop = stop_;
     lock.unlock();
-    WriteBatch(batch, dropped);
+    bool written = WriteBatch();
     if (reopen) {
-      if (const Status status = Open(path_); !status.ok())
-        log_.Warning("Cannot open the audit log again: %s", status.message().c_str());
+      Reopened();
+      if (!written) written = WriteBatch();
     }
     lock.lock();
-    if (stop && queue_.empty()) return;
-  }
-}
-
-void AuditLog::WriteBatch(const std::deque<std::string>& batch, uint64_t dropped) {
-  for (const std::string& body : batch) {
-    WriteLine(body);
-    written_.fetch_add(1, std::memory_order_relaxed);
-    if (buffer_.size() >= kFlushBytes) Flush();
-  }
-  if (dropped != 0)
-    WriteLine(TimeMember() + ",\"event\":\"dropped\",\"count\":" + std::to_string(dropped));
-  Flush();
-}
-
-void AuditLog::WriteLine(std::string_view body) {
-  const uint64_t bytes_max = bytes_max_.load(std::memory_order_relaxed);
-  if (bytes_max != 0 && size_ + buffer_.size() >= bytes_max && size_ + buffer_.size() > 0) {
-    Flush();
-    if (!failing_) Rotate();
-  }
-  buffer_ += chain_.Seal(body, std::exchange(first_, false));
-}
-
-// What cannot be written stays in memory for the next time, up to the queue's bound; then it is
-// lost, which the chain shows.
-void AuditLog::Flush() {
-  if (buffer_.empty()) return;
-  const Status status = file_->WriteAt(size_, buffer_);
-  if (status.ok()) {
-    size_ += buffer_.size();
-    buffer_.clear();
-    failing_ = false;
+    if (!stop) continue;
+    if (written && queue_.empty() && dropped_unsaid_ == 0) return;
+    if (written) continue;
+    const size_t lost = batch_.size() + queue_.size();
+    dropped_.fetch_add(lost, std::memory_order_relaxed);
+    log_.Warning("The audit log ends without its last %zu lines", lost);
+    batch_.clear();
+    queue_.clear();
+    queued_bytes_ = dropped_unsaid_ = 0;
     return;
   }
-  failures_.fetch_add(1, std::memory_order_relaxed);
-  if (!std::exchange(failing_, true))
-    log_.Warning("Cannot write the audit log: %s", status.message().c_str());
-  if (buffer_.size() > kQueueBytesMax) buffer_.clear();
+}
+
+// False: the disk refused; the rest is still in batch_.
+bool AuditLog::WriteBatch() {
+  while (!batch_.empty()) {
+    if (!WriteSome()) return false;
+  }
+  return true;
+}
+
+// Some lines, in one write. They are sealed for it and count as written only when it succeeded, so
+// that the same ones may begin another file.
+bool AuditLog::WriteSome() {
+  const uint64_t bytes_max = bytes_max_.load(std::memory_order_relaxed);
+  if (bytes_max != 0 && target_.size >= bytes_max) Rotate();
+  // A file that is past its size could not be renamed: it grows.
+  const uint64_t room = target_.size < bytes_max ? bytes_max - target_.size : kFlushBytes;
+  AuditChain chain = target_.chain;
+  std::string text;
+  size_t lines = 0;
+  while (lines < batch_.size() && text.size() < std::min<uint64_t>(kFlushBytes, room)) {
+    text += chain.Seal(batch_[lines], lines == 0 && target_.first);
+    ++lines;
+  }
+  const Status status = target_.file->WriteAt(target_.size, text);
+  if (!status.ok()) {
+    (void)target_.file->Truncate(target_.size);
+    failures_.fetch_add(1, std::memory_order_relaxed);
+    if (!std::exchange(failing_, true))
+      log_.Warning("Cannot write the audit log: %s", status.message().c_str());
+    return false;
+  }
+  failing_ = false;
+  target_.size += text.size();
+  target_.chain = std::move(chain);
+  target_.first = false;
+  batch_.erase(batch_.begin(), batch_.begin() + static_cast<std::ptrdiff_t>(lines));
+  written_.fetch_add(lines, std::memory_order_relaxed);
+  return true;
+}
+
+void AuditLog::Reopened() {
+  if (const Status status = Open(std::string(target_.path), &target_); !status.ok())
+    log_.Warning("Cannot open the audit log again: %s", status.message().c_str());
 }
 
 void AuditLog::Rotate() {
-  (void)file_->Sync();
-  const auto name = [this](int number) { return path_ + "." + std::to_string(number); };
+  (void)target_.file->Sync();
+  const auto name = [this](int number) { return target_.path + "." + std::to_string(number); };
   const int keep = std::max(keep_.load(std::memory_order_relaxed), 1);
   for (int number = keep - 1; number >= 1; --number) {
     auto there = files_.Exists(name(number));
     if (there.ok() && *there) (void)files_.Rename(name(number), name(number + 1));
   }
-  Status status = files_.Rename(path_, name(1));
-  if (status.ok()) status = Open(path_);
-  if (!status.ok()) log_.Warning("Cannot rotate the audit log: %s", status.message().c_str());
+  const Status status = files_.Rename(target_.path, name(1));
+  if (status.ok()) Reopened();
+  if (!status.ok() && !rotation_failing_)
+    log_.Warning("Cannot rotate the audit log: %s", status.message().c_str());
+  rotation_failing_ = !status.ok();
 }
 
 }  // namespace cairn

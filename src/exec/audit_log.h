@@ -9,7 +9,9 @@
 // kKeyBytesMax, and of more than kKeysMax only the number is told ("keys_total").
 //
 // Events go into a queue of kQueueBytesMax; what does not fit is dropped and counted, and a line
-// {"event":"dropped","count":n} stands in its place. A thread of its own writes them.
+// {"event":"dropped","count":n} stands in its place. A thread of its own writes them, some ten
+// milliseconds later: it takes the whole queue, and not again before all of that is in the file. So
+// what the disk refuses waits, in at most twice that bound, and the chain has no gap.
 //
 // Thread rule: Wants and Add on any thread, under a shard lock too (memory and a short mutex);
 // Configure, SetRules and Reopen by one thread at a time (start, CONFIG SET, SIGHUP).
@@ -70,14 +72,16 @@ struct AuditEvent {
 class AuditLog {
  public:
   static constexpr size_t kQueueBytesMax = size_t{16} << 20;
-  static constexpr size_t kKeysMax = 32, kKeyBytesMax = 256;
+  static constexpr size_t kKeysMax = 32, kKeyBytesMax = 256;  // the latter for a user too
 
-  AuditLog(FileSystem* files, Clock* clock, Log* log) : files_(*files), clock_(*clock), log_(*log) {}
+  AuditLog(FileSystem* files, Clock* clock, Log* log)
+      : files_(*files), clock_(*clock), log_(*log) {}
   ~AuditLog();  // writes what is queued
   AuditLog(const AuditLog&) = delete;
   AuditLog& operator=(const AuditLog&) = delete;
 
   // "": no log. The chain goes on where the file's last whole line ends; a torn one is cut off.
+  // After an error the log that was on goes on.
   Status Configure(const std::string& path);
   // 0: the file grows. Else it becomes FILE.1, FILE.1 becomes FILE.2 ... and FILE.`keep` goes.
   void SetRotation(uint64_t bytes_max, int keep);
@@ -94,14 +98,21 @@ class AuditLog {
 
  private:
   using Lock = std::unique_lock<std::mutex>;
+  struct Target {
+    std::string path;
+    std::unique_ptr<File> file;
+    uint64_t size = 0;
+    AuditChain chain;   // as of `size`
+    bool first = true;  // nothing was written to this file by us yet
+  };
   void Main();
   void Stop();
-  Status Open(const std::string& path);
-  Status RecoverChain();
-  void WriteBatch(const std::deque<std::string>& batch, uint64_t dropped);
-  void WriteLine(std::string_view body);
-  void Flush();
+  Status Open(const std::string& path, Target* target);
+  Status RecoverChain(Target* target);
+  bool WriteBatch();
+  bool WriteSome();
   void Rotate();
+  void Reopened();
   std::string TimeMember() const;
 
   FileSystem& files_;
@@ -122,13 +133,9 @@ class AuditLog {
 
   // The writer's, and Configure's while there is no writer.
   std::thread writer_;
-  std::string path_;
-  std::unique_ptr<File> file_;
-  uint64_t size_ = 0;
-  AuditChain chain_;
-  std::string buffer_;
-  bool first_ = true;   // nothing was written to this file by us yet
-  bool failing_ = false;
+  Target target_;
+  std::deque<std::string> batch_;  // bodies taken from the queue and not in the file yet
+  bool failing_ = false, rotation_failing_ = false;  // said in a message already
 };
 
 }  // namespace cairn
