@@ -86,7 +86,7 @@ def test_a_share_of_maxmemory(env):
     server = env.start(maxmemory="100mb", maxmemory_clients="1%")
     c = env.client(server=server)
     other = env.client(server=server)
-    fill(other, 800_000)
+    fill(other, 400_000)
     equal(other.call("DISCARD"), b"OK")
     try:
         fill(other, 1_200_000)
