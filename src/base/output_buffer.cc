@@ -12,6 +12,7 @@ namespace {
 
 // Behind a borrowed block usually come a line end and the next header only.
 constexpr size_t kSmallChunkBytes = 512;
+constexpr size_t kFirstChunkBytes = 1024;
 // Splice copies up to this much instead of relinking.
 constexpr size_t kSpliceCopyBytes = 4096;
 
@@ -76,6 +77,19 @@ void OutputBuffer::Free(Chunk* chunk) {
   }
 }
 
+// `block` is malloc's or the pool's, of this many bytes.
+void OutputBuffer::StartChunk(void* block, size_t bytes) {
+  char* data = static_cast<char*>(block) + sizeof(Chunk);
+  Link(new (block) Chunk{nullptr, data, 0, 0, bytes, nullptr, nullptr});
+  write_ = counted_ = data;
+  limit_ = static_cast<char*>(block) + bytes;
+}
+
+void OutputBuffer::StartSmall() {
+  if (head_ != nullptr) return;
+  StartChunk(Allocate(kFirstChunkBytes), kFirstChunkBytes);
+}
+
 char* OutputBuffer::ReserveSlow(size_t n) {
   Settle();
   size_t bytes = n + sizeof(Chunk);
@@ -88,10 +102,7 @@ char* OutputBuffer::ReserveSlow(size_t n) {
     bytes = ChunkPool::kChunkBytes;
     block = pool_ != nullptr ? pool_->Take() : Allocate(bytes);
   }
-  char* data = static_cast<char*>(block) + sizeof(Chunk);
-  Link(new (block) Chunk{nullptr, data, 0, 0, bytes, nullptr, nullptr});
-  write_ = counted_ = data;
-  limit_ = static_cast<char*>(block) + bytes;
+  StartChunk(block, bytes);
   return write_;
 }
 

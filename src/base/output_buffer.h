@@ -90,6 +90,9 @@ class OutputBuffer {
   // Appends the block without copying it. `release(owner)` is called once, when its last byte was
   // consumed or the buffer is cleared; until then the block must not change.
   void AppendBorrowed(std::string_view block, Release release, void* owner);
+  // Gives an empty buffer a chunk of 1 KiB to begin with: for output that many buffers hold at
+  // once.
+  void StartSmall();
   // Moves everything in `other` to the end of this buffer and leaves `other` empty. Small
   // contents are copied, big ones relinked. Holds of `other` come along.
   void Splice(OutputBuffer* other);
@@ -150,6 +153,7 @@ class OutputBuffer {
   void Settle();
   void TakeChunks(OutputBuffer* other);
   void Link(Chunk* chunk);
+  void StartChunk(void* block, size_t bytes);
   void Free(Chunk* chunk);
 
   char* write_ = nullptr;    // next free byte of the tail chunk

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 
@@ -167,6 +168,13 @@ void Connection::FlushSoon() {
   worker_.flush_list_.push_back(this);
 }
 
+void Connection::FlushLater() {
+  DCHECK(worker_.InThread());
+  if (in_later_list_ || in_flush_list_ || state_ == State::kClosed) return;
+  in_later_list_ = true;
+  worker_.later_list_.push_back(this);
+}
+
 void Connection::Flush() {
   DCHECK(worker_.InThread());
   if (state_ == State::kClosed) return;
@@ -243,8 +251,17 @@ void Connection::DiscardInput() {
   }
 }
 
+// Sends what would have been sent by now if it had not had to wait for its turn.
+void Connection::FlushLate() {
+  std::deque<Connection*>& list = worker_.later_list_;
+  std::replace(list.begin(), list.end(), this, static_cast<Connection*>(nullptr));
+  in_later_list_ = false;
+  Flush();
+}
+
 void Connection::Close() {
   DCHECK(worker_.InThread());
+  if (in_later_list_) FlushLate();
   if (state_ == State::kClosed) return;
   bool orderly = state_ == State::kFlushing && error_ == 0;
   state_ = State::kClosed;

@@ -66,6 +66,10 @@ class Connection {
   OutputBuffer& out() { return out_; }
   // Sends out() at the end of this loop turn: the normal way, one write for all replies of a turn.
   void FlushSoon();
+  // Sends out() within the next turns, in line with all who asked so: for what many connections get
+  // at once (messages). The loop serves others between them, and what is added until a
+  // connection's turn comes leaves in the same write.
+  void FlushLater();
   // Sends now what may and can be sent.
   void Flush();
 
@@ -109,6 +113,7 @@ class Connection {
   void UpdateInterest();
   void Fail(int error_number);
   void AfterFlush();
+  void FlushLate();
   void DiscardInput();
   void Finish();
 
@@ -124,6 +129,7 @@ class Connection {
   bool eof_ = false;
   bool socket_full_ = false;  // the last write said EAGAIN
   bool in_flush_list_ = false;
+  bool in_later_list_ = false;
   bool in_hold_list_ = false;
   bool was_delayed_ = false;  // OnDrained is owed
   bool cap_reported_ = false;

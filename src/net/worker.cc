@@ -80,7 +80,11 @@ void Worker::Join() {
 }
 
 void Worker::Wake() {
-  if (loop_->error == 0) uv_async_send(&loop_->wake);
+  if (thread_id_.load(std::memory_order_relaxed) == std::this_thread::get_id()) {
+    owes_drain_ = true;
+  } else if (loop_->error == 0) {
+    uv_async_send(&loop_->wake);
+  }
 }
 
 void Worker::RefreshClock() {
@@ -98,6 +102,11 @@ void Worker::OpenTurn() {
 
 // Runs before the loop waits (for what timers, idle slices and closings did) and after it.
 void Worker::EndTurn() {
+  // One pass: what these tasks post comes in the next turn.
+  if (std::exchange(owes_drain_, false)) {
+    BeginTurn();
+    DrainMailbox();
+  }
   if (turn_open_) {
     for (size_t i = 0; i < turn_end_hooks_.size(); i++) turn_end_hooks_[i]();
     turn_open_ = false;
@@ -120,8 +129,18 @@ void Worker::FlushList() {
   flush_list_.erase(flush_list_.begin(), flush_list_.begin() + static_cast<ptrdiff_t>(count));
 }
 
+void Worker::FlushSomeLater() {
+  for (size_t i = 0; i < kLaterFlushesMax && !later_list_.empty(); ++i) {
+    Connection* connection = later_list_.front();
+    later_list_.pop_front();
+    if (connection == nullptr) continue;
+    connection->in_later_list_ = false;
+    connection->Flush();
+  }
+}
+
 void Worker::UpdateSpin() {
-  bool wanted = !idle_.empty() || !flush_list_.empty();
+  bool wanted = !idle_.empty() || !flush_list_.empty() || !later_list_.empty() || owes_drain_;
   if (wanted == spinning_) return;
   spinning_ = wanted;
   if (!wanted) {
@@ -132,6 +151,7 @@ void Worker::UpdateSpin() {
     auto* self = static_cast<Worker*>(handle->loop->data);
     self->BeginTurn();
     self->RunIdle();
+    self->FlushSomeLater();
   });
 }
 

@@ -7,7 +7,9 @@
 //
 // So replies of all connections that were ready in one turn leave together at its end, after the
 // hooks (which wake the journal, deliver what was collected). The loop never waits for events
-// while a flush is owed.
+// while a flush is owed. Tasks that the worker posted to itself run at the turn's end too, before
+// the hooks, without a wake-up by the kernel. Connections that asked for FlushLater are flushed
+// between turns, kLaterFlushesMax at a time, those that asked first coming first.
 //
 // Thread rule: Post, Put, Wake, Stop, connection_count and totals from any thread; the
 // rest on the worker's own thread (or before Start). Nothing here blocks but Join.
@@ -16,6 +18,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -52,6 +55,8 @@ class LoopResident {
 class Worker {
  public:
   static constexpr size_t kScratchBytes = 64 * 1024;
+  // Writes to a socket take some 5 us: this many keep a request waiting for a fraction of a ms.
+  static constexpr size_t kLaterFlushesMax = 32;
 
   Worker(int index, Clock* clock);
   ~Worker();  // joins; Post and Wake are safe until then
@@ -139,6 +144,7 @@ class Worker {
   void RunIdle();
   void ArmTimer();
   void FlushList();
+  void FlushSomeLater();
   void UpdateSpin();
   // Adopt for a listener, which counted the connection when it chose this worker.
   Connection* AdoptCounted(int fd, ConnectionHandler* handler);
@@ -163,12 +169,14 @@ class Worker {
   bool turn_open_ = false;
   bool stopping_ = false;
   bool spinning_ = false;        // the loop does not sleep
+  bool owes_drain_ = false;      // the worker has posted to itself
   int64_t timer_armed_ms_ = -1;  // monotonic; -1: not armed
   std::vector<std::function<void()>> turn_end_hooks_;
   std::vector<std::function<bool()>> idle_;
   std::vector<LoopResident*> residents_;
   std::vector<Connection*> connections_;
   std::vector<Connection*> flush_list_;
+  std::deque<Connection*> later_list_;
   std::vector<Connection*> hold_list_;
   std::atomic<size_t> connection_count_{0};  // adopted ones and those on their way
   WorkerTotals totals_;

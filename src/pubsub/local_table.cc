@@ -34,13 +34,14 @@ void LocalTable::Deliver(const std::shared_ptr<const PubsubMessage>& message) {
   Topics& channels = topics(message->kind());
   if (auto found = channels.find(message->channel()); found != channels.end()) {
     for (PubsubMembership* member : found->second->members)
-      if (member->epoch <= message->channel_epoch) member->subscriber->OnMessage(message, nullptr);
+      if (member->epoch <= message->channel_epoch) member->subscriber->OnMessage(message, {});
   }
   for (const std::string& pattern : message->patterns) {
     auto found = topics(PubsubKind::kPattern).find(pattern);
     if (found == topics(PubsubKind::kPattern).end()) continue;
+    const std::string head = PatternHead(pattern);
     for (PubsubMembership* member : found->second->members)
-      if (member->epoch <= message->pattern_epoch) member->subscriber->OnMessage(message, &pattern);
+      if (member->epoch <= message->pattern_epoch) member->subscriber->OnMessage(message, head);
   }
 }
 

@@ -31,10 +31,10 @@ namespace cairn {
 class Subscriber {
  public:
   virtual ~Subscriber() = default;
-  // `pattern` is the one it subscribed to; nullptr where it subscribed to the very channel. Must
-  // not subscribe or unsubscribe anybody.
+  // `head` is what a subscriber of a pattern reads before the message's tail; empty where it
+  // subscribed to the very channel and reads the body. Must not subscribe or unsubscribe anybody.
   virtual void OnMessage(const std::shared_ptr<const PubsubMessage>& message,
-                         const std::string* pattern) = 0;
+                         std::string_view head) = 0;
 };
 
 struct PubsubTopic;

@@ -5,6 +5,9 @@
 
 namespace cairn {
 
+namespace {
+
+// "$len CRLF text CRLF"
 void AppendBulk(std::string* out, std::string_view text) {
   char digits[kInt64CharsMax];
   out->push_back('$');
@@ -12,6 +15,14 @@ void AppendBulk(std::string* out, std::string_view text) {
   out->append("\r\n", 2);
   out->append(text);
   out->append("\r\n", 2);
+}
+
+}  // namespace
+
+std::string PatternHead(std::string_view pattern) {
+  std::string head = "4\r\n$8\r\npmessage\r\n";
+  AppendBulk(&head, pattern);
+  return head;
 }
 
 PubsubMessage::PubsubMessage(PubsubKind kind, std::string_view channel, std::string_view payload,

@@ -50,7 +50,8 @@ class PubsubMessage {
   std::string text_;
 };
 
-// "$len CRLF text CRLF"
-void AppendBulk(std::string* out, std::string_view text);
+// What stands before tail() for those who subscribed to the pattern:
+// "4 CRLF $8 CRLF pmessage CRLF $len CRLF pattern CRLF"
+std::string PatternHead(std::string_view pattern);
 
 }  // namespace cairn

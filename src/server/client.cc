@@ -15,6 +15,8 @@ namespace {
 constexpr size_t kParseAhead = 64;                   // requests parsed before they are run
 constexpr size_t kPublishedOutputBytes = 16 << 10;   // less goes out before anybody counts it
 constexpr int64_t kTimeoutMsMax = int64_t{1} << 52;  // of a wait; longer ones never end
+constexpr size_t kSharedMessageBytesMin = 2048;      // longer messages are not copied
+constexpr size_t kUnsentMessageBytesMax = 16 * 1024;
 }  // namespace
 
 Client::Client(Server* server, WorkerContext* context, std::shared_ptr<ClientRecord> record)
@@ -141,20 +143,18 @@ bool Client::Deliver(FunctionRef<void(Session&, OutputBuffer&)> body) {
   return true;
 }
 
-void Client::OnMessage(const std::shared_ptr<const PubsubMessage>& message,
-                       const std::string* pattern) {
+void Client::OnMessage(const std::shared_ptr<const PubsubMessage>& message, std::string_view head) {
   if (connection_->closing()) return;
   OutputBuffer& out = connection_->out();
+  // What waits for the connection's turn is bounded, so that many of them do not hold much.
+  if (out.size() >= kUnsentMessageBytesMax) connection_->Flush();
+  if (connection_->closing()) return;
   const uint64_t start = out.end_position();
+  out.StartSmall();
   if (message->kind() != PubsubKind::kMonitor) out.Append(session_.resp >= 3 ? ">" : "*");
-  std::string_view rest = message->body();
-  if (pattern != nullptr) {
-    std::string head = "4\r\n$8\r\npmessage\r\n";
-    AppendBulk(&head, *pattern);
-    out.Append(head);
-    rest = message->tail();
-  }
-  if (rest.size() < OutputBuffer::kBorrowBytesMin) {
+  const std::string_view rest = head.empty() ? message->body() : message->tail();
+  out.Append(head);
+  if (rest.size() < kSharedMessageBytesMin) {
     out.Append(rest);
   } else {
     using Owner = std::shared_ptr<const PubsubMessage>;
@@ -164,7 +164,7 @@ void Client::OnMessage(const std::shared_ptr<const PubsubMessage>& message,
   if (message->hold() > context_.worker.durable()) out.MarkHold(start, message->hold());
   if (!WithinOutputLimits()) return;
   if (out.size() > kPublishedOutputBytes) PublishMemory();
-  connection_->FlushSoon();
+  connection_->FlushLater();
 }
 
 void Client::ArmWait() {

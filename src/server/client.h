@@ -38,7 +38,7 @@ class Client final : public ConnectionHandler, public Subscriber {
   // Lets `body` write output of its own; false if the connection is closing.
   bool Deliver(FunctionRef<void(Session&, OutputBuffer&)> body);
   void OnMessage(const std::shared_ptr<const PubsubMessage>& message,
-                 const std::string* pattern) override;
+                 std::string_view head) override;
   // Judges the unread output by client-output-buffer-limit. False: the connection is closed, or
   // was closing already. Called whenever output was added, and by cron for the soft limit.
   bool WithinOutputLimits();

@@ -127,6 +127,18 @@ class Servers:
             if server is not None and server.alive():
                 with server.client() as client:
                     client.call("FLUSHALL")
+                    self.alone(client)
+
+    @staticmethod
+    def alone(client):
+        """Waits until the server has seen the last test's connections close: it would count their
+        subscriptions to the next."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            listed = client.call("CLIENT", "LIST")
+            if not isinstance(listed, bytes) or listed.count(b"\n") <= 1:
+                return
+            time.sleep(0.001)
 
     def drop(self, threads):
         server = self.by_threads.pop(threads, None)

@@ -44,6 +44,23 @@ TEST_CASE("output buffer: appended bytes come out in order") {
   REQUIRE(out.end_position() == expected.size());
 }
 
+TEST_CASE("output buffer: a small beginning grows like any other") {
+  ChunkPool pool;
+  OutputBuffer out(&pool);
+  out.StartSmall();
+  REQUIRE(out.empty());
+  REQUIRE(out.memory_bytes() == 1024);
+  out.Append("small");
+  out.CheckInvariants();
+  REQUIRE(out.memory_bytes() == 1024);
+  const std::string piece(5000, 'p');
+  out.Append(piece);
+  out.CheckInvariants();
+  REQUIRE(Contents(&out) == "small" + piece);
+  out.Consume(out.size());
+  REQUIRE(out.memory_bytes() == 0);
+}
+
 TEST_CASE("output buffer: borrowed blocks are released once, after their last byte") {
   int released = 0;
   std::string block(20'000, 'b');

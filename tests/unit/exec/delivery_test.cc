@@ -57,8 +57,7 @@ struct OneWorker final : ServerControl, LocalClients {
 };
 
 struct Messages final : Subscriber {
-  void OnMessage(const std::shared_ptr<const PubsubMessage>& message,
-                 const std::string*) override {
+  void OnMessage(const std::shared_ptr<const PubsubMessage>& message, std::string_view) override {
     got.push_back(message);
   }
   std::vector<std::shared_ptr<const PubsubMessage>> got;

@@ -237,6 +237,59 @@ TEST_CASE("worker: timers, idle slices and turn-end hooks") {
   REQUIRE(worker.totals().turns.load() < 50);  // it slept in between
 }
 
+TEST_CASE("worker: what it posts to itself runs in the same turn, in order with what others post") {
+  Worker worker(0, SystemClock());
+  std::vector<int> seen;
+  std::promise<void> done;
+  uint64_t posted_in = 0, run_in = 0;
+  worker.Post([&] {
+    posted_in = worker.totals().turns.load();
+    worker.Post([&] {
+      run_in = worker.totals().turns.load();
+      seen.push_back(1);
+      worker.Post([&] { seen.push_back(3); });  // of the next turn, which has to come by itself
+      worker.Post([&] { done.set_value(); });
+    });
+    worker.Post([&] { seen.push_back(2); });
+  });
+  REQUIRE(worker.Start().ok());
+  REQUIRE(done.get_future().wait_for(20s) == std::future_status::ready);
+  worker.Stop();
+  worker.Join();
+  REQUIRE(seen == std::vector<int>{1, 2, 3});
+  REQUIRE(run_in == posted_in);
+}
+
+TEST_CASE("net: output that may wait leaves in rows, and others are served between them") {
+  EchoServer server(1);
+  constexpr size_t kPeers = 3 * Worker::kLaterFlushesMax + 1;
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (size_t i = 0; i < kPeers; ++i) peers.push_back(std::make_unique<Peer>(server.port));
+  Worker& worker = server.pool[0];
+  REQUIRE(Eventually([&] { return worker.connection_count() == kPeers; }));
+  std::promise<uint64_t> written;
+  // Two messages to each, one of whom is closed before its turn comes.
+  worker.Post([&] {
+    for (int round = 0; round < 2; ++round) {
+      for (Connection* connection : worker.connections()) {
+        connection->out().Append("message");
+        connection->FlushLater();
+      }
+    }
+    worker.connections().back()->Close();
+    const uint64_t before = worker.totals().writes.load();
+    // A slice that was added before the first row sees how far the rows are.
+    worker.AddIdle([&worker, before, &written, turns = 0]() mutable {
+      if (++turns < 3) return true;
+      written.set_value(worker.totals().writes.load() - before);
+      return false;
+    });
+  });
+  REQUIRE(written.get_future().get() == 2 * Worker::kLaterFlushesMax);
+  // The one that was closed got what it had been owed.
+  for (auto& peer : peers) REQUIRE(peer->Receive(14) == "messagemessage");
+}
+
 TEST_CASE("net: many clients on four workers get their bytes back") {
   EchoServer server(4);
   constexpr int kClients = 64;

@@ -16,9 +16,15 @@ namespace {
 
 using Message = std::shared_ptr<const PubsubMessage>;
 
+// The last bulk string of a head.
+std::string PatternIn(std::string_view head) {
+  head.remove_suffix(2);
+  return std::string(head.substr(head.rfind('\n') + 1));
+}
+
 struct Reader final : Subscriber {
-  void OnMessage(const Message& message, const std::string* pattern) override {
-    got.push_back((pattern == nullptr ? "" : *pattern + " ") + std::string(message->channel()) +
+  void OnMessage(const Message& message, std::string_view head) override {
+    got.push_back((head.empty() ? "" : PatternIn(head) + " ") + std::string(message->channel()) +
                   " " + std::string(message->tail()));
   }
   std::vector<std::string> got;
@@ -50,6 +56,7 @@ TEST_CASE("A message is encoded once, in parts for both kinds of receivers", "[p
   PubsubMessage shard(PubsubKind::kShard, "", "", 0);
   REQUIRE(shard.body() == "3\r\n$8\r\nsmessage\r\n$0\r\n\r\n$0\r\n\r\n");
   REQUIRE(shard.channel().empty());
+  REQUIRE(PatternHead("n*") == "4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n");
 }
 
 TEST_CASE("Who unsubscribed gets nothing any more, who came later nothing older", "[pubsub]") {
