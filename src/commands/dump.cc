@@ -121,9 +121,15 @@ void Restore(Context& ctx) {
     ctx.Effect({"RESTORE", key, when, newer ? std::string_view(old) : payload, "REPLACE",
                 "ABSTTL"});
   }
-  ctx.Put(key, std::move(value), expiry);
+  const KeyId id = ctx.Id(key);
+  const Type after = value.type();
+  const Entry* old = ctx.Find(id, Context::Touch::kNo);
+  const bool overwrites = old != nullptr;
+  const Type before = overwrites ? old->type() : after;
+  ctx.Replace(id, std::move(value), expiry);
   SetAccess(ctx, options);
   ctx.Notify(kNotifyGeneric, "restore", key);
+  if (overwrites) ctx.NotifyOverwritten(id, before, after);
   ctx.Ok();
 }
 

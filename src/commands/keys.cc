@@ -2,6 +2,8 @@
 //
 // Keys of any type: deleting, looking, renaming, copying, moving. Expiry is in expiry.cc, SCAN and
 // KEYS in scan.cc, whole databases in databases.cc.
+#include <optional>
+
 #include "commands/families.h"
 #include "exec/args.h"
 #include "exec/context.h"
@@ -33,17 +35,24 @@ void TypeOf(Context& ctx) {
   ctx.reply().SimpleString(entry == nullptr ? "none" : TypeName(entry->type()));
 }
 
+std::optional<Type> TypeAt(Context& ctx, const KeyId& id) {
+  const Entry* entry = ctx.Find(id, Context::Touch::kNo);
+  return entry == nullptr ? std::nullopt : std::optional<Type>(entry->type());
+}
+
 void RenameKey(Context& ctx, bool only_if_absent) {
   const KeyId from = ctx.Id(ctx.arg(1)), to = ctx.Id(ctx.arg(2));
   if (ctx.Find(from, Context::Touch::kWrite) == nullptr) return ctx.Error(errors::kNoSuchKey);
   if (ctx.arg(1) == ctx.arg(2)) return only_if_absent ? ctx.reply().Integer(0) : ctx.Ok();
-  if (ctx.Find(to, Context::Touch::kNo) != nullptr) {
+  const std::optional<Type> overwritten = TypeAt(ctx, to);
+  if (overwritten.has_value()) {
     if (only_if_absent) return ctx.reply().Integer(0);
     ctx.unit().Delete(to.db, to.key, to.hash);
   }
   ctx.MoveKey(from, to);
   ctx.Notify(kNotifyGeneric, "rename_from", from.key);
   ctx.Notify(kNotifyGeneric, "rename_to", to.key);
+  if (overwritten.has_value()) ctx.NotifyOverwritten(to, *overwritten, *TypeAt(ctx, to));
   only_if_absent ? ctx.reply().Integer(1) : ctx.Ok();
 }
 
@@ -106,13 +115,15 @@ void Copy(Context& ctx) {
   const Entry* source = ctx.Find(from);
   if (source == nullptr) return ctx.reply().Integer(0);
   const int64_t expiry_ms = source->expiry_ms();
-  if (ctx.Find(to, Context::Touch::kNo) != nullptr) {
+  const std::optional<Type> overwritten = TypeAt(ctx, to);
+  if (overwritten.has_value()) {
     if (!replace) return ctx.reply().Integer(0);
     ctx.unit().Delete(to.db, to.key, to.hash);
     source = ctx.Find(from, Context::Touch::kNo);
   }
   ctx.Put(to, source->CopyValue(), expiry_ms);
   ctx.NotifyIn(to.db, kNotifyGeneric, "copy_to", to.key);
+  if (overwritten.has_value()) ctx.NotifyOverwritten(to, *overwritten, *TypeAt(ctx, to));
   ctx.reply().Integer(1);
 }
 

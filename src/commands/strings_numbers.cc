@@ -42,7 +42,7 @@ void PutFloat(Context& ctx, const KeyId& id, std::string text, int64_t expiry_ms
   // Redis keeps the text, even where it spells an integer (OBJECT ENCODING embstr).
   Value value = Value::FromRawString(std::move(text));
   value.clear_raw();
-  ctx.Put(id, std::move(value), expiry_ms);
+  ctx.Replace(id, std::move(value), expiry_ms);
 }
 
 void IncrementBy(Context& ctx, int64_t increment) {
@@ -161,7 +161,7 @@ void StoreIncrEx(Context& ctx, const StringRef& string, const IncrExOptions& o, 
   if (o.is_float) {
     PutFloat(ctx, id, text, expiry_ms);
   } else {
-    ctx.PutString(id, text, expiry_ms);
+    ctx.Replace(id, Value::FromString(text), expiry_ms);
   }
   ctx.Notify(kNotifyString, o.is_float ? "incrbyfloat" : "incrby", id.key);
   if (set_time) {

@@ -49,20 +49,22 @@ enum ShutdownBits : int64_t {
 
 // Bits of notify-keyspace-events: the letters of the directive.
 enum NotifyBits : int64_t {
-  kNotifyKeyspace = 1 << 0,  // K
-  kNotifyKeyevent = 1 << 1,  // E
-  kNotifyGeneric = 1 << 2,   // g
-  kNotifyString = 1 << 3,    // $
-  kNotifyList = 1 << 4,      // l
-  kNotifySet = 1 << 5,       // s
-  kNotifyHash = 1 << 6,      // h
-  kNotifyZset = 1 << 7,      // z
-  kNotifyExpired = 1 << 8,   // x
-  kNotifyEvicted = 1 << 9,   // e
-  kNotifyStream = 1 << 10,   // t
-  kNotifyKeyMiss = 1 << 11,  // m, not part of A
-  kNotifyModule = 1 << 12,   // d
-  kNotifyNew = 1 << 13,      // n, not part of A
+  kNotifyKeyspace = 1 << 0,      // K
+  kNotifyKeyevent = 1 << 1,      // E
+  kNotifyGeneric = 1 << 2,       // g
+  kNotifyString = 1 << 3,        // $
+  kNotifyList = 1 << 4,          // l
+  kNotifySet = 1 << 5,           // s
+  kNotifyHash = 1 << 6,          // h
+  kNotifyZset = 1 << 7,          // z
+  kNotifyExpired = 1 << 8,       // x
+  kNotifyEvicted = 1 << 9,       // e
+  kNotifyStream = 1 << 10,       // t
+  kNotifyKeyMiss = 1 << 11,      // m, not part of A
+  kNotifyModule = 1 << 12,       // d
+  kNotifyNew = 1 << 13,          // n, not part of A
+  kNotifyOverwritten = 1 << 14,  // o, not part of A
+  kNotifyTypeChanged = 1 << 15,  // c, not part of A
   kNotifyAll = kNotifyGeneric | kNotifyString | kNotifyList | kNotifySet | kNotifyHash |
                kNotifyZset | kNotifyExpired | kNotifyEvicted | kNotifyStream | kNotifyModule  // A
 };

@@ -19,12 +19,15 @@ struct NotifyLetter {
   char letter;
   int64_t bit;
 };
-// In the order in which CONFIG GET prints them. 'n' hides in 'A' there, as in Redis.
+// In the order in which CONFIG GET prints them. Redis leaves 'n', 'o' and 'c' out beside 'A', so
+// that its CONFIG REWRITE loses them; here they are printed.
 constexpr NotifyLetter kNotifyLetters[] = {
-    {'g', kNotifyGeneric}, {'$', kNotifyString},  {'l', kNotifyList},    {'s', kNotifySet},
-    {'h', kNotifyHash},    {'z', kNotifyZset},    {'x', kNotifyExpired}, {'e', kNotifyEvicted},
-    {'t', kNotifyStream},  {'d', kNotifyModule},  {'n', kNotifyNew},     {'K', kNotifyKeyspace},
-    {'E', kNotifyKeyevent}, {'m', kNotifyKeyMiss}};
+    {'g', kNotifyGeneric},     {'$', kNotifyString},   {'l', kNotifyList},
+    {'s', kNotifySet},         {'h', kNotifyHash},     {'z', kNotifyZset},
+    {'x', kNotifyExpired},     {'e', kNotifyEvicted},  {'t', kNotifyStream},
+    {'d', kNotifyModule},      {'n', kNotifyNew},      {'o', kNotifyOverwritten},
+    {'c', kNotifyTypeChanged}, {'K', kNotifyKeyspace}, {'E', kNotifyKeyevent},
+    {'m', kNotifyKeyMiss}};
 
 std::string Join(std::span<const std::string> words) {
   std::string text;
@@ -208,7 +211,7 @@ Result<int64_t> ParseNotify(std::string_view text) {
     } else if (found != std::end(kNotifyLetters)) {
       bits |= found->bit;
     } else {
-      return Status::Invalid("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+      return Status::Invalid("Invalid event class character. Use 'Ag$lshzxeKEtmdnoc'.");
     }
   }
   return bits;

@@ -131,8 +131,16 @@ class Context {
   }
 
   // Creates or overwrites; `expiry_ms` is absolute or kNoExpiry. Marks the key changed and the
-  // command dirty by one; events are the caller's (Notify).
+  // command dirty by one, and tells of what was overwritten; other events are the caller's
+  // (Notify).
   void Put(const KeyId& id, Value value, int64_t expiry_ms = kNoExpiry);
+  // As Put, where the command is one that edits a value, or tells of the overwriting itself.
+  void Replace(const KeyId& id, Value value, int64_t expiry_ms = kNoExpiry);
+  // Events of a key that has got another value altogether.
+  void NotifyOverwritten(const KeyId& id, Type before, Type after) {
+    unit_.Event(kNotifyOverwritten, "overwritten", id.db, id.key);
+    if (before != after) unit_.Event(kNotifyTypeChanged, "type_changed", id.db, id.key);
+  }
   void Put(std::string_view key, Value value, int64_t expiry_ms = kNoExpiry) {
     Put(Id(key), std::move(value), expiry_ms);
   }

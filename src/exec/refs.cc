@@ -44,6 +44,14 @@ StringRef Context::WriteString(std::string_view key) {
 }
 
 void Context::Put(const KeyId& id, Value value, int64_t expiry_ms) {
+  const Entry* old = unit_.Lookup(id.db, id.key, id.hash);
+  const Type after = value.type(), before = old != nullptr ? old->type() : after;
+  const bool overwrites = old != nullptr;
+  Replace(id, std::move(value), expiry_ms);
+  if (overwrites) NotifyOverwritten(id, before, after);
+}
+
+void Context::Replace(const KeyId& id, Value value, int64_t expiry_ms) {
   Entry* old = unit_.Lookup(id.db, id.key, id.hash);
   Entry* fresh = Entry::New(id.key, std::move(value), expiry_ms);
   if (old != nullptr) {
@@ -86,11 +94,14 @@ void Context::PutString(const KeyId& id, std::string_view bytes, int64_t expiry_
   if (old != nullptr && !session_.no_touch) unit_.Access(old);
   if (old != nullptr && expiry_ms == kNoExpiry && OverwriteInPlace(unit_, id, old, bytes)) {
     unit_.Dirty(1);
+    NotifyOverwritten(id, Type::kString, Type::kString);
     return;
   }
   Entry* fresh = Entry::NewString(id.key, bytes, expiry_ms);
   if (old != nullptr) {
+    const Type before = old->type();
     unit_.Replace(id.db, id.hash, old, fresh);
+    NotifyOverwritten(id, before, Type::kString);
   } else {
     unit_.Insert(id.db, id.hash, fresh);
     unit_.Event(kNotifyNew, "new", id.db, id.key);

@@ -227,3 +227,54 @@ def test_nothing_follows_unsubscribe(env):
     for thread in publishers:
         thread.join()
     check(not failures, failures)
+
+
+@cairn_only("redis-server 7.0 has no classes o and c")
+@matrix(FULL)
+def test_events_of_overwritten_keys(env):
+    """The classes `o` and `c` of Redis 8.2: before the event of SET and the STORE commands, behind
+    that of RENAME, COPY and RESTORE; never for commands that edit a value."""
+    c, reader = env.client(), env.client()
+    env.config(notify_keyspace_events="KAoc")
+    subscribe(reader, "__keyspace@0__:k", command="PSUBSCRIBE")
+
+    def events(*commands):
+        for command in commands:
+            reply = c.call(*command)
+            check(not isinstance(reply, Error), (command, reply))
+        c.call("PUBLISH", "__keyspace@0__:k", "end")
+        got = []
+        while True:
+            got.append(take(reader)[3].decode())
+            if got[-1] == "end":
+                return got[:-1]
+
+    equal(events(["SET", "k", "1"]), ["set"])
+    equal(events(["SET", "k", "2"]), ["overwritten", "set"])
+    equal(events(["SET", "k", "text"]), ["overwritten", "set"])
+    equal(events(["SET", "k", "t", "EX", "1000"]), ["overwritten", "set", "expire"])
+    equal(events(["MSET", "k", "a", "other", "b"]), ["overwritten", "set"])
+    equal(events(["GETSET", "k", "a"]), ["overwritten", "set"])
+    equal(events(["APPEND", "k", "b"], ["SETRANGE", "k", "0", "c"]), ["append", "setrange"])
+    equal(events(["DEL", "k"], ["INCRBYFLOAT", "k", "1.5"], ["INCRBYFLOAT", "k", "1"]),
+          ["del", "incrbyfloat", "incrbyfloat"])
+    equal(events(["DEL", "k"], ["RPUSH", "k", "1", "2"], ["SET", "k", "s"]),
+          ["del", "rpush", "overwritten", "type_changed", "set"])
+    equal(events(["SADD", "set", "1"], ["SUNIONSTORE", "k", "set"]),
+          ["overwritten", "type_changed", "sunionstore"])
+    equal(events(["SUNIONSTORE", "k", "set"]), ["overwritten", "sunionstore"])
+    equal(events(["SORT", "set", "STORE", "k"]), ["overwritten", "type_changed", "sortstore"])
+    equal(events(["SET", "s", "x"], ["BITOP", "NOT", "k", "s"]),
+          ["overwritten", "type_changed", "set"])
+    equal(events(["RPUSH", "list", "1"], ["RENAME", "list", "k"]),
+          ["rename_to", "overwritten", "type_changed"])
+    equal(events(["COPY", "s", "k", "REPLACE"]), ["copy_to", "overwritten", "type_changed"])
+    equal(events(["COPY", "s", "k", "REPLACE"]), ["copy_to", "overwritten"])
+    dump = c.call("DUMP", "set")
+    equal(events(["RESTORE", "k", "0", dump, "REPLACE"]),
+          ["restore", "overwritten", "type_changed"])
+    env.config(notify_keyspace_events="KA")
+    equal(events(["SET", "k", "1"]), ["set"])
+    env.config(notify_keyspace_events="Kc")
+    equal(events(["SET", "k", "1"], ["DEL", "k"], ["SADD", "k", "1"], ["SET", "k", "1"]),
+          ["type_changed"])

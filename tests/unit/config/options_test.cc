@@ -84,8 +84,10 @@ TEST_CASE("values are judged in Redis's words") {
           "Invalid client class specified in buffer limit configuration.");
   REQUIRE(TryOption(&config, "notify-keyspace-events", "KEA") == "AKE");
   REQUIRE(TryOption(&config, "notify-keyspace-events", "gn$mKE") == "g$nKEm");
+  REQUIRE(TryOption(&config, "notify-keyspace-events", "coE") == "ocE");
+  REQUIRE(TryOption(&config, "notify-keyspace-events", "KEAocn") == "AnocKE");
   REQUIRE(TryOption(&config, "notify-keyspace-events", "Z") ==
-          "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+          "Invalid event class character. Use 'Ag$lshzxeKEtmdnoc'.");
   REQUIRE(TryOption(&config, "shutdown-on-sigint", "now save") == "save now");
   REQUIRE(TryOption(&config, "shutdown-on-sigint", "save nosave") ==
           "shutdown options SAVE and NOSAVE can't be used simultaneously");
