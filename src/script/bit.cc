@@ -2,6 +2,7 @@
 //
 // The Lua library bit: operations on numbers as 32-bit words. Arguments are taken modulo 2^32,
 // results are signed; shifts and rotations look at the low five bits of their count.
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -74,15 +75,15 @@ int RotateRight(lua_State* L) {
 // tohex(word [, digits]): upper case if `digits` is negative; at most 8.
 int ToHex(lua_State* L) {
   uint32_t word = Word(L, 1);
-  auto digits = lua_isnone(L, 2) ? 8 : static_cast<int32_t>(Word(L, 2));
+  int64_t digits = lua_isnone(L, 2) ? 8 : static_cast<int32_t>(Word(L, 2));
   const char* letters = "0123456789abcdef";
   if (digits < 0) {
     digits = -digits;
     letters = "0123456789ABCDEF";
   }
-  if (digits > 8 || digits < 0) digits = 8;
+  digits = std::min<int64_t>(digits, 8);
   char text[8];
-  for (int i = digits; --i >= 0; word >>= 4) text[i] = letters[word & 15];
+  for (int64_t i = digits; --i >= 0; word >>= 4) text[i] = letters[word & 15];
   lua_pushlstring(L, text, static_cast<size_t>(digits));
   return 1;
 }

@@ -335,6 +335,8 @@ int UnpackFrom(lua_State* L, bool all, int64_t limit, int64_t offset) {
   Decoder decoder(L, std::string_view(bytes, length).substr(static_cast<size_t>(offset)));
   int count = 0;
   for (; decoder.left() > 0 && (all || count < limit); ++count) {
+    luaL_checkstack(
+        L, 4, "too many return values at once; use unpack_one or unpack_limit instead.");
     switch (decoder.Value()) {
       case Decoder::Outcome::kOk:
         break;

@@ -13,6 +13,7 @@ namespace cairn {
 namespace {
 
 constexpr int kRunsPerGcStep = 50;
+constexpr int kGcPausePercent = 200, kGcStepPercent = 200;  // Lua's own
 constexpr const char* kChunkName = "@user_script";
 constexpr uint32_t kCallsPerLook = 256;         // commands of a script between looks at the clock
 constexpr uint64_t kTicksPerLook = 10'000'000;  // of the processor: some milliseconds
@@ -34,15 +35,16 @@ ScriptHost& ScriptHost::Of(Executor& executor) {
 ScriptHost::ScriptHost(Executor* executor)
     : executor_(*executor),
       registry_(*executor->engine().scripts),
-      L_(NewSandbox(&builtins_)),
+      L_(NewSandbox(&memory_, &builtins_)),
       generation_(registry_.generation()),
       session_(MakeSession()) {
   CHECK(L_ != nullptr);
+  lua_rawgeti(L_, LUA_REGISTRYINDEX, builtins_);
   PushRedisTable(L_, this, nullptr);
-  run_api_ = luaL_ref(L_, LUA_REGISTRYINDEX);
-  PushLoadApi(L_, this);
-  load_api_ = luaL_ref(L_, LUA_REGISTRYINDEX);
-  ShowRedis(run_api_);
+  lua_setfield(L_, -2, "redis");
+  lua_pop(L_, 1);
+  PushLoadBuiltins(L_, this);
+  load_builtins_ = luaL_ref(L_, LUA_REGISTRYINDEX);
   SetHook();
 }
 
@@ -207,12 +209,25 @@ void ScriptHost::ForgetKeys() {
   lua_pop(L_, 1);
 }
 
-void ScriptHost::ShowRedis(int api) {
-  lua_rawgeti(L_, LUA_REGISTRYINDEX, builtins_);
-  lua_pushliteral(L_, "redis");
-  lua_rawgeti(L_, LUA_REGISTRYINDEX, api);
-  lua_rawset(L_, -3);
-  lua_pop(L_, 1);
+int ScriptHost::ProtectedRun(int arguments, int results) {
+  memory_.bounded = true;
+  const int status = lua_pcall(L_, arguments, results, 1);
+  memory_.bounded = false;
+  return status;
+}
+
+void ScriptHost::CollectGarbage() {
+  constexpr size_t kMuchBytes = 64 << 20;
+  if (memory_.bytes > kMuchBytes && memory_.bytes / 2 > bytes_after_gc_) {
+    lua_gc(L_, LUA_GCCOLLECT, 0);
+    bytes_after_gc_ = memory_.bytes;
+  }
+  if (++runs_since_gc_ < kRunsPerGcStep) return;
+  runs_since_gc_ = 0;
+  // What a script set lasts no longer.
+  lua_gc(L_, LUA_GCSETPAUSE, kGcPausePercent);
+  lua_gc(L_, LUA_GCSETSTEPMUL, kGcStepPercent);
+  lua_gc(L_, LUA_GCSTEP, 1);
 }
 
 void ScriptHost::Eval(Context& ctx, const Compiled& compiled, Arguments keys, Arguments args,
@@ -231,7 +246,7 @@ void ScriptHost::Eval(Context& ctx, const Compiled& compiled, Arguments keys, Ar
   lua_pop(L_, 1);
   lua_pushcfunction(L_, HandleScriptError);
   lua_rawgeti(L_, LUA_REGISTRYINDEX, compiled.function);
-  Finish(ctx, lua_pcall(L_, 0, 1, 1));
+  Finish(ctx, ProtectedRun(0, 1));
 }
 
 void ScriptHost::Finish(Context& ctx, int status) {
@@ -243,10 +258,7 @@ void ScriptHost::Finish(Context& ctx, int status) {
   if (run_->stop != nullptr) SetHook();
   run_ = nullptr;
   lua_settop(L_, 0);
-  if (++runs_since_gc_ >= kRunsPerGcStep) {
-    runs_since_gc_ = 0;
-    lua_gc(L_, LUA_GCSTEP, 1);
-  }
+  CollectGarbage();
 }
 
 void ScriptHost::ReplyResult(Context& ctx, int status) {
@@ -311,6 +323,14 @@ std::string ScriptHost::AccessRefusal(const Command& command) {
 }
 
 bool ScriptHost::Call(lua_State* L) {
+  // An error of Lua must not leave this in its middle.
+  memory_.bounded = false;
+  const bool ok = CallCommand(L);
+  memory_.bounded = true;
+  return ok;
+}
+
+bool ScriptHost::CallCommand(lua_State* L) {
   if (run_->stop != nullptr) return PushStop(L), false;
   if (!ReadArguments(L)) return false;
   const Command* parent = nullptr;

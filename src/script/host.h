@@ -26,6 +26,7 @@
 #include "base/hash.h"
 #include "exec/executor.h"
 #include "script/registry.h"
+#include "script/sandbox.h"
 
 namespace cairn {
 
@@ -131,24 +132,30 @@ class ScriptHost {
   void PushTable(Arguments values);
   void SetGlobal(const char* name, Arguments values);
   void ForgetKeys();
-  void ShowRedis(int api);
   bool RunLibrary(const Library& library, std::vector<FunctionInfo>* functions,
                   std::vector<int>* references, std::string* error);
   void SyncLibraries();
   void Finish(Context& ctx, int status);
   void ReplyResult(Context& ctx, int status);
+  bool CallCommand(lua_State* L);
   std::string AccessRefusal(const Command& command);
   std::string WriteRefusal(const Command& command);
   void PushCommandReply(lua_State* L);
 
   Executor& executor_;
   ScriptRegistry& registry_;
+  // Runs the function on the stack within the bound of Lua's memory.
+  int ProtectedRun(int arguments, int results);
+  // Frees what the last script left behind, if it is much.
+  void CollectGarbage();
+
+  LuaMemory memory_;
   lua_State* L_;
-  int builtins_;
-  int run_api_, load_api_;  // registry references: `redis` while running, while loading
+  int builtins_, load_builtins_;  // registry references: the globals while running, while loading
   bool keys_set_ = false;   // the globals KEYS and ARGV are there
   uint64_t generation_;
   int runs_since_gc_ = 0;
+  size_t bytes_after_gc_ = 0;  // of Lua, after the last whole collection
   std::unordered_map<std::string_view, std::unique_ptr<Compiled>> by_sha_;
   std::unordered_map<std::string_view, Compiled*, BodyHash> by_body_;
 
@@ -172,8 +179,8 @@ class ScriptHost {
 // redis_api.cc: pushes the table `redis`; the one of a library that is loading if
 // `register_function` is given.
 void PushRedisTable(lua_State* L, ScriptHost* host, lua_CFunction register_function);
-// library.cc: the latter.
-void PushLoadApi(lua_State* L, ScriptHost* host);
+// library.cc: pushes what the globals are while a library is loaded.
+void PushLoadBuiltins(lua_State* L, ScriptHost* host);
 // The error handler of scripts: makes a table of the error, with its place in the script.
 int HandleScriptError(lua_State* L);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The part of ScriptHost that runs a library's code once, to learn its functions. While it does,
-// the table `redis` is another one: with redis.register_function, without redis.call.
+// `redis` is the only global, and another one: with redis.register_function, without redis.call.
 #include "base/clock.h"
 #include "base/numbers.h"
 #include "script/host.h"
@@ -39,6 +39,8 @@ void StopSlowLoad(lua_State* L, lua_Debug*) {
   if (registration == nullptr ||
       SystemClock()->MonotonicMs() - registration->start_ms <= kLoadMsMax)
     return;
+  // Whatever may catch it does not go on for long.
+  lua_sethook(L, StopSlowLoad, LUA_MASKCOUNT, 1);
   PushError(L, "ERR FUNCTION LOAD timeout");
   lua_error(L);
 }
@@ -171,11 +173,14 @@ void SetRegistration(lua_State* L, Registration* registration) {
 
 }  // namespace
 
-void PushLoadApi(lua_State* L, ScriptHost* host) {
+void PushLoadBuiltins(lua_State* L, ScriptHost* host) {
+  lua_newtable(L);
   PushRedisTable(L, host, RegisterFunction);
+  lua_setfield(L, -2, "redis");
+  MakeStrict(L);
 }
 
-// Runs the code with `redis` as it is for loading; functions end up in *registration.
+// Runs the code with the globals that loading has; functions end up in *registration.
 bool ScriptHost::RunLibrary(const Library& library, std::vector<FunctionInfo>* functions,
                             std::vector<int>* references, std::string* error) {
   const std::string_view code = std::string_view(library.code).substr(library.code_offset);
@@ -188,13 +193,13 @@ bool ScriptHost::RunLibrary(const Library& library, std::vector<FunctionInfo>* f
   Registration registration;
   registration.start_ms = SystemClock()->MonotonicMs();
   SetRegistration(L_, &registration);
-  ShowRedis(load_api_);
+  ShowBuiltins(L_, load_builtins_);
   lua_sethook(L_, StopSlowLoad, LUA_MASKCOUNT, kHookInstructions);
   lua_pushcfunction(L_, HandleScriptError);
   lua_insert(L_, 1);
-  const int status = lua_pcall(L_, 0, 0, 1);
+  const int status = ProtectedRun(0, 0);
   SetHook();
-  ShowRedis(run_api_);
+  ShowBuiltins(L_, builtins_);
   SetRegistration(L_, nullptr);
   if (status != 0) {
     *error = "ERR Error registering functions: " + TakeError(L_).text;
@@ -272,7 +277,7 @@ void ScriptHost::CallFunction(Context& ctx, const CalledFunction& function, Argu
   lua_rawgeti(L_, LUA_REGISTRYINDEX, function.reference);
   PushTable(keys);
   PushTable(args);
-  Finish(ctx, lua_pcall(L_, 2, 1, 1));
+  Finish(ctx, ProtectedRun(2, 1));
 }
 
 }  // namespace cairn

@@ -12,9 +12,10 @@
 namespace cairn {
 namespace {
 
-constexpr int kHookInstructions = 100000;
+// Some microseconds; but one instruction may be a call of a library function that takes long.
+constexpr int kHookInstructions = 1000;
 // What runs under the locks of its keys only is short, or All is better: others may wait for them.
-constexpr uint32_t kFastHooksMax = 1;
+constexpr uint32_t kFastHooksMax = 200;
 constexpr uint32_t kFastCallsMax = 1000;
 constexpr uint64_t kFastTicksMax = 50'000'000;  // in commands: some tens of milliseconds
 
@@ -51,7 +52,11 @@ void ScriptHost::OnHook(lua_State* L) {
       YieldIfLong();
     }
   }
-  if (run_->stop == nullptr) return;
+  if (run_->stop == nullptr) {
+    // A coroutine that has outlived the script that was ended in it.
+    if (lua_gethookcount(L) == 1) lua_sethook(L, Hook, LUA_MASKCOUNT, kHookInstructions);
+    return;
+  }
   PushStop(L);
   lua_error(L);
 }

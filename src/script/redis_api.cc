@@ -4,6 +4,7 @@
 // Where one raises, the error is a table {err="CODE text"}, so that its text stays as it is; Lua
 // adds no position to it.
 #include <string>
+#include <string_view>
 
 #include "base/log.h"
 #include "base/version.h"
@@ -214,6 +215,7 @@ void PushRedisTable(lua_State* L, ScriptHost* host, lua_CFunction register_funct
     lua_setfield(L, -2, row.name);
   }
   for (const Constant& row : kConstants) {
+    if (loading && !std::string_view(row.name).starts_with("LOG_")) continue;
     lua_pushinteger(L, row.value);
     lua_setfield(L, -2, row.name);
   }
@@ -230,6 +232,18 @@ void PushRedisTable(lua_State* L, ScriptHost* host, lua_CFunction register_funct
 
 int HandleScriptError(lua_State* L) {
   lua_settop(L, 1);
+  if (lua_istable(L, 1) && lua_getmetatable(L, 1) != 0) {
+    // Not to be written into: it may stand for a protected table.
+    lua_settop(L, 1);
+    lua_createtable(L, 0, 3);
+    for (const char* name : {"err", "ignore_error_stats_update"}) {
+      lua_pushstring(L, name);
+      lua_pushvalue(L, -1);
+      lua_rawget(L, 1);
+      lua_rawset(L, 2);
+    }
+    lua_replace(L, 1);
+  }
   if (!lua_istable(L, 1)) {
     switch (lua_type(L, 1)) {
       case LUA_TSTRING:

@@ -34,24 +34,37 @@ int RaiseMissingGlobal(lua_State* L) {
                     name != nullptr ? name : "?");
 }
 
-int ReadOnlyNoPosition(lua_State* L) {
-  lua_pushliteral(L, "Attempt to modify a readonly table");
-  return lua_error(L);
-}
-
 // Lua's memory is the server's: it counts as used.
-void* Allocate(void*, void* block, size_t, size_t size) {
-  if (size != 0) return realloc(block, size);
-  free(block);
-  return nullptr;
+void* Allocate(void* data, void* block, size_t old_size, size_t size) {
+  auto& memory = *static_cast<LuaMemory*>(data);
+  if (size == 0) {
+    free(block);
+    memory.bytes -= old_size;
+    return nullptr;
+  }
+  if (size > old_size && memory.bounded && memory.bytes + (size - old_size) > kLuaBytesMax)
+    return nullptr;
+  void* fresh = realloc(block, size);
+  if (fresh != nullptr) memory.bytes += size - old_size;
+  return fresh;
 }
 
 // -- the functions of Lua that know proxies --
 
+int Next(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 2);
+  if (PushReal(L, 1)) lua_replace(L, 1);
+  if (lua_next(L, 1) != 0) return 2;
+  lua_pushnil(L);
+  return 1;
+}
+
+// Gives the proxy, not the table behind it, which the script could change.
 int Pairs(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_pushvalue(L, lua_upvalueindex(1));  // next
-  if (!PushReal(L, 1)) lua_pushvalue(L, 1);
+  lua_pushvalue(L, 1);
   lua_pushnil(L);
   return 3;
 }
@@ -69,7 +82,7 @@ int RawSet(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checkany(L, 2);
   luaL_checkany(L, 3);
-  if (PushReal(L, 1)) return ReadOnlyNoPosition(L);
+  if (PushReal(L, 1)) return RaiseReadOnlyPlain(L);
   lua_settop(L, 3);
   lua_rawset(L, 1);
   return 1;
@@ -79,7 +92,7 @@ int SetMetatable(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   const int type = lua_type(L, 2);
   luaL_argcheck(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table expected");
-  if (PushReal(L, 1)) return ReadOnlyNoPosition(L);
+  if (PushReal(L, 1)) return RaiseReadOnlyPlain(L);
   if (luaL_getmetafield(L, 1, "__metatable"))
     return luaL_error(L, "cannot change a protected metatable");
   lua_settop(L, 2);
@@ -185,9 +198,9 @@ int OsClock(lua_State* L) {
 
 // What scripts may see of the globals, and of each library.
 constexpr const char* kGlobals[] = {"_VERSION", "assert",       "collectgarbage", "error",
-                                    "gcinfo",   "getmetatable", "ipairs",         "next",
-                                    "rawequal", "select",       "tonumber",       "tostring",
-                                    "type",     "unpack",       "xpcall",         nullptr};
+                                    "gcinfo",   "getmetatable", "ipairs",         "rawequal",
+                                    "select",   "tonumber",     "tostring",       "type",
+                                    "unpack",   "xpcall",       nullptr};
 struct Library {
   const char* name;
   const char* members[40];
@@ -235,10 +248,14 @@ void SetFunction(lua_State* L, const char* name, lua_CFunction function) {
   lua_setfield(L, -2, name);
 }
 
-// The metatable of strings can be looked at, not changed.
+// Methods of strings are what scripts see of `string`. Their metatable can be looked at, not changed.
 void ProtectStrings(lua_State* L) {
   lua_pushliteral(L, "");
   lua_getmetatable(L, -1);
+  lua_getfield(L, -3, "string");
+  (void)PushReal(L, -1);
+  lua_setfield(L, -3, "__index");
+  lua_pop(L, 1);
   lua_newtable(L);
   lua_getfield(L, -4, "string");
   lua_setfield(L, -2, "__index");
@@ -278,7 +295,9 @@ void PushBuiltins(lua_State* L) {
     lua_getglobal(L, *name);
     lua_setfield(L, -2, *name);
   }
-  lua_getglobal(L, "next");
+  GuardLibrary(L, "");
+  SetFunction(L, "next", Next);
+  lua_getfield(L, -1, "next");
   lua_pushcclosure(L, Pairs, 1);
   lua_setfield(L, -2, "pairs");
   SetFunction(L, "rawget", RawGet);
@@ -289,6 +308,7 @@ void PushBuiltins(lua_State* L) {
   SetFunction(L, "pcall", ProtectedCall);
   for (const Library& library : kLibraries) {
     PushLibrary(L, library);
+    GuardLibrary(L, library.name);
     if (std::string_view(library.name) == "math") AddRandom(L);
     ProtectTable(L);
     lua_setfield(L, -2, library.name);
@@ -314,13 +334,34 @@ int RaiseReadOnly(lua_State* L) {
   return luaL_error(L, "Attempt to modify a readonly table");
 }
 
+int RaiseReadOnlyPlain(lua_State* L) {
+  lua_pushliteral(L, "Attempt to modify a readonly table");
+  return lua_error(L);
+}
+
+bool IsProtected(lua_State* L, int index) {
+  if (!PushReal(L, index)) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+void ShowBuiltins(lua_State* L, int builtins) {
+  lua_pushvalue(L, LUA_GLOBALSINDEX);
+  lua_getmetatable(L, -1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, builtins);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 2);
+}
+
+void MakeStrict(lua_State* L) {
+  lua_newtable(L);
+  lua_pushcfunction(L, RaiseMissingGlobal);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+}
+
 void ProtectTable(lua_State* L, bool strict) {
-  if (strict) {
-    lua_newtable(L);
-    lua_pushcfunction(L, RaiseMissingGlobal);
-    lua_setfield(L, -2, "__index");
-    lua_setmetatable(L, -2);
-  }
+  if (strict) MakeStrict(L);
   lua_newtable(L);  // real proxy
   lua_newtable(L);  // real proxy meta
   lua_pushvalue(L, -3);
@@ -336,8 +377,8 @@ void ProtectTable(lua_State* L, bool strict) {
   lua_remove(L, -2);
 }
 
-lua_State* NewSandbox(int* builtins) {
-  lua_State* L = lua_newstate(Allocate, nullptr);
+lua_State* NewSandbox(LuaMemory* memory, int* builtins) {
+  lua_State* L = lua_newstate(Allocate, memory);
   if (L == nullptr) return nullptr;
   Open(L, luaopen_base, "");
   Open(L, luaopen_table, LUA_TABLIBNAME);

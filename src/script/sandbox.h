@@ -14,26 +14,46 @@
 // same order of tables, so that cjson and cmsgpack write the same bytes.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 #include <lua5.1/lua.hpp>
 
 namespace cairn {
 
+// How much a worker's Lua may hold: beyond it a script gets "not enough memory".
+inline constexpr size_t kLuaBytesMax = size_t{1} << 30;
+
+// What a Lua state has allocated. The bound counts while `bounded` only: outside protected calls an
+// error would be the end of the server.
+struct LuaMemory {
+  size_t bytes = 0;
+  bool bounded = false;
+};
+
 // A new state with the sandbox in place, its globals being `env`. *builtins becomes a registry
 // reference to the table behind env.
-lua_State* NewSandbox(int* builtins);
+lua_State* NewSandbox(LuaMemory* memory, int* builtins);
+// Gives env another table of builtins, a registry reference.
+void ShowBuiltins(lua_State* L, int builtins);
 
+// Reading a name that is not in the table on the top becomes the error that globals give.
+void MakeStrict(lua_State* L);
 // Puts an empty proxy in place of the table on the top. With `strict`, reading a name that is not
 // there is the error that globals give.
 void ProtectTable(lua_State* L, bool strict = false);
 
-// Raises the error of all attempts to change what is protected.
+bool IsProtected(lua_State* L, int index);
+
+// Raise the error of all attempts to change what is protected; Plain: without its place.
 int RaiseReadOnly(lua_State* L);
+int RaiseReadOnlyPlain(lua_State* L);
 
 // Pushes the function of a chunk of Lua text, or (false) the error. Bytecode is refused.
 bool LoadLuaText(lua_State* L, std::string_view text, const char* name);
 
+// guards.cc: puts guards into a library of Lua, its table being on the top ("": the globals).
+void GuardLibrary(lua_State* L, std::string_view library);
 // bit.cc, cmsgpack.cc and struct.cc: push the library's table.
 int OpenBit(lua_State* L);
 int OpenCmsgpack(lua_State* L);

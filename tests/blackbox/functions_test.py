@@ -81,6 +81,32 @@ REQUESTS = [
 ]
 
 
+# What a library's code may use while it is loaded, its functions afterwards.
+LOAD_ENVIRONMENT = [
+    "local t = tonumber('1')", "local t = string.upper('a')", "local c = cjson",
+    "redis.call('PING')", "redis.foo()", "x = 1", "redis.x = 1", "local g = _G",
+    "redis.log(redis.LOG_DEBUG, 'hi')", "redis.setresp(3)", "local t = redis.REDIS_VERSION",
+    "local t = redis.REDIS_VERSION_NUM", "local t = redis.LOG_NOTICE", "local t = redis.REPL_ALL",
+    "error('boo')", "redis.sha1hex('a')", "redis.error_reply('x')", "local k = KEYS",
+    "table.insert(redis, 1)", "setmetatable(redis, {})", "for k, v in pairs(redis) do end",
+    "local ok = pcall(redis.log, 1, 'x')", "local s = ('a'):upper()",
+    "redis.register_function('a b', function() end)",
+]
+
+
+@matrix(ONCE)
+def test_what_is_there_while_a_library_is_loaded(env):
+    oracle = env.oracle_client()
+    for client in (env.c, oracle):
+        client.call("FUNCTION", "FLUSH")
+    for code in LOAD_ENVIRONMENT:
+        request = ("FUNCTION", "LOAD", "REPLACE", lib(
+            code + "\nredis.register_function('f', function() return string.upper('a') .. "
+            "cjson.encode({1}) .. tostring(redis.register_function ~= nil) end)"))
+        equal(env.c.call(*request), oracle.call(*request), code)
+        equal(env.c.call("FCALL", "f", 0), oracle.call("FCALL", "f", 0), code)
+
+
 @matrix(PROTOCOLS)
 def test_requests_are_answered_as_by_the_oracle(env):
     oracle = env.oracle_client(env.protocol)

@@ -32,7 +32,7 @@ KEYS = 1000
 COUNTED = "cairn::Client::OnData(*"
 BOUNDS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bounds.txt")
 
-# name, request; %k is one of KEYS keys, %i a rising number: so every run does the same work.
+# name, request (or the commands of one); %k is one of KEYS keys, %i a rising number: so every run does the same work.
 WORKLOADS = {
     "GET": ["GET", "string:%k"],
     "SET": ["SET", "string:%k", "v" * 32],
@@ -49,10 +49,14 @@ WORKLOADS = {
     "PFADD": ["PFADD", "hll", "e%i"],
     "SETBIT": ["SETBIT", "bits:%k", "77", "1"],
     "PING": ["PING"],
+    "EVAL": ["EVAL", "return redis.call('INCR', KEYS[1])", "1", "counter:%k"],
+    "MULTI10": [["MULTI"], *[["INCR", "counter:%k"]] * 10, ["EXEC"]],
 }
 
 
 def encode(words, number):
+    if isinstance(words[0], list):
+        return b"".join(encode(command, number + i) for i, command in enumerate(words))
     out = [b"*%d\r\n" % len(words)]
     for word in words:
         # 389 has no factor in common with KEYS: all keys come, in an order that is not theirs.
@@ -80,7 +84,7 @@ class Connection:
         for batch in range(batches):
             at = first + batch * BATCH
             self.socket.sendall(b"".join(encode(words, at + i) for i in range(BATCH)))
-            for _ in range(BATCH):
+            for _ in range(BATCH * (len(words) if isinstance(words[0], list) else 1)):
                 self.reply()
 
 

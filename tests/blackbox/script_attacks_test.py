@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Scripts that mean harm: the server stays up, the next script finds the world as it was, and the
+answers are those of redis-server wherever that survives."""
+
+from harness.checks import check, equal, eventually
+from harness.matrix import ONCE, THREADS, limit, matrix
+from harness.resp import Error
+
+MATRIX = ONCE
+
+# Answered as by the oracle, byte for byte.
+AS_THE_ORACLE = [
+    "local function f() return 1+f() end return f()",
+    "local function f() pcall(f) end f() return 'ok'",
+    "local function f() return (string.gsub('a','a',f)) end return f()",
+    "local t={} setmetatable(t,{__index=function(t,k) return t[k..'a'] end}) return t.x",
+    "local t={} setmetatable(t,{__index=t}) return t.x",
+    "return (string.rep('a',1000)):find(string.rep('()',1000))",
+    "return {pcall(loadstring,string.rep('(',100000))}",
+    "local d=string.dump(function() return 1 end) return {loadstring(d)}",
+    "getmetatable('').__index=1",
+    "rawset(getmetatable(''),'x',1)",
+    "rawset(redis,'call',1)",
+    "table.insert(redis,1)",
+    "table.insert(_G,'x')",
+    "table.insert(string,1,'x')",
+    "return table.remove(redis)",
+    "setmetatable(redis,{})",
+    "setmetatable(_G,{})",
+    "x=1",
+    "redis=1",
+    "_G.x=1",
+    "return x",
+    "error({err='MY err'})",
+    "error(nil)",
+    "return setmetatable({},{__index=function() error('x') end})",
+    "return unpack({},-2^31,2^31-1)",
+    "return unpack({},1,1e8)",
+    "return {unpack({1,2,3},2)}",
+    "return {unpack({1,2,3},-1,1)}",
+    "return unpack(1)",
+    "return bit.tohex(-1,2^31)",
+    "return bit.tohex(255,-2^31)",
+    "return {bit.tohex(255,-4),bit.tohex(255,0),bit.tohex(255,1)}",
+    "return {cmsgpack.unpack(string.rep('\\1',1000000))}",
+    "return cmsgpack.unpack('\\221\\255\\255\\255\\255')",
+    "return cmsgpack.unpack('\\219\\255\\255\\255\\255')",
+    "return struct.unpack('c2147483647','a')",
+    "return struct.unpack('I4c0',string.char(255,255,255,127)..'abc')",
+    "return cjson.decode(string.rep('[',100000))",
+    "local t={} t[1]=t return cjson.encode(t)",
+    "cjson.decode_max_depth(1000000) "
+    "local r={pcall(cjson.decode,string.rep('[',1000000))} cjson.decode_max_depth(1000) return r",
+    "return string.format('%99999d',1)",
+    "coroutine.yield(1)",
+    # What guards stand before goes on as it did.
+    "return {pcall(coroutine.wrap(function() error('boo') end))}",
+    "return {pcall(coroutine.wrap(function() error({err='E'}) end))}",
+    "local f=coroutine.wrap(function() return 1 end) f() f()",
+    "local f=coroutine.wrap(function(a,b) local c=coroutine.yield(a+b) return c,7 end) "
+    "local x=f(1,2) local y,z=f(5) return {x,y,z}",
+    "local c=coroutine.create(function(a,b) local c=coroutine.yield(a+b) return c,7 end) "
+    "local _,x=coroutine.resume(c,1,2) local _,y,z=coroutine.resume(c,5) "
+    "local a,b=coroutine.resume(c) return {x,y,z,tostring(a),b}",
+    "return coroutine.wrap(1)",
+    "return coroutine.resume(1)",
+    "return string.find({},'a')",
+    "return ('x'):find({})",
+    "return ('x'):find('%')",
+    "return ('x'):find(1)",
+    "return {('key=value'):match('(%w+)=(%w+)')}",
+    "local s='' for a in ('a1b2'):gmatch('%d') do s=s..a end return s",
+    "return {('hello'):gsub('l',{l='L'})}",
+    "return ('x'):gsub('x')",
+    "return string.rep({},2)",
+    "return {('ab'):rep(3),('ab'):rep(0),('ab'):rep(-1),('ab'):rep(1),(''):rep(5),('abc'):rep(7)}",
+    "return ('x'):rep()",
+    "local t={1} table.insert(t,2) table.insert(t,1,0) return t",
+    "return table.insert(1,2)",
+    "return table.insert({})",
+    "local n=0 for k in pairs(redis) do n=n+1 end return n>10",
+    "return type(next(redis))",
+    "return next({},'nokey')",
+    "return next(1)",
+    "local t={} for k,v in next,{a=1} do t[1]=k t[2]=v end return t",
+]
+
+# Redis dies or hangs of these.
+OUR_OWN = [
+    ("return (string.rep('a',300000)):find(string.rep('a?',300000)..'b')", "pattern too complex"),
+    ("return string.match('a',string.rep('a*',300000)..'b')", "pattern too complex"),
+    ("return string.gsub('a',string.rep('a-',300000)..'b','')", "pattern too complex"),
+    ("for x in string.gmatch('a',string.rep('a+',300000)..'b') do end", "pattern too complex"),
+    ("return #string.rep('x',1e9)", "resulting string too large"),
+    ("return #('abc'):rep(2^31-1)", "resulting string too large"),
+    ("error({})", "unknown error"),
+    ("error(setmetatable({},{__index=function() error('x') end}))", "unknown error"),
+    ("error(_G)", "unknown error"),
+    ("error(redis)", "unknown error"),
+    ("local _,t=pairs(redis) t.call=1", "Attempt to modify a readonly table"),
+    ("local _,t=pairs(_G) t.x=1", "Attempt to modify a readonly table"),
+    ("local _,t=pairs(string) rawset(t,'rep',1)", "Attempt to modify a readonly table"),
+]
+
+
+def test_answers_as_by_the_oracle(env):
+    oracle = env.oracle_client()
+    for script in AS_THE_ORACLE:
+        equal(env.c.call("EVAL", script, 0), oracle.call("EVAL", script, 0), script)
+
+
+def test_what_redis_does_not_survive(env):
+    for script, text in OUR_OWN:
+        reply = env.c.call("EVAL", script, 0)
+        check(isinstance(reply, Error) and text in str(reply), (script, reply))
+        equal(env.c.call("EVAL", "return redis.call('PING').ok .. ('a'):rep(2)", 0), b"PONGaa")
+    for name in ("source", "line", "x"):
+        reply = env.c.call("EVAL", "return " + name, 0)
+        check(isinstance(reply, Error) and "nonexistent global" in str(reply), (name, reply))
+
+
+@limit(120)
+def test_memory_has_a_bound(env):
+    """A script that fills memory is told so, its next one has room again."""
+    server = env.start()
+    c = server.client(timeout=100)
+    reply = c.call("EVAL", "local t={} for i=1,1e9 do t[i]=string.rep('x',2^26)..i end", 0)
+    check(isinstance(reply, Error) and "not enough memory" in str(reply), reply)
+    equal(c.call("EVAL", "local ok,e=pcall(function() local s='x' for i=1,40 do s=s..s end end) "
+                         "return {ok,e}", 0), [None, b"not enough memory"])
+    equal(c.call("EVAL", "return #string.rep('x',1000000)", 0), 1000000)
+    used = c.call("INFO", "memory").decode().split("used_memory:")[1].split()[0]
+    check(int(used) < 300 << 20, used)
+
+
+@limit(60)
+@matrix(THREADS)
+def test_no_coroutine_keeps_a_script_alive(env):
+    """Each coroutine has a hook of its own: whoever resumed one is told that the script has to end."""
+    server = env.start(busy_reply_threshold=50)
+    for script in (
+            "while true do pcall(coroutine.wrap(function() while true do end end)) end",
+            "local function f(n) while true do pcall(coroutine.wrap(function() "
+            "if n<8 then f(n+1) end while true do end end)) end end f(1)",
+            "while true do coroutine.resume(coroutine.create(function() for i=1,90000 do end end)) end",
+            "local f=coroutine.wrap(function() while true do coroutine.yield() end end) "
+            "while true do f() end"):
+        victim, other = server.client(), server.client()
+        victim.send("EVAL", script, 0)
+        eventually(lambda: isinstance(other.call("PING"), Error))
+        equal(other.call("SCRIPT", "KILL"), b"OK")
+        reply = victim.read()
+        check(isinstance(reply, Error) and "Script killed by user" in str(reply), (script, reply))
+        equal(other.call("PING"), b"PONG")
+        equal(other.call("EVAL", "return coroutine.wrap(function() return 1 end)()", 0), 1)
+
+
+@limit(60)
+def test_a_script_that_is_slow_in_library_functions_can_be_killed(env):
+    server = env.start(busy_reply_threshold=50)
+    victim, other = server.client(), server.client()
+    victim.send("EVAL", "while true do local s=string.rep('x',100000) end", 0)
+    eventually(lambda: isinstance(other.call("PING"), Error))
+    equal(other.call("SCRIPT", "KILL"), b"OK")
+    check(isinstance(victim.read(), Error), "it ended")
+    equal(other.call("PING"), b"PONG")
