@@ -13,9 +13,12 @@
 namespace cairn {
 namespace {
 constexpr size_t kQueuedBytesMax = size_t{1} << 30;  // of one transaction
+constexpr size_t kQueueReserved = 8;                 // most transactions are short
 }
 
 bool RunsInsideMulti(const Command& command) {
+  if (!command.Is(kNoScript)) [[likely]]
+    return false;
   const std::string& n = command.full_name;
   return n == "exec" || n == "discard" || n == "multi" || n == "watch" || n == "quit" ||
          n == "reset";
@@ -37,6 +40,7 @@ void DiscardTransaction(Session& session) {
 void Executor::Queue(Session& session, const Command& command, Arguments arguments,
                      ReplyWriter& reply) {
   Transaction& transaction = session.transaction;
+  if (transaction.queue.empty()) transaction.queue.reserve(kQueueReserved);
   OwnedArgs owned(arguments);
   // What was recorded once is replayed whatever its size.
   if (!session.internal && transaction.bytes + owned.bytes() > kQueuedBytesMax)
@@ -100,6 +104,11 @@ void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, Rep
   }
   LockPlan plan;
   for (const QueuedCommand& queued : transaction.queue) {
+    const auto key = static_cast<size_t>(queued.command->single_key);
+    if (key != 0 && key < queued.args.view().size()) {
+      plan.AddHash(HashBytes(queued.args.view()[key]));
+      continue;
+    }
     int db = session.db;
     plan.Merge(PlanFor(session, *queued.command, queued.args.view(), &db));
   }
