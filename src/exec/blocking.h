@@ -36,6 +36,7 @@ namespace cairn {
 
 class Unit;
 struct Engine;
+struct TrackedClient;
 
 // What a command that found nothing to answer waits for.
 struct BlockRequest {
@@ -72,6 +73,8 @@ struct Waiter final : WaitTicket {
   const bool no_touch;
   const size_t first_key, keys;
   ShardSet shards;           // everything the command locks
+  // Who caches what the command will read, or nullptr.
+  std::shared_ptr<TrackedClient> reader;
   uint64_t spent_ticks = 0;  // by its first run, which found nothing
 
   Arguments key_names() const { return args.view().subspan(first_key, keys); }

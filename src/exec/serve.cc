@@ -12,6 +12,7 @@
 #include "exec/access.h"
 #include "exec/blocking.h"
 #include "exec/executor.h"
+#include "exec/tracking.h"
 
 namespace cairn {
 
@@ -25,6 +26,20 @@ void Context::Block(const BlockRequest& request) {
   if (waiter_ == nullptr) executor_.Block(*this, request);
 }
 
+namespace {
+
+// As Executor::RememberReads asks: who caches what the command reads, or nullptr.
+TrackedClientRef ReaderOf(const Session& session, const Command& command) {
+  const SessionTracking* tracking = FindTracking(session);
+  if (tracking == nullptr || !command.Is(kReadonly)) return nullptr;
+  const TrackedClient& client = *tracking->client;
+  if (client.Has(kTrackingOptIn) && !tracking->caching) return nullptr;
+  if (client.Has(kTrackingOptOut) && tracking->caching) return nullptr;
+  return tracking->client;
+}
+
+}  // namespace
+
 void Executor::Block(Context& ctx, const BlockRequest& request) {
   DCHECK(ctx.may_block());
   const Arguments arguments = request.arguments.empty() ? ctx.args() : request.arguments;
@@ -32,6 +47,7 @@ void Executor::Block(Context& ctx, const BlockRequest& request) {
   const uint64_t order = counters.next_order.fetch_add(1, std::memory_order_relaxed);
   auto waiter = std::make_shared<Waiter>(order, request, ctx.session(), &ctx.command(), arguments);
   waiter->spent_ticks = ReadTicks() - last_ticks_;
+  waiter->reader = ReaderOf(ctx.session(), ctx.command());
   int db = ctx.db();
   waiter->shards = PlanFor(ctx.session(), ctx.command(), arguments, &db).shards;
   for (std::string_view key : waiter->key_names()) {
@@ -217,6 +233,12 @@ void Executor::Serve(const std::shared_ptr<Waiter>& waiter) {
   const uint64_t end = unit_.EndServed();
   // Errors and what only reads were replied without a claim.
   if (task->out().empty() || (!ctx.claimed() && !ClaimWait(*waiter))) return;
+  if (const TrackedClientRef& reader = waiter->reader;
+      reader != nullptr && reader->Has(kTrackingOn) && !reader->Has(kTrackingBcast)) {
+    // All its keys, as when it runs at once.
+    for (std::string_view key : waiter->key_names())
+      engine_.tracking.Remember(reader, key, HashBytes(key));
+  }
   task->set_lsns(unit_.hold_lsn(), end);
   if (reply.error_count() != 0) engine_.statistics.CountError(reply.last_error_code());
   CountWaited(*waiter, ReadTicks() - start, task->out().size(), reply.error_count() != 0);

@@ -3,7 +3,7 @@
 
 import time
 
-from harness.checks import check, equal, eventually, members
+from harness.checks import check, equal, eventually, members, start_blocked
 from harness.matrix import FULL, cairn_only, matrix
 from harness.resp import Error, Push
 
@@ -63,6 +63,21 @@ def test_every_kind_of_change(env):
         w.call(*write)
         if key is not None:
             equal(told(c), [key], "%r" % (write,))
+
+
+def test_what_a_client_reads_after_waiting_is_remembered(env):
+    reader, w = env.client(), env.client()
+    reader.call("CLIENT", "TRACKING", "ON")
+    start_blocked(env, "XREAD", "BLOCK", 0, "STREAMS", "x", "y", "$", "$", client=reader)
+    w.call("XADD", "x", "1-1", "f", "v")
+    equal(reader.read(), {b"x": [[b"1-1", [b"f", b"v"]]]})
+    equal(told(reader), [b"x"])  # noted by the first look, which found nothing
+    w.call("XADD", "x", "2-1", "f", "v")
+    equal(told(reader), [b"x"])
+    w.call("XADD", "x", "3-1", "f", "v")  # not read again, so not told again
+    w.call("XADD", "y", "1-1", "f", "v")
+    equal(told(reader), [b"y"])
+    check(quiet(reader, w))
 
 
 def test_expiry_and_eviction_of_entries(env):
