@@ -24,8 +24,14 @@ bool HasGroup(Context& ctx, const WriteRef<Stream>& stream) {
   return false;
 }
 
-// The consumer of argument 3, made if it is missing. Returns how many changes that was.
-int64_t GetConsumer(Context& ctx, StreamGroup* group, StreamConsumer** consumer) {
+// The consumer of argument 3, made if it is missing. Returns how many changes that was. What XNACK
+// journaled gives entries to nobody (`releases`).
+int64_t GetConsumer(Context& ctx, StreamGroup* group, StreamConsumer** consumer,
+                    bool releases = false) {
+  if (releases) {
+    *consumer = group->Nobody();
+    return 0;
+  }
   bool created;
   std::tie(*consumer, created) = group->GetConsumer(ctx.arg(3), ctx.now_ms());
   if (!created) return 0;
@@ -132,7 +138,9 @@ void XClaim(Context& ctx) {
   const bool moves = options.last_id > group->last_id;
   if (moves) group->last_id = options.last_id;
   StreamConsumer* consumer;
-  int64_t changes = GetConsumer(ctx, group, &consumer);
+  const bool releases = ctx.unit().expiry_mode() == ExpiryMode::kApply &&
+                        ctx.arg(3) == StreamGroup::kNobody && options.claim.delivered_ms == 0;
+  int64_t changes = GetConsumer(ctx, group, &consumer, releases);
   std::vector<StreamId> claimed, gone;
   for (StreamId id : ids) {
     const StreamClaimResult result = value.Claim(group, consumer, id, options.claim, ctx.now_ms());

@@ -118,28 +118,9 @@ void SettleGroupChange(Context& ctx, WriteRef<Stream>& stream, int64_t dirty) {
   ctx.Dirty(dirty);
 }
 
-ReferenceEffects::ReferenceEffects(const Stream& stream, StreamReferences references,
-                                   StreamId last) {
-  if (references != StreamReferences::kDrop) return;
-  for (const auto& [name, group] : stream.groups()) {
-    std::vector<StreamId> ids;
-    const auto& pending = group->pending();
-    for (auto pos = pending.First(); pos != pending.End() && pending.At(pos).key <= last;
-         pos = pending.Next(pos))
-      ids.push_back(pending.At(pos).key);
-    if (!ids.empty()) pending_.emplace_back(name, std::move(ids));
-  }
-}
-
-void ReferenceEffects::SendAcknowledged(Context& ctx, std::string_view key,
-                                        const Stream& stream) const {
-  for (const auto& [name, ids] : pending_) {
-    StreamGroup* group = stream.FindGroup(name);
-    std::vector<StreamId> gone;
-    for (StreamId id : ids)
-      if (group->FindPending(id) == nullptr) gone.push_back(id);
-    if (!gone.empty()) EffectWords({"XACK", key, name}).Add(gone).Send(ctx);
-  }
+void SendDropped(Context& ctx, std::string_view key, const StreamDeletions& done) {
+  for (const auto& [group, ids] : done.dropped)
+    EffectWords({"XACK", key, group}).Add(ids).Send(ctx);
 }
 
 }  // namespace cairn

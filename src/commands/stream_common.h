@@ -80,16 +80,7 @@ class EffectWords {
 void SettleGroupChange(Context& ctx, WriteRef<Stream>& stream, int64_t dirty);
 
 // Effects of deletions that look at references (DELREF, ACKED): Redis 7.0 knows neither, so what
-// was done is spelled as XACK of each group and XDEL. Made before the deletion.
-class ReferenceEffects {
- public:
-  // What groups have pending among ids up to `last`; nothing unless `references` is kDrop.
-  ReferenceEffects(const Stream& stream, StreamReferences references, StreamId last);
-  // XACK for all that is not pending any more.
-  void SendAcknowledged(Context& ctx, std::string_view key, const Stream& stream) const;
-
- private:
-  std::vector<std::pair<std::string, std::vector<StreamId>>> pending_;
-};
+// was done is spelled as XACK of each group, here, and XDEL.
+void SendDropped(Context& ctx, std::string_view key, const StreamDeletions& done);
 
 }  // namespace cairn

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Consumer groups: XGROUP, acknowledging, what is pending. Claiming is in stream_claims.cc, reading
-// in stream_read.cc. XNACK is not offered.
+// in stream_read.cc, giving back in stream_nack.cc.
 #include <algorithm>
 #include <unordered_map>
 
@@ -122,7 +122,7 @@ void XGroupDestroy(Context& ctx) {
 void XGroupCreateConsumer(Context& ctx) {
   auto stream = ctx.Write<Stream>(ctx.arg(2));
   if (!HasGroup(ctx, stream)) return;
-  if (stream->FindGroup(ctx.arg(3))->FindConsumer(ctx.arg(4)) != nullptr)
+  if (stream->FindGroup(ctx.arg(3))->FindShown(ctx.arg(4)) != nullptr)
     return ctx.reply().Integer(0);
   stream.Mutable().FindGroup(ctx.arg(3))->GetConsumer(ctx.arg(4), ctx.now_ms());
   ctx.reply().Integer(1);
@@ -134,7 +134,7 @@ void XGroupCreateConsumer(Context& ctx) {
 void XGroupDelConsumer(Context& ctx) {
   auto stream = ctx.Write<Stream>(ctx.arg(2));
   if (!HasGroup(ctx, stream)) return;
-  if (stream->FindGroup(ctx.arg(3))->FindConsumer(ctx.arg(4)) == nullptr)
+  if (stream->FindGroup(ctx.arg(3))->FindShown(ctx.arg(4)) == nullptr)
     return ctx.reply().Integer(0);
   ctx.reply().Integer(stream.Mutable().FindGroup(ctx.arg(3))->DeleteConsumer(ctx.arg(4)));
   stream.Notify(kNotifyStream, "xgroup-delconsumer");
@@ -191,22 +191,19 @@ void XAckDel(Context& ctx) {
   }
   Stream& value = stream.Mutable();
   StreamGroup* group = value.FindGroup(ctx.arg(2));
-  const StreamId last = *std::max_element(ids.begin(), ids.end());
-  const ReferenceEffects effects(value, references, last);
-  std::vector<StreamId> acknowledged, deleted;
+  StreamDeletions done;
+  std::vector<StreamId> acknowledged;
   for (StreamId id : ids) {
-    const bool there = value.Contains(id);
-    const int result = value.AcknowledgeAndDelete(group, id, references);
+    const int result = value.AcknowledgeAndDelete(group, id, references, &done);
     ctx.reply().Integer(result);
     if (result != -1) acknowledged.push_back(id);
-    if (there && result == 1) deleted.push_back(id);
   }
   if (acknowledged.empty()) return stream.Unchanged();
   EffectWords({"XACK", ctx.arg(1), ctx.arg(2)}).Add(acknowledged).Send(ctx);
-  effects.SendAcknowledged(ctx, ctx.arg(1), value);
-  if (deleted.empty())
+  SendDropped(ctx, ctx.arg(1), done);
+  if (done.deleted.empty())
     return SettleGroupChange(ctx, stream, static_cast<int64_t>(acknowledged.size()));
-  EffectWords({"XDEL", ctx.arg(1)}).Add(deleted).Send(ctx);
+  EffectWords({"XDEL", ctx.arg(1)}).Add(done.deleted).Send(ctx);
   stream.Commit(kNotifyStream, "xdel", static_cast<int64_t>(acknowledged.size()));
 }
 
@@ -225,7 +222,7 @@ void ReplyPendingSummary(ReplyWriter& reply, const StreamGroup& group) {
   const auto gap = reply.StartDeferred();
   size_t consumers = 0;
   for (const auto& [name, consumer] : group.consumers()) {
-    if (consumer->pending.empty()) continue;
+    if (consumer->pending.empty() || StreamGroup::IsHidden(name, *consumer)) continue;
     reply.Array(2);
     reply.Bulk(name);
     reply.BulkInteger(static_cast<int64_t>(consumer->pending.size()));

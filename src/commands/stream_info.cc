@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // XINFO. Its radix-tree-keys is the number of nodes, as in Redis; radix-tree-nodes, which nothing
-// here corresponds to, is one more: what Redis says of a stream of one node.
+// here corresponds to, is one more: what Redis says of a stream of one node. Redis 8.8's nacked-count
+// stands there only where XNACK was used: clients older than it refuse names they do not know.
 #include <algorithm>
 #include <unordered_map>
 
@@ -55,7 +56,6 @@ uint64_t Limited(uint64_t size, uint64_t count) {
 void ReplyGroupPending(ReplyWriter& reply, const StreamGroup& group, uint64_t count) {
   std::unordered_map<const StreamConsumer*, std::string_view> names;
   for (const auto& [name, one] : group.consumers()) names.emplace(one.get(), name);
-  ReplyNumber(reply, "pel-count", group.pending().size());
   reply.Bulk("pending");
   uint64_t left = Limited(group.pending().size(), count);
   reply.Array(left);
@@ -87,15 +87,19 @@ void ReplyConsumerPending(ReplyWriter& reply, const StreamGroup& group,
 
 void ReplyGroupInFull(ReplyWriter& reply, const Stream& stream, std::string_view name,
                       const StreamGroup& group, uint64_t count) {
-  reply.Map(7);
+  const size_t released = group.CountReleased();
+  reply.Map(released > 0 ? 8 : 7);
   reply.Bulk("name");
   reply.Bulk(name);
   ReplyText(reply, "last-delivered-id", group.last_id);
   ReplyProgress(reply, stream, group);
+  ReplyNumber(reply, "pel-count", group.pending().size());
+  if (released > 0) ReplyNumber(reply, "nacked-count", released);
   ReplyGroupPending(reply, group, count);
   reply.Bulk("consumers");
-  reply.Array(group.consumers().size());
+  reply.Array(group.CountShown());
   for (const auto& [consumer_name, consumer] : group.consumers()) {
+    if (StreamGroup::IsHidden(consumer_name, *consumer)) continue;
     reply.Map(5);
     reply.Bulk("name");
     reply.Bulk(consumer_name);
@@ -157,7 +161,7 @@ void XInfoGroups(Context& ctx) {
     reply.Map(6);
     reply.Bulk("name");
     reply.Bulk(name);
-    ReplyNumber(reply, "consumers", group->consumers().size());
+    ReplyNumber(reply, "consumers", group->CountShown());
     ReplyNumber(reply, "pending", group->pending().size());
     ReplyText(reply, "last-delivered-id", group->last_id);
     ReplyProgress(reply, *stream, *group);
@@ -174,8 +178,9 @@ void XInfoConsumers(Context& ctx) {
     return ctx.Error("NOGROUP No such consumer group '" + InError(ctx.arg(3)) +
                      "' for key name '" + InError(ctx.arg(2)) + "'");
   ReplyWriter& reply = ctx.reply();
-  reply.Array(group->consumers().size());
+  reply.Array(group->CountShown());
   for (const auto& [name, consumer] : group->consumers()) {
+    if (StreamGroup::IsHidden(name, *consumer)) continue;
     reply.Map(4);
     reply.Bulk("name");
     reply.Bulk(name);

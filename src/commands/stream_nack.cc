@@ -4,7 +4,7 @@
 //
 // A released entry belongs to nobody. Here that is the consumer of the empty name, made when it is
 // first needed, with a delivery time of 0: so pending lists, RDB files and the effect (XCLAIM ...
-// TIME 0 RETRYCOUNT n FORCE JUSTID) are what Redis 7.0 knows. Unlike in Redis, XINFO shows it.
+// TIME 0 RETRYCOUNT n FORCE JUSTID) are what Redis 7.0 knows. Replies hide it (StreamGroup).
 #include <algorithm>
 #include <optional>
 
@@ -96,16 +96,13 @@ void XNack(Context& ctx) {
   if (!ReadRequest(ctx, &request)) return;
   Stream& value = stream.Mutable();
   StreamGroup* group = value.FindGroup(ctx.arg(2));
-  StreamConsumer* nobody = nullptr;
   int64_t released = 0;
   for (StreamId id : request.ids) {
     const StreamPending* before = group->FindPending(id);
     // One that is no longer in the stream could not be claimed.
     if ((before == nullptr && !request.force) || !value.Contains(id)) continue;
     const uint64_t count = CountAfter(request, before);
-    if (nobody == nullptr)
-      nobody = group->GetConsumer(StreamGroup::kNobody, ctx.now_ms()).first;
-    StreamPending* item = group->Assign(id, nobody);
+    StreamPending* item = group->Assign(id, group->Nobody());
     item->delivered_ms = 0;
     item->deliveries = count;
     EffectWords({"XCLAIM", ctx.arg(1), ctx.arg(2), StreamGroup::kNobody, "0"})

@@ -6,6 +6,7 @@
 // Effects name the id that was taken, and instead of "about MAXLEN" what was left, so that a replay
 // neither asks a clock nor depends on where its nodes end.
 #include <algorithm>
+#include <optional>
 
 #include "commands/families.h"
 #include "commands/stream_common.h"
@@ -129,39 +130,29 @@ void AddDoneTrim(EffectWords* words, const StreamTrim& trim, const Stream& strea
 
 // Trims with ACKED: what stays is not a tail of the stream. The effect is an XDEL of what went, and
 // an XSETID that puts right what trimming leaves alone.
-int64_t TrimAcknowledged(Context& ctx, std::string_view key, Stream& stream,
-                         const StreamTrim& trim) {
-  std::vector<StreamId> before;
-  for (StreamReader reader(stream, StreamId(), StreamId::Max()); reader.Next();) {
-    if (trim.kind == StreamTrim::kMinId && reader.entry().id >= trim.min_id) break;
-    before.push_back(reader.entry().id);
-  }
-  const int64_t deleted = stream.Trim(trim);
-  if (deleted == 0) return 0;
-  EffectWords words({"XDEL", key});
-  for (StreamId id : before)
-    if (!stream.Contains(id)) words.Add(id);
-  words.Send(ctx);
-  if (!stream.max_deleted_id().IsZero())
-    EffectWords({"XSETID", key})
-        .Add(stream.last_id())
-        .Add("ENTRIESADDED")
-        .Add(static_cast<int64_t>(stream.entries_added()))
-        .Add("MAXDELETEDID")
-        .Add(stream.max_deleted_id())
-        .Send(ctx);
-  return deleted;
+void SendTrimmedAcked(Context& ctx, std::string_view key, const Stream& stream,
+                      const StreamDeletions& done) {
+  EffectWords({"XDEL", key}).Add(done.deleted).Send(ctx);
+  EffectWords({"XSETID", key})
+      .Add(stream.last_id())
+      .Add("ENTRIESADDED")
+      .Add(static_cast<int64_t>(stream.entries_added()))
+      .Add("MAXDELETEDID")
+      .Add(stream.max_deleted_id())
+      .Send(ctx);
 }
 
 // Trims with its effect: an XTRIM of its own. Returns how many entries went.
 int64_t TrimWithEffects(Context& ctx, std::string_view key, Stream& stream,
                         const StreamTrim& trim) {
-  if (trim.references == StreamReferences::kAcked)
-    return TrimAcknowledged(ctx, key, stream, trim);
-  const ReferenceEffects references(stream, trim.references, StreamId::Max());
-  const int64_t deleted = stream.Trim(trim);
+  StreamDeletions done;
+  const int64_t deleted = stream.Trim(trim, &done);
   if (deleted == 0) return 0;
-  references.SendAcknowledged(ctx, key, stream);
+  if (trim.references == StreamReferences::kAcked) {
+    SendTrimmedAcked(ctx, key, stream, done);
+    return deleted;
+  }
+  SendDropped(ctx, key, done);
   EffectWords words({"XTRIM", key});
   AddDoneTrim(&words, trim, stream);
   words.Send(ctx);
@@ -306,19 +297,20 @@ void XSetId(Context& ctx) {
   StreamId id;
   if (!ReadStreamId(ctx, ctx.arg(2), &id)) return;
   std::optional<uint64_t> entries_added;
-  StreamId max_deleted;
-  // Counters may have wrapped around; what was journaled is applied as it is.
-  const bool any_count = ctx.unit().expiry_mode() == ExpiryMode::kApply;
+  std::optional<StreamId> max_deleted;
+  // Counters may have wrapped around; what was journaled is applied as it is. That goes for a
+  // MAXDELETEDID of 0-0 as well, which a client cannot set.
+  const bool journaled = ctx.unit().expiry_mode() == ExpiryMode::kApply;
   for (size_t i = 3; i < ctx.argc(); i += 2) {
     const bool more = i + 1 < ctx.argc();
     if (more && EqualsIgnoreCase(ctx.arg(i), "ENTRIESADDED")) {
       int64_t value;
       if (!ParseInt64(ctx.arg(i + 1), &value)) return ctx.Error(errors::kNotInteger);
-      if (value < 0 && !any_count) return ctx.Error("ERR entries_added must be positive");
+      if (value < 0 && !journaled) return ctx.Error("ERR entries_added must be positive");
       entries_added = static_cast<uint64_t>(value);
     } else if (more && EqualsIgnoreCase(ctx.arg(i), "MAXDELETEDID")) {
-      if (!ReadStreamId(ctx, ctx.arg(i + 1), &max_deleted)) return;
-      if (id < max_deleted)
+      if (!ReadStreamId(ctx, ctx.arg(i + 1), &max_deleted.emplace())) return;
+      if (id < *max_deleted)
         return ctx.Error(
             "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id");
     } else {
@@ -332,12 +324,18 @@ void XSetId(Context& ctx) {
     if (id < stream->EdgeId(false))
       return ctx.Error(
           "ERR The ID specified in XSETID is smaller than the target stream top item");
-    if (entries_added && stream->Length() > *entries_added && !any_count)
+    if (entries_added && stream->Length() > *entries_added && !journaled)
       return ctx.Error(
           "ERR The entries_added specified in XSETID is smaller than the target stream length");
   }
-  stream.Mutable().SetLastId(
-      id, entries_added, max_deleted.IsZero() ? std::nullopt : std::optional(max_deleted));
+  if (max_deleted && max_deleted->IsZero() && !journaled) {
+    max_deleted.reset();
+    EffectWords words({"XSETID", ctx.arg(1)});
+    words.Add(id);
+    if (entries_added) words.Add("ENTRIESADDED").Add(static_cast<int64_t>(*entries_added));
+    words.Send(ctx);
+  }
+  stream.Mutable().SetLastId(id, entries_added, max_deleted);
   ctx.Ok();
   stream.Notify(kNotifyStream, "xsetid");
   SettleGroupChange(ctx, stream, 1);
@@ -356,18 +354,12 @@ void XDelEx(Context& ctx) {
     return;
   }
   Stream& value = stream.Mutable();
-  const StreamId last = *std::max_element(ids.begin(), ids.end());
-  const ReferenceEffects effects(value, references, last);
-  std::vector<StreamId> deleted;
-  for (StreamId id : ids) {
-    const int result = value.DeleteWith(id, references);
-    ctx.reply().Integer(result);
-    if (result == 1) deleted.push_back(id);
-  }
-  effects.SendAcknowledged(ctx, ctx.arg(1), value);
-  if (!deleted.empty()) {
-    EffectWords({"XDEL", ctx.arg(1)}).Add(deleted).Send(ctx);
-    stream.Commit(kNotifyStream, "xdel", static_cast<int64_t>(deleted.size()));
+  StreamDeletions done;
+  for (StreamId id : ids) ctx.reply().Integer(value.DeleteWith(id, references, &done));
+  SendDropped(ctx, ctx.arg(1), done);
+  if (!done.deleted.empty()) {
+    EffectWords({"XDEL", ctx.arg(1)}).Add(done.deleted).Send(ctx);
+    stream.Commit(kNotifyStream, "xdel", static_cast<int64_t>(done.deleted.size()));
   } else {
     SettleGroupChange(ctx, stream, ctx.has_effects() ? 1 : 0);
   }

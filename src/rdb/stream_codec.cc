@@ -122,9 +122,7 @@ void ReadReleased(RdbReader* reader, StreamGroup* group) {
   for (uint64_t released = reader->Length(); released > 0 && reader->ok(); --released) {
     const StreamId id = ReadRawId(reader);
     if (!reader->ok()) return;
-    StreamConsumer* nobody = group->FindConsumer(StreamGroup::kNobody);
-    if (nobody == nullptr) nobody = group->LoadConsumer(StreamGroup::kNobody, 0, -1);
-    if (!group->LoadOwner(nobody, id)) return reader->Fail("stream released id");
+    if (!group->LoadOwner(group->Nobody(), id)) return reader->Fail("stream released id");
     group->FindPending(id)->delivered_ms = 0;
   }
 }

@@ -132,31 +132,36 @@ bool Stream::IsReferenced(StreamId id) const {
   return false;
 }
 
-void Stream::DropReferences(StreamId id) {
-  for (const auto& [name, group] : groups()) group->Acknowledge(id);
+void Stream::DropReferences(StreamId id, StreamDeletions* done) {
+  for (const auto& [name, group] : groups())
+    if (group->Acknowledge(id) && done != nullptr) done->dropped[name].push_back(id);
 }
 
-int Stream::DeleteWith(StreamId id, StreamReferences references) {
+int Stream::DeleteWith(StreamId id, StreamReferences references, StreamDeletions* done) {
   if (references == StreamReferences::kAcked && Contains(id) && IsReferenced(id)) return 2;
   // Redis drops references also of an entry that went before.
-  if (references == StreamReferences::kDrop) DropReferences(id);
-  return Delete(id) ? 1 : -1;
+  if (references == StreamReferences::kDrop) DropReferences(id, done);
+  if (!Delete(id)) return -1;
+  if (done != nullptr) done->deleted.push_back(id);
+  return 1;
 }
 
-int Stream::AcknowledgeAndDelete(StreamGroup* group, StreamId id, StreamReferences references) {
+int Stream::AcknowledgeAndDelete(StreamGroup* group, StreamId id, StreamReferences references,
+                                 StreamDeletions* done) {
   if (!group->Acknowledge(id)) return -1;
-  return DeleteWith(id, references) == 2 ? 2 : 1;
+  return DeleteWith(id, references, done) == 2 ? 2 : 1;
 }
 
 // --- trimming ---
 
 int64_t Stream::DefaultTrimLimit(const Thresholds& thresholds) {
-  const int64_t limit = 100 * thresholds.stream_node_max_entries;
-  return limit <= 0 ? 10000 : std::min<int64_t>(limit, 1000000);
+  constexpr int64_t kNodes = 100, kLimitMax = 1000000;
+  const int64_t entries = thresholds.stream_node_max_entries;
+  return entries <= 0 ? 10000 : kNodes * std::min(entries, kLimitMax / kNodes);
 }
 
 // Deletes from the front of one node what is to go; returns how many.
-int64_t Stream::TrimInside(Nodes::Pos pos, const StreamTrim& trim) {
+int64_t Stream::TrimInside(Nodes::Pos pos, const StreamTrim& trim, StreamDeletions* done) {
   Data& d = Mutable();
   Nodes::Item& node = d.nodes.At(pos);
   StreamNodeReader reader(node.value, node.key);
@@ -167,7 +172,8 @@ int64_t Stream::TrimInside(Nodes::Pos pos, const StreamTrim& trim) {
       break;
     if (!reader.live()) continue;
     if (trim.references == StreamReferences::kAcked && IsReferenced(id)) continue;
-    if (trim.references == StreamReferences::kDrop) DropReferences(id);
+    if (trim.references == StreamReferences::kDrop) DropReferences(id, done);
+    if (trim.references != StreamReferences::kKeep && done != nullptr) done->deleted.push_back(id);
     MarkDeletedInStreamNode(&node.value, reader.flags_pos(), reader.flags());
     --d.length;
     ++deleted;
@@ -176,7 +182,7 @@ int64_t Stream::TrimInside(Nodes::Pos pos, const StreamTrim& trim) {
   return deleted;
 }
 
-int64_t Stream::Trim(const StreamTrim& trim) {
+int64_t Stream::Trim(const StreamTrim& trim, StreamDeletions* done) {
   if (rep_ == 0) return 0;
   Data& d = Mutable();
   int64_t deleted = 0;
@@ -195,7 +201,7 @@ int64_t Stream::Trim(const StreamTrim& trim) {
       pos = d.nodes.Erase(pos);
       continue;
     }
-    const int64_t inside = TrimInside(pos, trim);
+    const int64_t inside = TrimInside(pos, trim, done);
     deleted += inside;
     pos = inside == entries ? d.nodes.Erase(pos) : d.nodes.Next(pos);
     if (!whole) break;

@@ -48,6 +48,12 @@ struct StreamTrim {
   StreamReferences references = StreamReferences::kKeep;
 };
 
+// What deletions that look at references took away, for the record. Groups by name.
+struct StreamDeletions {
+  std::vector<StreamId> deleted;
+  std::map<std::string, std::vector<StreamId>, std::less<>> dropped;  // pending no longer
+};
+
 struct StreamClaim {
   int64_t min_idle_ms = 0;
   int64_t delivered_ms = 0;  // what it is set to
@@ -95,11 +101,12 @@ class Stream {
   bool Contains(StreamId id) const;
   bool Delete(StreamId id);
   // XDELEX: 1 deleted, -1 not there, 2 kept because it is still referenced.
-  int DeleteWith(StreamId id, StreamReferences references);
+  int DeleteWith(StreamId id, StreamReferences references, StreamDeletions* done = nullptr);
   // XACKDEL: 1 acknowledged and deleted, -1 not pending, 2 acknowledged but kept.
-  int AcknowledgeAndDelete(StreamGroup* group, StreamId id, StreamReferences references);
-  // Returns how many entries went.
-  int64_t Trim(const StreamTrim& trim);
+  int AcknowledgeAndDelete(StreamGroup* group, StreamId id, StreamReferences references,
+                           StreamDeletions* done = nullptr);
+  // Returns how many entries went. With kKeep *done is left alone: what goes is counted, not read.
+  int64_t Trim(const StreamTrim& trim, StreamDeletions* done = nullptr);
   // The LIMIT of an approximate trim that names none.
   static int64_t DefaultTrimLimit(const Thresholds& thresholds);
   // XSETID. The caller has checked the arguments against last_id() and Length().
@@ -175,8 +182,8 @@ class Stream {
   bool HasTombstonesAfter(StreamId id) const;
   void NoteRead(StreamGroup* group, StreamId id) const;
   bool IsReferenced(StreamId id) const;
-  void DropReferences(StreamId id);
-  int64_t TrimInside(Nodes::Pos pos, const StreamTrim& trim);
+  void DropReferences(StreamId id, StreamDeletions* done);
+  int64_t TrimInside(Nodes::Pos pos, const StreamTrim& trim, StreamDeletions* done);
   void UpdateFirstId();
 
   uint64_t rep_ = 0;

@@ -12,10 +12,35 @@ StreamConsumer* StreamGroup::FindConsumer(std::string_view name) const {
 
 std::pair<StreamConsumer*, bool> StreamGroup::GetConsumer(std::string_view name, int64_t now_ms) {
   StreamConsumer* consumer = FindConsumer(name);
-  const bool created = consumer == nullptr;
-  if (created) consumer = LoadConsumer(name, now_ms, -1);
+  const bool created = consumer == nullptr || IsHidden(name, *consumer);
+  if (consumer == nullptr) consumer = LoadConsumer(name, now_ms, -1);
   consumer->seen_ms = now_ms;
   return {consumer, created};
+}
+
+StreamConsumer* StreamGroup::FindShown(std::string_view name) const {
+  StreamConsumer* consumer = FindConsumer(name);
+  return consumer == nullptr || IsHidden(name, *consumer) ? nullptr : consumer;
+}
+
+size_t StreamGroup::CountShown() const {
+  const StreamConsumer* nobody = FindConsumer(kNobody);
+  return consumers_.size() - (nobody != nullptr && IsHidden(kNobody, *nobody) ? 1 : 0);
+}
+
+StreamConsumer* StreamGroup::Nobody() {
+  StreamConsumer* nobody = FindConsumer(kNobody);
+  return nobody != nullptr ? nobody : LoadConsumer(kNobody, 0, -1);
+}
+
+size_t StreamGroup::CountReleased() const {
+  const StreamConsumer* nobody = FindConsumer(kNobody);
+  if (nobody == nullptr) return 0;
+  size_t released = 0;
+  const auto& held = nobody->pending;
+  for (auto pos = held.First(); pos != held.End(); pos = held.Next(pos))
+    released += pending_.Find(held.At(pos).key)->delivered_ms == 0;
+  return released;
 }
 
 int64_t StreamGroup::DeleteConsumer(std::string_view name) {

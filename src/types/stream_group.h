@@ -53,8 +53,12 @@ struct StreamPending {
 class StreamGroup {
  public:
   static constexpr int64_t kEntriesReadUnknown = -1;
-  // The consumer that holds what XNACK gave back: pending, and nobody's.
+  // The consumer that holds what XNACK gave back: pending, and nobody's. It was never seen, and
+  // replies do not show it, until a client uses that name for itself.
   static constexpr std::string_view kNobody = "";
+  static bool IsHidden(std::string_view name, const StreamConsumer& consumer) {
+    return name == kNobody && consumer.seen_ms == 0;
+  }
   using Pending = PagedMap<StreamId, StreamPending>;
   using Consumers = std::map<std::string, std::unique_ptr<StreamConsumer>, std::less<>>;
 
@@ -65,6 +69,12 @@ class StreamGroup {
   const Consumers& consumers() const { return consumers_; }
 
   StreamConsumer* FindConsumer(std::string_view name) const;
+  // As FindConsumer, but not the one that is hidden.
+  StreamConsumer* FindShown(std::string_view name) const;
+  size_t CountShown() const;
+  // Finds or creates kNobody.
+  StreamConsumer* Nobody();
+  size_t CountReleased() const;  // O(what nobody has)
   // Finds or creates it (second: true) and notes that it was seen.
   std::pair<StreamConsumer*, bool> GetConsumer(std::string_view name, int64_t now_ms);
   // With all it has pending; how many those were, or -1 if there is no such consumer.

@@ -31,10 +31,17 @@ def pending(env, group="g"):
 
 
 def replays(env):
-    """The journal leads to the same dataset."""
-    before = env.c.call("DEBUG", "DIGEST"), pending(env)
+    """The journal leads to the same dataset, and the same counters."""
+    def state():
+        info = as_dict(env.c.call("XINFO", "STREAM", "s"))
+        counters = [info[name] for name in (b"last-generated-id", b"max-deleted-entry-id",
+                                            b"entries-added", b"recorded-first-entry-id")]
+        groups = [as_dict(group) for group in env.c.call("XINFO", "GROUPS", "s")]
+        return env.c.call("DEBUG", "DIGEST"), pending(env), counters, groups
+
+    before = state()
     equal(env.c.call("DEBUG", "LOADAOF"), "OK")
-    equal((env.c.call("DEBUG", "DIGEST"), pending(env)), before)
+    equal(state(), before)
 
 
 @NEWER
@@ -104,6 +111,21 @@ def test_trimming_and_references(env):
 
 
 @NEWER
+def test_trimming_the_acknowledged_deletes_no_id(env):
+    # XDEL is how it is recorded, but unlike an XDEL it leaves max-deleted-entry-id alone.
+    call = env.c.call
+    fill(env, 3, "g", delivered=3)
+    call("XACK", "s", "g", "1-0", "3-0")
+    equal(call("XTRIM", "s", "MAXLEN", "=", 0, "ACKED"), 2)
+    equal(as_dict(call("XINFO", "STREAM", "s"))[b"max-deleted-entry-id"], b"0-0")
+    replays(env)
+    call("XDEL", "s", "2-0")
+    equal(call("XSETID", "s", "9-0", "ENTRIESADDED", 9, "MAXDELETEDID", "0-0"), "OK")
+    equal(as_dict(call("XINFO", "STREAM", "s"))[b"max-deleted-entry-id"], b"2-0")
+    replays(env)
+
+
+@NEWER
 def test_reading_what_others_have_had_too_long(env):
     call = env.c.call
     fill(env, 3, "g", delivered=1)
@@ -142,6 +164,36 @@ def test_xnack_gives_back(env):
     payload = call("DUMP", "s")
     equal(call("RESTORE", "t", 0, payload), "OK")
     equal(call("XPENDING", "t", "g", "-", "+", 10), call("XPENDING", "s", "g", "-", "+", 10))
+
+
+@NEWER
+def test_nobody_is_no_consumer(env):
+    call = env.c.call
+    fill(env, 3, "g", delivered=3)
+    equal(len(as_dict(as_dict(call("XINFO", "STREAM", "s", "FULL"))[b"groups"][0])), 7)
+    call("XNACK", "s", "g", "FAIL", "IDS", 2, "1-0", "2-0")
+
+    def shown():
+        group = as_dict(as_dict(call("XINFO", "STREAM", "s", "FULL"))[b"groups"][0])
+        equal([group[b"pel-count"], group[b"nacked-count"]], [3, 2])
+        equal([row[1] for row in group[b"pending"]], [b"", b"", b"alice"])
+        equal([as_dict(one)[b"name"] for one in group[b"consumers"]], [b"alice"])
+        equal([as_dict(one)[b"name"] for one in call("XINFO", "CONSUMERS", "s", "g")], [b"alice"])
+        equal(as_dict(call("XINFO", "GROUPS", "s")[0])[b"consumers"], 1)
+        equal(call("XPENDING", "s", "g"), [3, b"1-0", b"3-0", [[b"alice", b"1"]]])
+        equal(call("XGROUP", "DELCONSUMER", "s", "g", ""), 0)
+
+    shown()
+    replays(env)
+    shown()
+    call("RESTORE", "t", 0, call("DUMP", "s"))
+    call("RENAME", "t", "s")
+    shown()
+    # A consumer that has no name is one like others.
+    equal(call("XGROUP", "CREATECONSUMER", "s", "g", ""), 1)
+    equal(call("XGROUP", "CREATECONSUMER", "s", "g", ""), 0)
+    equal(len(call("XINFO", "CONSUMERS", "s", "g")), 2)
+    equal(call("XGROUP", "DELCONSUMER", "s", "g", ""), 2)
 
 
 @NEWER

@@ -208,6 +208,57 @@ TEST_CASE("stream group: deleting with references") {
   stream.CheckInvariants();
 }
 
+TEST_CASE("stream group: what deleting took away, for the record") {
+  Stream stream = Numbered(6);
+  StreamGroup* g = stream.CreateGroup("g", {0, 0}, -1);
+  StreamGroup* h = stream.CreateGroup("h", {0, 0}, -1);
+  Read(stream, g, "a", 6);
+  Read(stream, h, "a", 2);
+  StreamDeletions done;
+  REQUIRE(stream.AcknowledgeAndDelete(g, {1, 0}, StreamReferences::kDrop, &done) == 1);
+  REQUIRE(stream.DeleteWith({9, 0}, StreamReferences::kDrop, &done) == -1);
+  REQUIRE(done.deleted == std::vector<StreamId>{{1, 0}});
+  REQUIRE(done.dropped.size() == 1);
+  REQUIRE(done.dropped["h"] == std::vector<StreamId>{{1, 0}});
+
+  StreamTrim trim;
+  trim.references = StreamReferences::kDrop;
+  trim.max_length = 3;
+  done = {};
+  REQUIRE(stream.Trim(trim, &done) == 2);
+  REQUIRE(done.deleted == std::vector<StreamId>{{2, 0}, {3, 0}});
+  REQUIRE(done.dropped["g"] == std::vector<StreamId>{{2, 0}, {3, 0}});
+  REQUIRE(done.dropped["h"] == std::vector<StreamId>{{2, 0}});
+  // A stream that is short enough is not looked at.
+  done = {};
+  REQUIRE(stream.Trim(trim, &done) == 0);
+  REQUIRE((done.deleted.empty() && done.dropped.empty()));
+  trim.max_length = 0;
+  trim.references = StreamReferences::kAcked;
+  g->Acknowledge({5, 0});
+  h->last_id = {6, 0};
+  REQUIRE(stream.Trim(trim, &done) == 1);
+  REQUIRE(done.deleted == std::vector<StreamId>{{5, 0}});
+  REQUIRE(done.dropped.empty());
+}
+
+TEST_CASE("stream group: nobody is hidden until a client takes the name") {
+  StreamGroup group;
+  REQUIRE(group.CountReleased() == 0);
+  StreamConsumer* nobody = group.Nobody();
+  group.Assign({1, 0}, nobody);
+  REQUIRE(group.Nobody() == nobody);
+  REQUIRE(group.CountReleased() == 1);
+  REQUIRE(group.FindConsumer("") == nobody);
+  REQUIRE(group.FindShown("") == nullptr);
+  REQUIRE(group.CountShown() == 0);
+  REQUIRE(group.GetConsumer("", 5) == std::pair(nobody, true));
+  REQUIRE(group.GetConsumer("", 6) == std::pair(nobody, false));
+  REQUIRE(group.FindShown("") == nobody);
+  REQUIRE(group.CountShown() == 1);
+  group.CheckInvariants();
+}
+
 TEST_CASE("stream group: random life against a model") {
   Random random(11);
   Stream stream;

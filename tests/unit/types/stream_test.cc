@@ -310,6 +310,20 @@ TEST_CASE("stream: trimming as redis-server counts") {
   }
 }
 
+TEST_CASE("stream: the limit of an approximate trim that names none") {
+  Thresholds thresholds;
+  const auto limit = [&](int64_t entries) {
+    thresholds.stream_node_max_entries = entries;
+    return Stream::DefaultTrimLimit(thresholds);
+  };
+  REQUIRE(limit(0) == 10000);
+  REQUIRE(limit(1) == 100);
+  REQUIRE(limit(100) == 10000);
+  REQUIRE(limit(10000) == 1000000);
+  REQUIRE(limit(10001) == 1000000);
+  REQUIRE(limit(INT64_MAX) == 1000000);
+}
+
 TEST_CASE("stream: memory of small entries") {
   Thresholds t;
   Stream stream = Numbered(100000, t);
