@@ -72,12 +72,13 @@ def number_in(text):
         return -1
 
 
-def watches_hll(name, command):
-    """PFDEBUG may make a HyperLogLog dense: a change for those who WATCH it in Cairn alone."""
-    return name == b"WATCH" and any(arg.startswith(b"hll:") for arg in command)
+def watches_unseen(name, command):
+    """Changes that those who WATCH the key learn of in Cairn alone: PFDEBUG may make a HyperLogLog
+    dense, and BITFIELD makes or lengthens a string though all its operations fail."""
+    return name == b"WATCH" and any(arg.startswith((b"hll:", b"bitmap:")) for arg in command)
 
 
 def no_promise(command):
     name = command[0].upper()
     return any(predicate(name, command) for predicate in
-               (asks_the_clock, spoils_hll, newer_syntax, chance, stored_twice, watches_hll, waits))
+               (asks_the_clock, spoils_hll, newer_syntax, chance, stored_twice, watches_unseen, waits))
