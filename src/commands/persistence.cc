@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF: snapshots on request. The instant of a snapshot comes after
-// the unit that asked for it (an EXEC's own writes are in it), before its reply leaves.
+// SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF, BACKUP: snapshots and copies on request. The instant of a
+// snapshot comes after the unit that asked for it (an EXEC's own writes are in it), before its
+// reply leaves.
+#include "commands/blocking_common.h"
 #include "commands/families.h"
 #include "exec/args.h"
 #include "exec/context.h"
@@ -49,8 +51,10 @@ void BackgroundSave(Context& ctx) {
     case Claimed::kStarted:
       RunAfterUnit(ctx);
       return ctx.reply().SimpleString("Background saving started");
-    case Claimed::kScheduled: return ctx.reply().SimpleString("Background saving scheduled");
-    case Claimed::kSaving: return ctx.Error("ERR Background save already in progress");
+    case Claimed::kScheduled:
+      return ctx.reply().SimpleString("Background saving scheduled");
+    case Claimed::kSaving:
+      return ctx.Error("ERR Background save already in progress");
     case Claimed::kRewriting:
       return ctx.Error(
           "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE "
@@ -72,6 +76,19 @@ void BackgroundRewrite(Context& ctx) {
   }
 }
 
+// BACKUP TO path  O(N)
+// The client waits until the copy is made and checked; its worker goes on, and so does the copy if
+// the client hangs up.
+void BackupTo(Context& ctx) {
+  BlockRequest request;
+  request.what = BlockRequest::For::kBackup;
+  if (ctx.arg(2).find('\0') != std::string_view::npos)
+    return ctx.Error("ERR The path has a zero byte");
+  if (!ctx.engine().snapshots->StartBackup(std::string(ctx.arg(2)), &request.backup))
+    return ctx.Error("ERR Backup already in progress");
+  ctx.Block(request);
+}
+
 // LASTSAVE  O(1)
 void LastSave(Context& ctx) {
   ctx.reply().Integer(ctx.engine().snapshots->LastSaveSeconds());
@@ -82,11 +99,15 @@ constexpr CommandSpec kRows[] = {
     {"SAVE", 1, kFlags | kNoMulti, {}, 0, &Save},
     {"BGSAVE", -1, kFlags, {}, 0, &BackgroundSave},
     {"BGREWRITEAOF", 1, kFlags, {}, 0, &BackgroundRewrite},
+    {"BACKUP", -2, kAdmin, {}, 0, nullptr},
+    {"BACKUP|TO", 3, kFlags | kNoMulti, {}, 0, &BackupTo},
     {"LASTSAVE", 1, kLoading | kStale | kFast, {}, kAclAdmin | kAclDangerous, &LastSave},
 };
 
 }  // namespace
 
-std::span<const CommandSpec> PersistenceCommands() { return kRows; }
+std::span<const CommandSpec> PersistenceCommands() {
+  return kRows;
+}
 
 }  // namespace cairn

@@ -123,7 +123,8 @@ struct Config {
   // Journal and snapshots
   Setting<bool> appendonly, aof_load_truncated;
   Setting<AppendFsync> appendfsync;
-  Shared<std::string> appendfilename, appenddirname, dbfilename, encryption_key_file;
+  Shared<std::string> appendfilename, appenddirname, dbfilename, encryption_key_file,
+      backup_dir;
   Setting<int64_t> journal_buffer_size, journal_segment_size, journal_retention_time,
       journal_retention_bytes;
   Setting<int64_t> auto_aof_rewrite_percentage, auto_aof_rewrite_min_size;

@@ -172,6 +172,7 @@ constexpr Option kOptions[] = {
     Other<&C::appenddirname>(K::kFileName, "appenddirname", 0, 0, "appendonlydir", kImmutable, "the journal's folder inside dir"),
     Other<&C::appendfilename>(K::kFileName, "appendfilename", 0, 0, "appendonly.aof", kImmutable, "Redis's append only file, imported at the first start"),
     Text<&C::encryption_key_file>("encryption-key-file", "", kImmutable, "master keys of encryption at rest"),
+    Text<&C::backup_dir>("backup-dir", "", kProtected, "BACKUP writes inside this folder only; empty: inside dir"),
     Memory<&C::journal_buffer_size>("journal-buffer-size", 1 << 20, "67108864", kMutable, "journal bytes in memory before writers wait"),
     Memory<&C::journal_segment_size>("journal-segment-size", 1 << 20, "268435456", kMutable, "a journal file is closed at this size"),
     Integer<&C::journal_retention_time>("journal-retention-time", 0, kMax, "0", kMutable, "keep replaced journal files for so many seconds"),

@@ -4,6 +4,7 @@
 #include "exec/engine.h"
 #include "exec/errors.h"
 #include "exec/replication_control.h"
+#include "exec/snapshot_control.h"
 #include "exec/unit.h"
 #include "journal/journal.h"
 
@@ -17,6 +18,7 @@ Waiter::Waiter(uint64_t order, const BlockRequest& request, const Session& sessi
       target_lsn(request.target_lsn),
       replicas(request.replicas),
       local(request.local),
+      backup(request.backup),
       command(command_in),
       args(arguments),
       record(session.record),
@@ -73,6 +75,8 @@ int64_t CountFollowers(const Engine& engine, const Waiter& waiter) {
 }  // namespace
 
 bool IsAcknowledged(const Engine& engine, const Waiter& waiter) {
+  if (waiter.what == BlockRequest::For::kBackup)
+    return engine.snapshots->BackupEnded(waiter.backup);
   if (waiter.local && !engine.journal_kept) return true;  // the log has ended: in vain
   if (waiter.local && !IsDurable(engine, waiter)) return false;
   return waiter.replicas == 0 || CountFollowers(engine, waiter) >= waiter.replicas;
@@ -80,9 +84,14 @@ bool IsAcknowledged(const Engine& engine, const Waiter& waiter) {
 
 void ReplyTimedOut(const Engine& engine, const Waiter& waiter, ReplyWriter& reply) {
   switch (waiter.what) {
-    case BlockRequest::For::kKeys: return reply.NullArray();
-    case BlockRequest::For::kReplicas: return reply.Integer(CountFollowers(engine, waiter));
-    case BlockRequest::For::kLocalSync: break;
+    case BlockRequest::For::kKeys:
+      return reply.NullArray();
+    case BlockRequest::For::kReplicas:
+      return reply.Integer(CountFollowers(engine, waiter));
+    case BlockRequest::For::kBackup:
+      return engine.snapshots->ReplyBackup(waiter.backup, reply);
+    case BlockRequest::For::kLocalSync:
+      break;
   }
   if (waiter.local && !engine.journal_kept) return reply.Error(errors::kNoLocalLog);
   reply.Array(2);

@@ -16,8 +16,9 @@
 // Invariant: while a waiter waits and its keys' shards are unlocked, running its command would
 // find nothing; so a newcomer never overtakes.
 //
-// WAIT and WAITAOF wait for no key: their Waiters stand in no queue. The client's worker looks at
-// them whenever the log has become durable further or a follower has acknowledged something.
+// WAIT, WAITAOF and BACKUP wait for no key: their Waiters stand in no queue. The client's worker
+// looks at them whenever the log has become durable further, a follower has acknowledged something
+// or a backup has ended.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,7 @@ struct TrackedClient;
 
 // What a command that found nothing to answer waits for.
 struct BlockRequest {
-  enum class For : uint8_t { kKeys, kReplicas, kLocalSync };
+  enum class For : uint8_t { kKeys, kReplicas, kLocalSync, kBackup };
   For what = For::kKeys;
   int64_t timeout_ms = 0;     // 0: for ever
   Type type = Type::kString;  // of the values that may serve it
@@ -53,6 +54,7 @@ struct BlockRequest {
   uint64_t target_lsn = 0;
   int64_t replicas = 0;
   bool local = false;
+  uint64_t backup = 0;  // kBackup: until the backup of this number has ended
 };
 
 // A client's wait. Constant but for its ticket, so that any thread may look at it.
@@ -65,6 +67,7 @@ struct Waiter final : WaitTicket {
   const uint64_t target_lsn;
   const int64_t replicas;
   const bool local;
+  const uint64_t backup;
   const Command* const command;
   const OwnedArgs args;
   const std::shared_ptr<ClientRecord> record;

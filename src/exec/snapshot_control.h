@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // SnapshotControl: what commands ask of whoever makes snapshots. Implemented in server/. Nothing
-// here may be called by a thread that holds locks or is inside the gate, Claim, Cancel and LastSave
-// excepted: the others belong into Unit::AfterUnit.
+// here may be called by a thread that holds locks or is inside the gate, Claim, Cancel, LastSave and
+// the calls about backups excepted: the others belong into Unit::AfterUnit.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "resp/reply_writer.h"
 
 namespace cairn {
 
@@ -49,6 +50,13 @@ class SnapshotControl {
   // the database that the stream behind the file begins in; a snapshot under way is given up.
   virtual Status LoadSync(const std::string& path, const std::function<bool()>& stopped,
                           const std::function<Status(int database)>& settle) = 0;
+
+  // BACKUP TO `path`, on a thread of its own: false if one is under way. ServerControl's
+  // OnAcknowledged is called when it has ended.
+  virtual bool StartBackup(const std::string& path, uint64_t* number) = 0;
+  // Of the backup with that number: any thread, at once.
+  virtual bool BackupEnded(uint64_t number) = 0;
+  virtual void ReplyBackup(uint64_t number, ReplyWriter& reply) = 0;
 
   struct ReloadRequest {
     bool save = true, flush = true;

@@ -306,6 +306,7 @@ void Journal::CollectGarbage(const Manifest& saved) {
     garbage_.erase(listed, garbage_.end());
     std::erase_if(garbage_, [&](const std::string& name) { return manifest_.Lists(name); });
   }
+  std::lock_guard<std::mutex> guard(deletion_mutex_);
   for (const std::string& name : names) {
     const Status status = options_.fs->Remove(options_.dir + "/" + name);
     if (!status.ok() && status.code() != StatusCode::kNotFound)
@@ -337,6 +338,7 @@ void Journal::RemoveUnlisted(const std::string& name) {
 
 // Of segments that no manifest on disk lists.
 void Journal::DeleteFiles(const std::vector<SegmentEntry>& segments) {
+  std::lock_guard<std::mutex> guard(deletion_mutex_);
   for (const SegmentEntry& s : segments) {
     Status status = options_.fs->Remove(SegmentPath(options_.dir, s));
     if (!status.ok() && status.code() != StatusCode::kNotFound)

@@ -27,11 +27,13 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -92,6 +94,13 @@ struct JournalOptions {
   // which finds what the folder holds now. A mark in the folder (kAwaitsBaseName) tells the
   // segments of that time from those of a lost manifest; what they replace goes with it.
   bool awaits_base = false;
+};
+
+// What a backup is of; see CopyTo.
+struct JournalCopy {
+  Manifest manifest;  // of the copy
+  uint64_t bytes = 0;
+  size_t files = 0;
 };
 
 // How StartTimeline begins.
@@ -190,6 +199,11 @@ class Journal {
   // the outcome, for at most kRebaseAttemptsMax attempts. On an error the file is the journal's to
   // delete or, if a manifest may name it already, to keep.
   Status FinishRebase(const std::string& name, Lsn lsn);
+  // The files that hold the database as of `lsn`, a record end, in folder `to`: hard links where the
+  // file system makes them, else copies; durable but for the manifest, which the caller saves once
+  // it is content. The log goes on in a new segment, so that what is linked never changes again.
+  // kNotFound if a newer base has replaced what led up to `lsn` meanwhile: ask for a later one.
+  Result<JournalCopy> CopyTo(const std::string& to, Lsn lsn, const std::function<bool()>& stopped);
   // Nobody may append meanwhile. On error the old timeline goes on.
   Status StartTimeline(const TimelineStart& start);
 
@@ -204,6 +218,7 @@ class Journal {
     uint64_t sequence = 0;
   };
   using Lock = std::unique_lock<std::mutex>;
+  using UnlinkedFiles = std::vector<std::pair<std::string, std::unique_ptr<File>>>;
 
   Journal(JournalOptions options, Recovered recovered);
   Status Start(bool new_timeline);
@@ -231,6 +246,10 @@ class Journal {
   Status SealLiveSegment(Lock* lock);
   SegmentEntry* FindSegment(uint64_t sequence);
   Timeline CurrentTimeline() const;
+
+  // journal_backup.cc
+  Status SealThrough(Lsn lsn, const std::function<bool()>& stopped);
+  Status LinkInto(const std::string& to, JournalCopy* copy, UnlinkedFiles* unlinked) const;
 
   // journal_writer.cc
   void WriterMain();
@@ -273,10 +292,13 @@ class Journal {
   std::atomic<JournalState> state_{JournalState::kOk};
   std::atomic<FsyncPolicy> policy_;
   std::atomic<Lsn> roll_at_{kLsnMax};
+  std::atomic<bool> roll_now_{false};  // begin a new segment at the next record end, even if idle
   std::atomic<Lsn> retain_from_{kLsnMax};
 
-  // mutex_ is never held across a file operation; manifest_file_mutex_ is, and comes first.
+  // mutex_ is never held across a file operation; the two others are, and come first.
   std::mutex manifest_file_mutex_;
+  // Held while files are deleted, and by whoever needs that those of manifest_ stay for a moment.
+  std::mutex deletion_mutex_;
   mutable std::mutex mutex_;
   std::condition_variable writer_wake_, sync_wake_, keeper_wake_, changed_;
   Manifest manifest_;

@@ -50,6 +50,7 @@ void Journal::WaitForWork(Lock* lock) {
     const uint64_t pending = complete - written_point_.lsn;
     int64_t due_us = -1;  // of a timer; -1 = none
     Lsn wake_at = ~Lsn{0};
+    if (ok && !paused_ && next_ != nullptr && at_boundary_ && roll_now_ && live_->begun()) return;
     if (!ok && !paused_) {
       if (now_us >= retry_at_us_ && !syncing) return;
       due_us = retry_at_us_;
@@ -100,7 +101,8 @@ void Journal::ClampTime() {
 
 Status Journal::WritePass() {
   const StreamPoint complete = buffer_.Complete();
-  if (complete.lsn == position_.lsn) return WriteMark();
+  if (complete.lsn == position_.lsn)
+    return at_boundary_ && roll_now_ && RollWanted() ? Roll() : WriteMark();
   ClampTime();
   Status status = WriteRange(complete);
   Lock lock(mutex_);
@@ -178,7 +180,7 @@ void Journal::PublishWritten() {
 }
 
 bool Journal::RollWanted() const {
-  return live_->begun() && (live_->bytes() >= options_.segment_bytes_max ||
+  return live_->begun() && (live_->bytes() >= options_.segment_bytes_max || roll_now_ ||
                             roll_at_.load(std::memory_order_relaxed) == position_.lsn);
 }
 
@@ -209,8 +211,10 @@ Status Journal::Roll() {
   if (unsynced_.empty() || unsynced_.back().sequence != live_->sequence())
     unsynced_.push_back({live_->file(), live_->sequence(), false});
   unsynced_.back().sealed = true;
-  live_ = std::make_unique<SegmentWriter>(next.file, next.sequence, CurrentTimeline(), options_.keys);
+  live_ =
+      std::make_unique<SegmentWriter>(next.file, next.sequence, CurrentTimeline(), options_.keys);
   roll_at_.store(kLsnMax, std::memory_order_relaxed);
+  roll_now_ = false;
   sync_wake_.notify_one();
   return Status::Ok();
 }

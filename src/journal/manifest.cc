@@ -141,7 +141,9 @@ Status CheckConsistent(const Manifest& m) {
 
 }  // namespace
 
-const char* SegmentStateName(SegmentState state) { return kStateNames[static_cast<int>(state)]; }
+const char* SegmentStateName(SegmentState state) {
+  return kStateNames[static_cast<int>(state)];
+}
 
 const Timeline* Manifest::FindTimeline(uint32_t number) const {
   for (const Timeline& t : timelines)
@@ -149,7 +151,9 @@ const Timeline* Manifest::FindTimeline(uint32_t number) const {
   return nullptr;
 }
 
-uint32_t Manifest::LastTimeline() const { return timelines.empty() ? 0 : timelines.back().number; }
+uint32_t Manifest::LastTimeline() const {
+  return timelines.empty() ? 0 : timelines.back().number;
+}
 
 uint64_t Manifest::NextSequence() const {
   uint64_t next = 1;
@@ -170,21 +174,25 @@ uint64_t Manifest::ReplacedBytes() const {
   return bytes;
 }
 
+std::vector<std::string> Manifest::FileNames() const {
+  std::vector<std::string> names;
+  for (const SegmentEntry& s : segments) names.push_back(SegmentName(s.timeline, s.sequence));
+  for (const SnapshotEntry& s : snapshots) names.push_back(s.name);
+  if (snapshots.empty()) names.push_back(base_name);
+  std::erase(names, "");
+  return names;
+}
+
 bool Manifest::Lists(const std::string& name) const {
-  if (std::any_of(snapshots.begin(), snapshots.end(),
-                  [&](const SnapshotEntry& s) { return s.name == name; }))
-    return true;
-  return name == base_name || std::any_of(segments.begin(), segments.end(), [&](const auto& s) {
-           return SegmentName(s.timeline, s.sequence) == name;
-         });
+  const std::vector<std::string> names = FileNames();
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 void Manifest::DropUnusedTimelines() {
   const uint32_t last = LastTimeline();
   std::erase_if(timelines, [&](const Timeline& t) {
-    return t.number != last && std::none_of(segments.begin(), segments.end(), [&](const auto& s) {
-             return s.timeline == t.number;
-           });
+    return t.number != last && std::none_of(segments.begin(), segments.end(),
+                                            [&](const auto& s) { return s.timeline == t.number; });
   });
 }
 
@@ -241,7 +249,9 @@ Result<Manifest> Manifest::Decode(std::string_view text) {
   return m;
 }
 
-std::string ManifestPath(const std::string& dir) { return dir + "/manifest"; }
+std::string ManifestPath(const std::string& dir) {
+  return dir + "/manifest";
+}
 
 std::string SegmentName(uint32_t timeline, uint64_t sequence) {
   char name[64];
@@ -270,13 +280,8 @@ Status SaveManifest(FileSystem* fs, const std::string& dir, const Manifest& mani
 
 Status LinkFiles(FileSystem* fs, const Manifest& manifest, const std::string& from,
                  const std::string& to) {
-  std::vector<std::string> names;
-  for (const SegmentEntry& s : manifest.segments)
-    names.push_back(SegmentName(s.timeline, s.sequence));
-  for (const SnapshotEntry& s : manifest.snapshots) names.push_back(s.name);
-  if (manifest.snapshots.empty()) names.push_back(manifest.base_name);
-  for (const std::string& name : names)
-    if (!name.empty()) CAIRN_RETURN_IF_ERROR(fs->Link(from + "/" + name, to + "/" + name));
+  for (const std::string& name : manifest.FileNames())
+    CAIRN_RETURN_IF_ERROR(fs->Link(from + "/" + name, to + "/" + name));
   CAIRN_RETURN_IF_ERROR(SaveManifest(fs, to, manifest));
   return fs->SyncDirectory(to);
 }

@@ -80,6 +80,8 @@ struct Manifest {
   uint64_t ReplacedBytes() const;
   // Whether the file of this name is one of the database's.
   bool Lists(const std::string& name) const;
+  // Segments and snapshots.
+  std::vector<std::string> FileNames() const;
   // Forgets timelines that no segment is in and that are not the last one.
   void DropUnusedTimelines();
 

@@ -263,6 +263,14 @@ class InfoWriter {
     Number("aof_last_cow_size", 0);
     Number("module_fork_in_progress", 0);
     Number("module_fork_last_cow_size", 0);
+    const Backups::Figures backup = s_.persistence().backup_figures();
+    Number("backup_in_progress", backup.running);
+    Number("backups", backup.done);
+    Line("backup_last_status:%s", OkOrErr(backup.last_ok));
+    Number("backup_last_time", static_cast<uint64_t>(backup.last_ms / 1000));
+    Number("backup_last_lsn", backup.last_lsn);
+    Number("backup_last_bytes", backup.last_bytes);
+    Number("backup_last_keys", backup.last_keys);
     if (loading) WriteLoading();
     if (!journal) return;
     // Both count what is uncompressed: the stream behind the base, and the base as an RDB.

@@ -38,7 +38,10 @@ Persistence::Persistence(Engine* engine, std::vector<AuxSource*> aux_sources,
       resume_parked_(std::move(resume_parked)),
       fs_(fs),
       snapshotter_(&engine->keyspace, &engine->clock, aux_sources_),
-      last_save_s_(engine->clock.WallMs() / 1000) {
+      last_save_s_(engine->clock.WallMs() / 1000),
+      backups_(engine, fs, [this](const std::string& dir, uint64_t* keys) {
+        return SnapshotForBackup(dir, keys);
+      }) {
   for (int i = 0; i < kLoadThreads; ++i) load_slots_.push_back(engine->keyspace.gate().AddThread());
 }
 
@@ -53,6 +56,7 @@ void Persistence::Stop() {
   Gate& gate = engine_.keyspace.gate();
   if (gate.held()) gate.Open();
   snapshotter_.Wait();
+  backups_.Stop();
 }
 
 std::string Persistence::FileDir() const {

@@ -24,6 +24,7 @@
 
 #include "exec/engine.h"
 #include "exec/snapshot_control.h"
+#include "server/backup.h"
 #include "snapshot/loader.h"
 #include "snapshot/snapshotter.h"
 
@@ -47,7 +48,10 @@ class Persistence final : public SnapshotControl, public PressureListener {
   Status SaveForShutdown(bool save, bool nosave);
   // What the log begins at, for auto-aof-rewrite-percentage: the size of the base as an RDB.
   // Before the first snapshot or load: encrypts and opens what is beside a journal.
-  void set_keys(const KeyRing* keys) { keys_ = keys; }
+  void set_keys(const KeyRing* keys) {
+    keys_ = keys;
+    backups_.set_keys(keys);
+  }
   void NoteBase(uint64_t plain_bytes) { base_bytes_ = plain_bytes; }
   // The journal lost bytes that memory no longer has: a snapshot is made as soon as possible, and
   // the log goes on behind it. Any thread, returns at once.
@@ -75,6 +79,9 @@ class Persistence final : public SnapshotControl, public PressureListener {
   Status LoadSync(const std::string& path, const std::function<bool()>& stopped,
                   const std::function<Status(int database)>& settle) override;
   Status Reload(const ReloadRequest& request) override;
+  bool StartBackup(const std::string& path, uint64_t* number) override;
+  bool BackupEnded(uint64_t number) override { return backups_.Ended(number); }
+  void ReplyBackup(uint64_t number, ReplyWriter& reply) override { backups_.Reply(number, reply); }
   // PressureListener
   void OnPressure(bool high) override;
   void OnPostponedReady() override;
@@ -90,6 +97,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
     uint64_t base_bytes = 0, log_bytes = 0;  // with a journal; uncompressed
   };
   Figures figures() const;
+  Backups::Figures backup_figures() const { return backups_.figures(); }
 
  private:
   SnapshotRequest MakeRequest();
@@ -106,6 +114,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   uint64_t LogBytes() const;
   void StartScheduled();
   void UpdateMode();
+  Status SnapshotForBackup(const std::string& dir, uint64_t* keys);
   std::string FileDir() const;
   void EmptyKeyspace();
 
@@ -135,6 +144,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   Status last_result_;
   int64_t last_try_s_ = 0;
   Figures figures_;
+  Backups backups_;
 };
 
 }  // namespace cairn

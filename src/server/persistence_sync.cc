@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The half of Persistence that replication asks for: snapshots for followers, and the loading of a
-// leader's.
+// The half of Persistence that replication and backups ask for: snapshots for others, and the
+// loading of a leader's.
 #include "journal/journal.h"
 #include "script/registry.h"
 #include "server/persistence.h"
@@ -55,6 +55,35 @@ void Persistence::SyncDone(const SnapshotResult& result) {
                        static_cast<unsigned long long>(result.file_bytes),
                        static_cast<double>(result.duration_ms) / 1000);
   request.done(result.status, result.file_bytes);
+}
+
+bool Persistence::StartBackup(const std::string& path, uint64_t* number) {
+  return backups_.Start(path, [this] { engine_.control->OnAcknowledged(); }, number);
+}
+
+// Without a journal: on the backup's thread.
+Status Persistence::SnapshotForBackup(const std::string& dir, uint64_t* keys) {
+  {
+    std::lock_guard guard(mutex_);
+    if (claimed_) return Status::Unavailable("a snapshot is under way");
+    claimed_ = figures_.saving = true;
+    cancel_at_start_ = false;
+    kind_ = Kind::kSave;
+  }
+  snapshotter_.Wait();
+  SnapshotRequest request = MakeRequest();
+  request.dir = dir;
+  SnapshotResult result;
+  request.done = [&result](const SnapshotResult& done) { result = done; };
+  Status status = snapshotter_.Start(std::move(request));
+  if (status.ok()) {
+    snapshotter_.Wait();
+    status = result.status;
+  }
+  *keys = result.keys;
+  std::lock_guard guard(mutex_);
+  claimed_ = figures_.saving = false;
+  return status;
 }
 
 Status Persistence::LoadSync(const std::string& path, const std::function<bool()>& stopped,

@@ -118,6 +118,7 @@ Status Server::Start() {
   engine_->snapshots = persistence_.get();
   replication_ = std::make_unique<Replication>(engine_.get());
   engine_->replication = replication_.get();
+  CAIRN_RETURN_IF_ERROR(RefuseUnfinishedBackup(RealFileSystem(), config_.dir()));
   // Before anybody can connect: what a second server on this folder would promise is void.
   if (config_.appendonly()) CAIRN_RETURN_IF_ERROR(LockJournal());
   CAIRN_RETURN_IF_ERROR(Listen());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "snapshot/verify.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "base/bytes.h"
@@ -126,6 +127,50 @@ Result<SnapshotSummary> ScanSnapshot(FileSystem* fs, const std::string& path, co
     return At(path, scan.offset(), status);
   }
   return summary;
+}
+
+Status VerifyPlainRdb(FileSystem* fs, const std::string& path,
+                      const std::function<bool()>& stopped) {
+  auto file = fs->Open(path, FileSystem::Mode::kRead);
+  if (!file.ok()) return file.status();
+  auto size = (*file)->Size();
+  if (!size.ok()) return size.status();
+  // "REDIS0010" at the start, the CRC64 of all before it at the end; 0: written without.
+  constexpr std::string_view kMagic = "REDIS";
+  constexpr size_t kCrcBytes = 8, kPieceBytes = 1 << 20;
+  std::string bytes;
+  if (*size < kMagic.size() + kCrcBytes)
+    return At(path, *size, Status::Corrupt("the file is cut short"));
+  uint64_t crc = 0;
+  for (uint64_t offset = 0; offset < *size - kCrcBytes; offset += bytes.size()) {
+    if (stopped != nullptr && stopped()) return Status::Unavailable("the server ends");
+    const uint64_t piece = std::min<uint64_t>(kPieceBytes, *size - kCrcBytes - offset);
+    CAIRN_RETURN_IF_ERROR(ReadExactly(file->get(), offset, piece, &bytes));
+    if (offset == 0 && !bytes.starts_with(kMagic)) return At(path, 0, Status::Corrupt("no RDB"));
+    crc = Crc64(crc, bytes);
+  }
+  CAIRN_RETURN_IF_ERROR(ReadExactly(file->get(), *size - kCrcBytes, kCrcBytes, &bytes));
+  const auto wanted = LoadLe<uint64_t>(bytes.data());
+  if (wanted != 0 && wanted != crc)
+    return At(path, *size - kCrcBytes, Status::Corrupt("the checksum is wrong"));
+  return Status::Ok();
+}
+
+Result<uint64_t> VerifyBase(FileSystem* fs, const std::string& path, uint64_t lsn,
+                            const KeyRing* keys, const std::function<bool()>& stopped) {
+  auto there = fs->Exists(path);
+  if (!there.ok()) return there.status();
+  if (!*there) return Status::Corrupt(path + " is missing");
+  if (!IsPackedSnapshot(fs, path)) {
+    CAIRN_RETURN_IF_ERROR(VerifyPlainRdb(fs, path, stopped));
+    return 0;
+  }
+  std::function<bool(std::string_view)> sink;
+  if (stopped != nullptr) sink = [&stopped](std::string_view) { return !stopped(); };
+  auto base = ScanSnapshot(fs, path, keys, sink);
+  if (!base.ok()) return base.status();
+  if (base->header.lsn != lsn) return Status::Corrupt(path + " is of another LSN");
+  return base->trailer.keys;
 }
 
 Result<SnapshotSummary> ReadSnapshotSummary(FileSystem* fs, const std::string& path) {

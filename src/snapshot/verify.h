@@ -29,7 +29,14 @@ Result<SnapshotSummary> ReadSnapshotSummary(FileSystem* fs, const std::string& p
 // RDB piece by piece and ends the reading by returning false (kUnavailable).
 Result<SnapshotSummary> ScanSnapshot(FileSystem* fs, const std::string& path, const KeyRing* keys,
                                      const std::function<bool(std::string_view)>& sink = nullptr);
-// Whether the file begins like one.
+// A base of the log, of either kind: all of it checked, and a packed one to be of `lsn`. Returns
+// its keys; a plain RDB, which a leader sent, does not say how many: 0.
+Result<uint64_t> VerifyBase(FileSystem* fs, const std::string& path, uint64_t lsn,
+                            const KeyRing* keys, const std::function<bool()>& stopped = nullptr);
+// A plain RDB by its checksum alone; one without is taken as it is.
+Status VerifyPlainRdb(FileSystem* fs, const std::string& path,
+                      const std::function<bool()>& stopped = nullptr);
+// Whether the file begins like a packed snapshot.
 bool IsPackedSnapshot(FileSystem* fs, const std::string& path);
 
 }  // namespace cairn

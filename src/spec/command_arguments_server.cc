@@ -16,6 +16,7 @@ constexpr CommandArgumentsRow kRows[] = {
     {"acl|log", "[operation(count:i|!RESET)]"},
     {"acl|setuser", "username:s [rule:s*]"},
     {"auth", "[username:s] password:s"},
+    {"backup|to", "path:s"},
     {"bgsave", "[!SCHEDULE]"},
     {"client|caching", "mode(!YES|!NO)"},
     {"client|kill",

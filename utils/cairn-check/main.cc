@@ -16,6 +16,7 @@
 #include "journal/folder_lock.h"
 #include "journal/reader.h"
 #include "journal/recovery.h"
+#include "journal/verify.h"
 #include "snapshot/verify.h"
 #include "utils/cairn-check/audit.h"
 #include "utils/cairn-check/export.h"
@@ -72,17 +73,10 @@ std::string TimeText(uint64_t ms) {
 
 int VerifySnapshot(FileSystem* fs, const std::string& dir, const SnapshotEntry& snapshot,
                    const KeyRing* keys) {
-  const std::string path = dir + "/" + snapshot.name;
-  auto there = fs->Exists(path);
-  if (!there.ok()) return Complain(there.status());
-  if (!*there) return Complain(Status::Corrupt("snapshot " + snapshot.name + " is missing"));
-  auto base = ScanSnapshot(fs, path, keys);
-  if (!base.ok()) return Complain(base.status());
-  if (base->header.lsn != snapshot.lsn)
-    return Complain(Status::Corrupt("snapshot " + snapshot.name + " is of another LSN"));
-  printf("snapshot %s: %llu keys, %llu bytes, whole\n", snapshot.name.c_str(),
-         static_cast<unsigned long long>(base->trailer.keys),
-         static_cast<unsigned long long>(base->file_bytes));
+  auto keys_there = VerifyBase(fs, dir + "/" + snapshot.name, snapshot.lsn, keys);
+  if (!keys_there.ok()) return Complain(keys_there.status());
+  printf("snapshot %s: %llu keys, whole\n", snapshot.name.c_str(),
+         static_cast<unsigned long long>(*keys_there));
   return kExitOk;
 }
 
@@ -90,19 +84,13 @@ int Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok()) return Complain(recovered.status());
   const Manifest& m = recovered->manifest;
-  const Lsn from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
-  auto reader = JournalReader::Open(fs, dir, m, from, recovered->tail_lsn, keys);
-  if (!reader.ok()) return Complain(reader.status());
-  StreamPiece piece;
-  for (;;) {
-    auto more = (*reader)->Next(&piece);
-    if (!more.ok()) return Complain(more.status());
-    if (!*more) break;
-  }
   if (recovered->report.fresh) {
     printf("no journal here\n");
     return kExitOk;
   }
+  if (const Status whole = VerifyChain(fs, dir, m, recovered->tail_lsn, keys); !whole.ok())
+    return Complain(whole);
+  const Lsn from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
   printf("LSN %llu to %llu in %zu segments; %s\n", static_cast<unsigned long long>(from),
          static_cast<unsigned long long>(recovered->tail_lsn), m.segments.size(),
          recovered->report.Text().c_str());

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "journal/verify.h"
+
+#include "journal/reader.h"
+
+namespace cairn {
+
+Status VerifyChain(FileSystem* fs, const std::string& dir, const Manifest& manifest, Lsn tail,
+                   const KeyRing* keys, const std::function<bool()>& stopped) {
+  const Lsn from =
+      manifest.segments.empty() ? manifest.base_lsn : manifest.segments.front().first_lsn;
+  auto reader = JournalReader::Open(fs, dir, manifest, from, tail, keys);
+  if (!reader.ok()) return reader.status();
+  StreamPiece piece;
+  for (;;) {
+    if (stopped != nullptr && stopped()) return Status::Unavailable("the server ends");
+    auto more = (*reader)->Next(&piece);
+    if (!more.ok()) return more.status();
+    if (!*more) break;
+  }
+  if ((*reader)->position() != tail)
+    return Status::Corrupt("the log in " + dir + " ends at LSN " +
+                           std::to_string((*reader)->position()) + " instead of " +
+                           std::to_string(tail));
+  return Status::Ok();
+}
+
+}  // namespace cairn
