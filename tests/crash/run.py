@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The crash test: python3 -m crash.run [--rounds N] [--quick] [--seed S]
+"""The crash test: python3 -m crash.run [--rounds N] [--quick] [--seed S] [--maintain]
 
 Writers run with `appendfsync always`; the server gets kill -9 at a random instant and is started
 again on the same folder, N rounds long. Then: a clean restart keeps everything, and the journal's
 segments through `lz4 -dc` load in redis-server with an equal DEBUG DIGEST. Counts rounds.
+
+With --maintain BGREWRITEAOF, BGSAVE and BACKUP TO run all the time beside the writers, old bases
+are kept for a moment, and so the kill falls into snapshots, manifest switches, deletions and
+copies. Every backup that was answered, or whose mark of being unfinished is gone, must start and
+hold whole transactions; the others must be refused with the reason.
 """
 
 import argparse
@@ -15,6 +20,7 @@ import subprocess
 import sys
 import time
 
+from crash.maintainer import Maintainer, check_backups
 from crash.writers import Writer
 from harness.resp import Error
 from harness.server import Server, oracle_binary, slow_build
@@ -22,21 +28,26 @@ from harness.server import Server, oracle_binary, slow_build
 WRITERS = 5
 
 
-def crash_round(server, writers, rng):
+def crash_round(server, writers, rng, maintain):
     """One round of writing, kill -9, restart and verdict; returns a list of problems."""
+    maintainer = Maintainer(server, rng.randrange(1 << 31)) if maintain else None
     for writer in writers:
         writer.begin(server.client())
-    for writer in writers:
-        writer.start()
+    for thread in writers + [maintainer] * maintain:
+        thread.start()
     # Many crashes hit the first moments after the start, the rest the middle of work.
     time.sleep(rng.choice((0.005, 0.05, 0.2, 0.5)) * (0.5 + rng.random()))
     server.kill()
     for writer in writers:
         writer.join(90)
         writer.client.close()
+    problems = []
+    if maintain:
+        maintainer.join(90)
+        problems += check_backups(server, maintainer, writers)
     server.start()
     with server.client() as client:
-        return [p for p in (writer.verify(client) for writer in writers) if p]
+        return problems + [p for p in (writer.verify(client) for writer in writers) if p]
 
 
 def digest(server):
@@ -101,16 +112,18 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--quick", action="store_true", help="ten rounds")
+    parser.add_argument("--maintain", action="store_true", help="compaction and backups beside it")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
     args = parser.parse_args()
     rounds = 10 if args.quick else args.rounds
     rng = random.Random(args.seed)
     begin = time.monotonic()
-    server = Server(appendonly="yes", appendfsync="always", journal_segment_size="1mb")
+    more = {"journal_retention_time": "1"} if args.maintain else {}
+    server = Server(appendonly="yes", appendfsync="always", journal_segment_size="1mb", **more)
     writers = [Writer("w%d" % i, args.seed + i) for i in range(WRITERS)]
     tally = Tally()
     for number in range(rounds):
-        problems = crash_round(server, writers, rng)
+        problems = crash_round(server, writers, rng, args.maintain)
         tally.count("round %d, seed %d" % (number, args.seed), problems)
         if problems:
             break  # The models no longer match; every later round would fail with this one.
@@ -118,7 +131,9 @@ def main():
             tally.count("clean restart after round %d" % number, clean_restart(server))
     print("%d acknowledged operations, %d crashes, %.1f s" % (
         sum(w.acknowledged for w in writers), rounds, time.monotonic() - begin))
-    if server.is_cairn and not slow_build(server.binary) and not tally.failed:
+    # With bases the segments alone are not the data.
+    stock = server.is_cairn and not slow_build(server.binary) and not args.maintain
+    if stock and not tally.failed:
         tally.count("redis-server loads the segments", stock_tools(server))
     problem = server.problem()
     tally.count("the server's log", [problem] if problem else [])
