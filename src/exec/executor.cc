@@ -27,6 +27,13 @@ ExpiryMode Executor::ExpiryModeOf(uint64_t mode) {
 }
 
 void Executor::WakeJournal() {
+  wake_owed_ = wakes_at_turn_end_;
+  if (!wake_owed_) engine_.journal->WakeIfNeeded();
+}
+
+void Executor::EndTurnWithWrites() {
+  // This thread has seen the journal inside the gate, and it stays.
+  wake_owed_ = false;
   engine_.journal->WakeIfNeeded();
 }
 
@@ -106,7 +113,7 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
         break;
     }
     // Inside the gate: only there may the journal be looked at while it is being opened.
-    if (engine_.journal != nullptr) engine_.journal->WakeIfNeeded();
+    if (engine_.journal != nullptr) WakeJournal();
     gate.Leave(slot_);
     done += i;
     if (stop || session.retry) break;

@@ -86,10 +86,18 @@ class Executor final : public ReadyServer {
     return end;
   }
 
+  // From here on the journal's writer is woken by EndTurn, once for all that a turn of the thread's
+  // loop has run: under `always` a group then holds the writes of all clients that were ready, not
+  // the first one's alone.
+  void WakeJournalAtTurnEnd() { wakes_at_turn_end_ = true; }
+  void EndTurn() {
+    if (wake_owed_) EndTurnWithWrites();
+  }
+
   // One slice of the active expiry cycle over the shards of one worker (expire_cycle.cc). Deletes
   // about `limit` entries at most and returns how many. Where few of those that may expire are due
-  // it looks at kLooksPerKey * limit of them and leaves the rest to the next slice; and it ends after
-  // about `time_us`: a slice is short however many there are.
+  // it looks at kLooksPerKey * limit of them and leaves the rest to the next slice; and it ends
+  // after about `time_us`: a slice is short however many there are.
   size_t ExpireSlice(int first_shard, int step, size_t limit, int64_t clock_ms,
                      int64_t time_us = INT64_MAX);
   // The same for fields of hashes (exec/field_expiry.cc): at most about `limit` fields. Only
@@ -162,6 +170,7 @@ class Executor final : public ReadyServer {
 
   void ExpireInTable(int shard, int db, int64_t clock_ms, SliceBudget* budget);
   void WakeJournal();
+  void EndTurnWithWrites();
   void Prepare(const Request& request, Prepared* prepared);
   void Prefetch(const Session& session, std::span<const Prepared> chunk);
   void RunOne(Session& session, const Request& request, const Prepared& prepared,
@@ -260,6 +269,7 @@ class Executor final : public ReadyServer {
   ReplyWriter* exec_reply_ = nullptr;
   std::shared_ptr<OutputBuffer> exec_rest_;
   const double ticks_per_us_;
+  bool wakes_at_turn_end_ = false, wake_owed_ = false;
   unsigned expire_turn_ = 0;  // shards that slices of the cycle have seen
   // The request that runs on a stack of its own, and may be put aside.
   struct Aside {

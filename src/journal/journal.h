@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Journal: the running log. Appends go to memory (journal/buffer.h); a writer thread seals blocks
-// and writes them, a sync thread makes them durable, a keeper thread creates the next segment and
-// keeps the manifest. Workers never touch a file and never wait here.
+// and writes them, a sync thread makes them durable (a small group under kAlways the writer itself:
+// one hand-over less), a keeper thread creates the next segment and keeps the manifest. Workers never touch a file and never wait here.
 //
 //   exec: Admits()? -> lock shards -> Reserve -> unlock -> Publish ... -> WakeIfNeeded once a batch
 //
@@ -63,7 +63,7 @@ enum GateReason : uint32_t {
 class JournalListener {
  public:
   virtual ~JournalListener() = default;
-  // Once a commit, sync thread: everything below `durable` is.
+  // Once a commit, sync or writer thread: everything below `durable` is.
   virtual void OnDurable(Lsn durable) = 0;
   // Writer thread, after each write: bytes below can be read from files.
   virtual void OnWritten(Lsn) {}
@@ -267,6 +267,7 @@ class Journal {
   // journal_sync.cc
   void SyncMain();
   bool SyncDue(int64_t now_us, int64_t* due_us) const;
+  bool WriterSyncs() const;
   void SyncOnce(Lock* lock);
   void KeeperMain();
   void CreateNext(Lock* lock);

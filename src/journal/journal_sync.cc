@@ -12,16 +12,26 @@ namespace {
 constexpr int64_t kEverySecondSyncUs = 500'000;    // age of the oldest unsynced byte: sync
 constexpr int64_t kEverySecondLateUs = 1'000'000;  // ... and admit no more writes
 constexpr int64_t kLatenessCheckUs = 50'000;
+constexpr uint64_t kWriterSyncBytes = 256 * 1024;
 
 }  // namespace
 
 bool Journal::SyncDue(int64_t now_us, int64_t* due_us) const {
-  if (paused_ || state() != JournalState::kOk || unsynced_.empty()) return false;
+  if (paused_ || syncing_ || state() != JournalState::kOk || unsynced_.empty()) return false;
+  if (WriterSyncs()) return false;
   // A sealed segment is synced at once, so that the manifest can say so.
   if (drain_ || policy() == FsyncPolicy::kAlways || unsynced_.front().sealed) return true;
   if (policy() == FsyncPolicy::kNo) return false;
   *due_us = unsynced_since_us_ + kEverySecondSyncUs;
   return now_us >= *due_us;
+}
+
+// Under mutex_: whether what is written is for the writer to sync. More than it may gather while a
+// sync runs is for the sync thread, beside which it goes on writing.
+bool Journal::WriterSyncs() const {
+  return policy() == FsyncPolicy::kAlways && !paused_ && !syncing_ && !stop_ &&
+         state() == JournalState::kOk && !unsynced_.empty() &&
+         written_point_.lsn - durable_point_.lsn < kWriterSyncBytes;
 }
 
 void Journal::SyncMain() {
@@ -38,8 +48,7 @@ void Journal::SyncMain() {
     if (due_us < 0) {
       sync_wake_.wait(lock);
     } else {
-      sync_wake_.wait_for(lock,
-                          std::chrono::microseconds(std::max<int64_t>(due_us - now_us, 100)));
+      sync_wake_.wait_for(lock, std::chrono::microseconds(std::max<int64_t>(due_us - now_us, 100)));
     }
     sync_waits_ = false;
   }

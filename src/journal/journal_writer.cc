@@ -34,6 +34,7 @@ void Journal::WriterMain() {
     if (!status.ok()) Fail(status);
     lock.lock();
     if (!status.ok()) failed_in_write_ = true;
+    if (status.ok() && WriterSyncs()) SyncOnce(&lock);
   }
 }
 
@@ -50,6 +51,7 @@ void Journal::WaitForWork(Lock* lock) {
     const uint64_t pending = complete - written_point_.lsn;
     int64_t due_us = -1;  // of a timer; -1 = none
     Lsn wake_at = ~Lsn{0};
+    if (WriterSyncs()) return;
     if (ok && !paused_ && next_ != nullptr && at_boundary_ && roll_now_ && live_->begun()) return;
     if (!ok && !paused_) {
       if (now_us >= retry_at_us_ && !syncing) return;
@@ -169,7 +171,7 @@ void Journal::PublishWritten() {
     if (unsynced_since_us_ == 0) unsynced_since_us_ = pending_since_us_;
     if (unsynced_.empty() || unsynced_.back().sequence != live_->sequence())
       unsynced_.push_back({live_->file(), live_->sequence(), false});
-    sync_wake_.notify_one();
+    if (!WriterSyncs()) sync_wake_.notify_one();
     const bool half_full = live_->bytes() > options_.segment_bytes_max / 2;
     if (half_full && next_ == nullptr && !next_wanted_) {
       next_wanted_ = true;

@@ -8,6 +8,12 @@
 
 namespace cairn {
 
+WorkerContext::WorkerContext(Engine* engine, Worker* worker_in)
+    : worker(*worker_in), executor(engine) {
+  executor.WakeJournalAtTurnEnd();
+  worker.OnTurnEnd([this] { executor.EndTurn(); });
+}
+
 WorkerContext::~WorkerContext() {
   delete orphan;
 }

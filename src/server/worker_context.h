@@ -17,7 +17,7 @@ namespace cairn {
 class Client;
 
 struct WorkerContext final : LocalClients {
-  WorkerContext(Engine* engine, Worker* worker_in) : worker(*worker_in), executor(engine) {}
+  WorkerContext(Engine* engine, Worker* worker_in);
   ~WorkerContext() override;
 
   bool Visit(uint64_t client_id, FunctionRef<void(Session&, OutputBuffer&)> body) override;
@@ -42,7 +42,7 @@ struct WorkerContext final : LocalClients {
   Timer cron;
   bool driving = false;      // DriveAside is at work
   Client* orphan = nullptr;  // closed, but its script is not over; owned
-  Timer background;  // expiry and eviction, in slices
+  Timer background;          // expiry and eviction, in slices
 };
 
 }  // namespace cairn
