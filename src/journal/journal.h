@@ -316,6 +316,7 @@ class Journal {
   bool keeper_waits_ = false;
   bool keeper_sleeps_ = false;
   bool next_wanted_ = false;
+  bool installing_ = false;      // the base in manifest_ may yet be taken back: nothing is trimmed
   bool manifest_stale_ = false;  // a segment was sealed since the last save
   bool awaits_base_;             // no manifest is saved
   // Files that no manifest needs, once one without them is durable.

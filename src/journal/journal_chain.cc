@@ -57,6 +57,7 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
   }
   {
     Lock lock(mutex_);
+    installing_ = true;
     auto& snapshots = manifest_.snapshots;
     manifest_.base_name = name;
     manifest_.base_lsn = lsn;
@@ -70,9 +71,11 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
     }
   }
   status = SaveCurrentManifest();
-  if (!status.ok()) {
+  Lock lock(mutex_);
+  installing_ = false;
+  // Not ours to take back where a rebase has put another one in its place.
+  if (!status.ok() && manifest_.base_name == name) {
     // Either manifest may be on disk: both sets of files stay until the next one is.
-    Lock lock(mutex_);
     manifest_.base_name = old_name;
     manifest_.base_lsn = old_lsn;
     if (!name.empty()) {
@@ -81,8 +84,9 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
     }
     if (first) manifest_.snapshots.clear();
     awaits_base_ = awaited;
-    return status;
   }
+  lock.unlock();
+  CAIRN_RETURN_IF_ERROR(status);
   if (awaited) CAIRN_RETURN_IF_ERROR(NoteBaseInstalled());
   return Trim();
 }
@@ -98,7 +102,7 @@ void Journal::SetRetention(uint64_t ms, uint64_t bytes) {
 // the next one begins.
 bool Journal::TrimDue() const {
   const auto& snapshots = manifest_.snapshots;
-  if (snapshots.size() < 2) return false;
+  if (installing_ || snapshots.size() < 2) return false;
   const auto now_ms = static_cast<uint64_t>(options_.clock->WallMs());
   if (retention_ms_ > 0 && now_ms >= snapshots[1].created_ms + retention_ms_) return true;
   if (retention_bytes_ > 0) return manifest_.ReplacedBytes() > retention_bytes_;
@@ -229,8 +233,8 @@ Status Journal::StartTimeline(const TimelineStart& start) {
     next_wanted_ = false;
     unsynced_.clear();
     pending_since_us_ = unsynced_since_us_ = 0;
-    live_ = std::make_unique<SegmentWriter>(created->file, created->sequence, timeline,
-                                          options_.keys);
+    live_ =
+        std::make_unique<SegmentWriter>(created->file, created->sequence, timeline, options_.keys);
     position_ = written_point_ = durable_point_ = {lsn, kNoDatabase};
     last_unit_lsn_ = marked_lsn_ = lsn;
     at_boundary_ = true;

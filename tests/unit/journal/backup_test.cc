@@ -158,8 +158,9 @@ TEST_CASE("backup: at every step a crash leaves the log whole and the copy whole
     step % 2 == 0 ? h.fs.PowerCut() : h.fs.Kill();
     Lsn from = 0;
     const std::string there = h.Recover("copy", &from);
-    REQUIRE((there.starts_with("ERROR") || there == wanted));
-    if (done) REQUIRE(there == wanted);
+    const bool refused = there.starts_with("ERROR");
+    REQUIRE((refused || (from <= base && there.substr(base - from) == wanted)));
+    if (done) REQUIRE_FALSE(refused);
     const std::string source = h.Recover("d", &from);
     REQUIRE(from <= base);
     REQUIRE(source.substr(base - from) == wanted);
