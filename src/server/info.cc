@@ -239,6 +239,10 @@ class InfoWriter {
     Number("current_save_keys_processed", p.keys_done);
     Number("current_save_keys_total", p.keys_total);
     Number("current_save_bytes", p.file_bytes);
+    const int64_t save_ms = p.started_ms == 0 ? 0 : e_.clock.MonotonicMs() - p.started_ms;
+    Number("current_save_keys_per_sec", PerSecond(p.keys_done, save_ms));
+    Number("current_save_bytes_per_sec", PerSecond(p.file_bytes, save_ms));
+    Line("current_save_eta_seconds:%lld", static_cast<long long>(SaveEtaSeconds(p, save_ms)));
     Number("current_save_preimage_bytes", p.preimage_bytes);
     Number("rdb_changes_since_last_save", static_cast<uint64_t>(e_.UnsavedChanges()));
     Number("rdb_bgsave_in_progress", f.saving);
@@ -287,6 +291,18 @@ class InfoWriter {
     Number("journal_lsn", e_.journal->tail());
     Number("journal_written_lsn", e_.journal->written());
     Number("journal_durable_lsn", e_.journal->durable());
+  }
+
+  static uint64_t PerSecond(uint64_t count, int64_t ms) {
+    return ms <= 0 ? 0 : count * 1000 / static_cast<uint64_t>(ms);
+  }
+
+  // Of the keys that the walk still owes, at its rate so far; -1 while none is under way.
+  static int64_t SaveEtaSeconds(const Snapshotter::Progress& p, int64_t ms) {
+    if (p.started_ms == 0) return -1;
+    const uint64_t left = p.keys_total - std::min(p.keys_total, p.keys_done);
+    return static_cast<int64_t>(static_cast<double>(ms) / 1000 * static_cast<double>(left) /
+                                static_cast<double>(std::max<uint64_t>(p.keys_done, 1)));
   }
 
   void WriteLoading() {

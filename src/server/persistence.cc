@@ -343,55 +343,6 @@ void Persistence::Cron(int64_t now_ms) {
     (void)Run();
 }
 
-Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<bool()> stopped,
-                                         int* database) {
-  const int64_t start = engine_.clock.MonotonicMs();
-  LoadOptions options;
-  options.keyspace = &engine_.keyspace;
-  options.slots = load_slots_;
-  options.thresholds = engine_.ReadThresholds();
-  options.keys = keys_;
-  options.aux_sources = aux_sources_;
-  options.log = &engine_.log;
-  options.lfu = UsesLfu(config_);
-  options.now_ms = engine_.clock.WallMs();
-  options.stopped = std::move(stopped);
-  options.progress = [this](uint64_t bytes) { engine_.loading.Add(bytes); };
-  LoadTotals totals;
-  uint64_t bytes = 0;
-  if (auto file = fs_->Open(path, FileSystem::Mode::kRead); file.ok())
-    if (auto size = (*file)->Size(); size.ok()) bytes = *size;
-  engine_.loading.Begin(bytes, options.now_ms);
-  auto report = LoadSnapshot(fs_, path, options, &totals);
-  {
-    std::lock_guard guard(mutex_);
-    figures_.loaded_keys = totals.keys;
-  }
-  if (!report.ok()) return report;
-  int64_t number;
-  for (const auto& [name, value] : totals.aux)
-    if (database != nullptr && name == "repl-stream-db" && ParseInt64(value, &number) &&
-        number >= 0)
-      *database = static_cast<int>(number);
-  engine_.log.Notice("DB loaded from disk: %.3f seconds: %llu keys, RDB version %d, %s",
-                     static_cast<double>(engine_.clock.MonotonicMs() - start) / 1000,
-                     static_cast<unsigned long long>(totals.keys.load()), report->version,
-                     path.c_str());
-  if (totals.skipped > 0)
-    engine_.log.Warning("%llu keys of the file were skipped: empty collections or modules' keys",
-                        static_cast<unsigned long long>(totals.skipped.load()));
-  return report;
-}
-
-Status Persistence::LoadAtStart(std::function<bool()> stopped) {
-  const std::string path = config_.dir() + "/" + config_.dbfilename();
-  auto exists = fs_->Exists(path);
-  if (!exists.ok()) return exists.status();
-  if (!*exists) return Status::Ok();
-  auto report = LoadFile(path, std::move(stopped));
-  return report.status();
-}
-
 void Persistence::WithoutSnapshot(const std::function<void()>& change) {
   while (Claim(Kind::kSave, false) != Claimed::kStarted) {
     snapshotter_.Cancel();
@@ -403,44 +354,6 @@ void Persistence::WithoutSnapshot(const std::function<void()>& change) {
   change();
   std::lock_guard guard(mutex_);
   claimed_ = figures_.saving = false;
-}
-
-void Persistence::EmptyKeyspace() {
-  Gate& gate = engine_.keyspace.gate();
-  gate.Close();
-  KeyTables all;
-  for (int db = 0; db < engine_.keyspace.databases(); ++db)
-    for (auto& table : engine_.keyspace.Detach(db)) all.push_back(std::move(table));
-  gate.Open();
-  engine_.lazy_free.Post(std::move(all));
-}
-
-Status Persistence::Reload(const ReloadRequest& request) {
-  Gate& gate = engine_.keyspace.gate();
-  if (!request.save && Logged())
-    return Status::Invalid("without a save the journal's last writes would be lost");
-  if (Claim(Kind::kSave, false) != Claimed::kStarted)
-    return Status::Unavailable("Background save already in progress");
-  // From here on nobody changes anything: expiry and commands look at the mode under their locks.
-  engine_.modes.Set(kModeLoading, true);
-  gate.Close();
-  gate.Open();
-  Status status;
-  if (request.save) {
-    status = Run();
-  } else {
-    std::lock_guard guard(mutex_);
-    claimed_ = figures_.saving = false;
-  }
-  if (status.ok()) {
-    const std::string name =
-        Logged() ? engine_.journal->manifest().base_name : config_.dbfilename();
-    if (request.flush) EmptyKeyspace();
-    status = LoadFile(FileDir() + "/" + name, nullptr).status();
-  }
-  engine_.modes.Set(kModeLoading, false);
-  if (!status.ok()) engine_.log.Warning("DEBUG RELOAD: %s", status.message().c_str());
-  return status;
 }
 
 Status Persistence::SaveAs(const std::string& dir, const std::string& name, SnapshotFormat format) {

@@ -114,6 +114,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   uint64_t LogBytes() const;
   void StartScheduled();
   void UpdateMode();
+  void TellProgress(std::atomic<int64_t>* told_ms);
   Status SnapshotForBackup(const std::string& dir, uint64_t* keys);
   std::string FileDir() const;
   void EmptyKeyspace();

@@ -58,7 +58,8 @@ void Persistence::SyncDone(const SnapshotResult& result) {
 }
 
 bool Persistence::StartBackup(const std::string& path, uint64_t* number) {
-  return backups_.Start(path, [this] { engine_.control->OnAcknowledged(); }, number);
+  return backups_.Start(
+      path, [this] { engine_.control->OnAcknowledged(); }, number);
 }
 
 // Without a journal: on the backup's thread.
@@ -98,6 +99,8 @@ Status Persistence::LoadSync(const std::string& path, const std::function<bool()
         break;
       }
     }
+    if (stopped != nullptr && stopped())
+      return Status::Unavailable("the link was given up while a snapshot ended");
     snapshotter_.Cancel();
     snapshotter_.Wait();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));

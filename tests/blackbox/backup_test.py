@@ -233,3 +233,11 @@ def test_an_unfinished_backup_is_refused(env):
                           capture_output=True, text=True, timeout=60, check=False)
     equal(done.returncode, 1)
     check("was never finished" in done.stdout + done.stderr, done.stdout + done.stderr)
+
+
+@cairn_only("the fields are ours")
+def test_figures_of_a_snapshot_at_rest(env):
+    c = env.client(2, env.start())
+    equal(figure(c, "current_save_eta_seconds"), "-1")
+    equal(figure(c, "current_save_keys_per_sec"), "0")
+    equal(figure(c, "backup_in_progress"), "0")

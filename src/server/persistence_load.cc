@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The half of Persistence that loads: at the start, for DEBUG RELOAD, and what tells how far it is.
+#include <algorithm>
+
+#include "base/numbers.h"
+#include "exec/access_clock.h"
+#include "journal/journal.h"
+#include "server/persistence.h"
+
+namespace cairn {
+namespace {
+
+constexpr int64_t kProgressLogMs = 2000;
+
+}  // namespace
+
+// A line now and then of how far the load is; the loading threads share `told_ms`.
+void Persistence::TellProgress(std::atomic<int64_t>* told_ms) {
+  const int64_t now_ms = engine_.clock.MonotonicMs();
+  int64_t told = told_ms->load(std::memory_order_relaxed);
+  if (now_ms - told < kProgressLogMs || !told_ms->compare_exchange_strong(told, now_ms)) return;
+  const LoadingProgress& loading = engine_.loading;
+  engine_.log.Notice("Loading the snapshot: %.1f%% of %.1f MiB, about %lld seconds left",
+                     loading.Percent(), static_cast<double>(loading.total_bytes()) / (1 << 20),
+                     static_cast<long long>(loading.EtaSeconds(engine_.clock.WallMs())));
+}
+
+Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<bool()> stopped,
+                                         int* database) {
+  const int64_t start = engine_.clock.MonotonicMs();
+  LoadOptions options;
+  options.keyspace = &engine_.keyspace;
+  options.slots = load_slots_;
+  options.thresholds = engine_.ReadThresholds();
+  options.keys = keys_;
+  options.aux_sources = aux_sources_;
+  options.log = &engine_.log;
+  options.lfu = UsesLfu(config_);
+  options.now_ms = engine_.clock.WallMs();
+  options.stopped = std::move(stopped);
+  std::atomic<int64_t> told_ms{start};
+  options.progress = [this, &told_ms](uint64_t loaded) {
+    engine_.loading.Add(loaded);
+    TellProgress(&told_ms);
+  };
+  LoadTotals totals;
+  uint64_t bytes = 0;
+  if (auto file = fs_->Open(path, FileSystem::Mode::kRead); file.ok())
+    if (auto size = (*file)->Size(); size.ok()) bytes = *size;
+  engine_.loading.Begin(bytes, options.now_ms);
+  auto report = LoadSnapshot(fs_, path, options, &totals);
+  {
+    std::lock_guard guard(mutex_);
+    figures_.loaded_keys = totals.keys;
+  }
+  if (!report.ok()) return report;
+  int64_t number;
+  for (const auto& [name, value] : totals.aux)
+    if (database != nullptr && name == "repl-stream-db" && ParseInt64(value, &number) &&
+        number >= 0)
+      *database = static_cast<int>(number);
+  engine_.log.Notice("DB loaded from disk: %.3f seconds: %llu keys, RDB version %d, %s",
+                     static_cast<double>(engine_.clock.MonotonicMs() - start) / 1000,
+                     static_cast<unsigned long long>(totals.keys.load()), report->version,
+                     path.c_str());
+  if (totals.skipped > 0)
+    engine_.log.Warning("%llu keys of the file were skipped: empty collections or modules' keys",
+                        static_cast<unsigned long long>(totals.skipped.load()));
+  return report;
+}
+
+Status Persistence::LoadAtStart(std::function<bool()> stopped) {
+  const std::string path = config_.dir() + "/" + config_.dbfilename();
+  auto exists = fs_->Exists(path);
+  if (!exists.ok()) return exists.status();
+  if (!*exists) return Status::Ok();
+  auto report = LoadFile(path, std::move(stopped));
+  return report.status();
+}
+
+void Persistence::EmptyKeyspace() {
+  Gate& gate = engine_.keyspace.gate();
+  gate.Close();
+  KeyTables all;
+  for (int db = 0; db < engine_.keyspace.databases(); ++db)
+    for (auto& table : engine_.keyspace.Detach(db)) all.push_back(std::move(table));
+  gate.Open();
+  engine_.lazy_free.Post(std::move(all));
+}
+
+Status Persistence::Reload(const ReloadRequest& request) {
+  Gate& gate = engine_.keyspace.gate();
+  if (!request.save && Logged())
+    return Status::Invalid("without a save the journal's last writes would be lost");
+  if (Claim(Kind::kSave, false) != Claimed::kStarted)
+    return Status::Unavailable("Background save already in progress");
+  // From here on nobody changes anything: expiry and commands look at the mode under their locks.
+  engine_.modes.Set(kModeLoading, true);
+  gate.Close();
+  gate.Open();
+  Status status;
+  if (request.save) {
+    status = Run();
+  } else {
+    std::lock_guard guard(mutex_);
+    claimed_ = figures_.saving = false;
+  }
+  if (status.ok()) {
+    const std::string name =
+        Logged() ? engine_.journal->manifest().base_name : config_.dbfilename();
+    if (request.flush) EmptyKeyspace();
+    status = LoadFile(FileDir() + "/" + name, nullptr).status();
+  }
+  engine_.modes.Set(kModeLoading, false);
+  if (!status.ok()) engine_.log.Warning("DEBUG RELOAD: %s", status.message().c_str());
+  return status;
+}
+
+}  // namespace cairn
