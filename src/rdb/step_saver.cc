@@ -3,7 +3,6 @@
 
 #include "base/check.h"
 #include "rdb/save_element.h"
-#include "rdb/stream_codec.h"
 
 namespace cairn {
 namespace {
@@ -119,8 +118,8 @@ bool RdbStepSaver::StepStream(Stream& stream, size_t enough) {
     if (out_->size() >= enough) return true;
     RdbSaveStreamNode(stream, node_, &writer_);
   }
-  RdbSaveStreamTail(stream, rdb_type_, &writer_);
-  return false;
+  if (!tail_.has_value()) tail_.emplace(stream, rdb_type_, &writer_);
+  return tail_->Step([this, enough] { return out_->size() >= enough; });
 }
 
 }  // namespace cairn

@@ -2,7 +2,7 @@
 //
 // RdbStepSaver: RdbSave() in steps, for values so large that nobody should wait for all of them.
 // The bytes are those of RdbSave(). Between two steps others may read the value, but not change it.
-// A stream's consumer groups and a value in its small encoding are one step.
+// A value in its small encoding is one step.
 //
 // Thread rule: one step at a time, under whatever lock guards the value.
 #pragma once
@@ -11,6 +11,7 @@
 #include <string>
 #include <variant>
 
+#include "rdb/stream_codec.h"
 #include "rdb/value.h"
 
 namespace cairn {
@@ -44,6 +45,7 @@ class RdbStepSaver {
   int64_t earliest_ms_ = 0;
   std::optional<SortedSet::Iterator> iterator_;
   Stream::Nodes::Pos node_;
+  std::optional<StreamTailSaver> tail_;
 };
 
 }  // namespace cairn

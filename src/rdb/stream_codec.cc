@@ -47,31 +47,6 @@ StreamId ReadRawId(RdbReader* reader) {
   return reader->ok() ? FromRaw(raw) : StreamId();
 }
 
-void WriteGroup(const std::string& name, const StreamGroup& group, RdbType type,
-                RdbWriter* writer) {
-  writer->String(name);
-  WriteId(group.last_id, writer);
-  if (HasOffsets(type)) writer->Length(static_cast<uint64_t>(group.entries_read));
-  const StreamGroup::Pending& pending = group.pending();
-  writer->Length(pending.size());
-  for (auto pos = pending.First(); pos != pending.End(); pos = pending.Next(pos)) {
-    writer->Bytes(RawId(pending.At(pos).key).view());
-    writer->Int64(pending.At(pos).value.delivered_ms);
-    writer->Length(pending.At(pos).value.deliveries);
-  }
-  writer->Length(group.consumers().size());
-  for (const auto& [consumer_name, consumer] : group.consumers()) {
-    writer->String(consumer_name);
-    writer->Int64(consumer->seen_ms);
-    if (HasActiveTime(type)) writer->Int64(consumer->active_ms);
-    writer->Length(consumer->pending.size());
-    for (auto pos = consumer->pending.First(); pos != consumer->pending.End();
-         pos = consumer->pending.Next(pos)) {
-      writer->Bytes(RawId(consumer->pending.At(pos).key).view());
-    }
-  }
-}
-
 // The readers below leave their error in the RdbReader.
 
 // Nodes whose live ids ascend, over all entries; *last becomes the last of them. Deleted entries
@@ -171,7 +146,7 @@ void RdbSaveStream(const Stream& stream, RdbType type, RdbWriter* writer) {
   writer->Length(nodes.size());
   for (auto pos = nodes.First(); pos != nodes.End(); pos = nodes.Next(pos))
     RdbSaveStreamNode(stream, pos, writer);
-  RdbSaveStreamTail(stream, type, writer);
+  StreamTailSaver(stream, type, writer).Step([] { return false; });
 }
 
 void RdbSaveStreamNode(const Stream& stream, Stream::Nodes::Pos pos, RdbWriter* writer) {
@@ -179,16 +154,83 @@ void RdbSaveStreamNode(const Stream& stream, Stream::Nodes::Pos pos, RdbWriter* 
   writer->String(stream.nodes().At(pos).value.AsBytes());
 }
 
-void RdbSaveStreamTail(const Stream& stream, RdbType type, RdbWriter* writer) {
-  writer->Length(stream.Length());
-  WriteId(stream.last_id(), writer);
-  if (HasOffsets(type)) {
-    WriteId(stream.first_id(), writer);
-    WriteId(stream.max_deleted_id(), writer);
-    writer->Length(stream.entries_added());
+bool StreamTailSaver::Step(FunctionRef<bool()> enough) {
+  if (next_ == Next::kState) WriteState();
+  while (group_ != stream_.groups().end()) {
+    if (enough()) return true;
+    const StreamGroup& group = *group_->second;
+    switch (next_) {
+      case Next::kPending: WritePending(group); break;
+      case Next::kConsumer: WriteConsumer(group); break;
+      case Next::kOwn: WriteOwn(); break;
+      default: WriteGroupHead();
+    }
   }
-  writer->Length(stream.groups().size());
-  for (const auto& [name, group] : stream.groups()) WriteGroup(name, *group, type, writer);
+  return false;
+}
+
+void StreamTailSaver::WriteState() {
+  writer_.Length(stream_.Length());
+  WriteId(stream_.last_id(), &writer_);
+  if (HasOffsets(type_)) {
+    WriteId(stream_.first_id(), &writer_);
+    WriteId(stream_.max_deleted_id(), &writer_);
+    writer_.Length(stream_.entries_added());
+  }
+  writer_.Length(stream_.groups().size());
+  group_ = stream_.groups().begin();
+  next_ = Next::kGroup;
+}
+
+void StreamTailSaver::WriteGroupHead() {
+  const StreamGroup& group = *group_->second;
+  writer_.String(group_->first);
+  WriteId(group.last_id, &writer_);
+  if (HasOffsets(type_)) writer_.Length(static_cast<uint64_t>(group.entries_read));
+  writer_.Length(group.pending().size());
+  pending_ = group.pending().First();
+  next_ = Next::kPending;
+}
+
+void StreamTailSaver::WritePending(const StreamGroup& group) {
+  const StreamGroup::Pending& pending = group.pending();
+  if (pending_ == pending.End()) {
+    writer_.Length(group.consumers().size());
+    consumer_ = group.consumers().begin();
+    next_ = Next::kConsumer;
+    return;
+  }
+  const auto& item = pending.At(pending_);
+  writer_.Bytes(RawId(item.key).view());
+  writer_.Int64(item.value.delivered_ms);
+  writer_.Length(item.value.deliveries);
+  pending_ = pending.Next(pending_);
+}
+
+void StreamTailSaver::WriteConsumer(const StreamGroup& group) {
+  if (consumer_ == group.consumers().end()) {
+    ++group_;
+    next_ = Next::kGroup;
+    return;
+  }
+  const StreamConsumer& consumer = *consumer_->second;
+  writer_.String(consumer_->first);
+  writer_.Int64(consumer.seen_ms);
+  if (HasActiveTime(type_)) writer_.Int64(consumer.active_ms);
+  writer_.Length(consumer.pending.size());
+  own_ = consumer.pending.First();
+  next_ = Next::kOwn;
+}
+
+void StreamTailSaver::WriteOwn() {
+  const auto& own = consumer_->second->pending;
+  if (own_ == own.End()) {
+    ++consumer_;
+    next_ = Next::kConsumer;
+    return;
+  }
+  writer_.Bytes(RawId(own.At(own_).key).view());
+  own_ = own.Next(own_);
 }
 
 Result<RdbValue> RdbLoadStream(RdbType type, RdbReader* reader) {

@@ -20,14 +20,44 @@
 // Producers (XADD IDMP of Redis 8.6) are read and dropped: commands here know no such option.
 #pragma once
 
+#include "base/function_ref.h"
 #include "rdb/value.h"
 
 namespace cairn {
 
 void RdbSaveStream(const Stream& stream, RdbType type, RdbWriter* writer);
-// The same in pieces: behind the number of nodes each node, then all else.
+// The same in pieces: behind the number of nodes each node, then a StreamTailSaver.
 void RdbSaveStreamNode(const Stream& stream, Stream::Nodes::Pos pos, RdbWriter* writer);
-void RdbSaveStreamTail(const Stream& stream, RdbType type, RdbWriter* writer);
+
+// All that stands behind the nodes, in steps. Between two of them the stream may be read, not
+// changed.
+class StreamTailSaver {
+ public:
+  StreamTailSaver(const Stream& stream, RdbType type, RdbWriter* writer)
+      : stream_(stream), type_(type), writer_(*writer) {}
+  // Goes on until `enough` says so, which is asked before each pending entry and each name. False:
+  // that was all.
+  bool Step(FunctionRef<bool()> enough);
+
+ private:
+  enum class Next : uint8_t { kState, kGroup, kPending, kConsumer, kOwn };
+
+  void WriteState();
+  void WriteGroupHead();
+  void WritePending(const StreamGroup& group);
+  void WriteConsumer(const StreamGroup& group);
+  void WriteOwn();
+
+  const Stream& stream_;
+  const RdbType type_;
+  RdbWriter& writer_;
+  Next next_ = Next::kState;
+  Stream::Groups::const_iterator group_;
+  StreamGroup::Pending::Pos pending_{};
+  StreamGroup::Consumers::const_iterator consumer_;
+  decltype(StreamConsumer::pending)::Pos own_{};
+};
+
 Result<RdbValue> RdbLoadStream(RdbType type, RdbReader* reader);
 
 }  // namespace cairn

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Big values in snapshots: written in steps between which others go on, exact whatever they do.
+#include <algorithm>
+
+#include "rdb/step_saver.h"
 #include "snapshot/loader.h"
 #include "snapshot/sink.h"
 #include "snapshot/walk.h"
@@ -114,6 +117,46 @@ TEST_CASE("Big values of every type are written in bounded pieces", "[snapshot]"
   REQUIRE(walked.receiver.runs == 6);
   REQUIRE(walked.receiver.largest < size_t{2} << 20);
   REQUIRE(walked.Saved() == wanted);
+}
+
+TEST_CASE("A stream's consumer groups are written in steps too, to the same bytes", "[snapshot]") {
+  TestEngine test;
+  TestClient client(test);
+  client.Send("XGROUP CREATE s one 0 MKSTREAM\r\nXGROUP CREATE s two 0\r\n");
+  client.Send("XGROUP CREATE s none $\r\nXGROUP CREATECONSUMER s one idle\r\n");
+  for (int i = 0; i < 9000; ++i) client.Send("XADD s " + std::to_string(i + 1) + "-1 f v\r\n");
+  for (const char* read : {"one a", "one b", "two a"})
+    client.Send("XREADGROUP GROUP " + std::string(read) + " COUNT 4000 STREAMS s >\r\n");
+  // Little is left but what is pending.
+  REQUIRE(client.Send("XTRIM s MAXLEN 1\r\n") == ":8999\r\n");
+  Entry* entry = nullptr;
+  for (int shard = 0; shard < kShards; ++shard) {
+    KeyTable* table = test.keyspace.PeekTable(shard, 0);
+    if (table == nullptr) continue;
+    table->entries.ForEach([&](Entry* e) {
+      entry = e;
+      return true;
+    });
+  }
+  REQUIRE(entry != nullptr);
+  REQUIRE(BigRecord::IsBig(*entry));
+  for (const RdbType type : {RdbType::kStreamListpacks, RdbType::kStreamListpacks2,
+                             RdbType::kStreamListpacks3}) {
+    std::string whole, steps;
+    RdbWriter writer(&whole, false);
+    RdbSave(entry->type(), entry->rep(), type, &writer);
+    RdbStepSaver saver(entry->type(), entry->rep(), type, &steps);
+    size_t largest = 0, count = 0;
+    for (bool more = true; more; ++count) {
+      const size_t before = steps.size();
+      more = saver.Step(1000);
+      largest = std::max(largest, steps.size() - before);
+    }
+    const bool equal = steps == whole;
+    REQUIRE(equal);
+    REQUIRE(largest < 2000);
+    REQUIRE(count >= whole.size() / 2000);
+  }
 }
 
 TEST_CASE("While a big value is written others read it, and who would change it waits",
