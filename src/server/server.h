@@ -121,6 +121,7 @@ class Server final : public ServerControl, public JournalListener {
   Result<Lsn> RestoreLimit(struct Recovered* recovered);
   Status KeepTimeline(const Manifest& manifest);
   Result<Lsn> Replay(const Manifest& manifest, Lsn limit, const std::function<bool()>& stop);
+  Status LoadJournalAgain();
   Status LoadBase(const Manifest& manifest, const std::function<bool()>& stop, int* database);
   JournalOptions JournalSettings(const std::string& dir);
   void RegisterHooks();

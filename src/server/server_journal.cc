@@ -306,9 +306,15 @@ Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit,
   return done->end_lsn;
 }
 
+// No snapshot is under way meanwhile: one that ended would take away the base that is being loaded.
 Status Server::ReloadJournal() {
-  if (!journal_->manifest().base_name.empty())
-    return Status::Unavailable("DEBUG LOADAOF does not load base snapshots");
+  Status status;
+  persistence_->WithoutSnapshot([&] { status = LoadJournalAgain(); });
+  return status;
+}
+
+Status Server::LoadJournalAgain() {
+  if (!engine_->journal_kept) return Status::Unavailable("the log has ended");
   // Nobody writes any more: commands are refused, expiry rests.
   CAIRN_RETURN_IF_ERROR(journal_->SyncTo(journal_->tail()));
   Gate& gate = keyspace_->gate();
@@ -319,8 +325,9 @@ Status Server::ReloadJournal() {
   gate.Open();
   for (auto& tables : old) Keyspace::FreeTables(std::move(tables));
   // A shutdown waits for the end: half a dataset must never be taken for the whole.
-  auto end = Replay(journal_->manifest(), journal_->written(), [] { return false; });
-  if (end.ok() && *end == journal_->written()) return Status::Ok();
+  const Lsn end_lsn = journal_->written();
+  auto end = Replay(journal_->manifest(), end_lsn, [] { return false; });
+  if (end.ok() && *end == end_lsn) return Status::Ok();
   log_.Warning("DEBUG LOADAOF failed, the process ends; its data is in the journal: %s",
                end.ok() ? "the last record is incomplete" : end.status().message().c_str());
   _exit(1);

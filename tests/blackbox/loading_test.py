@@ -2,6 +2,7 @@
 """Loading: the journal replayed at start and by DEBUG LOADAOF, and what is said meanwhile."""
 
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -10,6 +11,10 @@ import threading
 from harness import ONCE, THREADS, Error, cairn_only, check, equal, eventually, matrix
 
 MATRIX = THREADS
+
+
+def info(c, field):
+    return int(re.search(r"^%s:(\d+)" % field, c.call("INFO", "persistence").decode(), re.M)[1])
 
 
 def fill(c, rng, commands):
@@ -89,6 +94,31 @@ def test_a_signal_ends_a_start_that_loads(env):
     with env.client(2, server) as c:
         equal(c.call("MGET", "first", "last"), [b"1", b"1"])
         equal(c.call("STRLEN", "log"), 600_000)
+
+
+@cairn_only("replay is ours")
+def test_loadaof_beside_a_base(env):
+    server = env.start(auto_aof_rewrite_percentage="0")
+    c = env.client(2, server)
+    c.call("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() return 7 end)")
+    fill(c, random.Random(2), 800)
+    for _ in range(3):
+        # In the middle of a rewrite, which is given up or comes to its end first.
+        c.call("BGREWRITEAOF")
+        wanted = c.call("DEBUG", "DIGEST")
+        equal(c.call("DEBUG", "LOADAOF"), "OK", "beside a rewrite")
+        equal(c.call("DEBUG", "DIGEST"), wanted)
+    rewrites = info(c, "aof_rewrites")
+    c.call("BGREWRITEAOF")
+    eventually(lambda: info(c, "aof_rewrites") > rewrites, 60)
+    fill(c, random.Random(3), 300)
+    wanted = c.call("DEBUG", "DIGEST")
+    equal(c.call("DEBUG", "LOADAOF"), "OK", "a base and what follows it")
+    equal(c.call("DEBUG", "DIGEST"), wanted)
+    equal(c.call("FCALL", "f", 0), 7, "functions are in the base")
+    server.restart()
+    c = env.client(2, server)
+    equal(c.call("DEBUG", "DIGEST"), wanted, "after a restart")
 
 
 @cairn_only("replay is ours")
