@@ -110,6 +110,7 @@ release_lane() {
   suite keyspace-events python_suite "$release" differential.events --commands 60000 --seed 23
   suite crash python_suite "$release" crash.run --rounds $rounds
   suite crash-maintain python_suite "$release" crash.run --rounds $((rounds / 2)) --maintain
+  suite crash-faults python_suite "$release" crash.run --rounds $((rounds / 4)) --maintain --faults
   suite concurrency python_suite "$release" concurrency.run --seconds $seconds
   suite blocked-clients python_suite "$release" concurrency.blocking --seconds $seconds
   suite together python_suite "$release" concurrency.together --seconds $seconds
@@ -176,8 +177,8 @@ total() {
   cat "$results"/*.counts 2>/dev/null | awk '{p += $1; f += $2} END {print p + 0, f + 0}'
 }
 
-if any_wanted blackbox differential keyspace-events crash crash-maintain concurrency blocked-clients \
-    together facts config-names package sentinel clients; then
+if any_wanted blackbox differential keyspace-events crash crash-maintain crash-faults concurrency \
+    blocked-clients together facts config-names package sentinel clients; then
   if build release-build server build/cairn-check; then
     background_lane &
     release_lane

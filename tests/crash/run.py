@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The crash test: python3 -m crash.run [--rounds N] [--quick] [--seed S] [--maintain]
+                                     [--faults]
 
 Writers run with `appendfsync always`; the server gets kill -9 at a random instant and is started
 again on the same folder, N rounds long. Then: a clean restart keeps everything, and the journal's
@@ -9,6 +10,10 @@ With --maintain BGREWRITEAOF, BGSAVE and BACKUP TO run all the time beside the w
 are kept for a moment, and so the kill falls into snapshots, manifest switches, deletions and
 copies. Every backup that was answered, or whose mark of being unfinished is gone, must start and
 hold whole transactions; the others must be refused with the reason.
+
+With --faults the disk breaks and heals all the time (harness/faulty_disk.c): writes, syncs, renames,
+links and new files fail, or half of a write does. Writes may be refused then, which must leave no
+trace; what was acknowledged must be there after the kill, whatever had failed before it.
 """
 
 import argparse
@@ -20,24 +25,32 @@ import subprocess
 import sys
 import time
 
+from crash.faults import Faults, pause
 from crash.maintainer import Maintainer, check_backups
 from crash.writers import Writer
+from harness.faulty_disk import FaultyDisk
 from harness.resp import Error
 from harness.server import Server, oracle_binary, slow_build
 
 WRITERS = 5
 
 
-def crash_round(server, writers, rng, maintain):
+def crash_round(server, writers, rng, maintain, disk):
     """One round of writing, kill -9, restart and verdict; returns a list of problems."""
-    maintainer = Maintainer(server, rng.randrange(1 << 31)) if maintain else None
+    maintainer = Maintainer(server, rng.randrange(1 << 31), disk) if maintain else None
+    faults = Faults(disk, rng.randrange(1 << 31)) if disk else None
     for writer in writers:
         writer.begin(server.client())
-    for thread in writers + [maintainer] * maintain:
+    for thread in writers + [maintainer] * maintain + [faults] * (disk is not None):
         thread.start()
-    # Many crashes hit the first moments after the start, the rest the middle of work.
-    time.sleep(rng.choice((0.005, 0.05, 0.2, 0.5)) * (0.5 + rng.random()))
+    if disk:
+        pause(rng)
+    else:
+        # Many crashes hit the first moments after the start, the rest the middle of work.
+        time.sleep(rng.choice((0.005, 0.05, 0.2, 0.5)) * (0.5 + rng.random()))
     server.kill()
+    if disk:
+        faults.stop()
     for writer in writers:
         writer.join(90)
         writer.client.close()
@@ -113,31 +126,40 @@ def main():
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--quick", action="store_true", help="ten rounds")
     parser.add_argument("--maintain", action="store_true", help="compaction and backups beside it")
+    parser.add_argument("--faults", action="store_true", help="the disk fails now and then")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
     args = parser.parse_args()
     rounds = 10 if args.quick else args.rounds
     rng = random.Random(args.seed)
     begin = time.monotonic()
     more = {"journal_retention_time": "1"} if args.maintain else {}
+    disk = None
+    if args.faults:
+        disk = FaultyDisk()
+        more["environment"] = disk.environment
     server = Server(appendonly="yes", appendfsync="always", journal_segment_size="1mb", **more)
-    writers = [Writer("w%d" % i, args.seed + i) for i in range(WRITERS)]
+    writers = [Writer("w%d" % i, args.seed + i, args.faults) for i in range(WRITERS)]
     tally = Tally()
     for number in range(rounds):
-        problems = crash_round(server, writers, rng, args.maintain)
+        problems = crash_round(server, writers, rng, args.maintain, disk)
         tally.count("round %d, seed %d" % (number, args.seed), problems)
         if problems:
             break  # The models no longer match; every later round would fail with this one.
         if number % 10 == 9:
             tally.count("clean restart after round %d" % number, clean_restart(server))
-    print("%d acknowledged operations, %d crashes, %.1f s" % (
-        sum(w.acknowledged for w in writers), rounds, time.monotonic() - begin))
-    # With bases the segments alone are not the data.
-    stock = server.is_cairn and not slow_build(server.binary) and not args.maintain
+    print("%d acknowledged operations, %d refused, %d crashes, %.1f s" % (
+        sum(w.acknowledged for w in writers), sum(w.refused for w in writers), rounds,
+        time.monotonic() - begin))
+    # With bases the segments alone are not the data, and what a fault cut short is no LZ4 file.
+    plain = not args.maintain and not args.faults
+    stock = server.is_cairn and not slow_build(server.binary) and plain
     if stock and not tally.failed:
         tally.count("redis-server loads the segments", stock_tools(server))
     problem = server.problem()
     tally.count("the server's log", [problem] if problem else [])
     server.discard(keep=bool(tally.failed))
+    if disk:
+        disk.close()
     if tally.failed:
         print("seed %d; folder %s\n%s" % (args.seed, server.folder, server.log_text()[-1500:]))
     print("%d passed, %d failed" % (tally.passed, tally.failed))

@@ -7,8 +7,10 @@ some first part of the still unanswered operations applied: nothing acknowledged
 order, and no operation half there (an MSET or a transaction counts as one).
 """
 
+import itertools
 import random
 import threading
+import time
 
 from harness.resp import Error, encode
 
@@ -25,12 +27,13 @@ class Operation:
 class Writer(threading.Thread):
     """One connection's writes until the server is gone."""
 
-    def __init__(self, name, seed):
+    def __init__(self, name, seed, may_refuse=False):
         super().__init__(daemon=True)
         self.label, self.rng = name, random.Random(seed)
+        self.may_refuse = may_refuse  # writes, because the disk fails
         self.model, self.unanswered = {}, []
         self.sequence = 0
-        self.acknowledged = 0
+        self.acknowledged = self.refused = 0
         self.problem = None
         self.client = None
 
@@ -57,12 +60,20 @@ class Writer(threading.Thread):
             pass
 
     def _await(self, op):
+        refused = False
         for _ in range(op.replies):
             reply = self.client.read()
-            if isinstance(reply, Error):
+            if not isinstance(reply, Error):
+                continue
+            refused = self.may_refuse and reply.text.startswith((b"MISCONF", b"EXECABORT"))
+            if not refused:
                 self.problem = "%s: unexpected %r" % (self.label, reply)
                 raise EOFError
         self.unanswered.pop(0)
+        if refused:
+            self.refused += 1
+            time.sleep(0.002)
+            return
         op.change(self.model)
         self.acknowledged += 1
 
@@ -143,16 +154,27 @@ class Writer(threading.Thread):
         if self.problem:
             return self.problem
         state = self.read_state(client)
-        candidate = dict(self.model)
-        nearest = self._difference(state, candidate)
-        for op in [None] + self.unanswered:
-            if op is not None:
+        nearest = self._difference(state, self.model)
+        for done in self._histories():
+            candidate = dict(self.model)
+            for op in done:
                 op.change(candidate)
             if candidate == state:
                 self.model = state
                 return None
-        return "%s: no prefix of the %d unanswered operations gives the state found; against the " \
+        return "%s: no part of the %d unanswered operations gives the state found; against the " \
             "acknowledged state: %s" % (self.label, len(self.unanswered), nearest)
+
+    def _histories(self):
+        """What of the unanswered operations may have happened: the first ones; of these, where the
+        disk fails, some may have been refused."""
+        for count in range(len(self.unanswered) + 1):
+            first = self.unanswered[:count]
+            if not self.may_refuse:
+                yield first
+                continue
+            for left in range(count + 1):
+                yield from itertools.combinations(first, left)
 
     @staticmethod
     def _difference(state, model):
