@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -130,22 +132,38 @@ bool ParseMemory(std::string_view text, uint64_t* bytes) {
   return factor != 0 && !__builtin_mul_overflow(number, factor, bytes);
 }
 
+namespace {
+
+// Decimal digits, by the length in bits (log10(2) is about 1233 / 4096) and one comparison.
+size_t DigitCount(uint64_t value) {
+  static constexpr auto kPowersOfTen = [] {
+    std::array<uint64_t, 20> powers = {};
+    uint64_t power = 1;
+    for (uint64_t& p : powers) {
+      p = power;
+      power *= 10;
+    }
+    return powers;
+  }();
+  const auto guess = static_cast<size_t>(std::bit_width(value | 1) * 1233 >> 12);
+  return guess + ((value | 1) >= kPowersOfTen[guess]);
+}
+
+}  // namespace
+
 size_t FormatUint64(char* buffer, uint64_t value) {
-  char reversed[kInt64CharsMax];
-  char* p = reversed + sizeof reversed;
+  const size_t length = DigitCount(value);
+  char* p = buffer + length;  // written from the end
   while (value >= 100) {
     p -= 2;
     memcpy(p, kDigitPairs + 2 * (value % 100), 2);
     value /= 100;
   }
   if (value >= 10) {
-    p -= 2;
-    memcpy(p, kDigitPairs + 2 * value, 2);
+    memcpy(buffer, kDigitPairs + 2 * value, 2);
   } else {
-    *--p = static_cast<char>('0' + value);
+    *buffer = static_cast<char>('0' + value);
   }
-  size_t length = static_cast<size_t>(reversed + sizeof reversed - p);
-  memcpy(buffer, p, length);
   return length;
 }
 

@@ -25,6 +25,21 @@ TEST_CASE("ParseInt64 takes exactly what FormatInt64 writes") {
   }
 }
 
+TEST_CASE("FormatUint64 beside every power of two and of ten") {
+  std::vector<uint64_t> numbers = {0, UINT64_MAX};
+  for (int bit = 0; bit < 64; ++bit) numbers.push_back(uint64_t{1} << bit);
+  for (uint64_t power = 1;; power *= 10) {
+    numbers.push_back(power);
+    if (power > UINT64_MAX / 10) break;
+  }
+  for (uint64_t middle : numbers) {
+    for (uint64_t number : {middle - 1, middle, middle + 1}) {
+      char text[kInt64CharsMax + 1];
+      REQUIRE(std::string(text, FormatUint64(text, number)) == std::to_string(number));
+    }
+  }
+}
+
 TEST_CASE("FormatDouble uses Redis's notation") {
   REQUIRE(ToString(0.0) == "0");
   REQUIRE(ToString(-0.0) == "-0");
