@@ -136,9 +136,15 @@ class HashTable {
   // An item chosen almost uniformly; nullptr when empty.
   Item* RandomItem(Random& random) const;
 
-  // Bring the home bucket, then the items in it that may match, into the cache. Any thread.
-  void PrefetchBucket(uint64_t hash) const { __builtin_prefetch(HomeBucket(hash)); }
-  void PrefetchItem(uint64_t hash) const;
+  // Bring the home bucket, then the items in it that may match, into the cache. Any thread. With
+  // what the first returned the second has nothing to find again.
+  const void* PrefetchBucket(uint64_t hash) const {
+    const Bucket* bucket = HomeBucket(hash);
+    __builtin_prefetch(bucket);
+    return bucket;
+  }
+  static void PrefetchItem(const void* bucket, uint64_t hash);
+  void PrefetchItem(uint64_t hash) const { PrefetchItem(HomeBucket(hash), hash); }
 
   // CHECKs the invariants above. O(n).
   void CheckInvariants() const;
@@ -220,10 +226,10 @@ class HashTable {
   }
 
   size_t HomeIndex(uint64_t hash) const {
-    const size_t n = bucket_count();
-    const size_t mask = std::bit_floor(n) - 1;
-    const size_t i = hash & (2 * mask + 1);
-    return i < n ? i : hash & mask;
+    const size_t n = bucket_count();  // not 0
+    const size_t mask = ~size_t{0} >> __builtin_clzll(n);
+    const size_t i = hash & mask;
+    return i < n ? i : hash & (mask >> 1);
   }
   using SegmentPointer = std::atomic<Bucket*>;
   // Where a bucket is: the part of its doubling, or -1 in `part` if that is whole.
@@ -544,8 +550,8 @@ typename HashTable<Traits>::Item* HashTable<Traits>::RandomItem(Random& random) 
 }
 
 template <typename Traits>
-void HashTable<Traits>::PrefetchItem(uint64_t hash) const {
-  const Bucket* bucket = HomeBucket(hash);
+void HashTable<Traits>::PrefetchItem(const void* home, uint64_t hash) {
+  const auto* bucket = static_cast<const Bucket*>(home);
   if (bucket == nullptr) return;
   for (unsigned match = bucket->Match(TagOf(hash)); match != 0; match &= match - 1)
     __builtin_prefetch(bucket->item(std::countr_zero(match)));
