@@ -22,6 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -53,6 +54,9 @@ class ChunkedList {
   void Insert(uint64_t index, std::string_view element, const ListLimits& limits);
   void Set(uint64_t index, std::string_view element, const ListLimits& limits);
   void Erase(uint64_t index, uint64_t count, const ListLimits& limits);
+  // Takes the outermost element into `element`, where its chunk keeps others and is not compressed;
+  // elsewhere false, and no change.
+  bool PopWithin(ListEnd end, std::string* element);
   // Removes up to `most` elements equal to `element`, seen from `end`; returns how many.
   uint64_t Remove(std::string_view element, uint64_t most, ListEnd end, const ListLimits& limits);
 

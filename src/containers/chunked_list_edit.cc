@@ -213,6 +213,25 @@ void ChunkedList::Erase(uint64_t index, uint64_t count, const ListLimits& limits
   if (chunks_ != chunks_before) SettleEnds(limits.depth);
 }
 
+bool ChunkedList::PopWithin(ListEnd end, std::string* element) {
+  if (chunks_ == 0) return false;
+  const Place place = End(end);
+  Page& page = pages_[place.page];
+  Slot& slot = page.slots[place.slot];
+  if (slot.count < 2 || !slot.chunk->packed()) return false;
+  const ListpackView view = slot.chunk->view();
+  const ListChunk::Pos at = end == ListEnd::kFront ? view.First() : view.Last();
+  char digits[kInt64CharsMax];
+  element->assign(view.Get(at).Text(digits));
+  const ListChunk::Pos behind =
+      end == ListEnd::kFront ? view.Next(at) : ListChunk::Pos{slot.chunk->Bytes() - 1};
+  ListChunk::Erase(&slot.chunk, at, behind, 1);
+  --slot.count;
+  --page.elements;
+  --length_;
+  return true;
+}
+
 uint64_t ChunkedList::RemoveFrom(Place place, std::string_view element, uint64_t most,
                                  ListEnd end) {
   const ListChunk* chunk = At(place);

@@ -97,6 +97,10 @@ void List::Push(ListEnd end, std::span<const std::string_view> elements,
 }
 
 bool List::Pop(ListEnd end, std::string* element, const Thresholds& thresholds) {
+  if (chunked() && many()->PopWithin(end, element)) {
+    ShrinkIfPossible(LimitsOf(thresholds), true);
+    return true;
+  }
   return PopEach(end, 1, thresholds, [&](std::string_view text) { element->assign(text); }) == 1;
 }
 
