@@ -245,6 +245,20 @@ const Command* Registry::Resolve(Arguments arguments, const Command** parent) co
   return nullptr;
 }
 
+const Command* CommandMemo::Resolve(Arguments arguments, const Command** parent) {
+  const std::string_view name = arguments[0];
+  if (name.size() - 1 >= 8) [[unlikely]]  // 0 wraps round
+    return registry_.Resolve(arguments, parent);
+  const uint64_t word = LoadShort(name.data(), name.size());
+  Known& known = known_[word * 0x9e3779b97f4a7c15 >> (64 - kBits)];
+  if (known.word == word && known.bytes == name.size()) [[likely]]
+    return known.command;
+  const Command* command = registry_.Resolve(arguments, parent);
+  if (command != nullptr && command->parent == nullptr && command->subcommands.empty())
+    known = {word, name.size(), command};
+  return command;
+}
+
 bool ExtractKeys(const Command& command, Arguments arguments, KeySink& sink) {
   if (command.spec.keys_of != nullptr) return command.spec.keys_of(arguments, sink);
   for (int i = 0; i < command.spec.keys.count; ++i)

@@ -75,6 +75,27 @@ class Registry {
   std::vector<ShortName> short_names_ = std::vector<ShortName>(kShortSlots);  // likewise
 };
 
+// The names that were asked for last and their commands: requests say the same few again and again.
+// For names of up to 8 bytes of commands without subcommands. One thread's; the registry must not
+// change any more.
+class CommandMemo {
+ public:
+  explicit CommandMemo(const Registry* registry) : registry_(*registry) {}
+  // As Registry::Resolve.
+  const Command* Resolve(Arguments arguments, const Command** parent);
+
+ private:
+  struct Known {
+    uint64_t word = 0;  // the name as it was spelled, padded with zeros
+    size_t bytes = 0;
+    const Command* command = nullptr;
+  };
+  static constexpr int kBits = 5;
+
+  const Registry& registry_;
+  Known known_[1 << kBits];
+};
+
 // Collects key positions without allocating for the usual few.
 class KeySink {
  public:

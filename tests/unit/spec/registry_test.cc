@@ -76,6 +76,34 @@ TEST_CASE("registry: what only resembles a name is unknown") {
   REQUIRE(Resolve(registry, {std::string(100, 'g')}) == nullptr);
 }
 
+TEST_CASE("registry: a memo answers as the registry does, again and again") {
+  Registry registry;
+  std::vector<std::string> names = {"GET", "GETSET", "SET", "EXACTLY8", "NINEBYTES", "CONFIG"};
+  for (int i = 0; i < 200; ++i) names.push_back("C" + std::to_string(i));  // more than it holds
+  std::vector<CommandSpec> rows;
+  for (const std::string& name : names) rows.push_back(Row(name.c_str()));
+  rows.push_back(Row("CONFIG|GET"));
+  rows.push_back(Row("CONFIG|SET"));
+  registry.Add(rows);
+  CommandMemo memo(&registry);
+  std::vector<std::string> asked = names;
+  for (const char* other : {"get", "gEt", "GET ", "GE", "", "exactly8", "exactly88"})
+    asked.push_back(other);
+  asked.push_back(std::string("GET\0", 4));
+  asked.push_back(std::string(1, '\0'));
+  for (int round = 0; round < 3; ++round) {
+    for (const std::string& name : asked) {
+      for (const char* argument : {"get", "SET", "nothing"}) {
+        const std::string_view words[] = {name, argument};
+        const Command* parent = nullptr;
+        const Command* of_memo = nullptr;
+        REQUIRE(memo.Resolve(words, &of_memo) == registry.Resolve(words, &parent));
+        REQUIRE(of_memo == parent);
+      }
+    }
+  }
+}
+
 TEST_CASE("registry: containers, and renamed commands") {
   Registry registry;
   const CommandSpec rows[] = {Row("CONFIG"), Row("CONFIG|GET"), Row("GET")};
