@@ -161,6 +161,7 @@ int64_t TrimWithEffects(Context& ctx, std::string_view key, Stream& stream,
 
 void SendAdd(Context& ctx, StreamId id, const StreamTrim* done_trim, const Stream& stream,
              StreamFields fields) {
+  if (!ctx.unit().records()) return ctx.Effect({});
   EffectWords words({"XADD", ctx.arg(1)});
   if (done_trim != nullptr) AddDoneTrim(&words, *done_trim, stream);
   words.Add(id);
