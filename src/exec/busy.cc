@@ -32,7 +32,7 @@ void Executor::RunOnFiber(Session& session, const Request& request, const Prepar
       [](void* self) {
         auto* executor = static_cast<Executor*>(self);
         Aside& a = *executor->aside_;
-        executor->RunOne(*a.session, a.request, a.prepared, a.out);
+        executor->RunOne(*a.session, a.request, a.prepared, kNoLane, a.out);
       },
       this);
   if (ended) {

@@ -14,6 +14,7 @@ Executor::Executor(Engine* engine)
       unit_(engine, slot_, this),
       random_(ReadTicks() ^ static_cast<uint64_t>(slot_) << 56),
       statistics_(engine->thread_statistics(slot_)),
+      memo_(&engine->registry),
       exec_command_(engine->registry.Find("exec")),
       ticks_per_us_(TicksPerMicrosecond()),
       busy_unit_(engine, slot_, this) {}
@@ -39,7 +40,7 @@ void Executor::EndTurnWithWrites() {
 
 inline void Executor::Prepare(const Request& request, Prepared* prepared) {
   prepared->parent = nullptr;
-  prepared->command = engine_.registry.Resolve(request.args, &prepared->parent);
+  prepared->command = memo_.Resolve(request.args, &prepared->parent);
   prepared->key = {};
   const Command* command = prepared->command;
   if (command == nullptr || command->single_key == 0 ||
@@ -52,15 +53,15 @@ inline void Executor::Prepare(const Request& request, Prepared* prepared) {
 // A hint only: the database may be another one by the time the command runs. Buckets first, so that
 // all of them are under way before the first one is looked into.
 void Executor::Prefetch(const Session& session, std::span<const Prepared> chunk) {
-  KeyTable* tables[kChunk];
+  using Table = HashTable<EntryTraits>;
+  const void* buckets[kChunk];
   for (size_t i = 0; i < chunk.size(); ++i) {
-    tables[i] = nullptr;
+    buckets[i] = nullptr;
     if (chunk[i].key.data() == nullptr) continue;
-    tables[i] = engine_.keyspace.PeekTable(ShardOf(chunk[i].hash), session.db);
-    if (tables[i] != nullptr) tables[i]->entries.PrefetchBucket(chunk[i].hash);
+    if (KeyTable* table = engine_.keyspace.PeekTable(ShardOf(chunk[i].hash), session.db))
+      buckets[i] = table->entries.PrefetchBucket(chunk[i].hash);
   }
-  for (size_t i = 0; i < chunk.size(); ++i)
-    if (tables[i] != nullptr) tables[i]->entries.PrefetchItem(chunk[i].hash);
+  for (size_t i = 0; i < chunk.size(); ++i) Table::PrefetchItem(buckets[i], chunk[i].hash);
 }
 
 // Nothing more of this read is run. Behind a barrier the bounds of requests are others: they are
@@ -91,19 +92,24 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
     if (chunk > 1) Prefetch(session, {prepared, chunk});
     size_t i = 0;
     bool stop = false;
+    uint64_t lane = LaneOf(session);
     while (i < chunk && !stop) {
-      const uint64_t start = out.end_position();
-      if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkipThis;
       const Command* command = prepared[i].command;
-      if (command != nullptr && MayRunScript(session, *command)) [[unlikely]] {
-        RunOnFiber(session, batch[done + i], prepared[i], out);
-        // Its reply comes when it has ended; the gate stays closed till then.
-        if (aside()) return done + i + 1 - first;
-      } else {
-        RunOne(session, batch[done + i], prepared[i], out);
+      if (prepared[i].key.data() == nullptr ||
+          !RunKeyed(session, batch[done + i], prepared[i], lane, out)) {
+        const uint64_t start = out.end_position();
+        if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkipThis;
+        if (command != nullptr && MayRunScript(session, *command)) [[unlikely]] {
+          RunOnFiber(session, batch[done + i], prepared[i], out);
+          // Its reply comes when it has ended; the gate stays closed till then.
+          if (aside()) return done + i + 1 - first;
+        } else {
+          RunOne(session, batch[done + i], prepared[i], lane, out);
+        }
+        if (session.reply_mode != ReplyMode::kOn) [[unlikely]]
+          Silence(session, command, start, out);
+        lane = LaneOf(session);
       }
-      if (session.reply_mode != ReplyMode::kOn) [[unlikely]]
-        Silence(session, command, start, out);
       stop = Stopped(session, command);
       // A retried request (paused) is not done.
       if (session.retry) break;
@@ -121,18 +127,81 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
   return done - first;
 }
 
-inline bool Executor::Unobstructed(const Session& session, const Command& command,
-                                   Arguments arguments, uint64_t mode) const {
-  return (mode & Modes::kFlagMask) == 0 && command.ArityFits(arguments.size()) &&
-         command.spec.handler != nullptr && session.authenticated && !session.transaction.active &&
-         !IsRestricted(session) && session.pubsub == nullptr && session.monitor == nullptr &&
-         !out_of_memory() &&
+// A user's rights change under All, which shows in the word.
+inline uint64_t Executor::LaneOf(const Session& session) const {
+  const uint64_t mode = engine_.modes.word();
+  const bool plain = (mode & Modes::kFlagMask) == 0 && session.authenticated &&
+                     !session.transaction.active && !IsRestricted(session) &&
+                     session.pubsub == nullptr && session.monitor == nullptr &&
+                     session.reply_mode == ReplyMode::kOn;
+  return plain ? mode : kNoLane;
+}
+
+inline bool Executor::Unobstructed(const Command& command, Arguments arguments) const {
+  return command.ArityFits(arguments.size()) && !out_of_memory() &&
          (!command.Is(kWrite | kMayReplicate) || engine_.journal == nullptr ||
           engine_.journal->Admits());
 }
 
+inline bool Executor::BeginKeyed(Session& session, const Command& command, Arguments arguments,
+                                 uint64_t hash, uint64_t mode, ReplyWriter& reply) {
+  if (unit_.TryBeginInShard(ShardOf(hash), clock_ms_, ExpiryModeOf(mode))) [[likely]]
+    return true;
+  LockPlan plan;
+  plan.AddHash(hash);
+  return BeginAfterBusy(session, command, arguments, plan, CurrentExpiryMode(), reply);
+}
+
+inline void Executor::Finish(Session& session, const Command& command, const Request& request,
+                             uint64_t start, ReplyWriter& reply) {
+  if (Observed()) [[unlikely]]
+    Observe(session, command, request.args, Caller::kClient);
+  uint64_t end = 0;
+  if (unit_.active()) {
+    if (unit_.has_news()) [[unlikely]]
+      unit_.SetAuthor(session.id(), session.last_write_lsn);
+    end = unit_.End();
+    if (end != 0) session.last_write_lsn = end;
+  }
+  if (unit_.hold_lsn() != 0 && unit_.hold_lsn() > engine_.journal->durable()) [[unlikely]] {
+    if (!HoldReply(session, command, end != 0, start, reply)) return;
+  }
+
+  const uint64_t ticks = ReadTicks() - last_ticks_;
+  last_ticks_ += ticks;
+  // A call that waits is counted when it is answered.
+  if (session.waiter != nullptr) [[unlikely]]
+    return;
+  CountCall(command, ticks);
+  const CallCost cost{ticks, request.raw.size(), reply.out().end_position() - start, session.db};
+  if (engine_.cost_bounds.Reached(cost)) [[unlikely]]
+    NoteCost(*session.record, command, request.args, cost, LastError(reply, 0));
+}
+
+bool Executor::RunKeyed(Session& session, const Request& request, const Prepared& prepared,
+                        uint64_t lane, OutputBuffer& out) {
+  const Command& command = *prepared.command;
+  if (engine_.modes.word() != lane || engine_.config.maxmemory() != 0 ||
+      !Unobstructed(command, request.args)) [[unlikely]]
+    return false;
+  ReplyWriter reply(&out, session.resp);
+  const uint64_t start = out.end_position();
+  outermost_ = &session;
+  if (!BeginKeyed(session, command, request.args, prepared.hash, lane, reply) ||
+      !StillAdmitted(session, command, request.args, lane, reply)) [[unlikely]]
+    return true;
+  session.record->last_command.store(command.id, std::memory_order_relaxed);
+  Context ctx(*this, unit_, session, command, request.args, request.raw, reply);
+  ctx.set_hashed_key(prepared.key, prepared.hash);
+  command.spec.handler(ctx);
+  unit_.SettleRequest(session.db, request.args, request.raw, ctx.has_effects());
+  CountReplyErrors(command, reply, 0);
+  Finish(session, command, request, start, reply);
+  return true;
+}
+
 void Executor::RunOne(Session& session, const Request& request, const Prepared& prepared,
-                      OutputBuffer& out) {
+                      uint64_t lane, OutputBuffer& out) {
   ReplyWriter reply(&out, session.resp);
   const uint64_t start = out.end_position();
   const Command* command = prepared.command;
@@ -144,7 +213,8 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   const uint64_t mode = engine_.modes.word();
   if (engine_.config.maxmemory() != 0 || out_of_memory()) [[unlikely]]
     evictor_.BeforeCommand(clock_ms_, CurrentExpiryMode());
-  if (!Unobstructed(session, *command, request.args, mode)) [[unlikely]] {
+  if (mode != lane || command->spec.handler == nullptr || !Unobstructed(*command, request.args))
+      [[unlikely]] {
     if (!PassGates(session, *command, request.args, mode, reply)) {
       if (Audited() && reply.error_count() != 0)
         Audit(*session.record, *command, request.args, {0, 0, 0, session.db}, LastError(reply, 0));
@@ -160,41 +230,15 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   } else if (!RunSingle(session, *command, request, prepared, mode, reply)) {
     return;
   }
-  if (Observed()) [[unlikely]]
-    Observe(session, *command, request.args, Caller::kClient);
-  uint64_t end = 0;
-  if (unit_.active()) {
-    if (unit_.has_news()) [[unlikely]]
-      unit_.SetAuthor(session.id(), session.last_write_lsn);
-    end = unit_.End();
-    if (end != 0) session.last_write_lsn = end;
-  }
-  if (unit_.hold_lsn() != 0 && unit_.hold_lsn() > engine_.journal->durable()) [[unlikely]] {
-    if (!HoldReply(session, *command, end != 0, start, reply)) return;
-  }
-
-  const uint64_t ticks = ReadTicks() - last_ticks_;
-  last_ticks_ += ticks;
-  // A call that waits is counted when it is answered.
-  if (session.waiter != nullptr) [[unlikely]] return;
-  CountCall(*command, ticks);
-  const CallCost cost{ticks, request.raw.size(), out.end_position() - start, session.db};
-  if (engine_.cost_bounds.Reached(cost)) [[unlikely]]
-    NoteCost(*session.record, *command, request.args, cost, LastError(reply, 0));
+  Finish(session, *command, request, start, reply);
 }
 
 bool Executor::RunSingle(Session& session, const Command& command, const Request& request,
                          const Prepared& prepared, uint64_t mode, ReplyWriter& reply) {
   const bool hashed = prepared.key.data() != nullptr;
   for (bool everything = false;; everything = true) {
-    if (hashed) [[likely]] {
-      if (!unit_.TryBeginInShard(ShardOf(prepared.hash), clock_ms_, ExpiryModeOf(mode)))
-          [[unlikely]] {
-        LockPlan plan;
-        plan.AddHash(prepared.hash);
-        if (!BeginAfterBusy(session, command, request.args, plan, CurrentExpiryMode(), reply))
-          return false;
-      }
+    if (hashed) {
+      if (!BeginKeyed(session, command, request.args, prepared.hash, mode, reply)) return false;
     } else {
       int db = session.db;
       LockPlan plan = PlanFor(session, command, request.args, &db);

@@ -165,6 +165,8 @@ class Executor final : public ReadyServer {
     uint64_t hash;
   };
 
+  static constexpr uint64_t kNoLane = ~uint64_t{0};  // has flags that no lane has
+
   struct SliceBudget;
   static constexpr size_t kLooksPerKey = 5;
 
@@ -172,9 +174,22 @@ class Executor final : public ReadyServer {
   void WakeJournal();
   void EndTurnWithWrites();
   void Prepare(const Request& request, Prepared* prepared);
+  // The word of modes while it has no flag and the session is in no state that a gate asks about,
+  // else kNoLane. Commands that are in that lane have only their own gates to pass. It holds until
+  // the word changes or a command with another scope than one key has run.
+  uint64_t LaneOf(const Session& session) const;
+  // The short way of single-key commands in the lane. False: nothing was done, RunOne is to.
+  bool RunKeyed(Session& session, const Request& request, const Prepared& prepared, uint64_t lane,
+                OutputBuffer& out);
   void Prefetch(const Session& session, std::span<const Prepared> chunk);
-  void RunOne(Session& session, const Request& request, const Prepared& prepared,
+  void RunOne(Session& session, const Request& request, const Prepared& prepared, uint64_t lane,
               OutputBuffer& out);
+  // What comes behind every command that was run: its unit's end, its reply's hold, its figures.
+  void Finish(Session& session, const Command& command, const Request& request, uint64_t start,
+              ReplyWriter& reply);
+  // Begins the unit of one key. False: it was refused.
+  bool BeginKeyed(Session& session, const Command& command, Arguments arguments, uint64_t hash,
+                  uint64_t mode, ReplyWriter& reply);
   // All but the gates and the end of a command that is not EXEC. False: it was refused meanwhile.
   bool RunSingle(Session& session, const Command& command, const Request& request,
                  const Prepared& prepared, uint64_t mode, ReplyWriter& reply);
@@ -197,9 +212,9 @@ class Executor final : public ReadyServer {
   bool RunWhileBusy(Session& session, const Request& request, OutputBuffer& out);
   void RunAllowed(Session& session, const Command& command, const Request& request,
                   ReplyWriter& reply);
-  // Whether no gate can have anything to say. PassGates knows the same at more length.
-  bool Unobstructed(const Session& session, const Command& command, Arguments arguments,
-                    uint64_t mode) const;
+  // Whether no gate has anything to say of a command in the lane. PassGates knows the same at more
+  // length.
+  bool Unobstructed(const Command& command, Arguments arguments) const;
   // The gates. False: an error was replied (or the session was suspended).
   bool PassGates(Session& session, const Command& command, Arguments arguments, uint64_t mode,
                  ReplyWriter& reply);
@@ -260,6 +275,7 @@ class Executor final : public ReadyServer {
   Random random_;
   Evictor evictor_{&engine_, &unit_, &random_};
   ThreadStatistics* statistics_;
+  CommandMemo memo_;
   KeySink keys_;
   int64_t clock_ms_ = 0;
   uint64_t last_ticks_ = 0;

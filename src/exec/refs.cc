@@ -14,12 +14,12 @@ const Entry* Context::Find(const KeyId& id, Touch touch) {
   if (touch == Touch::kWrite) {
     if (entry != nullptr && !session_.no_touch) unit_.Access(entry);
   } else if (touch != Touch::kNo) {
-    ThreadStatistics* statistics = engine().thread_statistics(unit_.slot());
+    ThreadStatistics& statistics = unit_.statistics();
     if (entry != nullptr) {
-      statistics->Add(Stat::kHits);
+      statistics.Add(Stat::kHits);
       if (touch == Touch::kYes && !session_.no_touch && !UsesLrm(config())) unit_.Access(entry);
     } else {
-      statistics->Add(Stat::kMisses);
+      statistics.Add(Stat::kMisses);
       unit_.Event(kNotifyKeyMiss, "keymiss", id.db, id.key);
     }
   }

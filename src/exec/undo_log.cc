@@ -54,7 +54,7 @@ Entry* Unit::FindRaw(int db, std::string_view key, uint64_t hash) {
   KeyTable* table = keyspace().PeekTable(ShardOf(hash), db);
   return table == nullptr
              ? nullptr
-             : table->entries.Find(hash, [key](const Entry* e) { return e->key() == key; });
+             : table->entries.Find(hash, [key](const Entry* e) { return e->KeyIs(key); });
 }
 
 bool Unit::MayRemember(int db, std::string_view key, uint64_t hash) {

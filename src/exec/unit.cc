@@ -9,27 +9,35 @@
 namespace cairn {
 namespace {
 
-void AppendNumberLine(std::string* out, char kind, size_t n) {
-  char text[kInt64CharsMax];
-  out->push_back(kind);
-  out->append(text, FormatUint64(text, n));
-  out->append("\r\n", 2);
+constexpr size_t kNumberLineBytesMax = 1 + kInt64CharsMax + 2;
+
+// "<kind>n\r\n"; returns where it ends.
+char* PutNumberLine(char* p, char kind, size_t n) {
+  *p++ = kind;
+  p += FormatUint64(p, n);
+  memcpy(p, "\r\n", 2);
+  return p + 2;
 }
 
 }  // namespace
 
 void AppendResp(std::string* out, Arguments parts) {
-  AppendNumberLine(out, '*', parts.size());
+  // Each line of a length goes in together with the end of the line before it.
+  char line[2 + kNumberLineBytesMax] = {'\r', '\n'};
+  out->append(line + 2, PutNumberLine(line + 2, '*', parts.size()));
+  char* begin = line + 2;
   for (std::string_view part : parts) {
-    AppendNumberLine(out, '$', part.size());
+    out->append(begin, PutNumberLine(line + 2, '$', part.size()));
     out->append(part);
-    out->append("\r\n", 2);
+    begin = line;
   }
+  if (!parts.empty()) out->append("\r\n", 2);
 }
 
 Unit::Unit(Engine* engine, int slot, ReadyServer* server)
     : engine_(*engine),
       keyspace_(engine->keyspace),
+      tracking_(engine->tracking),
       slot_(slot),
       ready_server_(*server),
       statistics_(engine->thread_statistics(slot)) {
@@ -191,20 +199,24 @@ void Unit::AppendSelect(int db) {
 // A further effect: the one before has to be ours now.
 void Unit::NextEffectDb(int db) {
   if (!lent_effect_.empty()) effects_.assign(std::exchange(lent_effect_, {}));
-  if (effect_db_ != db && engine_.open_journal != nullptr) AppendSelect(db);
+  if (effect_db_ != db && records()) AppendSelect(db);
   effect_db_ = db;
+}
+
+bool Unit::records() const {
+  return !silent_ && engine_.open_journal != nullptr;
 }
 
 void Unit::Effect(int db, Arguments parts) {
   if (silent_) return;
   EnterEffectDb(db);
-  if (engine_.open_journal != nullptr) AppendResp(&effects_, parts);
+  if (records()) AppendResp(&effects_, parts);
 }
 
 void Unit::EffectRaw(int db, std::string_view resp) {
   if (silent_) return;
   EnterEffectDb(db);
-  if (engine_.open_journal != nullptr) effects_.append(resp);
+  if (records()) effects_.append(resp);
 }
 
 void Unit::SettleCommand(int db, Arguments arguments, std::string_view resp, int64_t dirty_before,

@@ -158,7 +158,10 @@ class Unit {
       BeforeChangeSlow(db, entry, hash);
   }
   // After the value of an entry changed in place: watchers, tracking.
-  void Changed(int db, std::string_view key, uint64_t hash);
+  void Changed(int db, std::string_view key, uint64_t hash) {
+    if (ShardFor(hash).watches != nullptr || tracking_.active()) [[unlikely]]
+      ChangedSlow(db, key, hash);
+  }
   // After a hash was changed in place: its earliest field expiry was `from`, is `to` (0: none).
   void FieldExpiryMoved(int db, uint64_t hash, int64_t from, int64_t to) {
     if (from != to) [[unlikely]]
@@ -220,6 +223,8 @@ class Unit {
   // Turns off journaling of the current unit (a follower applying its leader's bytes).
   void set_silent(bool silent) { silent_ = silent; }
   bool silent() const { return silent_; }
+  // Whether effects are written anywhere: if not, their words do not matter.
+  bool records() const;
   // The journal record of the current unit is these bytes, a leader's, which leave the stream in
   // `database_after`. To be called before End, until which the bytes must stay.
   void SetVerbatim(std::string_view bytes, uint32_t database_after) {
@@ -270,6 +275,7 @@ class Unit {
   Keyspace& keyspace() { return keyspace_; }
   Engine& engine() { return engine_; }
   int slot() const { return slot_; }
+  ThreadStatistics& statistics() { return *statistics_; }
 
  private:
   // What most units have nothing of. Whoever adds something marks it, so that the end of a unit
@@ -291,12 +297,14 @@ class Unit {
 
   Shard& ShardFor(uint64_t hash) { return keyspace().shard(ShardOf(hash)); }
   void BeforeChangeSlow(int db, Entry* entry, uint64_t hash);
+  void ChangedSlow(int db, std::string_view key, uint64_t hash);
   void ReadySlow(int db, std::string_view key, uint64_t hash);
   void ReadyAll(int db);
   void EventSlow(int type, const char* name, int db, std::string_view key);
   void TellOthers();
   void TellSubscribers(uint64_t hold);
   void Invalidate(std::string_view key, uint64_t hash);
+  Entry* LookupExpiring(int db, uint64_t hash, Entry* entry);
   void Expire(int db, uint64_t hash, Entry* entry);
   void RemoveHidden(int db, uint64_t hash, std::string_view key);
   void AppendSelect(int db);
@@ -330,6 +338,7 @@ class Unit {
 
   Engine& engine_;
   Keyspace& keyspace_;
+  const Tracking& tracking_;
   const int slot_;
   ReadyServer& ready_server_;
   ThreadStatistics* const statistics_;

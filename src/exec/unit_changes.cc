@@ -14,8 +14,13 @@ Entry* Unit::Lookup(int db, std::string_view key, uint64_t hash) {
   KeyTable* table = keyspace().PeekTable(ShardOf(hash), db);
   if (table == nullptr) return nullptr;
   Entry* entry =
-      table->entries.Find(hash, [key](const Entry* candidate) { return candidate->key() == key; });
-  if (entry == nullptr || !entry->has_expiry()) return entry;
+      table->entries.Find(hash, [key](const Entry* candidate) { return candidate->KeyIs(key); });
+  if (entry == nullptr || !entry->has_expiry()) [[likely]]
+    return entry;
+  return LookupExpiring(db, hash, entry);
+}
+
+Entry* Unit::LookupExpiring(int db, uint64_t hash, Entry* entry) {
   if (!IsExpired(entry)) return entry;
   if (mode_ == ExpiryMode::kNormal) Expire(db, hash, entry);
   return nullptr;
@@ -48,12 +53,10 @@ void Unit::BeforeChangeSlow(int db, Entry* entry, uint64_t hash) {
   entry->set_epoch(!entry->epoch());
 }
 
-void Unit::Changed(int db, std::string_view key, uint64_t hash) {
+void Unit::ChangedSlow(int db, std::string_view key, uint64_t hash) {
   Shard& shard = ShardFor(hash);
-  if (shard.watches != nullptr) [[unlikely]]
-    shard.watches->Touch(db, key);
-  if (engine_.tracking.active()) [[unlikely]]
-    Invalidate(key, hash);
+  if (shard.watches != nullptr) shard.watches->Touch(db, key);
+  if (tracking_.active()) Invalidate(key, hash);
 }
 
 // An expired entry that look-ups hid gives way to the new one.

@@ -34,6 +34,26 @@ def test_a_request_cut_at_every_byte(env):
         equal([c.read() for _ in range(3)], [b"OK", b"v\r\n\x00w", b"PONG"], "cut at %d" % cut)
 
 
+def test_states_that_change_within_one_read(env):
+    """Commands of one key take a short way through the pipeline; not where a state forbids it."""
+    c = env.client(2)
+    env.client(2).call("ACL", "SETUSER", "reader", "on", ">pw", "+@all", "~*", "&*")
+    data = [("SET", "k", "1"), ("MULTI",), ("INCR", "k"), ("GET", "k"), ("EXEC",), ("GET", "k"),
+            ("CLIENT", "REPLY", "SKIP"), ("INCR", "k"), ("INCR", "k"),
+            ("CLIENT", "REPLY", "OFF"), ("INCR", "k"), ("CLIENT", "REPLY", "ON"), ("GET", "k"),
+            ("GET",), ("ACL", "SETUSER", "reader", "-incr"), ("AUTH", "reader", "pw"),
+            ("INCR", "k"), ("GET", "k"), ("SUBSCRIBE", "channel"), ("GET", "k")]
+    c.send_raw(b"".join(encode(*words) for words in data))
+    equal([c.read() for _ in range(6)], [b"OK", b"OK", b"QUEUED", b"QUEUED", [2, b"2"], b"2"])
+    equal([c.read() for _ in range(3)], [4, b"OK", b"5"])
+    check(isinstance(c.read(), Error), "GET without a key is refused")
+    equal([c.read() for _ in range(2)], [b"OK", b"OK"])
+    check("NOPERM" in str(c.read()), "INCR by a user who may not")
+    equal(c.read(), b"5")
+    equal(c.read(), [b"subscribe", b"channel", 1])
+    check("Can't execute 'get'" in str(c.read()), "GET while subscribed")
+
+
 def test_one_byte_at_a_time(env):
     c = env.c
     for byte in encode("SET", "k", "v") + encode("GET", "k"):
