@@ -25,7 +25,8 @@ void SetBitCommand(Context& ctx) {
   uint64_t offset;
   if (!ParseBitOffset(ctx.arg(2), nullptr, BytesMax(ctx), &offset)) return ctx.Error(kBadOffset);
   const std::string_view bit = ctx.arg(3);
-  if (bit.size() != 1 || (bit[0] != '0' && bit[0] != '1')) return ctx.Error("ERR bit is not an integer or out of range");
+  if (bit.size() != 1 || (bit[0] != '0' && bit[0] != '1'))
+    return ctx.Error("ERR bit is not an integer or out of range");
   StringRef string = ctx.WriteString(ctx.arg(1));
   if (string.failed()) return;
   const bool on = bit[0] == '1';
