@@ -77,13 +77,16 @@ Status User::Apply(std::span<const std::string_view> words) {
       return Status::Invalid("Error in ACL SETUSER modifier '" + word +
                              "': " + status.message());
   }
-  // All but the name, which others may read without a lock.
-  enabled_ = changed.enabled_;
-  nopass_ = changed.nopass_;
-  sanitize_payload_ = changed.sanitize_payload_;
-  passwords_ = std::move(changed.passwords_);
-  selectors_ = std::move(changed.selectors_);
+  Become(changed);
   return Status::Ok();
+}
+
+void User::Become(const User& other) {
+  enabled_ = other.enabled_;
+  nopass_ = other.nopass_;
+  sanitize_payload_ = other.sanitize_payload_;
+  passwords_ = other.passwords_;
+  selectors_ = other.selectors_;
 }
 
 Status User::ApplyWord(std::string_view word) {

@@ -40,6 +40,10 @@ class User {
   // Applies the words of an ACL SETUSER or of a file's line: all of them, or none and an error
   // such as "Error in ACL SETUSER modifier '+@foo': ..." .
   Status Apply(std::span<const std::string_view> words);
+  // Takes over all but the name, which others may read without a lock.
+  void Become(const User& other);
+  // May log in and do nothing any more: it is no user now, but sessions may still refer to it.
+  void Disempower() { Reset(); }
   bool Accepts(std::string_view password) const;
   AclDenial Check(const AclCall& call, int* position) const;
   bool AllowsChannel(std::string_view channel, bool pattern) const;

@@ -61,6 +61,7 @@ Status Users::Set(std::string_view name, std::span<const std::string_view> words
   std::shared_ptr<User> user = Find(name);
   if (user == nullptr)
     user = std::make_shared<User>(std::string(name), registry_, all_channels_by_default_);
+  const auto guard = KeepStill();
   CAIRN_RETURN_IF_ERROR(user->Apply(words));
   users_.emplace(name, user);
   PublishDefault();
@@ -71,6 +72,8 @@ bool Users::Remove(std::string_view name) {
   CHECK(name != kDefault);
   const auto found = users_.find(name);
   if (found == users_.end()) return false;
+  const auto guard = KeepStill();
+  found->second->Disempower();
   users_.erase(found);
   return true;
 }
@@ -78,6 +81,7 @@ bool Users::Remove(std::string_view name) {
 void Users::SetDefaultPassword(std::string_view password) {
   const std::string word = password.empty() ? "nopass" : ">" + std::string(password);
   const std::string_view words[] = {"resetpass", word};
+  const auto guard = KeepStill();
   CHECK(default_user_->Apply(words).ok());
   PublishDefault();
 }
@@ -126,14 +130,16 @@ Status Users::Load(std::string_view file, std::string_view text, std::vector<std
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   loaded.emplace(kDefault, MakeDefaultUser(registry_, all_channels_by_default_));
+  const auto guard = KeepStill();
   for (const auto& [name, user] : users_) {
     const auto now = loaded.find(name);
     if (now == loaded.end()) {
+      user->Disempower();
       gone->push_back(name);
       continue;
     }
     // The same object goes on: sessions and new connections refer to it.
-    *user = *now->second;
+    user->Become(*now->second);
     now->second = user;
   }
   users_ = std::move(loaded);

@@ -3,15 +3,17 @@
 // All users by name, and the log of what was refused them.
 //
 // Thread rule: users change only while no command runs (scope All, or before the first client);
-// a command reads them without a lock. What new connections ask (default_open, default_nopass) is
-// atomic, because they come at any time. Sessions hold their user by shared_ptr: a deleted one
-// lives until its last session is closed.
+// a command reads them without a lock. Who has to ask outside the gate (a server that is busy with
+// a script, a handshake) takes KeepStill. What new connections ask (default_open, default_nopass)
+// is atomic, because they come at any time. Sessions hold their user by shared_ptr: a deleted one
+// lives until its last session is closed, and may do nothing any more.
 #pragma once
 
 #include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +34,9 @@ class Users {
   // A new connection is the default user without a password.
   bool default_open() const { return default_open_.load(std::memory_order_relaxed); }
   bool default_nopass() const { return default_nopass_.load(std::memory_order_relaxed); }
+
+  // As long as it lives nothing changes. To be let go before anything is waited for.
+  std::unique_lock<std::mutex> KeepStill() const { return std::unique_lock(changes_); }
 
   std::shared_ptr<User> Find(std::string_view name) const;
   // The user, if it is enabled and the password is right.
@@ -59,6 +64,7 @@ class Users {
   Status ParseLine(std::string_view line, Map* users) const;
 
   const Registry* registry_;
+  mutable std::mutex changes_;  // held by whoever changes users, under All
   bool all_channels_by_default_ = false;
   std::shared_ptr<User> default_user_;
   Map users_;

@@ -81,7 +81,9 @@ bool Executor::BeginAfterBusy(Session& session, const Command& command, Argument
                               const LockPlan& plan, ExpiryMode expiry, ReplyWriter& reply) {
   Gate& gate = engine_.keyspace.gate();
   for (;;) {
+    auto users = engine_.users.KeepStill();
     if (!PassGates(session, command, arguments, engine_.modes.word(), reply)) return false;
+    users.unlock();
     // It is over already.
     if (gate.EnterUnlessHeld(slot_) && unit_.TryBegin(plan, clock_ms_, expiry)) return true;
   }
@@ -96,6 +98,8 @@ bool Executor::RunWhileBusy(Session& session, const Request& request, OutputBuff
   ReplyWriter reply(&out, session.resp);
   const Command* parent = nullptr;
   const Command* command = engine_.registry.Resolve(request.args, &parent);
+  // The script may end meanwhile, and users change.
+  const auto users = engine_.users.KeepStill();
   if (command == nullptr) {
     RefuseUnknown(session, request, parent, reply);
   } else if (PassGates(session, *command, request.args, mode, reply)) {

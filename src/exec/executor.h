@@ -70,6 +70,8 @@ class Executor final : public ReadyServer {
   bool ApplyRecord(Session& session, std::span<const AppliedCommand> commands, int64_t clock_ms,
                    std::string_view bytes, uint32_t database_after, OutputBuffer& out);
   void EnterGate() { engine_.keyspace.gate().Enter(slot_); }
+  // False, at once, while a busy script holds it.
+  [[nodiscard]] bool EnterGateUnlessHeld() { return engine_.keyspace.gate().EnterUnlessHeld(slot_); }
   void LeaveGate() { engine_.keyspace.gate().Leave(slot_); }
 
   // Runs `body(unit)` as a unit of its own under `plan` (cron, expiry); enters and leaves the gate.

@@ -66,6 +66,7 @@ Connection::Connection(Worker* worker, int fd, ConnectionHandler* handler)
       out_(worker->chunk_pool()) {
   CHECK(handler != nullptr);
   linger_.set_callback([this] { Fail(ETIMEDOUT); });
+  read_on_.set_callback([this] { OnEvents(0, UV_READABLE); });
 }
 
 Connection::~Connection() = default;
@@ -134,11 +135,19 @@ void Connection::OnEvents(int status, int events) {
   }
   // A handshake may wait to send before it can read on.
   if ((events & UV_READABLE) || (state_ == State::kOpen && transport_->WantsWritable())) {
-    do {
-      ReadOnce();
-    } while (state_ == State::kOpen && !paused_ && !eof_ && transport_->HasBufferedInput());
+    ReadAll();
   }
   UpdateInterest();
+}
+
+void Connection::ReadAll() {
+  const uint64_t before = bytes_in_;
+  int reads = 0;
+  do {
+    ReadOnce();
+    if (state_ != State::kOpen || paused_ || eof_ || !transport_->HasBufferedInput()) return;
+  } while (bytes_in_ - before < kReadBytesMax && ++reads < kReadsMax);
+  worker_.ScheduleAfter(&read_on_, 0);
 }
 
 void Connection::ReadOnce() {
@@ -232,6 +241,7 @@ void Connection::PauseReading() {
 
 void Connection::ResumeReading() {
   paused_ = false;
+  if (transport_ != nullptr && transport_->HasBufferedInput()) worker_.ScheduleAfter(&read_on_, 0);
   UpdateInterest();
 }
 
@@ -266,6 +276,7 @@ void Connection::Close() {
   bool orderly = state_ == State::kFlushing && error_ == 0;
   state_ = State::kClosed;
   linger_.Cancel();
+  read_on_.Cancel();
   if (orderly && !eof_) DiscardInput();
   // The loop lets go of the descriptor first: once closed, its number may be another connection's.
   if (poll_ == nullptr) {

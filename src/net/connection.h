@@ -102,6 +102,9 @@ class Connection {
   static constexpr int kVectorsMax = 64;
   // A flush that has sent this much lets others have their turn before it goes on.
   static constexpr size_t kFlushBytesMax = 4 << 20;
+  // The same for what a layer has taken from the socket already: bytes, and calls of OnData.
+  static constexpr size_t kReadBytesMax = 256 << 10;
+  static constexpr int kReadsMax = 1024;
 
   Connection(Worker* worker, int fd, ConnectionHandler* handler);
   ~Connection();
@@ -109,6 +112,7 @@ class Connection {
   void Start();
   void DescribeAddresses();
   void OnEvents(int status, int events);
+  void ReadAll();
   void ReadOnce();
   void UpdateInterest();
   void Fail(int error_number);
@@ -141,6 +145,7 @@ class Connection {
   uint64_t bytes_out_ = 0;
   size_t worker_index_ = 0;  // in the worker's table of connections
   Timer linger_;
+  Timer read_on_;  // the transport has input of which the loop will not tell
   std::string peer_address_;
   std::string local_address_;
 };

@@ -44,20 +44,19 @@ void Client::Attach(Connection& connection) {
   server_.AddClient(session_.record);
 }
 
-std::shared_ptr<User> Client::FindUser(std::string_view name) {
-  context_.executor.EnterGate();  // users change under scope All
+// Outside the gate, which a script may hold for long. Whoever deletes the user comes before, or sees
+// this client among those to be closed.
+bool Client::LogIn(std::string_view name) {
+  const auto users = server_.engine().users.KeepStill();
   std::shared_ptr<User> user = server_.engine().users.Find(name);
-  context_.executor.LeaveGate();
-  return user;
-}
-
-void Client::LogIn(std::shared_ptr<User> user) {
+  if (user == nullptr || !user->enabled()) return false;
   {
     std::lock_guard guard(session_.record->mutex);
     session_.record->user = user->name();
   }
   session_.user = std::move(user);
   session_.authenticated = true;
+  return true;
 }
 
 std::span<char> Client::OnReadBuffer(Connection&, std::span<char> scratch) {

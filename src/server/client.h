@@ -29,10 +29,8 @@ class Client final : public ConnectionHandler, public Subscriber {
   ~Client() override;
 
   void Attach(Connection& connection);
-  // As Users::Find, from outside a command.
-  std::shared_ptr<User> FindUser(std::string_view name);
-  // The transport knows who this is (a verified certificate).
-  void LogIn(std::shared_ptr<User> user);
+  // The transport knows who this is (a verified certificate). False: no enabled user has this name.
+  bool LogIn(std::string_view name);
   Session& session() { return session_; }
   Connection* connection() { return connection_; }
   // Lets `body` write output of its own; false if the connection is closing.

@@ -72,6 +72,7 @@ std::string MetricsServer::NotReady() const {
   const Modes& modes = server_.engine().modes;
   if (modes.Has(kModeLoading)) return "loading\n";
   if (modes.Has(kModeShutdown)) return "shutting down\n";
+  if (modes.Has(kModeBusyScript)) return "busy running a script\n";
   if (modes.Has(kModeLogRefused)) return "the journal cannot be written\n";
   return "";
 }
@@ -91,7 +92,8 @@ std::string MetricsServer::Answer(Worker& worker, std::string_view head) {
   if (path != "/metrics") return Response("404 Not Found", "", false);
   // As INFO, which is a command.
   Executor& executor = server_.context(static_cast<size_t>(worker.index())).executor;
-  executor.EnterGate();
+  if (!executor.EnterGateUnlessHeld())
+    return Response("503 Service Unavailable", "busy running a script\n", get);
   const std::string info = server_.Info({"everything"});
   executor.LeaveGate();
   return Response("200 OK", MetricsText(info), get);

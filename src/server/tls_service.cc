@@ -76,10 +76,8 @@ void TlsService::LogIn(Client* client, const TlsPeerNames& names) {
       break;
   }
   if (candidates.empty()) return;
-  for (const std::string& name : candidates) {
-    std::shared_ptr<User> user = client->FindUser(name);
-    if (user != nullptr && user->enabled()) return client->LogIn(std::move(user));
-  }
+  for (const std::string& name : candidates)
+    if (client->LogIn(name)) return;
   unknown_users_.fetch_add(1);
   const ClientRecord& record = *client->session().record;
   const int64_t now_ms = engine_.clock.WallMs();

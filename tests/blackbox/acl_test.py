@@ -249,3 +249,18 @@ def test_users_in_the_configuration(env):
         check(not any(">pw" in line for line in lines), "a password in clear")
     finally:
         os.unlink(path)
+
+
+@cairn_only("in Redis what a transaction still holds goes on as the default user")
+def test_a_deleted_user_may_do_nothing_more(env):
+    c, other = env.client(), env.client()
+    equal(c.call("ACL", "SETUSER", "gone", "on", "nopass", "+@all", "~*"), b"OK")
+    equal(other.call("AUTH", "gone", "any"), b"OK")
+    equal(other.call("MULTI"), b"OK")
+    for words in (("SET", "a", "1"), ("ACL", "DELUSER", "gone"), ("SET", "b", "2")):
+        equal(other.call(*words), b"QUEUED")
+    replies = other.call("EXEC")
+    equal(replies[:2], [b"OK", 1])
+    equal(replies[2].code, "NOPERM")
+    check(other.closed_by_server(), "the connection of a deleted user stays")
+    equal(c.call("EXISTS", "a", "b"), 1)

@@ -128,6 +128,21 @@ def test_health_ready_and_other_requests(env):
 
 
 @cairn_only("redis-server has no metrics port")
+def test_a_busy_script_holds_up_no_worker(env):
+    server = start(env, busy_reply_threshold=100)
+    with server.client() as c, server.client() as other:
+        c.send("EVAL", "while true do end", 0)
+        eventually(lambda: str(other.call("PING")).find("BUSY") >= 0)
+        for _ in range(8):  # every worker's turn
+            equal(get(server.metrics_port, "/metrics")[::2], (503, "busy running a script\n"))
+            equal(get(server.metrics_port, "/ready")[::2], (503, "busy running a script\n"))
+            equal(get(server.metrics_port, "/health")[0], 200)
+        equal(other.call("SCRIPT", "KILL"), b"OK")
+        c.read()
+        eventually(lambda: get(server.metrics_port, "/metrics")[0] == 200)
+
+
+@cairn_only("redis-server has no metrics port")
 def test_too_many_connections_are_refused(env):
     server = start(env)
     held = [socket.create_connection(("127.0.0.1", server.metrics_port), 60) for _ in range(64)]

@@ -299,6 +299,23 @@ def closed_by_server(sock):
         return True
 
 
+def test_a_certificate_logs_in_while_a_script_is_busy(env):
+    server, ca = start(env, tls_auth_clients="optional", tls_auth_clients_user="CN",
+                       busy_reply_threshold=100)
+    with server.client() as admin, server.client() as slow:
+        equal(admin.call("ACL", "SETUSER", "alice", "on", "~*", "+@all"), b"OK")
+        signed = ca.sign("one", common_name="alice")
+        slow.send("EVAL", "while true do end", 0)
+        eventually(lambda: str(admin.call("PING")).find("BUSY") >= 0)
+        for _ in range(8):  # every worker's turn
+            with connect(server, ca, signed) as c:
+                equal(c.call("PING").code, "BUSY")
+        equal(admin.call("SCRIPT", "KILL"), b"OK")
+        slow.read()
+        with connect(server, ca, signed) as c:
+            equal(c.call("ACL", "WHOAMI"), b"alice")
+
+
 @limit(150)
 def test_garbage_and_half_handshakes(env):
     server, ca = start(env)

@@ -33,13 +33,14 @@ using namespace std::chrono_literals;
 
 // Sends back what comes in. Commands are single bytes that no test text holds:
 //   \1 reply, then close   \2 close at once   \3 hold the echo of the rest at LSN 100
-//   \4 pause reading, resume after 50 ms      \5 answer with 32 MiB
+//   \4 pause reading, resume after 50 ms      \5 answer with 32 MiB      \6 no answer
 class EchoHandler : public ConnectionHandler {
  public:
   struct Shared {
     std::atomic<int> open{0};
     std::atomic<int> closed{0};
     std::atomic<int> drained{0};
+    std::atomic<int64_t> reads{0};
     std::atomic<int> over_cap{0};
     std::atomic<size_t> out_max{0};
     size_t output_cap = 0;
@@ -49,6 +50,8 @@ class EchoHandler : public ConnectionHandler {
   void OnData(Connection& connection, char* data, size_t n) override {
     CHECK(connection.worker().InThread());  // REQUIRE is for the test's own thread only
     std::string_view text(data, n);
+    shared_->reads++;
+    if (text[0] == '\6') return;
     uint64_t start = connection.out().end_position();
     if (text[0] == '\5') {
       static const std::string big(32 << 20, 'B');
@@ -82,6 +85,17 @@ class EchoHandler : public ConnectionHandler {
   Timer resume_;
 };
 
+// Has more input whenever it is asked, as TLS below a peer that sends without a pause.
+class EndlessTransport final : public Transport {
+ public:
+  ssize_t Read(char* buffer, size_t length) override {
+    std::fill(buffer, buffer + length, '\6');
+    return static_cast<ssize_t>(length);
+  }
+  ssize_t Write(const struct iovec*, int) override { return -EAGAIN; }
+  bool HasBufferedInput() const override { return true; }
+};
+
 struct EchoServer {
   explicit EchoServer(int threads, size_t output_cap = 0, std::string unix_path = "")
       : pool(threads, SystemClock()) {
@@ -104,6 +118,7 @@ struct EchoServer {
         },
         [this](Connection& connection) {
           connection.set_output_cap(shared.output_cap);
+          if (endless.exchange(false)) connection.set_transport(std::make_unique<EndlessTransport>());
           std::lock_guard lock(mutex);
           addresses[connection.peer_address()] = connection.local_address();
         });
@@ -117,7 +132,7 @@ struct EchoServer {
   }
 
   EchoHandler::Shared shared;
-  std::atomic<bool> refuse{false};
+  std::atomic<bool> refuse{false}, endless{false};  // the next connection
   std::mutex mutex;
   std::map<std::string, std::string> addresses;
   WorkerPool pool;
@@ -381,6 +396,20 @@ TEST_CASE("net: paused reading resumes") {
   REQUIRE(peer.Receive(2) == "\4a");
   peer.Send("b");
   REQUIRE(peer.Receive(1) == "b");
+}
+
+TEST_CASE("net: a layer that has ever more input keeps nobody else waiting") {
+  EchoServer server(1);
+  server.endless = true;
+  Peer endless(server.port);
+  endless.Send("x");
+  REQUIRE(Eventually([&] { return server.shared.reads > 0; }));
+  Peer other(server.port);
+  other.Send("b");
+  REQUIRE(other.Receive(1) == "b");
+  // It is read on without a word of the loop.
+  const int64_t reads = server.shared.reads;
+  REQUIRE(Eventually([&] { return server.shared.reads > reads + 10000; }));
 }
 
 TEST_CASE("net: a refused connection hears why") {
