@@ -117,6 +117,8 @@ void XNack(Context& ctx) {
     ++released;
   }
   SettleGroupChange(ctx, stream, released);
+  // They are there to be claimed, whatever the idle time asked for.
+  if (released > 0) ctx.unit().Ready(stream.id().db, stream.id().key, stream.id().hash);
   ctx.reply().Integer(released);
 }
 

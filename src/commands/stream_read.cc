@@ -3,7 +3,8 @@
 // XREAD and XREADGROUP.
 //
 // A client that waits runs its command again when an entry comes, with `$` replaced by the id that
-// it meant. One of XREADGROUP also runs it when the stream or the group vanishes, for the error.
+// it meant. One of XREADGROUP also runs it when the stream or the group vanishes, for the error; with
+// CLAIM also when an entry has been pending for long enough.
 //
 // The effects of XREADGROUP are those of Redis: XGROUP CREATECONSUMER for a consumer that it made,
 // XCLAIM FORCE JUSTID for what is pending from now on, XGROUP SETID for how far the group has read.
@@ -31,6 +32,7 @@ struct ReadRequest {
   Arguments keys;
   Arguments id_texts;
   std::vector<StreamId> ids;  // entries behind these; of a group Max() is ">"
+  int64_t next_look_ms = 0;   // when CLAIM may find something that it does not now; 0: never
 };
 
 bool ReadCount(Context& ctx, std::string_view text, uint64_t* count) {
@@ -191,6 +193,7 @@ void FinishEmpty(Context& ctx, const ReadRequest& request, StreamsReply& streams
   block.first_key = first_id - request.keys.size();
   block.keys = request.keys.size();
   block.wakes_on_absence = request.of_group;
+  block.next_look_ms = request.next_look_ms;
   block.arguments = arguments;
   ctx.Block(block);
 }
@@ -221,7 +224,7 @@ void XRead(Context& ctx) {
 // One stream of an XREADGROUP.
 class GroupRead {
  public:
-  GroupRead(Context& ctx, const ReadRequest& request, std::string_view key, Stream& stream)
+  GroupRead(Context& ctx, ReadRequest& request, std::string_view key, Stream& stream)
       : ctx_(ctx),
         request_(request),
         key_(key),
@@ -288,19 +291,25 @@ class GroupRead {
 
  private:
   // Pending entries to claim, the longest idle first; O(pending). Those that are no longer in the
-  // stream stay pending: XAUTOCLAIM takes them out.
-  std::vector<StreamId> StaleIds() const {
+  // stream stay pending: XAUTOCLAIM takes them out. Notes when there may be another.
+  std::vector<StreamId> StaleIds() {
     struct Stale {
       int64_t delivered_ms;
       StreamId id;
     };
     std::vector<Stale> found;
     const auto& pending = group_->pending();
+    int64_t longest_ms = 0;  // of those that are not idle for long enough
     for (auto pos = pending.First(); pos != pending.End(); pos = pending.Next(pos)) {
       const auto& item = pending.At(pos);
-      if (item.value.IdleMs(ctx_.now_ms()) >= *request_.claim_idle_ms)
+      const int64_t idle_ms = item.value.IdleMs(ctx_.now_ms());
+      if (idle_ms >= *request_.claim_idle_ms) {
         found.push_back({item.value.delivered_ms, item.key});
+      } else {
+        longest_ms = std::max(longest_ms, idle_ms);
+      }
     }
+    NoteNextLook(*request_.claim_idle_ms - longest_ms);
     std::stable_sort(found.begin(), found.end(), [](const Stale& a, const Stale& b) {
       return a.delivered_ms < b.delivered_ms;
     });
@@ -310,6 +319,13 @@ class GroupRead {
       if (stream_.Contains(stale.id)) ids.push_back(stale.id);
     }
     return ids;
+  }
+
+  void NoteNextLook(int64_t delay_ms) {
+    const int64_t now_ms = ctx_.now_ms();
+    const int64_t look_ms = delay_ms > INT64_MAX - now_ms ? INT64_MAX : now_ms + delay_ms;
+    if (request_.next_look_ms == 0 || look_ms < request_.next_look_ms)
+      request_.next_look_ms = look_ms;
   }
 
   void ReplyClaimed(const StreamEntry& entry, int64_t idle_ms, uint64_t deliveries) {
@@ -350,7 +366,7 @@ class GroupRead {
   }
 
   Context& ctx_;
-  const ReadRequest& request_;
+  ReadRequest& request_;
   const std::string_view key_;
   Stream& stream_;
   StreamGroup* const group_;

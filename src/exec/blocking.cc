@@ -3,6 +3,7 @@
 
 #include "exec/engine.h"
 #include "exec/errors.h"
+#include "exec/executor.h"
 #include "exec/replication_control.h"
 #include "exec/snapshot_control.h"
 #include "exec/unit.h"
@@ -27,7 +28,8 @@ Waiter::Waiter(uint64_t order, const BlockRequest& request, const Session& sessi
       resp(session.resp),
       no_touch(session.no_touch),
       first_key(request.first_key),
-      keys(request.keys) {}
+      keys(request.keys),
+      next_look_ms(request.next_look_ms) {}
 
 void StartWait(Session& session, std::shared_ptr<Waiter> waiter) {
   session.suspended = true;
@@ -35,6 +37,18 @@ void StartWait(Session& session, std::shared_ptr<Waiter> waiter) {
   session.waiter = waiter;
   std::lock_guard guard(session.record->mutex);
   session.record->waiter = std::move(waiter);
+}
+
+void LookAgain(Executor& executor, const Waiter& waiter, int64_t clock_ms) {
+  const Journal* journal = executor.engine().journal;
+  if (executor.CurrentExpiryMode() != ExpiryMode::kNormal ||
+      (journal != nullptr && !journal->Admits()))
+    return;
+  LockPlan plan;
+  plan.shards = waiter.shards;
+  executor.RunUnit(plan, clock_ms, [&](Unit& unit) {
+    for (std::string_view key : waiter.key_names()) unit.Ready(waiter.db, key, HashBytes(key));
+  });
 }
 
 bool ClaimWait(Waiter& waiter) {

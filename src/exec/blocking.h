@@ -19,8 +19,12 @@
 // WAIT, WAITAOF and BACKUP wait for no key: their Waiters stand in no queue. The client's worker
 // looks at them whenever the log has become durable further, a follower has acknowledged something
 // or a backup has ended.
+//
+// A command may also find something because time passes (XREADGROUP CLAIM: an entry has been
+// pending for long enough): it says when, and at that time the client's worker makes its keys ready.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -35,6 +39,7 @@
 
 namespace cairn {
 
+class Executor;
 class Unit;
 struct Engine;
 struct TrackedClient;
@@ -48,6 +53,7 @@ struct BlockRequest {
   size_t first_key = 0;       // the arguments that are the keys it waits for
   size_t keys = 0;
   bool wakes_on_absence = false;   // also when a key vanishes or changes its type
+  int64_t next_look_ms = 0;        // Unix time at which to run it again whatever happens; 0: never
   Arguments arguments;             // to run again; empty: those of the request
   // kReplicas, kLocalSync: everything below is to be on so many followers (with kLocalSync: on
   // their disks), and with `local` on this server's.
@@ -57,7 +63,8 @@ struct BlockRequest {
   uint64_t backup = 0;  // kBackup: until the backup of this number has ended
 };
 
-// A client's wait. Constant but for its ticket, so that any thread may look at it.
+// A client's wait. Constant but for its ticket and next_look_ms, which is written by whoever runs the
+// command, under the locks of its keys: any thread may look at it.
 struct Waiter final : WaitTicket {
   Waiter(uint64_t order, const BlockRequest& request, const Session& session,
          const Command* command_in, Arguments arguments);
@@ -79,12 +86,17 @@ struct Waiter final : WaitTicket {
   // Who caches what the command will read, or nullptr.
   std::shared_ptr<TrackedClient> reader;
   uint64_t spent_ticks = 0;  // by its first run, which found nothing
+  std::atomic<int64_t> next_look_ms;  // see BlockRequest
 
   Arguments key_names() const { return args.view().subspan(first_key, keys); }
 };
 
 // Suspends the session, whose request is now the waiter's business.
 void StartWait(Session& session, std::shared_ptr<Waiter> waiter);
+
+// On the client's worker, when next_look_ms has come: makes the keys that it waits for ready. Nothing
+// where changes are held up (CLIENT PAUSE, a log without room).
+void LookAgain(Executor& executor, const Waiter& waiter, int64_t clock_ms);
 
 // Claims the wait: true for one caller. From here on CLIENT LIST shows the client unblocked.
 bool ClaimWait(Waiter& waiter);

@@ -22,8 +22,9 @@ bool Context::ClaimSlow() {
 }
 
 void Context::Block(const BlockRequest& request) {
+  if (waiter_ == nullptr) return executor_.Block(*this, request);
   // A waiter that is looked at in vain stays where it is.
-  if (waiter_ == nullptr) executor_.Block(*this, request);
+  waiter_->next_look_ms.store(request.next_look_ms, std::memory_order_relaxed);
 }
 
 namespace {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "server/client.h"
 
+#include <algorithm>
+
 #include "exec/blocking.h"
 #include "exec/client_text.h"
 #include "exec/monitoring.h"
@@ -169,14 +171,37 @@ void Client::OnMessage(const std::shared_ptr<const PubsubMessage>& message, std:
 void Client::ArmWait() {
   const Waiter& waiter = *session_.waiter;
   if (waiter.what != BlockRequest::For::kKeys) context_.sync_waits.push_back(session_.id());
-  if (waiter.timeout_ms > 0 && waiter.timeout_ms < kTimeoutMsMax)
-    context_.worker.ScheduleAfter(&wait_timer_, waiter.timeout_ms);
+  const bool ends = waiter.timeout_ms > 0 && waiter.timeout_ms < kTimeoutMsMax;
+  wait_ends_ms_ = ends ? context_.worker.monotonic_ms() + waiter.timeout_ms : INT64_MAX;
+  ScheduleWait();
+}
+
+void Client::ScheduleWait() {
+  // Looks are not too many, and the time of the next, which may have come nearer, is asked for now
+  // and then.
+  constexpr int64_t kLookMsMin = 20, kLookMsMax = 1000;
+  const int64_t next_look_ms = session_.waiter->next_look_ms.load(std::memory_order_relaxed);
+  int64_t delay_ms = wait_ends_ms_ - context_.worker.monotonic_ms();
+  if (next_look_ms != 0) {
+    const int64_t until_look_ms = next_look_ms - context_.worker.wall_ms();
+    delay_ms = std::min(delay_ms, std::clamp(until_look_ms, kLookMsMin, kLookMsMax));
+  }
+  if (delay_ms < kTimeoutMsMax)
+    context_.worker.ScheduleAfter(&wait_timer_, std::max<int64_t>(delay_ms, 0));
 }
 
 void Client::OnWaitTimeout() {
   const std::shared_ptr<Waiter> waiter = session_.waiter;
-  if (waiter == nullptr || !ClaimWait(*waiter)) return;
-  EndWait(waiter);
+  if (waiter == nullptr) return;
+  if (context_.worker.monotonic_ms() >= wait_ends_ms_) {
+    if (ClaimWait(*waiter)) EndWait(waiter);
+    return;
+  }
+  const int64_t next_look_ms = waiter->next_look_ms.load(std::memory_order_relaxed);
+  if (next_look_ms != 0 && next_look_ms <= context_.worker.wall_ms())
+    LookAgain(context_.executor, *waiter, context_.worker.wall_ms());
+  // Served, if it was, by a reply that is still on its way here.
+  if (!waiter->over()) ScheduleWait();
 }
 
 bool Client::EndSyncWait() {

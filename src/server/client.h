@@ -56,6 +56,7 @@ class Client final : public ConnectionHandler, public Subscriber {
   void Publish();
   void PublishMemory();
   void ArmWait();
+  void ScheduleWait();
   void OnWaitTimeout();
   void EndWait(const std::shared_ptr<Waiter>& waiter);
   void AbandonWait();
@@ -68,7 +69,8 @@ class Client final : public ConnectionHandler, public Subscriber {
   int64_t soft_limit_since_ms_ = -1;  // monotonic; -1: below the soft limit
   int64_t counted_bytes_ = 0;         // of this client by ClientMemory
   RequestParser parser_;
-  Timer wait_timer_;  // of a blocking command
+  Timer wait_timer_;           // of a blocking command
+  int64_t wait_ends_ms_ = 0;  // monotonic
 };
 
 }  // namespace cairn

@@ -2,7 +2,7 @@
 """What streams got after Redis 7.0, from its documentation: XDELEX, XACKDEL, KEEPREF, DELREF and ACKED
 (8.2), XREADGROUP CLAIM (8.4), XNACK (8.8)."""
 
-from harness.checks import as_dict, check, equal
+from harness.checks import as_dict, check, equal, start_blocked
 from harness.matrix import PROTOCOLS, cairn_only
 from harness.resp import Error
 
@@ -146,6 +146,43 @@ def test_reading_what_others_have_had_too_long(env):
           Error(b"ERR min-idle-time is not an integer"))
     equal(call("XREADGROUP", "GROUP", "g", "bob", "CLAIM", -1, "STREAMS", "s", ">"),
           Error(b"ERR min-idle-time must be a positive integer"))
+
+
+@NEWER
+def test_waiting_for_what_others_have_had_too_long(env):
+    call = env.c.call
+    fill(env, 2, "g", delivered=1)
+    call("XREADGROUP", "GROUP", "g", "alice", "STREAMS", "s", ">")
+
+    def read(*words):
+        return ("XREADGROUP", "GROUP", "g", *words, "STREAMS", "s", ">")
+
+    # Nobody changes the stream: time passes.
+    client = env.client()
+    client.send(*read("bob", "BLOCK", 0, "COUNT", 1, "CLAIM", 300))
+    reply = as_dict(client.read())[b"s"]
+    equal([reply[0][0], reply[0][3]], [b"1-0", 1])
+    check(reply[0][2] >= 300)
+    replays(env)
+    # Its own time is up before that.
+    equal(call(*read("bob", "BLOCK", 50, "CLAIM", 10**9)), None)
+    # Given back: at once, and a new delivery as ever.
+    client = start_blocked(env, *read("carol", "BLOCK", 0, "CLAIM", 10**9))
+    call("XNACK", "s", "g", "FAIL", "IDS", 1, "2-0")
+    equal([entry[0] for entry in as_dict(client.read())[b"s"]], [b"2-0"])
+    client = start_blocked(env, *read("carol", "BLOCK", 0, "CLAIM", 10**9))
+    call("XADD", "s", "3-0", "f", "v")
+    equal([entry[0] for entry in as_dict(client.read())[b"s"]], [b"3-0"])
+    # Nothing is pending: what bob is given now is carol's soon.
+    call("XACK", "s", "g", "1-0", "2-0", "3-0")
+    client = start_blocked(env, *read("carol", "BLOCK", 0, "CLAIM", 100))
+    call("MULTI")
+    call("XADD", "s", "4-0", "f", "v")
+    call(*read("bob"))
+    call("EXEC")
+    reply = as_dict(client.read())[b"s"]
+    equal([reply[0][0], reply[0][3]], [b"4-0", 1])
+    replays(env)
 
 
 @NEWER
