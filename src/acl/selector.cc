@@ -216,6 +216,7 @@ AclDenial Selector::Check(const AclCall& call, int* position) const {
         return AclDenial::kDatabase;
   }
   if (!all_keys_) {
+    if (call.reads_any_key && !ReadsEveryKey()) return AclDenial::kKey;
     for (const AclKeyUse& use : *call.keys) {
       if (AllowsKey(call.arguments[static_cast<size_t>(use.position)], use)) continue;
       *position = use.position;
@@ -247,6 +248,12 @@ bool Selector::AllowsKey(std::string_view key, const AclKeyUse& use) const {
   return std::any_of(keys_.begin(), keys_.end(), [&](const KeyPattern& pattern) {
     return (!use.read || pattern.read) && (!use.write || pattern.write) &&
            GlobMatch(pattern.text, key);
+  });
+}
+
+bool Selector::ReadsEveryKey() const {
+  return std::any_of(keys_.begin(), keys_.end(), [](const KeyPattern& pattern) {
+    return pattern.read && pattern.text == "*";
   });
 }
 

@@ -46,6 +46,7 @@ struct AclCall {
   const std::vector<AclKeyUse>* keys;
   const std::vector<AclChannelUse>* channels;
   const std::vector<int>* databases;
+  bool reads_any_key = false;  // also keys that no argument names
 };
 
 class Selector {
@@ -91,6 +92,7 @@ class Selector {
   void NoteRule(std::string rule, bool allow);
   bool AllowsCommand(const AclCall& call) const;
   bool AllowsKey(std::string_view key, const AclKeyUse& use) const;
+  bool ReadsEveryKey() const;
 
   const Registry* registry_;
   bool all_keys_ = false, all_channels_ = false, all_databases_ = true;

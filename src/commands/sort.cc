@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "commands/families.h"
+#include "exec/access.h"
 #include "exec/args.h"
 #include "exec/refs.h"
 #include "spec/registry.h"
@@ -40,6 +41,11 @@ struct SortItem {
   std::optional<std::string> by;  // with alpha and BY; nothing if there is no such value
 };
 
+// What patterns name, no ACL rule was asked about: only who may read every key may use them.
+void CheckPattern(Context& ctx, Args& args, std::string_view refusal) {
+  if (!MayReadAnyKey(ctx.session(), ctx.command(), ctx.args())) args.Fail(refusal);
+}
+
 bool ReadRequest(Context& ctx, bool may_store, SortRequest* request) {
   Args args(ctx, 2);
   while (args.More()) {
@@ -57,9 +63,16 @@ bool ReadRequest(Context& ctx, bool may_store, SortRequest* request) {
     } else if (args.Take("BY", 1)) {
       request->by = args.Next();
       // A constant pattern gives nothing to compare.
-      if (request->by->find('*') == std::string_view::npos) request->sorted = false;
+      if (request->by->find('*') == std::string_view::npos) {
+        request->sorted = false;
+      } else {
+        CheckPattern(ctx, args,
+                     "ERR BY option of SORT denied due to insufficient ACL permissions.");
+      }
     } else if (args.Take("GET", 1)) {
       request->get.push_back(args.Next());
+      CheckPattern(ctx, args,
+                   "ERR GET option of SORT denied due to insufficient ACL permissions.");
     } else {
       args.Fail(errors::kSyntax);
     }

@@ -69,7 +69,10 @@ void LogRefusal(Engine& engine, const ClientRecord& client, AclDenial reason, st
 
 }  // namespace
 
-AccessAnswer AskAccess(const User& user, const Command& command, Arguments arguments, int db) {
+namespace {
+
+AccessAnswer Ask(const User& user, const Command& command, Arguments arguments, int db,
+                 bool reads_any_key) {
   std::vector<AclKeyUse> keys;
   std::vector<AclChannelUse> channels;
   std::vector<int> databases;
@@ -77,9 +80,19 @@ AccessAnswer AskAccess(const User& user, const Command& command, Arguments argum
   CollectChannels(command, arguments, &channels);
   CollectDatabases(command, arguments, db, &databases);
   AccessAnswer answer;
-  answer.denial = user.Check({&command, arguments, &keys, &channels, &databases},
+  answer.denial = user.Check({&command, arguments, &keys, &channels, &databases, reads_any_key},
                              &answer.position);
   return answer;
+}
+
+}  // namespace
+
+AccessAnswer AskAccess(const User& user, const Command& command, Arguments arguments, int db) {
+  return Ask(user, command, arguments, db, false);
+}
+
+bool MayReadAnyKey(const Session& session, const Command& command, Arguments arguments) {
+  return !IsRestricted(session) || Ask(*session.user, command, arguments, session.db, true).ok();
 }
 
 AccessAnswer CheckAccess(Engine& engine, const Session& session, const ClientRecord& client,

@@ -23,6 +23,8 @@ struct AccessAnswer {
 
 // Asks only; nothing is logged.
 AccessAnswer AskAccess(const User& user, const Command& command, Arguments arguments, int db);
+// Whether the call may, besides, read keys that none of its arguments names (SORT BY, GET).
+bool MayReadAnyKey(const Session& session, const Command& command, Arguments arguments);
 // Asks for the session and logs a refusal; `context` is "toplevel", "multi" or "lua". `client` is
 // whom the log shows, for sessions that act for another one.
 AccessAnswer CheckAccess(Engine& engine, const Session& session, const ClientRecord& client,

@@ -105,6 +105,31 @@ def test_scripts_and_channels(env):
     c.call("ACL", "DELUSER", "sam")
 
 
+def test_patterns_of_sort(env):
+    c = env.c
+    c.call("RPUSH", "alist", 2, 1)
+    c.call("SET", "secret1", "x")
+    by = Error(b"ERR BY option of SORT denied due to insufficient ACL permissions.")
+    get = Error(b"ERR GET option of SORT denied due to insufficient ACL permissions.")
+    for rules in (["~a*"], ["%W~*", "~a*"], ["-@all", "(~a* +@all)", "(~* +get)"]):
+        c.call("ACL", "SETUSER", "ida", "reset", "on", ">pw", "+@all", *rules)
+        ida = login(env, "ida")
+        for sort in ("SORT", "SORT_RO"):
+            equal(ida.call(sort, "alist"), [b"1", b"2"])
+            equal(ida.call(sort, "alist", "BY", "nosort"), [b"2", b"1"])
+            equal(ida.call(sort, "alist", "BY", "secret*"), by)
+            equal(ida.call(sort, "alist", "BY", "nosort", "GET", "secret*"), get)
+            equal(ida.call(sort, "alist", "GET", "#"), get)
+        equal(ida.call("EVAL", "return redis.pcall('SORT','alist','GET','secret*')", 1, "alist"), get)
+        equal(ida.call("MULTI"), b"OK")
+        ida.call("SORT", "alist", "GET", "secret*")
+        equal(ida.call("EXEC"), [get])
+    for rules in (["allkeys"], ["%R~*"], ["-@all", "(%R~* +sort)"]):
+        c.call("ACL", "SETUSER", "ida", "reset", "on", ">pw", "+@all", *rules)
+        equal(login(env, "ida").call("SORT", "alist", "GET", "secret*"), [b"x", None])
+    c.call("ACL", "DELUSER", "ida")
+
+
 def test_log(env):
     c = env.c
     equal(c.call("ACL", "LOG", "RESET"), b"OK")
