@@ -4,6 +4,10 @@
 //
 // Libraries change under scope All; FUNCTION LOAD, DELETE, FLUSH and RESTORE are journaled as they
 // were sent, so that a replay makes the same libraries.
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "base/glob.h"
 #include "commands/families.h"
 #include "commands/help.h"
@@ -66,7 +70,10 @@ void FunctionLoad(Context& ctx) {
   const auto library = ScriptHost::Of(ctx.executor()).LoadLibrary(code, &error);
   if (library == nullptr) return ctx.Error(error);
   auto next = std::make_shared<Libraries>(*current);
-  if (!next->Add(library, replace, &error)) return ctx.Error(error);
+  if (!next->Add(library, replace, &error)) {
+    ScriptHost::Of(ctx.executor()).ForgetLibrary(library.get());
+    return ctx.Error(error);
+  }
   RegistryOf(ctx).Install(std::move(next));
   ctx.Dirty();
   ctx.reply().Bulk(library->name);
@@ -113,9 +120,12 @@ void FunctionRestore(Context& ctx) {
   auto next = flush ? std::make_shared<Libraries>()
                     : std::make_shared<Libraries>(*RegistryOf(ctx).Current());
   ScriptHost& host = ScriptHost::Of(ctx.executor());
+  std::vector<std::shared_ptr<const Library>> loaded;
   for (const std::string& code : codes) {
-    const auto library = host.LoadLibrary(code, &error);
-    if (library == nullptr || !next->Add(library, replace, &error)) return ctx.Error(error);
+    loaded.push_back(host.LoadLibrary(code, &error));
+    if (loaded.back() != nullptr && next->Add(loaded.back(), replace, &error)) continue;
+    for (const auto& library : loaded) host.ForgetLibrary(library.get());
+    return ctx.Error(error);
   }
   RegistryOf(ctx).Install(std::move(next));
   ctx.Dirty();

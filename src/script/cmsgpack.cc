@@ -10,12 +10,12 @@
 // Which form a value takes is what Redis's library chooses, byte for byte: a table whose keys are
 // 1..n is an array, any other a map; a whole number is an integer of the smallest size, any other a
 // float where that loses nothing; what cannot be said, and tables more than 16 deep, are nil.
+#include <algorithm>
 #include <bit>
 #include <climits>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <string>
 #include <string_view>
 
 #include "script/sandbox.h"
@@ -25,22 +25,55 @@ namespace {
 
 constexpr int kNestingMax = 16;
 
-// The bytes of an unsigned number, most significant first.
-template <typename T>
-void AppendBig(std::string* out, T value) {
-  for (int shift = static_cast<int>(sizeof value - 1) * 8; shift >= 0; shift -= 8)
-    out->push_back(static_cast<char>(static_cast<uint64_t>(value) >> shift & 0xff));
-}
-
 // -- encoding --
+
+// Bytes in a block of Lua's, at one place of the stack: whatever raises an error leaves nothing
+// behind.
+class Bytes {
+ public:
+  // The block is what is on the top of the stack.
+  explicit Bytes(lua_State* L) : L_(L), place_(lua_gettop(L) + 1) {
+    data_ = static_cast<char*>(lua_newuserdata(L, capacity_));
+  }
+  void Append(const char* bytes, size_t n) {
+    if (n > capacity_ - size_) Grow(n);
+    memcpy(data_ + size_, bytes, n);
+    size_ += n;
+  }
+  // An unsigned number, most significant byte first.
+  template <typename T>
+  void AppendBig(T value) {
+    char bytes[sizeof value];
+    for (size_t i = 0; i < sizeof value; ++i)
+      bytes[sizeof value - 1 - i] = static_cast<char>(static_cast<uint64_t>(value) >> i * 8 & 0xff);
+    Append(bytes, sizeof bytes);
+  }
+  void PushString() { lua_pushlstring(L_, data_, size_); }
+
+ private:
+  void Grow(size_t n) {
+    if (n > kLuaResultBytesMax - size_) luaL_error(L_, "not enough memory");
+    capacity_ = std::max(size_ + n, 2 * capacity_);
+    auto* grown = static_cast<char*>(lua_newuserdata(L_, capacity_));
+    memcpy(grown, data_, size_);
+    lua_replace(L_, place_);
+    data_ = grown;
+  }
+
+  lua_State* L_;
+  const int place_;
+  char* data_;
+  size_t size_ = 0, capacity_ = 512;
+};
 
 class Encoder {
  public:
-  Encoder(lua_State* L, std::string* out) : L_(L), out_(out) {}
+  Encoder(lua_State* L, Bytes* out) : L_(L), out_(out), values_left_(ValuesMax(L)) {}
 
   // Appends the value on the top, and pops it. False: the stack is full.
   bool Value(int level) {
     if (!lua_checkstack(L_, 6)) return false;
+    if (values_left_-- == 0) luaL_error(L_, "not enough memory");
     bool ok = true;
     switch (lua_type(L_, -1)) {
       case LUA_TSTRING:
@@ -67,7 +100,10 @@ class Encoder {
   }
 
  private:
-  void Byte(int byte) { out_->push_back(static_cast<char>(byte)); }
+  void Byte(int byte) {
+    const auto c = static_cast<char>(byte);
+    out_->Append(&c, 1);
+  }
 
   void String() {
     size_t length;
@@ -76,15 +112,15 @@ class Encoder {
       Byte(0xa0 | static_cast<int>(length));
     } else if (length <= 0xff) {
       Byte(0xd9);
-      AppendBig(out_, static_cast<uint8_t>(length));
+      out_->AppendBig(static_cast<uint8_t>(length));
     } else if (length <= 0xffff) {
       Byte(0xda);
-      AppendBig(out_, static_cast<uint16_t>(length));
+      out_->AppendBig(static_cast<uint16_t>(length));
     } else {
       Byte(0xdb);
-      AppendBig(out_, static_cast<uint32_t>(length));
+      out_->AppendBig(static_cast<uint32_t>(length));
     }
-    out_->append(text, length);
+    out_->Append(text, length);
   }
 
   void Number(double number) {
@@ -94,26 +130,26 @@ class Encoder {
     const auto small = static_cast<float>(number);
     if (static_cast<double>(small) == number) {
       Byte(0xca);
-      AppendBig(out_, std::bit_cast<uint32_t>(small));
+      out_->AppendBig(std::bit_cast<uint32_t>(small));
     } else {
       Byte(0xcb);
-      AppendBig(out_, std::bit_cast<uint64_t>(number));
+      out_->AppendBig(std::bit_cast<uint64_t>(number));
     }
   }
 
   void Integer(int64_t n) {
     if (n >= -32 && n <= 127) return Byte(static_cast<int>(n & 0xff));
     if (n >= 0) {
-      if (n <= UINT8_MAX) return Byte(0xcc), AppendBig(out_, static_cast<uint8_t>(n));
-      if (n <= UINT16_MAX) return Byte(0xcd), AppendBig(out_, static_cast<uint16_t>(n));
-      if (n <= UINT32_MAX) return Byte(0xce), AppendBig(out_, static_cast<uint32_t>(n));
-      return Byte(0xcf), AppendBig(out_, static_cast<uint64_t>(n));
+      if (n <= UINT8_MAX) return Byte(0xcc), out_->AppendBig(static_cast<uint8_t>(n));
+      if (n <= UINT16_MAX) return Byte(0xcd), out_->AppendBig(static_cast<uint16_t>(n));
+      if (n <= UINT32_MAX) return Byte(0xce), out_->AppendBig(static_cast<uint32_t>(n));
+      return Byte(0xcf), out_->AppendBig(static_cast<uint64_t>(n));
     }
-    if (n >= INT8_MIN) return Byte(0xd0), AppendBig(out_, static_cast<uint8_t>(n));
-    if (n >= INT16_MIN) return Byte(0xd1), AppendBig(out_, static_cast<uint16_t>(n));
-    if (n >= INT32_MIN) return Byte(0xd2), AppendBig(out_, static_cast<uint32_t>(n));
+    if (n >= INT8_MIN) return Byte(0xd0), out_->AppendBig(static_cast<uint8_t>(n));
+    if (n >= INT16_MIN) return Byte(0xd1), out_->AppendBig(static_cast<uint16_t>(n));
+    if (n >= INT32_MIN) return Byte(0xd2), out_->AppendBig(static_cast<uint32_t>(n));
     Byte(0xd3);
-    AppendBig(out_, static_cast<uint64_t>(n));
+    out_->AppendBig(static_cast<uint64_t>(n));
   }
 
   // Are the keys of the table on the top exactly 1 to n? Distinct whole numbers above 0 are, if the
@@ -138,9 +174,9 @@ class Encoder {
 
   void Header(size_t n, int small, int medium, int large) {
     if (n <= 15) return Byte(small | static_cast<int>(n));
-    if (n <= UINT16_MAX) return Byte(medium), AppendBig(out_, static_cast<uint16_t>(n));
+    if (n <= UINT16_MAX) return Byte(medium), out_->AppendBig(static_cast<uint16_t>(n));
     Byte(large);
-    AppendBig(out_, static_cast<uint32_t>(n));
+    out_->AppendBig(static_cast<uint32_t>(n));
   }
 
   bool Array(int level) {
@@ -170,23 +206,21 @@ class Encoder {
   }
 
   lua_State* L_;
-  std::string* out_;
+  Bytes* out_;
+  size_t values_left_;
 };
 
 int Pack(lua_State* L) {
   const int count = lua_gettop(L);
   if (count == 0) return luaL_argerror(L, 0, "MessagePack pack needs input.");
-  bool ok = true;
-  {
-    std::string out;
-    Encoder encoder(L, &out);
-    for (int i = 1; i <= count && ok; ++i) {
-      lua_pushvalue(L, i);
-      ok = encoder.Value(0);
-    }
-    if (ok) lua_pushlstring(L, out.data(), out.size());
+  Bytes out(L);
+  Encoder encoder(L, &out);
+  for (int i = 1; i <= count; ++i) {
+    lua_pushvalue(L, i);
+    if (!encoder.Value(0)) return luaL_error(L, "stack overflow (in function cmsgpack.pack)");
   }
-  return ok ? 1 : luaL_error(L, "stack overflow (in function cmsgpack.pack)");
+  out.PushString();
+  return 1;
 }
 
 // -- decoding --
@@ -335,8 +369,8 @@ int UnpackFrom(lua_State* L, bool all, int64_t limit, int64_t offset) {
   Decoder decoder(L, std::string_view(bytes, length).substr(static_cast<size_t>(offset)));
   int count = 0;
   for (; decoder.left() > 0 && (all || count < limit); ++count) {
-    luaL_checkstack(
-        L, 4, "too many return values at once; use unpack_one or unpack_limit instead.");
+    luaL_checkstack(L, 4,
+                    "too many return values at once; use unpack_one or unpack_limit instead.");
     switch (decoder.Value()) {
       case Decoder::Outcome::kOk:
         break;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Functions of Lua's library that a script could break the server with, each with a guard before
-// it. The guard calls Lua's own function as a plain C function, within its own frame, so that texts of
-// errors and their places stay as they are.
+// it. The guard calls Lua's own function as a plain C function, within its own frame, so that texts
+// of errors and their places stay as they are.
 #include <climits>
 #include <cstring>
 #include <string_view>
@@ -15,14 +15,13 @@ namespace {
 // A pattern's matcher calls itself once for each item that may match differently: so many fit well
 // into the stack of a script (8 MiB).
 constexpr size_t kPatternItemsMax = 5000;
-constexpr size_t kRepeatedBytesMax = kLuaBytesMax / 4;
 
 // Lua's own function, which the guard stands for.
 int CallOwn(lua_State* L) {
   return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
-// string.find, match, gmatch, gsub(text, pattern, ...)
+// string.match, gmatch, gsub(text, pattern, ...)
 int MatchPattern(lua_State* L) {
   size_t length = 0;
   const char* pattern = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &length) : nullptr;
@@ -35,6 +34,11 @@ int MatchPattern(lua_State* L) {
   return CallOwn(L);
 }
 
+// string.find(text, pattern [, init [, plain]]): a plain one is no pattern.
+int Find(lua_State* L) {
+  return lua_toboolean(L, 4) ? CallOwn(L) : MatchPattern(L);
+}
+
 // string.rep(text, n): in one step, as Lua's own appends the text n times and cannot be stopped.
 int Repeat(lua_State* L) {
   size_t length;
@@ -45,7 +49,7 @@ int Repeat(lua_State* L) {
     return 1;
   }
   const auto times = static_cast<size_t>(n);
-  if (length > kRepeatedBytesMax / times) return luaL_error(L, "resulting string too large");
+  if (length > kLuaResultBytesMax / times) return luaL_error(L, "resulting string too large");
   auto* bytes = static_cast<char*>(lua_newuserdata(L, length * times));
   const size_t total = length * times;
   memcpy(bytes, text, length);
@@ -77,8 +81,7 @@ int Insert(lua_State* L) {
 // of its own. So what a coroutine was told is told to whoever resumed it.
 
 void PassHookOn(lua_State* L, lua_State* coroutine) {
-  if (lua_gethookcount(coroutine) == 1)
-    lua_sethook(L, lua_gethook(coroutine), LUA_MASKCOUNT, 1);
+  if (lua_gethookcount(coroutine) == 1) lua_sethook(L, lua_gethook(coroutine), LUA_MASKCOUNT, 1);
 }
 
 // coroutine.resume(coroutine, ...)
@@ -114,7 +117,7 @@ int Wrap(lua_State* L) {
   return 1;
 }
 
-// In the table on the top: `name` is Lua's own function behind the guard.
+// In the table on the top: `name` is the library's own function behind the guard.
 void Guard(lua_State* L, const char* name, lua_CFunction guard) {
   lua_getfield(L, -1, name);
   lua_pushcclosure(L, guard, 1);
@@ -125,8 +128,8 @@ void Guard(lua_State* L, const char* name, lua_CFunction guard) {
 
 void GuardLibrary(lua_State* L, std::string_view library) {
   if (library == "string") {
-    for (const char* name : {"find", "match", "gmatch", "gfind", "gsub"})
-      Guard(L, name, MatchPattern);
+    for (const char* name : {"match", "gmatch", "gfind", "gsub"}) Guard(L, name, MatchPattern);
+    Guard(L, "find", Find);
     Guard(L, "rep", Repeat);
   } else if (library == "table") {
     Guard(L, "insert", Insert);
@@ -136,6 +139,8 @@ void GuardLibrary(lua_State* L, std::string_view library) {
     lua_pushcclosure(L, Wrap, 2);
     lua_setfield(L, -2, "wrap");
     Guard(L, "resume", Resume);
+  } else if (library == "cjson") {
+    GuardJson(L);
   } else if (library.empty()) {
     Guard(L, "unpack", Unpack);
   }

@@ -179,6 +179,7 @@ void ScriptHost::Begin(Context& ctx, ScriptRun* run, uint64_t flags, bool read_o
   run->command = ctx.args();
   run->start_ms = ctx.engine().clock.MonotonicMs();
   run_ = run;
+  logged_bytes_ = 0;
 }
 
 void ScriptHost::PushTable(Arguments values) {
@@ -320,6 +321,12 @@ std::string ScriptHost::AccessRefusal(const Command& command) {
   if (answer.ok()) return {};
   return "ERR ACL failure in script: " +
          DescribeDenial(answer, session_.user->name(), command, arguments_, false);
+}
+
+bool ScriptHost::MayLog(size_t bytes) {
+  constexpr size_t kLoggedBytesMax = 16 << 20, kBytesPerLine = 100;
+  logged_bytes_ += bytes + kBytesPerLine;
+  return logged_bytes_ <= kLoggedBytesMax;
 }
 
 bool ScriptHost::Call(lua_State* L) {

@@ -86,6 +86,8 @@ class ScriptHost {
     const FunctionInfo* info;
     int reference;  // registry
   };
+  // Drops a library that came to nothing.
+  void ForgetLibrary(const Library* library);
   bool FindFunction(std::string_view name, CalledFunction* called, std::string* error);
   void CallFunction(Context& ctx, const CalledFunction& function, Arguments keys, Arguments args,
                     bool read_only);
@@ -105,6 +107,8 @@ class ScriptHost {
   // Reads the stack of L as a command's arguments. False: pushed an error's table.
   bool ReadArguments(lua_State* L);
   Arguments arguments() const { return arguments_; }
+  // Counts a line for the log that is kept until the unit ends. False: there are enough of them.
+  bool MayLog(size_t bytes);
 
  private:
   struct BodyHash {
@@ -152,9 +156,10 @@ class ScriptHost {
   LuaMemory memory_;
   lua_State* L_;
   int builtins_, load_builtins_;  // registry references: the globals while running, while loading
-  bool keys_set_ = false;   // the globals KEYS and ARGV are there
+  bool keys_set_ = false;         // the globals KEYS and ARGV are there
   uint64_t generation_;
   int runs_since_gc_ = 0;
+  size_t logged_bytes_ = 0;    // by the script that runs, or the library that is loaded
   size_t bytes_after_gc_ = 0;  // of Lua, after the last whole collection
   std::unordered_map<std::string_view, std::unique_ptr<Compiled>> by_sha_;
   std::unordered_map<std::string_view, Compiled*, BodyHash> by_body_;

@@ -190,6 +190,7 @@ bool ScriptHost::RunLibrary(const Library& library, std::vector<FunctionInfo>* f
     return false;
   }
   ForgetKeys();
+  logged_bytes_ = 0;
   Registration registration;
   registration.start_ms = SystemClock()->MonotonicMs();
   SetRegistration(L_, &registration);
@@ -223,6 +224,13 @@ std::shared_ptr<const Library> ScriptHost::LoadLibrary(std::string_view code, st
   compiled.library = library;
   libraries_[library.get()] = std::move(compiled);
   return library;
+}
+
+void ScriptHost::ForgetLibrary(const Library* library) {
+  auto found = libraries_.find(library);
+  if (found == libraries_.end()) return;
+  for (int reference : found->second.functions) luaL_unref(L_, LUA_REGISTRYINDEX, reference);
+  libraries_.erase(found);
 }
 
 // Forgets libraries that are no longer installed.

@@ -5,11 +5,14 @@
 #include <limits>
 
 #include "resp/reply_writer.h"
+#include "script/sandbox.h"
 
 namespace cairn {
 namespace {
 
 constexpr int kStackPerLevel = 4;
+// One table may stand in a value many times, or in itself.
+constexpr size_t kReplyBytesMax = size_t{512} << 20;
 
 // Line ends would end the reply early.
 std::string OneLine(std::string_view text) {
@@ -29,10 +32,17 @@ int64_t ToInteger(lua_Number number) {
 class Writer {
  public:
   Writer(lua_State* L, int script_resp, ReplyWriter& reply)
-      : L_(L), script_resp_(script_resp), reply_(reply) {}
+      : L_(L),
+        script_resp_(script_resp),
+        reply_(reply),
+        end_max_(reply.out().end_position() + kReplyBytesMax),
+        values_left_(ValuesMax(L)) {}
+  bool too_large() const { return too_large_; }
 
-  // Writes the value on the top, and pops it.
+  // Writes the value on the top, and pops it. What is too large is cut short.
   void Value() {
+    if (values_left_-- == 0 || reply_.out().end_position() > end_max_) too_large_ = true;
+    if (too_large_) return lua_pop(L_, 1);
     if (!lua_checkstack(L_, kStackPerLevel)) {
       reply_.Error("ERR reached lua stack limit");
       lua_pop(L_, 1);
@@ -110,6 +120,9 @@ class Writer {
       Value();  // the key
       Value();
       ++pairs;
+      if (!too_large()) continue;
+      lua_pop(L_, 1);
+      break;
     }
     reply_.FinishMap(gap, pairs);
   }
@@ -122,6 +135,9 @@ class Writer {
       lua_pushvalue(L_, -1);
       Value();
       ++items;
+      if (!too_large()) continue;
+      lua_pop(L_, 1);
+      break;
     }
     reply_.FinishSet(gap, items);
   }
@@ -145,7 +161,7 @@ class Writer {
     size_t items = 0;
     for (;;) {
       lua_rawgeti(L_, -1, static_cast<int>(items + 1));
-      if (lua_isnil(L_, -1)) break;
+      if (lua_isnil(L_, -1) || too_large()) break;
       Value();
       ++items;
     }
@@ -156,12 +172,20 @@ class Writer {
   lua_State* L_;
   const int script_resp_;
   ReplyWriter& reply_;
+  const uint64_t end_max_;  // where the reply has to end
+  size_t values_left_;
+  bool too_large_ = false;
 };
 
 }  // namespace
 
 void WriteLuaValue(lua_State* L, int script_resp, ReplyWriter& reply) {
-  Writer(L, script_resp, reply).Value();
+  const uint64_t start = reply.out().end_position();
+  Writer writer(L, script_resp, reply);
+  writer.Value();
+  if (!writer.too_large()) return;
+  reply.out().TruncateTo(start);
+  reply.Error("ERR the script's reply is too large");
 }
 
 LuaError TakeError(lua_State* L) {

@@ -49,14 +49,6 @@ int ProtectedCall(lua_State* L) {
   return 1;
 }
 
-// An error's text: the code is ERR where `text` is a single word.
-std::string WithCode(std::string_view text) {
-  if (text.starts_with('-')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
-  if (text.find(' ') == std::string_view::npos) return "ERR " + std::string(text);
-  return std::string(text);
-}
-
 // redis.error_reply(text)
 int ErrorReply(lua_State* L) {
   if (lua_gettop(L) != 1 || lua_type(L, 1) != LUA_TSTRING) {
@@ -64,8 +56,16 @@ int ErrorReply(lua_State* L) {
     return 1;
   }
   size_t length;
-  const char* text = lua_tolstring(L, 1, &length);
-  PushError(L, WithCode({text, length}));
+  const char* bytes = lua_tolstring(L, 1, &length);
+  std::string_view text(bytes, length);
+  if (text.starts_with('-')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
+  // The code is ERR where the text is a single word.
+  lua_pushstring(L, text.find(' ') == std::string_view::npos ? "ERR " : "");
+  lua_pushlstring(L, text.data(), text.size());
+  lua_concat(L, 2);
+  const char* coded = lua_tolstring(L, -1, &length);
+  PushError(L, {coded, length});
   return 1;
 }
 
@@ -86,7 +86,9 @@ int Sha1(lua_State* L) {
   if (lua_gettop(L) != 1) return Raise(L, "ERR wrong number of arguments");
   size_t length = 0;
   const char* text = lua_tolstring(L, 1, &length);
-  lua_pushstring(L, Sha1Hex({text != nullptr ? text : "", length}).c_str());
+  char digest[kSha1HexBytes];
+  (void)Sha1Hex({text != nullptr ? text : "", length}).copy(digest, sizeof digest);
+  lua_pushlstring(L, digest, sizeof digest);
   return 1;
 }
 
@@ -101,6 +103,8 @@ int WriteLog(lua_State* L) {
   ScriptHost& host = HostOf(L);
   Engine& engine = host.executor().engine();
   if (level < static_cast<int>(engine.log.level())) return 0;
+  // Numbers become texts here: nothing below raises an error.
+  for (int i = 2; i <= count; ++i) (void)lua_tolstring(L, i, nullptr);
   std::string text;
   for (int i = 2; i <= count; ++i) {
     size_t length;
@@ -109,6 +113,7 @@ int WriteLog(lua_State* L) {
     if (!text.empty()) text += ' ';
     text.append(piece, std::min(length, kTextBytesMax - std::min(text.size(), kTextBytesMax)));
   }
+  if (!host.MayLog(text.size())) return 0;
   const auto write = [log = &engine.log, level, text = std::move(text)] {
     switch (level) {
       case 0:
@@ -167,8 +172,7 @@ int AclCheckCommand(lua_State* L) {
   if (!host.ReadArguments(L)) return lua_error(L);
   const Command* parent = nullptr;
   const Command* command = host.executor().engine().registry.Resolve(host.arguments(), &parent);
-  if (command == nullptr)
-    return Raise(L, "ERR Invalid command passed to redis.acl_check_cmd()");
+  if (command == nullptr) return Raise(L, "ERR Invalid command passed to redis.acl_check_cmd()");
   const Session& session = host.session();
   lua_pushboolean(L, !IsRestricted(session) ||
                          AskAccess(*session.user, *command, host.arguments(), session.db).ok());

@@ -49,6 +49,12 @@ void* Allocate(void* data, void* block, size_t old_size, size_t size) {
   return fresh;
 }
 
+const LuaMemory& MemoryOf(lua_State* L) {
+  void* data;
+  lua_getallocf(L, &data);
+  return *static_cast<LuaMemory*>(data);
+}
+
 // -- the functions of Lua that know proxies --
 
 int Next(lua_State* L) {
@@ -248,7 +254,8 @@ void SetFunction(lua_State* L, const char* name, lua_CFunction function) {
   lua_setfield(L, -2, name);
 }
 
-// Methods of strings are what scripts see of `string`. Their metatable can be looked at, not changed.
+// Methods of strings are what scripts see of `string`. Their metatable can be looked at, not
+// changed.
 void ProtectStrings(lua_State* L) {
   lua_pushliteral(L, "");
   lua_getmetatable(L, -1);
@@ -328,6 +335,19 @@ bool LoadLuaText(lua_State* L, std::string_view text, const char* name) {
     return false;
   }
   return luaL_loadbuffer(L, text.data(), text.size(), name) == 0;
+}
+
+size_t ValuesMax(lua_State* L) {
+  constexpr size_t kRepeatedMax = 1 << 22, kBytesPerValue = 16;
+  return kRepeatedMax + MemoryOf(L).bytes / kBytesPerValue;
+}
+
+void RequireMemory(lua_State* L, size_t bytes) {
+  const LuaMemory& memory = MemoryOf(L);
+  const auto fits = [&] { return bytes <= kLuaBytesMax && memory.bytes <= kLuaBytesMax - bytes; };
+  if (fits()) return;
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  if (!fits()) luaL_error(L, "not enough memory");
 }
 
 int RaiseReadOnly(lua_State* L) {

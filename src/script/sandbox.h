@@ -24,12 +24,23 @@ namespace cairn {
 // How much a worker's Lua may hold: beyond it a script gets "not enough memory".
 inline constexpr size_t kLuaBytesMax = size_t{1} << 30;
 
+// How much of it one result of a library may take.
+inline constexpr size_t kLuaResultBytesMax = kLuaBytesMax / 4;
+
 // What a Lua state has allocated. The bound counts while `bounded` only: outside protected calls an
 // error would be the end of the server.
 struct LuaMemory {
   size_t bytes = 0;
   bool bounded = false;
 };
+
+// How many values a walk over a value may meet: as many as Lua's memory can hold and some more, for
+// tables that stand in it several times; one that stands in itself would keep the walk for ever.
+size_t ValuesMax(lua_State* L);
+
+// Raises "not enough memory" unless so many bytes more fit, if need be after a collection. For what
+// could not free what it holds if Lua refused it memory half-way.
+void RequireMemory(lua_State* L, size_t bytes);
 
 // A new state with the sandbox in place, its globals being `env`. *builtins becomes a registry
 // reference to the table behind env.
@@ -54,6 +65,8 @@ bool LoadLuaText(lua_State* L, std::string_view text, const char* name);
 
 // guards.cc: puts guards into a library of Lua, its table being on the top ("": the globals).
 void GuardLibrary(lua_State* L, std::string_view library);
+// json_guards.cc: the same for cjson.
+void GuardJson(lua_State* L);
 // bit.cc, cmsgpack.cc and struct.cc: push the library's table.
 int OpenBit(lua_State* L);
 int OpenCmsgpack(lua_State* L);

@@ -73,6 +73,25 @@ AS_THE_ORACLE = [
     "return {('hello'):gsub('l',{l='L'})}",
     "return ('x'):gsub('x')",
     "return string.rep({},2)",
+    "return {string.find(string.rep('*',6000),string.rep('*',6000),1,true)}",
+    "return {('a*'):find('*',1,true)}",
+    "local t={} t[1]=t t[2]=t return cjson.encode(t)",
+    "local t={} t[2147483647]=1 return cjson.encode(t)",
+    "local t={} t[1000]=1 cjson.encode_sparse_array(true) local r=cjson.encode(t) "
+    "cjson.encode_sparse_array(false) return r",
+    "return cjson.encode()",
+    "return cjson.encode(1,2)",
+    "return cjson.encode(redis.call)",
+    "return cjson.encode({[{}]=1})",
+    "return cjson.decode({})",
+    "return cjson.decode('{')",
+    "local c=cjson.new() c.encode_max_depth(1) "
+    "return {c.encode({1,'\\0'}),#c.encode({('x'):rep(2^21)}),c.decode('[1]')[1],cjson.encode({{1}})}",
+    "return #cjson.encode({('x'):rep(2^21)}) + #cjson.encode({('x'):rep(2^21)})",
+    "local t={} t[1]=t t[2]=t return #cmsgpack.pack(t)",
+    "return cmsgpack.pack(('a'):rep(70000),1,{1,2,{3}},{a={}})",
+    "return cmsgpack.pack()",
+    "return redis.error_reply('-A b\\r\\n')",
     "return {('ab'):rep(3),('ab'):rep(0),('ab'):rep(-1),('ab'):rep(1),(''):rep(5),('abc'):rep(7)}",
     "return ('x'):rep()",
     "local t={1} table.insert(t,2) table.insert(t,1,0) return t",
@@ -85,6 +104,8 @@ AS_THE_ORACLE = [
     "local t={} for k,v in next,{a=1} do t[1]=k t[2]=v end return t",
 ]
 
+BOMB = "local t={1,1,1,1} for i=1,40 do t={t,t,t,t} end "
+
 # Redis dies or hangs of these.
 OUR_OWN = [
     ("return (string.rep('a',300000)):find(string.rep('a?',300000)..'b')", "pattern too complex"),
@@ -93,6 +114,18 @@ OUR_OWN = [
     ("for x in string.gmatch('a',string.rep('a+',300000)..'b') do end", "pattern too complex"),
     ("return #string.rep('x',1e9)", "resulting string too large"),
     ("return #('abc'):rep(2^31-1)", "resulting string too large"),
+    # A table that stands in a value very many times, or in itself.
+    (BOMB + "return cmsgpack.pack(t)", "not enough memory"),
+    (BOMB + "return cjson.encode(t)", "not enough memory"),
+    (BOMB + "return cjson.new().encode(t)", "not enough memory"),
+    (BOMB + "return t", "reply is too large"),
+    ("local t={} t[1]=t t[2]=t return t", "reply is too large"),
+    ("local t={} t.map={a=t,b=t} for i=1,50 do t={map={a=t,b=t}} end return t",
+     "reply is too large"),
+    ("local s=('x'):rep(2^27) return cjson.encode({s,s,s})", "not enough memory"),
+    ("local t={} t[2147483647]=1 local c=cjson.new() c.encode_sparse_array(false,0,0) "
+     "return c.encode(t)", "not enough memory"),
+    ("return cjson.decode('\"' .. ('x'):rep(2^27) .. '\"')", "not enough memory"),
     ("error({})", "unknown error"),
     ("error(setmetatable({},{__index=function() error('x') end}))", "unknown error"),
     ("error(_G)", "unknown error"),
@@ -109,6 +142,7 @@ def test_answers_as_by_the_oracle(env):
         equal(env.c.call("EVAL", script, 0), oracle.call("EVAL", script, 0), script)
 
 
+@limit(120)
 def test_what_redis_does_not_survive(env):
     for script, text in OUR_OWN:
         reply = env.c.call("EVAL", script, 0)
@@ -131,6 +165,32 @@ def test_memory_has_a_bound(env):
     equal(c.call("EVAL", "return #string.rep('x',1000000)", 0), 1000000)
     used = c.call("INFO", "memory").decode().split("used_memory:")[1].split()[0]
     check(int(used) < 300 << 20, used)
+
+
+@limit(120)
+def test_what_lua_is_refused_leaves_nothing_behind(env):
+    """Functions of ours that fail because Lua's memory is full give back what they hold."""
+    server = env.start()
+    c = server.client(timeout=100)
+    fill = "local a={} for i=1,7 do a[i]=string.rep('x',2^27-i) end local s=a[1] "
+    for call in ("cmsgpack.pack,s,s", "redis.error_reply,s", "redis.status_reply,s..s",
+                 "cjson.encode,s", "cjson.decode,s"):
+        c.call("EVAL", fill + "for i=1,10 do pcall(" + call + ") end", 0)
+    equal(c.call("EVAL", "return #string.rep('x',1000000)", 0), 1000000)
+    used = c.call("INFO", "memory").decode().split("used_memory:")[1].split()[0]
+    check(int(used) < 300 << 20, used)
+
+
+@limit(60)
+def test_the_lines_of_a_script_in_the_log_have_a_bound(env):
+    server = env.start()
+    c = server.client()
+    equal(c.call("EVAL", "local s=string.rep('x',10000) for i=1,5000 do redis.log(3,s) end "
+                         "return 1", 0), 1)
+    equal(c.call("EVAL", "redis.log(3,'the next one writes again') return 1", 0), 1)
+    text = server.log_text()
+    check(1 << 20 < text.count("x") < 32 << 20, len(text))
+    check("the next one writes again" in text)
 
 
 @limit(60)
