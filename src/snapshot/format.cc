@@ -158,6 +158,8 @@ Status DecodePart(std::string_view part, const PartHeader& header, BlockCipher* 
   if (part.size() != kPartHeaderBytes + header.stored_bytes)
     return Status::Corrupt("part is cut short");
   if (Crc32c(0, part.substr(12)) != header.crc) return Status::Corrupt("part fails its checksum");
+  if (header.plain_bytes > kPartPlainBytesMax)
+    return Status::Corrupt("part is longer than parts may be");
   std::string_view frame = part.substr(kPartHeaderBytes);
   std::string opened;
   if ((cipher != nullptr) != ((header.flags & kPartEncrypted) != 0))
@@ -196,6 +198,8 @@ Status DecodePart(std::string_view part, const PartHeader& header, BlockCipher* 
       plain->resize(at + static_cast<size_t>(n));
     }
     frame.remove_prefix(size);
+    // A few bytes may stand for many: what nobody announced is not unpacked further.
+    if (plain->size() - start > header.plain_bytes) break;
   }
   if (!frame.empty() || plain->size() - start != header.plain_bytes)
     return Status::Corrupt("part has another length than its header says");

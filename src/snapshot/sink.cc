@@ -93,7 +93,9 @@ void SnapshotSink::AddRecords(std::string_view records, uint64_t keys, uint32_t 
 }
 
 void SnapshotSink::AddHead(std::string_view records) {
-  AddRecords(records, 0, 0, Place::kAlone);
+  if (records.size() <= kPartPlainBytesMax) return AddRecords(records, 0, 0, Place::kAlone);
+  BeginRun();
+  AddPieces(records, 0);
 }
 
 void SnapshotSink::Add(const Part& part) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Snapshot files: both forms there and back, damage of every kind refused, disks that fail.
+#include "base/bytes.h"
+#include "base/crc.h"
 #include "snapshot/format.h"
 #include "snapshot/loader.h"
 #include "snapshot/snapshotter.h"
@@ -22,9 +24,10 @@ struct Files {
     request.name = "s";
     request.format = format;
     request.keys = keys;
-    request.at_instant = [](SnapshotInstant* instant) {
+    request.at_instant = [this](SnapshotInstant* instant) {
       instant->lsn = 77;
       instant->aux = {{"redis-ver", "7.4.2"}};
+      if (!aux.empty()) instant->aux.emplace_back("more", aux);
     };
     request.done = [&](const SnapshotResult& r) { result = r; };
     REQUIRE(snapshotter.Start(request).ok());
@@ -48,6 +51,7 @@ struct Files {
   TestEngine test;
   TestClient client;
   Snapshotter snapshotter;
+  std::string aux;
 };
 
 }  // namespace
@@ -221,6 +225,37 @@ TEST_CASE("Long records are runs of parts, which damage cannot pull apart", "[sn
     REQUIRE_FALSE(files.Load().ok());
     REQUIRE(ScanSnapshot(&files.fs, "d/s", nullptr).status().code() == StatusCode::kCorrupt);
   }
+}
+
+TEST_CASE("No part is longer than parts may be, and none is unpacked further than it says",
+          "[snapshot]") {
+  // What stands before the first key is a run, too, if it is long.
+  Files files;
+  files.client.Send("SET a 1\r\n");
+  files.aux = std::string(2 * kPartPlainBytesMax, 'f');
+  REQUIRE(files.Save(SnapshotFormat::kPacked).status.ok());
+  uint64_t keys = 0;
+  REQUIRE(files.Load(&keys).ok());
+  REQUIRE(keys == 1);
+  REQUIRE(ScanSnapshot(&files.fs, "d/s", nullptr).ok());
+
+  const auto decode = [](std::string part, std::string* plain) {
+    StoreLe(part.data() + 8, Crc32c(0, std::string_view(part).substr(12)));
+    PartHeader header;
+    REQUIRE(DecodePartHeader(part, &header).ok());
+    return DecodePart(part, header, nullptr, plain).code();
+  };
+  std::string part, plain;
+  EncodePart({}, std::string(kPartPlainBytesMax, 'x'), 1, nullptr, &part);
+  REQUIRE(decode(part, &plain) == StatusCode::kOk);
+  REQUIRE(plain.size() == kPartPlainBytesMax);
+  plain.clear();
+  StoreLe<uint64_t>(part.data() + 16, 10);
+  REQUIRE(decode(part, &plain) == StatusCode::kCorrupt);
+  REQUIRE(plain.size() <= kPackedBlockBytesMax);
+  part.clear();
+  EncodePart({}, std::string(kPartPlainBytesMax + 1, 'x'), 1, nullptr, &part);
+  REQUIRE(decode(part, &plain) == StatusCode::kCorrupt);
 }
 
 TEST_CASE("A packed snapshot's header and trailer are frozen", "[snapshot]") {
