@@ -8,6 +8,8 @@
 namespace cairn {
 namespace {
 
+constexpr std::string_view kBaseSuffix = ".rdb.lz4";
+
 // Walks the segments whose end the manifest does not know.
 class TailScan {
  public:
@@ -172,13 +174,19 @@ bool IsEmpty(FileSystem* fs, const std::string& path) {
   return size.ok() && *size == 0;
 }
 
+// What a crash left between a file and the manifest that was to list it, or to list it no more.
 void ListUnknownFiles(FileSystem* fs, const std::string& dir, Recovered* recovered) {
   auto names = fs->List(dir);
   if (!names.ok()) return;
   for (const std::string& name : *names) {
     uint32_t timeline;
     uint64_t sequence;
-    if (!ParseSegmentName(name, &timeline, &sequence)) continue;
+    if (!ParseSegmentName(name, &timeline, &sequence)) {
+      if (name.ends_with(kBaseSuffix) && !name.starts_with("temp-") &&
+          !recovered->manifest.Lists(name))
+        recovered->report.unknown_files.push_back(name);
+      continue;
+    }
     recovered->next_sequence = std::max(recovered->next_sequence, sequence + 1);
     const auto& segments = recovered->manifest.segments;
     if (std::none_of(segments.begin(), segments.end(),
@@ -192,6 +200,8 @@ Result<Recovered> RecoverFresh(FileSystem* fs, const std::string& dir) {
   Recovered recovered;
   recovered.report.fresh = true;
   ListUnknownFiles(fs, dir, &recovered);
+  std::erase_if(recovered.report.unknown_files,
+                [](const std::string& name) { return name.ends_with(kBaseSuffix); });
   auto unbased = fs->Exists(dir + "/" + kAwaitsBaseName);
   if (!unbased.ok()) return unbased.status();
   if (!*unbased && !recovered.report.unknown_files.empty())

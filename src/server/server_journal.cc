@@ -249,14 +249,10 @@ Status Server::EnsureJournal() {
 
 void Server::OnAdmissionOpen() { ResumeParked(); }
 
-void Server::OnStateChange(JournalState state, const std::string& reason) {
+// The journal has logged it.
+void Server::OnStateChange(JournalState state, const std::string&) {
   engine_->modes.Set(kModeLogRefused, state != JournalState::kOk);
-  if (state == JournalState::kOk) {
-    log_.Warning("The journal is writable again, writes are accepted");
-    ResumeParked();
-  } else {
-    log_.Warning("The journal failed, writes are refused: %s", reason.c_str());
-  }
+  if (state == JournalState::kOk) ResumeParked();
 }
 
 void Server::OnRebaseNeeded(Lsn) { persistence_->RequestRebase(); }
