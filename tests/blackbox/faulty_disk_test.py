@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What clients see while the disk under the server fails, and what is there afterwards.
+
+Every operation that persistence needs fails once here; crash.run --faults mixes them at random.
+"""
+
+import errno
+import os
+
+from harness import (ONCE, Error, cairn_only, check, equal, eventually, server_binary, skip,
+                     slow_build)
+from harness.faulty_disk import FaultyDisk
+from harness.server import StartFailure
+
+MATRIX = ONCE
+
+SEGMENT, BASE = ".aof.lz4", ".rdb.lz4"
+
+
+class Machine:
+    """A server on a disk that fails on demand."""
+
+    def __init__(self, env, **directives):
+        if slow_build(server_binary()):
+            skip("the sanitizers' runtime wants to be the first library")
+        self.env, self.disk = env, FaultyDisk()
+        self.server = env.start(environment=self.disk.environment, **directives)
+        self.c = env.client(2, self.server)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.disk.close()
+
+    def info(self, field):
+        for line in self.c.call("INFO", "persistence").decode().splitlines():
+            if line.startswith(field + ":"):
+                return line.split(":", 1)[1]
+        raise KeyError(field)
+
+    def restart(self, crash):
+        self.disk.heal()
+        self.server.restart(crash=crash)
+        self.c = self.env.client(2, self.server)
+
+
+def refused(reply):
+    return isinstance(reply, Error) and reply.text.startswith(b"MISCONF")
+
+
+@cairn_only("the log is ours")
+def test_a_log_that_cannot_be_written_refuses_writes_and_goes_on_by_itself(env):
+    for operation, error in (("sync", errno.EIO), ("pwrite", errno.EIO), ("half", errno.ENOSPC)):
+        with Machine(env, appendonly="yes", appendfsync="always") as m:
+            equal(m.c.call("SET", "before", 1), "OK")
+            m.disk.fail(operation, error, SEGMENT)
+            held = env.client(2, m.server)
+            held.send("SET", "held", 1)
+            eventually(lambda: m.info("aof_last_write_status") == "err", 60)
+            check(refused(m.c.call("SET", "refused", 1)), "%s: a write" % operation)
+            equal(m.c.call("GET", "before"), b"1", "what is durable can be read")
+            m.disk.heal()
+            # Held while nobody could say; true now.
+            equal(held.read(), "OK", operation)
+            eventually(lambda: m.c.call("SET", "after", 1) == b"OK", 60)
+            equal(m.info("aof_last_write_status"), "ok")
+            m.restart(crash=True)
+            equal(m.c.call("MGET", "before", "held", "refused", "after"), [b"1", b"1", None, b"1"])
+
+
+@cairn_only("the log is ours")
+def test_a_full_disk_under_everysec_loses_nothing(env):
+    with Machine(env, appendonly="yes", appendfsync="everysec") as m:
+        m.c.pipeline([("SET", "k%d" % i, i) for i in range(100)])
+        m.disk.fail("half", errno.ENOSPC, SEGMENT)
+        m.disk.fail("open", errno.ENOSPC, "appendonlydir")
+        written = 0
+        while m.c.call("SET", "n%d" % written, "x" * 100) == b"OK":
+            written += 1
+        equal(m.info("aof_last_write_status"), "err")
+        m.disk.heal()
+        eventually(lambda: m.c.call("SET", "after", 1) == b"OK", 60)
+        wanted = m.c.call("DEBUG", "DIGEST")
+        m.restart(crash=False)
+        equal(m.c.call("DEBUG", "DIGEST"), wanted)
+        equal(m.c.call("DBSIZE"), 101 + written)
+
+
+@cairn_only("redis-server saves in a child, whose errors look different")
+def test_a_save_that_fails_leaves_the_last_one_and_refuses_writes(env):
+    for operation, error in (("pwrite", errno.ENOSPC), ("half", errno.ENOSPC), ("sync", errno.EIO),
+                             ("open", errno.EACCES), ("rename", errno.EIO)):
+        with Machine(env, appendonly="no", save="10000 1") as m:
+            m.c.call("SET", "a", 1)
+            equal(m.c.call("SAVE"), "OK")
+            path = os.path.join(m.server.folder, "dump.rdb")
+            with open(path, "rb") as file:
+                last = file.read()
+            m.c.call("SET", "a", 2)
+            m.disk.fail(operation, error, "dump.rdb")
+            check(isinstance(m.c.call("SAVE"), Error), operation)
+            m.c.call("BGSAVE")
+            eventually(lambda: m.info("rdb_bgsave_in_progress") == "0", 60)
+            equal(m.info("rdb_last_bgsave_status"), "err", operation)
+            with open(path, "rb") as file:
+                equal(file.read(), last, "%s: the file there was" % operation)
+            eventually(lambda: refused(m.c.call("SET", "a", 3)), 60)
+            equal([n for n in os.listdir(m.server.folder) if n.startswith("temp-")], [], operation)
+            m.disk.heal()
+            equal(m.c.call("SAVE"), "OK")
+            eventually(lambda: m.c.call("SET", "a", 3) == b"OK", 60)
+            m.restart(crash=True)
+            equal(m.c.call("GET", "a"), b"2", "what the last save held")
+
+
+@cairn_only("the log is ours")
+def test_a_compaction_that_fails_changes_nothing(env):
+    faults = (("pwrite", errno.ENOSPC, BASE), ("sync", errno.EIO, BASE),
+              ("rename", errno.EIO, BASE), ("open", errno.ENOSPC, BASE),
+              ("rename", errno.EIO, "manifest"), ("sync", errno.EIO, "manifest"),
+              ("open", errno.ENOSPC, "manifest"), ("syncdir", errno.EIO, "appendonlydir"))
+    with Machine(env, appendonly="yes", appendfsync="always",
+                 auto_aof_rewrite_percentage="0") as m:
+        for number, fault in enumerate(faults):
+            m.c.pipeline([("APPEND", "k%d" % (i % 7), i) for i in range(200)])
+            m.disk.fail(*fault)
+            m.c.call("BGREWRITEAOF")
+            eventually(lambda: m.info("aof_rewrite_in_progress") == "0", 60)
+            equal(m.info("aof_last_bgrewrite_status"), "err", str(fault))
+            m.disk.heal()
+            eventually(lambda: m.c.call("SET", "n", number) == b"OK", 60)
+            wanted = m.c.call("DEBUG", "DIGEST")
+            m.restart(crash=number % 2 == 1)
+            equal(m.c.call("DEBUG", "DIGEST"), wanted, str(fault))
+            m.c.call("BGREWRITEAOF")
+            eventually(lambda: m.info("aof_rewrites") == "1", 60)
+            # One that no manifest came to list stays only over a crash, and a start names it.
+            m.restart(crash=False)
+            folder = os.path.join(m.server.folder, "appendonlydir")
+            bases = [n for n in os.listdir(folder) if n.endswith(BASE)]
+            unknown = [n for n in bases if "kept unknown file " + n in m.server.log_text()]
+            equal(len(bases) - len(unknown), 1, "%s: %s" % (fault, bases))
+            check(not unknown or number % 2 == 1, "%s: %s" % (fault, unknown))
+            for name in unknown:
+                os.remove(os.path.join(folder, name))
+
+
+@cairn_only("the log is ours")
+def test_a_log_that_begins_on_a_failing_disk_replaces_nothing_until_it_is_whole(env):
+    faults = (("open", errno.ENOSPC, "appendonlydir"), ("syncdir", errno.EIO, "appendonlydir"),
+              ("pwrite", errno.ENOSPC, SEGMENT), ("sync", errno.EIO, SEGMENT),
+              ("pwrite", errno.ENOSPC, BASE), ("rename", errno.EIO, BASE),
+              ("rename", errno.EIO, "manifest"), ("unlink", errno.EIO, "appendonlydir"))
+    for number, fault in enumerate(faults):
+        with Machine(env, appendonly="yes", appendfsync="always") as m:
+            m.c.call("SET", "a", "former")
+            equal(m.c.call("CONFIG", "SET", "appendonly", "no"), "OK")
+            m.c.call("SET", "a", "later")
+            m.disk.fail(*fault)
+            m.c.call("CONFIG", "SET", "appendonly", "yes")
+            m.c.call("SET", "b", 1)
+            eventually(lambda: m.info("aof_rewrite_in_progress") == "0", 60)
+            m.server.directives["appendonly"] = "yes"
+            if number % 2 == 0 and isinstance(m.c.call("WAITAOF", 1, 0, 10), Error):
+                # It never came to be the database.
+                m.restart(crash=True)
+                equal(m.c.call("MGET", "a", "b"), [b"former", None], str(fault))
+                continue
+            m.disk.heal()
+            eventually(lambda: m.c.call("CONFIG", "SET", "appendonly", "yes") == b"OK" and
+                       m.c.call("WAITAOF", 1, 0, 0) == [1, 0], 60)
+            eventually(lambda: m.c.call("SET", "c", 1) == b"OK", 60)
+            held = m.c.call("GET", "b")
+            m.restart(crash=True)
+            equal(m.c.call("MGET", "a", "b", "c"), [b"later", held, b"1"], str(fault))
+
+
+@cairn_only("BACKUP is ours")
+def test_a_backup_on_another_disk_is_copied_and_one_that_fails_goes_away(env):
+    with Machine(env, appendonly="yes") as m:
+        m.c.pipeline([("SET", "k%d" % i, i) for i in range(1000)])
+        m.disk.fail("link", errno.EXDEV, "copied")
+        reply = m.c.call("BACKUP", "TO", "copied")
+        check(not isinstance(reply, Error), repr(reply))
+        folder = os.path.join(m.server.folder, "copied", "appendonlydir")
+        for name in os.listdir(folder):
+            equal(os.stat(os.path.join(folder, name)).st_nlink, 1, name)
+        for operation in ("pwrite", "half", "sync", "rename", "syncdir", "open", "pread"):
+            m.disk.heal()
+            m.disk.fail("link", errno.EXDEV, "failed")
+            m.disk.fail(operation, errno.EIO, "failed")
+            check(isinstance(m.c.call("BACKUP", "TO", "failed"), Error), operation)
+            left = os.path.join(m.server.folder, "failed")
+            # Nothing, or what a start refuses.
+            there = os.listdir(left) if os.path.exists(left) else []
+            check(not there or "backup-unfinished" in there, "%s: %s" % (operation, there))
+            equal(m.c.call("SET", "goes", "on"), "OK")
+        m.disk.heal()
+        check(not isinstance(m.c.call("BACKUP", "TO", "failed"), Error), "again")
+
+
+@cairn_only("the log is ours")
+def test_files_that_cannot_be_read_are_no_files_that_end_early(env):
+    with Machine(env, appendonly="yes", appendfsync="always",
+                 auto_aof_rewrite_percentage="0") as m:
+        m.c.pipeline([("SET", "k%d" % i, i) for i in range(500)])
+        m.c.call("BGREWRITEAOF")
+        eventually(lambda: m.info("aof_rewrites") == "1", 60)
+        m.c.pipeline([("SET", "k%d" % i, i) for i in range(400, 900)])
+        wanted = m.c.call("DEBUG", "DIGEST")
+        for crash in (True, False):
+            for part in (SEGMENT, BASE, "manifest"):
+                m.server.kill() if crash else m.server.stop()
+                m.disk.fail("pread", errno.EIO, part)
+                try:
+                    m.server.start()
+                    check(False, "it starts without %s" % part)
+                except StartFailure as failure:
+                    check("nput/output error" in str(failure), str(failure))
+                m.restart(crash=True)
+                equal(m.c.call("DEBUG", "DIGEST"), wanted, part)
