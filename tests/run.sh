@@ -4,10 +4,10 @@
 # Runs every suite; `make test` calls it.   tests/run.sh [--long] [WORD]
 #
 # WORD picks the suites whose names contain it. Two lanes share the cores: the foreground tests the
-# release server and then the one with the address sanitizer, while the background builds and runs
-# the unit tests and the server with the thread sanitizer. Each suite prints `name: N passed, N failed`; the output of one that failed follows its
-# line. The last line is `N passed, N failed`; the exit status is 0 only if all passed and something
-# ran. Logs stay in build/test-results/.
+# release server and then the one with the thread sanitizer, while the background runs the unit
+# tests, the file fuzzer and the server with the address sanitizer. Each suite prints
+# `name: N passed, N failed`, after its output if it failed. The last line is `N passed, N failed`;
+# the exit status is 0 only if all passed and something ran. Logs stay in build/test-results/.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,7 +27,8 @@ rm -f "$results"/*
 export PYTHONPATH=$PWD/tests PYTHONDONTWRITEBYTECODE=1
 release=$PWD/build/cairn-server
 thread=$PWD/build/thread/cairn-server
-address=$PWD/build/address-undefined/cairn-server
+address_out=build/address-undefined
+address=$PWD/$address_out/cairn-server
 started=$SECONDS
 
 wanted() {  # NAME: picked by WORD?
@@ -80,7 +81,7 @@ build() {  # NAME MAKE-ARGUMENTS...
 # Catch2 says "All tests passed (N assertions in M test cases)" or "test cases: M | N passed | ...".
 unit_tests() {
   local output=$results/unit.catch
-  CAIRN_MODEL_ROUNDS=$([[ $long ]] && echo 600 || echo 60) build/dev/unit-tests > "$output" 2>&1
+  CAIRN_MODEL_ROUNDS=$([[ $long ]] && echo 600 || echo 60) "$address_out/unit-tests" > "$output" 2>&1
   local status=$?
   cat "$output"
   if [[ $(tail -5 "$output") =~ in\ ([0-9]+)\ test\ case ]]; then
@@ -102,7 +103,7 @@ python_suite() {  # SERVER ARGUMENTS...: a Python module with this server
 # The same seeds every time, and one that nobody ran before; which one is printed.
 seeds=1,2,3,11,new
 
-release_lane() {
+release_suites() {
   local commands=60000 rounds=50 seconds=8
   [[ $long ]] && commands=400000 rounds=200 seconds=60
   suite blackbox python_suite "$release" harness.runner tests/blackbox --jobs "$JOBS"
@@ -118,9 +119,7 @@ release_lane() {
   suite config-names python_suite "$release" harness.with_servers tests/config_names.py
   suite package tests/package/package_test.sh build/cairn-server build/cairn-check
   [[ $long ]] && suite sentinel python_suite "$release" harness.runner tests/replication
-  if [[ -d tests/clients ]]; then
-    suite clients python_suite "$release" harness.runner tests/clients
-  fi
+  suite clients python_suite "$release" harness.runner tests/clients
 }
 
 thread_suites() {
@@ -130,9 +129,14 @@ thread_suites() {
   suite thread-together python_suite "$thread" concurrency.together --seconds 8
 }
 
+# The same seed of mutated files every time; --long takes more files, of a seed that nobody had.
 address_suites() {
-  local payloads=100000 seconds=240
-  [[ $long ]] && payloads=1000000 seconds=2400
+  local payloads=100000 files=100000 file_seed=1 seconds=240
+  [[ $long ]] && payloads=1000000 files=2000000 file_seed=$RANDOM seconds=2400
+  suite address-unit unit_tests
+  suite address-files "$address_out/file-fuzz" --count $files --seed $file_seed --jobs "$JOBS"
+  suite address-stock-tools tests/journal/stock_tools_test.sh \
+    "$address_out/unit-tests" "$address_out/cairn-check"
   suite address-blackbox python_suite "$address" harness.runner tests/blackbox --jobs 1
   suite address-concurrency python_suite "$address" concurrency.run --seconds 5
   suite address-blocked-clients python_suite "$address" concurrency.blocking --seconds 5
@@ -141,34 +145,23 @@ address_suites() {
     --jobs "$JOBS" --seconds $seconds
 }
 
-# The same seed every time; --long takes more files, of a seed that nobody had.
-fuzz_files() {
-  local count=100000 seed=1
-  [[ $long ]] && count=2000000 seed=$RANDOM
-  suite fuzz-files build/dev/file-fuzz --count $count --seed $seed --jobs "$JOBS"
-}
-
-background_lane() {
-  suite layers python3 utils/check_layers.py --headers
-  if any_wanted unit; then
-    build unit-build VARIANT=dev build/dev/unit-tests && suite unit unit_tests
-  fi
-  if any_wanted fuzz-files; then
-    build fuzz-files-build VARIANT=dev build/dev/file-fuzz && fuzz_files
-  fi
-  if any_wanted stock-tools; then
-    build stock-tools-build VARIANT=dev build/dev/unit-tests build/dev/cairn-check &&
-      suite stock-tools tests/journal/stock_tools_test.sh build/dev/unit-tests build/dev/cairn-check
+foreground_lane() {
+  if any_wanted blackbox differential keyspace-events crash crash-maintain crash-faults concurrency \
+      blocked-clients together facts config-names package sentinel clients; then
+    build release-build server build/cairn-check && release_suites
   fi
   if any_wanted thread-blackbox thread-concurrency thread-blocked-clients thread-together; then
     build thread-build SANITIZE=thread server && thread_suites
   fi
 }
 
-address_lane() {
-  if any_wanted address-blackbox address-concurrency address-blocked-clients address-differential \
-      address-restore; then
-    build address-build SANITIZE=address,undefined server && address_suites
+background_lane() {
+  suite layers python3 utils/check_layers.py --headers
+  suite options python3 utils/check_options.py
+  if any_wanted address-unit address-files address-stock-tools address-blackbox \
+      address-concurrency address-blocked-clients address-differential address-restore; then
+    build address-build SANITIZE=address,undefined server \
+      "$address_out"/{unit-tests,file-fuzz,cairn-check} && address_suites
   fi
   suite fuzz tests/fuzz/run.sh "$([[ $long ]] && echo 300 || echo 20)"
 }
@@ -177,21 +170,9 @@ total() {
   cat "$results"/*.counts 2>/dev/null | awk '{p += $1; f += $2} END {print p + 0, f + 0}'
 }
 
-if any_wanted blackbox differential keyspace-events crash crash-maintain crash-faults concurrency \
-    blocked-clients together facts config-names package sentinel clients; then
-  if build release-build server build/cairn-check; then
-    background_lane &
-    release_lane
-    address_lane
-    wait
-  else
-    background_lane
-    address_lane
-  fi
-else
-  background_lane
-  address_lane
-fi
+background_lane &
+foreground_lane
+wait
 
 read -r passed failed <<< "$(total)"
 echo "$((SECONDS - started)) seconds"

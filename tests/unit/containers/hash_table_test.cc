@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "containers/hash_table.h"
 
-#include <jemalloc/jemalloc.h>
-
 #include <atomic>
 #include <map>
 #include <memory>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "tests/unit/allocation.h"
 
 using namespace cairn;
 
@@ -106,29 +105,20 @@ TEST_CASE("Scan returns every item that stays, while the table grows and shrinks
 TEST_CASE("what a hash table allocates stays within an eighth of what it uses") {
   std::vector<Word> words(100'000);
   Table table;
-  uint64_t before = 0, now = 0;
-  size_t length = sizeof before;
-  const auto allocated = [&length](uint64_t* bytes) {
-    uint64_t freed = 0;
-    REQUIRE(mallctl("thread.allocated", bytes, &length, nullptr, 0) == 0);
-    REQUIRE(mallctl("thread.deallocated", &freed, &length, nullptr, 0) == 0);
-    *bytes -= freed;
-  };
+  const auto allocated = [] { return AllocatedByThisThread() - FreedByThisThread(); };
   for (size_t i = 0; i < words.size(); ++i) words[i].text = std::to_string(i);
-  allocated(&before);
+  const uint64_t before = allocated();
   for (size_t i = 0; i < words.size(); ++i) {
     table.InsertAndGrow(HashBytes(words[i].text), &words[i]);
     if (i < 20'000 || i % 1000 != 0) continue;
-    allocated(&now);
-    REQUIRE(now - before <= table.MemoryBytes() + table.MemoryBytes() / 8);
+    REQUIRE(allocated() - before <= table.MemoryBytes() + table.MemoryBytes() / 8);
   }
   for (size_t i = words.size() - 1; i > 20'000; --i) {
     table.Remove(HashBytes(words[i].text), Is(words[i].text));
     table.Maintain();
     table.Trim();
     if (i % 1000 != 0) continue;
-    allocated(&now);
-    REQUIRE(now - before <= table.MemoryBytes() + table.MemoryBytes() / 8);
+    REQUIRE(allocated() - before <= table.MemoryBytes() + table.MemoryBytes() / 8);
   }
   table.CheckInvariants();
 }

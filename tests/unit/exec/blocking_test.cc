@@ -62,6 +62,8 @@ struct BlockingClient : TestClient, LocalClients {
     session.record->worker = static_cast<int>(session.record->id);
     test.control.records.push_back(session.record);
   }
+  // A client that goes while it waits holds its wait, which holds its record.
+  ~BlockingClient() { session.record->waiter.reset(); }
   bool blocked() const { return (session.record->flags.load() & kClientBlocked) != 0; }
   // What has been delivered: the bytes of the reply.
   std::string Receive() {

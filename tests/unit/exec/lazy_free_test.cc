@@ -4,19 +4,11 @@
 // is timed; the allocator's own count of the bytes that the worker freed tells.
 #include "keyspace/lazy_free.h"
 
-#include <jemalloc/jemalloc.h>
-
+#include "tests/unit/allocation.h"
 #include "tests/unit/exec/engine_harness.h"
 
 namespace cairn {
 namespace {
-
-uint64_t FreedByThisThread() {
-  uint64_t bytes = 0;
-  size_t length = sizeof bytes;
-  REQUIRE(mallctl("thread.deallocated", &bytes, &length, nullptr, 0) == 0);
-  return bytes;
-}
 
 constexpr int kElements = 20'000;
 
@@ -41,11 +33,21 @@ void Fill(TestClient& client, std::string_view kind) {
 }  // namespace
 
 TEST_CASE("A large value is freed in the background, however it goes", "[exec][lazy_free]") {
-  const std::vector<std::string> kWays = {
-      "DEL big", "UNLINK big", "SET big 1", "RENAME small big", "COPY small big REPLACE",
-      "SUNIONSTORE big none", "SINTERSTORE big small", "ZUNIONSTORE big 1 zsmall",
-      "SORT small BY nosort STORE big", "PEXPIREAT big 1", "MULTI\r\nDEL big\r\nEXEC", "FLUSHALL",
-      "FLUSHDB", "expiry", "GET big"};
+  const std::vector<std::string> kWays = {"DEL big",
+                                          "UNLINK big",
+                                          "SET big 1",
+                                          "RENAME small big",
+                                          "COPY small big REPLACE",
+                                          "SUNIONSTORE big none",
+                                          "SINTERSTORE big small",
+                                          "ZUNIONSTORE big 1 zsmall",
+                                          "SORT small BY nosort STORE big",
+                                          "PEXPIREAT big 1",
+                                          "MULTI\r\nDEL big\r\nEXEC",
+                                          "FLUSHALL",
+                                          "FLUSHDB",
+                                          "expiry",
+                                          "GET big"};
   for (const char* kind : {"hash", "list", "set", "zset", "stream"}) {
     for (const std::string& way : kWays) {
       INFO(kind << ", " << way);

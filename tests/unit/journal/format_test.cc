@@ -101,8 +101,8 @@ TEST_CASE("format: one whole segment, byte for byte") {
 
 TEST_CASE("manifest: text round trip, damage and contradictions are refused") {
   Manifest m;
-  m.replid = std::string(40, '1');
-  m.replid2 = std::string(40, '2');
+  m.replid.assign(40, '1');
+  m.replid2.assign(40, '2');
   m.second_offset = 12;
   m.timelines = {{1, std::string(40, '2'), 0, 0}, {2, m.replid, 1, 12}};
   m.base_name = "base-5.rdb.lz4";

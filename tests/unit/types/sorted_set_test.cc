@@ -356,6 +356,8 @@ TEST_CASE("SortedSet moves as one word") {
 
 // Taken from DUMP of redis-server 7.0.15 (without its envelope).
 TEST_CASE("SortedSet's listpack has Redis's bytes") {
+  const std::string xs(64, 'x');
+  const std::string ys(30, 'y');
   struct Golden {
     Items items;
     std::string hex;
@@ -374,9 +376,9 @@ TEST_CASE("SortedSet's listpack has Redis's bytes") {
         {"", 0.5}},
        "4a0000001000816402842d696e6605816202852d302e323506847a65726f050001800183302e35048161028331"
        "2e3504833030370483322e35040c0183322e350481630283696e6604ff"},
-      {{{"b", 0}, {"a", 0}, {"-1", 0}, {std::string(64, 'x'), 0}, {std::string(30, 'y'), 0}},
-       "7d0000000a00dfff02000181610200018162020001e040" + Hex(std::string(64, 'x')) + "4200019e" +
-           Hex(std::string(30, 'y')) + "1f0001ff"},
+      {{{"b", 0}, {"a", 0}, {"-1", 0}, {xs, 0}, {ys, 0}},
+       "7d0000000a00dfff02000181610200018162020001e040" + Hex(xs) + "4200019e" + Hex(ys) +
+           "1f0001ff"},
       {{{"p", 0x1p62}, {"r", -0x1p62}, {"s", 1e19}},
        "2b0000000600817202f400000000000000c009817002f40000000000000040098173028531652b313906ff"},
   };
