@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "spec/registry.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/numbers.h"
@@ -259,10 +261,46 @@ const Command* CommandMemo::Resolve(Arguments arguments, const Command** parent)
   return command;
 }
 
+namespace {
+
+// BITFIELD whose operations are all GET changes nothing; one whose syntax is wrong may do anything.
+bool OnlyGetsFields(Arguments arguments) {
+  for (size_t i = 2; i < arguments.size(); ++i) {
+    const size_t left = arguments.size() - i - 1;
+    if (EqualsIgnoreCase(arguments[i], "get") && left >= 2) {
+      i += 2;
+    } else if (EqualsIgnoreCase(arguments[i], "overflow") && left >= 1) {
+      i += 1;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+// What a call does with its key where the command's row says only what it may do: SET reads with
+// GET alone.
+uint16_t FlagsOfCall(const Command& command, Arguments arguments) {
+  if (command.name == "bitfield")
+    return OnlyGetsFields(arguments) ? kRO | kAccess : kRW | kAccess | kUpdate;
+  DCHECK(command.name == "set");
+  const bool reads = arguments.size() > 3 &&
+                     std::any_of(arguments.begin() + 3, arguments.end(), [](std::string_view word) {
+                       return EqualsIgnoreCase(word, "get");
+                     });
+  return reads ? kRW | kAccess | kUpdate : kOW | kUpdate;
+}
+
+}  // namespace
+
 bool ExtractKeys(const Command& command, Arguments arguments, KeySink& sink) {
   if (command.spec.keys_of != nullptr) return command.spec.keys_of(arguments, sink);
-  for (int i = 0; i < command.spec.keys.count; ++i)
-    if (!ExtractBySpec(command.spec.keys.specs[i], arguments, sink)) return false;
+  for (int i = 0; i < command.spec.keys.count; ++i) {
+    KeySpec spec = command.spec.keys.specs[i];
+    if ((spec.flags & kVariableFlags) != 0) [[unlikely]]
+      spec.flags = FlagsOfCall(command, arguments);
+    if (!ExtractBySpec(spec, arguments, sink)) return false;
+  }
   return true;
 }
 

@@ -4,7 +4,7 @@
 import os
 
 from harness import (ONCE, PROTOCOLS, Error, Server, as_dict, cairn_only, check, equal, eventually,
-                     matrix)
+                     matrix, members)
 
 MATRIX = PROTOCOLS
 
@@ -289,3 +289,20 @@ def test_a_deleted_user_may_do_nothing_more(env):
     equal(replies[2].code, "NOPERM")
     check(other.closed_by_server(), "the connection of a deleted user stays")
     equal(c.call("EXISTS", "a", "b"), 1)
+
+
+def test_what_a_call_does_with_its_key_decides(env):
+    """SET without GET only writes, BITFIELD with nothing but GET only reads."""
+    c = env.client()
+    c.call("ACL", "SETUSER", "half", "on", ">pw", "%W~w", "%R~r", "+@all")
+    user = login(env, "half")
+    equal(user.call("SET", "w", 1), b"OK")
+    equal(user.call("SET", "w", 1, "XX", "EX", 100), b"OK")
+    equal(user.call("BITFIELD", "r", "GET", "u8", 0, "OVERFLOW", "SAT", "GET", "u8", 0), [0, 0])
+    for words in (("SET", "w", 1, "GET"), ("SET", "r", 1), ("BITFIELD", "w", "GET", "u8", 0),
+                  ("BITFIELD", "r", "SET", "u8", 0, 1), ("BITFIELD", "w", "INCRBY", "u8", 0, 1)):
+        equal(user.call(*words).code, "NOPERM", words)
+    members(c.call("COMMAND", "GETKEYSANDFLAGS", "SET", "k", "v")[0][1], [b"OW", b"update"])
+    members(c.call("COMMAND", "GETKEYSANDFLAGS", "BITFIELD", "k", "GET", "u8", 0)[0][1],
+            [b"RO", b"access"])
+    c.call("ACL", "DELUSER", "half")
