@@ -20,16 +20,6 @@ namespace {
 
 constexpr size_t kRecordBytesMax = SSL3_RT_MAX_PLAIN_LENGTH;  // 16 KiB
 
-// The last of what OpenSSL has to say, for the operator.
-std::string OpenSslError() {
-  const unsigned long code = ERR_peek_last_error();
-  ERR_clear_error();
-  if (code == 0) return "unknown error";
-  char text[256];
-  ERR_error_string_n(code, text, sizeof text);
-  return text;
-}
-
 int GivePassword(char* buffer, int size, int, void* user_data) {
   const auto& password = *static_cast<const std::string*>(user_data);
   if (password.empty() || password.size() > static_cast<size_t>(size)) return -1;
@@ -78,10 +68,20 @@ std::string TextOf(const ASN1_STRING* value) {
 
 }  // namespace
 
+std::string TakeTlsError() {
+  const unsigned long code = ERR_peek_last_error();
+  ERR_clear_error();
+  if (code == 0) return "unknown error";
+  char text[256];
+  ERR_error_string_n(code, text, sizeof text);
+  return text;
+}
+
 // --- TlsContext -------------------------------------------------------------------------------
 
-TlsContext::TlsContext(const TlsSettings& settings)
-    : context_(SSL_CTX_new(TLS_server_method())), key_password_(settings.key_password) {
+TlsContext::TlsContext(const TlsSettings& settings, bool client)
+    : context_(SSL_CTX_new(client ? TLS_client_method() : TLS_server_method())),
+      key_password_(settings.key_password) {
   CHECK(context_ != nullptr);
 }
 
@@ -98,7 +98,18 @@ Result<std::shared_ptr<TlsContext>> TlsContext::ForServer(const TlsSettings& set
         "Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-auth-clients is "
         "enabled!");
   }
-  std::shared_ptr<TlsContext> context(new TlsContext(settings));
+  std::shared_ptr<TlsContext> context(new TlsContext(settings, false));
+  ERR_clear_error();
+  if (Status status = context->Configure(settings); !status.ok()) return status;
+  return context;
+}
+
+Result<std::shared_ptr<TlsContext>> TlsContext::ForClient(const TlsSettings& settings) {
+  if (settings.certificate_file.empty()) return Status::Invalid("No tls-cert-file configured!");
+  if (settings.key_file.empty()) return Status::Invalid("No tls-key-file configured!");
+  if (settings.authorities_file.empty() && settings.authorities_dir.empty())
+    return Status::Invalid("Either tls-ca-cert-file or tls-ca-cert-dir must be specified");
+  std::shared_ptr<TlsContext> context(new TlsContext(settings, true));
   ERR_clear_error();
   if (Status status = context->Configure(settings); !status.ok()) return status;
   return context;
@@ -139,17 +150,17 @@ Status TlsContext::LoadFiles(const TlsSettings& settings) {
   SSL_CTX_set_default_passwd_cb_userdata(context_, &key_password_);
   if (SSL_CTX_use_certificate_chain_file(context_, settings.certificate_file.c_str()) <= 0)
     return Status::Invalid("Failed to load certificate: " + settings.certificate_file + ": " +
-                           OpenSslError());
+                           TakeTlsError());
   if (SSL_CTX_use_PrivateKey_file(context_, settings.key_file.c_str(), SSL_FILETYPE_PEM) <= 0)
     return Status::Invalid("Failed to load private key: " + settings.key_file + ": " +
-                           OpenSslError());
+                           TakeTlsError());
   const std::string& file = settings.authorities_file;
   const std::string& dir = settings.authorities_dir;
   if (!file.empty() || !dir.empty()) {
     if (SSL_CTX_load_verify_locations(context_, file.empty() ? nullptr : file.c_str(),
                                       dir.empty() ? nullptr : dir.c_str()) <= 0)
       return Status::Invalid("Failed to configure CA certificate(s) file/directory: " +
-                             OpenSslError());
+                             TakeTlsError());
     // Which authorities' certificates a client may show; a folder is too large to be sent.
     if (!file.empty()) SSL_CTX_set_client_CA_list(context_, SSL_load_client_CA_file(file.c_str()));
   }
@@ -163,7 +174,7 @@ Status TlsContext::LoadFiles(const TlsSettings& settings) {
   if (parameters == nullptr || SSL_CTX_set0_tmp_dh_pkey(context_, parameters) <= 0) {
     EVP_PKEY_free(parameters);
     return Status::Invalid("Failed to read DH params file: " + settings.dh_parameters_file + ": " +
-                           OpenSslError());
+                           TakeTlsError());
   }
   return Status::Ok();
 }
@@ -255,7 +266,7 @@ ssize_t TlsTransport::Fail(int result) {
       break;
   }
   broken_ = true;
-  if (!established_) EndHandshake(OpenSslError());
+  if (!established_) EndHandshake(TakeTlsError());
   return -EPROTO;
 }
 

@@ -48,6 +48,9 @@ class TlsContext {
  public:
   // Reads the files. The error names the option, or what OpenSSL says of it.
   static Result<std::shared_ptr<TlsContext>> ForServer(const TlsSettings& settings);
+  // For connections to others (tls_stream.h): their certificate must be the authorities'. As Redis
+  // does, the name in it is not looked at.
+  static Result<std::shared_ptr<TlsContext>> ForClient(const TlsSettings& settings);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
@@ -55,7 +58,7 @@ class TlsContext {
   ssl_ctx_st* get() const { return context_; }
 
  private:
-  explicit TlsContext(const TlsSettings& settings);
+  TlsContext(const TlsSettings& settings, bool client);
   Status Configure(const TlsSettings& settings);
   Status SetProtocols(const std::string& words);
   Status LoadFiles(const TlsSettings& settings);
@@ -69,6 +72,9 @@ struct TlsPeerNames {
   std::string common_name;        // of the subject
   std::vector<std::string> uris;  // of the alternative names
 };
+
+// The last of what OpenSSL has to say on this thread, for the operator.
+std::string TakeTlsError();
 
 class TlsTransport final : public Transport {
  public:
