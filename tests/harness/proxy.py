@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A TCP proxy inside the test, whose connections can be cut or starved."""
+"""A TCP proxy inside the test, whose connections can be cut, slowed, stopped or starved."""
 
 import select
 import socket
 import threading
+import time
 
 
 class Proxy:
     """Listens on a loopback port and passes bytes on to another. `limit` bytes a connection pass
-    from the target, then it is cut; None: no limit."""
+    from the target, then it is cut; None: no limit. `rate`: bytes a second from the target."""
 
     def __init__(self, target):
-        self.target, self.limit = target, None
+        self.target, self.limit, self.rate = target, None, None
+        self.held = ()
         self.passed = self.accepted = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -28,6 +30,10 @@ class Proxy:
                     end.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
+
+    def hold(self):
+        """Nothing passes any more on the connections there are; new ones are as ever."""
+        self.held = tuple(self.pairs)
 
     def close(self):
         self.stopping = True
@@ -55,12 +61,16 @@ class Proxy:
         try:
             while True:
                 for end in select.select(pair, [], [])[0]:
+                    while pair in self.held and not self.stopping:
+                        time.sleep(0.01)
                     data = end.recv(1 << 16)
                     if not data:
                         return
                     if end is far and left is not None:
                         data = data[:left]
                         left -= len(data)
+                    if end is far and self.rate is not None:
+                        time.sleep(len(data) / self.rate)
                     (near if end is far else far).sendall(data)
                     self.passed += len(data)
                     if left == 0:
