@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // REPLCONF, PSYNC, SYNC: what followers say to their leader. REPLICAOF, SLAVEOF, ROLE: who leads.
+#include <algorithm>
+
 #include "commands/families.h"
 #include "exec/args.h"
 #include "exec/context.h"
+#include "exec/late_reply.h"
 #include "exec/replication_control.h"
 
 namespace cairn {
@@ -56,8 +59,14 @@ void PSync(Context& ctx) {
   FollowerRequest request;
   request.id = ctx.arg(1);
   if (!ParseInt64(ctx.arg(2), &request.offset)) return ctx.Error(errors::kNotInteger);
-  if (ctx.argc() > 3) return ctx.Error("ERR FAILOVER is not supported");
-  Follow(ctx, request);
+  if (ctx.argc() <= 3 || !EqualsIgnoreCase(ctx.arg(3), "failover")) return Follow(ctx, request);
+  // Its leader wants this server in its place: the role changes first.
+  ReplyLater(ctx, [replication = ctx.engine().replication, &session = ctx.session(),
+                   request](ReplyWriter& reply) {
+    std::string error = replication->TakeOver(request.id);
+    if (error.empty()) error = replication->Follow(session, request);
+    if (!error.empty()) reply.Error(error);
+  });
 }
 
 // SYNC  O(1)
@@ -70,6 +79,8 @@ void Sync(Context& ctx) {
 // REPLICAOF host port | NO ONE  O(1)
 void ReplicaOf(Context& ctx) {
   ReplicationControl* replication = ctx.engine().replication;
+  if (replication->FailingOver())
+    return ctx.Error("ERR REPLICAOF not allowed while failing over.");
   std::string host;
   int64_t port = 0;
   if (!EqualsIgnoreCase(ctx.arg(1), "no") || !EqualsIgnoreCase(ctx.arg(2), "one")) {
@@ -78,10 +89,6 @@ void ReplicaOf(Context& ctx) {
     if (!ParseInt64(ctx.arg(2), &port) || port < 0 || port > 65535)
       return ctx.Error("ERR Invalid master port");
     host = ctx.arg(1);
-    if (!ctx.engine().config.encryption_key_file().empty())
-      return ctx.Error(
-          "ERR With encryption-key-file a server cannot follow another yet: its snapshot would lie "
-          "here in the clear");
     const LinkFacts link = replication->Link();
     if (link.follower && link.host == host && link.port == port)
       return ctx.reply().SimpleString("OK Already connected to specified master");
@@ -90,6 +97,39 @@ void ReplicaOf(Context& ctx) {
   ctx.unit().AfterUnit(
       [replication, host, port] { replication->ReplicaOf(host, static_cast<int>(port)); });
   ctx.Ok();
+}
+
+// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]  O(1)
+void Failover(Context& ctx) {
+  ReplicationControl* replication = ctx.engine().replication;
+  const auto answer = [&ctx](auto change) {
+    ReplyLater(ctx, [change](ReplyWriter& reply) {
+      const std::string error = change();
+      return error.empty() ? reply.Ok() : reply.Error(error);
+    });
+  };
+  if (ctx.argc() == 2 && EqualsIgnoreCase(ctx.arg(1), "abort"))
+    return answer([replication] { return replication->AbortFailover(); });
+  FailoverRequest request;
+  for (size_t i = 1; i < ctx.argc(); ++i) {
+    const std::string_view option = ctx.arg(i);
+    if (EqualsIgnoreCase(option, "timeout") && i + 1 < ctx.argc() && request.timeout_ms == 0) {
+      if (!ParseInt64(ctx.arg(++i), &request.timeout_ms)) return ctx.Error(errors::kNotInteger);
+      if (request.timeout_ms <= 0)
+        return ctx.Error("ERR FAILOVER timeout must be greater than 0");
+    } else if (EqualsIgnoreCase(option, "to") && i + 2 < ctx.argc() && request.host.empty()) {
+      int64_t port;
+      if (!ParseInt64(ctx.arg(i + 2), &port)) return ctx.Error(errors::kNotInteger);
+      request.host = ctx.arg(i + 1);
+      request.port = static_cast<int>(std::clamp<int64_t>(port, -1, 65536));
+      i += 2;
+    } else if (EqualsIgnoreCase(option, "force") && !request.force) {
+      request.force = true;
+    } else {
+      return ctx.Error(errors::kSyntax);
+    }
+  }
+  answer([replication, request] { return replication->BeginFailover(request); });
 }
 
 // ROLE  O(1)
@@ -129,6 +169,7 @@ constexpr CommandSpec kRows[] = {
     {"SYNC", 1, kSyncFlags, {}, 0, &Sync},
     {"REPLICAOF", 3, kRoleFlags, {}, 0, &ReplicaOf},
     {"SLAVEOF", 3, kRoleFlags, {}, 0, &ReplicaOf},
+    {"FAILOVER", -1, kAdmin | kNoScript | kStale, {}, 0, &Failover},
     {"ROLE", 1, kNoScript | kLoading | kStale | kFast, {}, kAclAdmin | kAclDangerous, &Role},
 };
 

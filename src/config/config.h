@@ -177,6 +177,7 @@ struct Config {
   Setting<int64_t> repl_diskless_sync_delay, repl_diskless_sync_max_replicas,
       repl_ping_replica_period, repl_timeout, repl_backlog_size, repl_backlog_ttl;
   Setting<int64_t> min_replicas_to_write, min_replicas_max_lag;
+  Setting<int64_t> min_replicas_durable, min_replicas_durable_timeout, repl_retention_max_bytes;
   Setting<bool> cluster_enabled;  // always false
 
   // TLS

@@ -42,6 +42,9 @@ inline constexpr std::string_view kSaveFailed =
     "to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). "
     "Please check the Redis logs for details about the RDB error.";
 inline constexpr std::string_view kNoReplicas = "NOREPLICAS Not enough good replicas to write.";
+// Redis has no such mode; the connection is closed after it.
+inline constexpr std::string_view kUnconfirmed =
+    "UNCONFIRMED Too few replicas have made this durable in time, its outcome is not known";
 inline constexpr std::string_view kMasterDown =
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 inline constexpr std::string_view kReadOnly = "READONLY You can't write against a read only replica.";

@@ -21,7 +21,8 @@ Executor::Executor(Engine* engine)
 
 ExpiryMode Executor::ExpiryModeOf(uint64_t mode) {
   constexpr uint64_t kHiding =
-      kModeFollower | kModeLogRefused | kModePausedAll | kModePausedWrite | kModeLoading;
+      kModeFollower | kModeLogRefused | kModePausedAll | kModePausedWrite | kModeFailover |
+      kModeLoading;
   if ((mode & (kHiding | kModeExpiryOff)) == 0) [[likely]]
     return ExpiryMode::kNormal;
   return Modes::Has(mode, kModeExpiryOff) ? ExpiryMode::kApply : ExpiryMode::kHide;
@@ -161,9 +162,10 @@ inline void Executor::Finish(Session& session, const Command& command, const Req
     if (unit_.has_news()) [[unlikely]]
       unit_.SetAuthor(session.id(), session.last_write_lsn);
     end = unit_.End();
-    if (end != 0) session.last_write_lsn = end;
+    const bool holds = unit_.hold_lsn() != 0 || engine_.stripes == nullptr;
+    if (end != 0 && holds) session.last_write_lsn = end;
   }
-  if (unit_.hold_lsn() != 0 && unit_.hold_lsn() > engine_.journal->durable()) [[unlikely]] {
+  if (unit_.hold_lsn() != 0 && unit_.hold_lsn() > engine_.journal->committed()) [[unlikely]] {
     if (!HoldReply(session, command, end != 0, start, reply)) return;
   }
 
@@ -287,14 +289,14 @@ bool Executor::StillAdmitted(Session& session, const Command& command, Arguments
 bool Executor::HoldReply(Session& session, const Command& command, bool wrote, uint64_t start,
                          ReplyWriter& reply) {
   OutputBuffer& out = reply.out();
+  // Operators see what is not durable, or could not mend what keeps it from becoming so.
+  if (!wrote && command.Is(kAdmin)) return true;
   if (wrote || !engine_.modes.Has(kModeLogRefused)) {
     out.MarkHold(start, unit_.hold_lsn());
     return true;
   }
-  // The log is broken, so this could be for ever (rules-durability 5). An operator's command is
-  // let go: it may be what mends the log. A read is tried again until its time is up; what cannot
-  // be run twice (EXEC, scripts) is told at once.
-  if (command.Is(kAdmin)) return true;
+  // The log is broken, so this could be for ever (rules-durability 5). A read is tried again until
+  // its time is up; what cannot be run twice (EXEC, scripts) is told at once.
   out.TruncateTo(start);
   if (command.Is(kReadonly) && !session.suspended) {
     if (session.log_deadline_ms == 0)

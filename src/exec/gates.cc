@@ -182,7 +182,8 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     return false;
   }
   const bool paused =
-      Modes::Has(mode, kModePausedAll) || (Modes::Has(mode, kModePausedWrite) && may_write);
+      Modes::Has(mode, kModePausedAll) ||
+      (may_write && (Modes::Has(mode, kModePausedWrite) || Modes::Has(mode, kModeFailover)));
   // CLIENT stays usable, or nobody could end the pause. Inside MULTI too commands wait, and EXEC
   // more than any: it is what would write after PAUSE's OK.
   if (paused && !command.full_name.starts_with("client")) {

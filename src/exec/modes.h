@@ -28,6 +28,7 @@ enum ModeFlag : uint64_t {
   kModeFewFollowers = 1 << 11,  // fewer good ones than min-replicas-to-write: NOREPLICAS
   kModeSaveFailed = 1 << 12,   // snapshots fail: writes get MISCONF
   kModeSnapshotLag = 1 << 13,  // too many pre-images wait for the snapshot: writes wait
+  kModeFailover = 1 << 14,     // a follower is to take over: writes wait
 };
 
 class Modes {

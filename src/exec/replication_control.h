@@ -53,6 +53,14 @@ struct FollowerRequest {
   bool old = false;     // SYNC: sends no ACKs, hears no +FULLRESYNC
 };
 
+// FAILOVER. Host "": whichever follower is first; timeout 0: none.
+struct FailoverRequest {
+  std::string host;
+  int port = 0;
+  bool force = false;
+  int64_t timeout_ms = 0;
+};
+
 class ReplicationControl {
  public:
   virtual ~ReplicationControl() = default;
@@ -72,9 +80,16 @@ class ReplicationControl {
 
   // -- role --
   virtual LinkFacts Link() = 0;
-  virtual StreamFacts Stream() = 0;
+  virtual StreamFacts Stream() const = 0;
   // Slow. Follows another server, or (host "") nobody any more.
   virtual void ReplicaOf(const std::string& host, int port) = 0;
+  // Slow; "" or the error. FAILOVER, FAILOVER ABORT, and what a leader that fails over asks of the
+  // follower that is to lead, whose stream must be `id`.
+  virtual std::string BeginFailover(const FailoverRequest& request) = 0;
+  virtual std::string AbortFailover() = 0;
+  virtual std::string TakeOver(const std::string& id) = 0;
+  virtual bool FailingOver() = 0;
+  virtual const char* FailoverStateName() = 0;  // INFO's word
   // Slow. DEBUG CHANGE-REPL-ID.
   virtual Status ChangeId() = 0;
 

@@ -58,6 +58,9 @@ class ServerControl {
   virtual void OnTimeline(uint64_t lsn) = 0;
   // A follower has acknowledged more: who waits for that is looked at.
   virtual void OnAcknowledged() = 0;
+  // This server leads no more, and what its replies wait for (min-replicas-durable) will never be
+  // known: their clients are told so and cut off. Before anything else can end these waits.
+  virtual void GiveUpHeld() = 0;
   // Stops every worker for this long (DEBUG SLEEP).
   virtual void Sleep(int64_t microseconds) = 0;
 };

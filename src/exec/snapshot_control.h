@@ -36,11 +36,12 @@ class SnapshotControl {
   // When the last snapshot succeeded, or the server began: seconds since the epoch.
   virtual int64_t LastSaveSeconds() = 0;
 
-  // A plain RDB file for followers, DIR/name in the folder that SyncFolder says.
+  // A file for followers, DIR/name in the folder that SyncFolder says: an RDB, or with
+  // encryption-key-file a packed snapshot of it.
   struct SyncRequest {
     std::string name;
     std::function<void(uint64_t lsn)> at_instant;                    // under All
-    std::function<void(const Status&, uint64_t file_bytes)> done;  // on the snapshot's thread
+    std::function<void(const Status&, uint64_t rdb_bytes)> done;  // on the snapshot's thread
   };
   // kUnavailable while another snapshot is under way: to be asked again.
   virtual Status StartSync(SyncRequest request) = 0;

@@ -383,7 +383,10 @@ void Unit::HandOver() {
 }
 
 void Unit::ComputeHold(uint64_t end) {
-  hold_lsn_ = end;
+  // A record that concerns no key is a message for followers' subscribers: whether that is lost
+  // shows in no data (rules-durability 20).
+  const bool data = all_ || walked_ || !hashes_.empty();
+  hold_lsn_ = data ? end : 0;
   if (all_ || walked_) {
     // Whoever saw the whole keyspace saw every write so far.
     hold_lsn_ = std::max<uint64_t>(end, engine_.journal->tail());

@@ -256,12 +256,6 @@ void Journal::SetRetainedBytesMin(uint64_t bytes) {
   retained_bytes_min_ = bytes;
 }
 
-void Journal::SetEager(bool eager) {
-  Lock lock(mutex_);
-  eager_ = eager;
-  writer_wake_.notify_all();
-}
-
 SegmentEntry* Journal::FindSegment(uint64_t sequence) {
   for (SegmentEntry& s : manifest_.segments)
     if (s.sequence == sequence) return &s;

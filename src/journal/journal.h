@@ -25,6 +25,7 @@
 // files: never from a worker that holds locks, StartTimeline excepted (role changes).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <functional>
@@ -155,6 +156,10 @@ class Journal {
   Lsn tail() const { return buffer_.tail().lsn; }
   Lsn written() const { return written_.load(std::memory_order_acquire); }
   Lsn durable() const { return durable_.load(std::memory_order_acquire); }
+  // Durable, and confirmed by whoever else has to have it before clients are told.
+  Lsn committed() const { return std::min(durable(), confirmed()); }
+  Lsn confirmed() const { return confirmed_.load(std::memory_order_acquire); }
+  void SetConfirmed(Lsn lsn) { confirmed_.store(lsn, std::memory_order_release); }
   JournalState state() const { return state_.load(std::memory_order_acquire); }
   FsyncPolicy policy() const { return policy_.load(std::memory_order_relaxed); }
   // Heap bytes of what is kept in memory of the stream.
@@ -168,8 +173,6 @@ class Journal {
   void SetPolicy(FsyncPolicy policy);
   void SetBufferBytesMax(uint64_t bytes);
   void SetRetainedBytesMin(uint64_t bytes);
-  // With followers attached: write at once instead of after write_delay_us.
-  void SetEager(bool eager);
 
   // Copies complete bytes that are still in memory, from `from` on; 0 if there are none there.
   size_t ReadMemory(Lsn from, char* buffer, size_t length) const {
@@ -290,6 +293,7 @@ class Journal {
   alignas(64) std::atomic<Lsn> wake_at_{~Lsn{0}};
   alignas(64) std::atomic<Lsn> written_{0};
   std::atomic<Lsn> durable_{0};
+  std::atomic<Lsn> confirmed_{kLsnMax};  // nobody else has to
   std::atomic<JournalState> state_{JournalState::kOk};
   std::atomic<FsyncPolicy> policy_;
   std::atomic<Lsn> roll_at_{kLsnMax};
@@ -307,7 +311,6 @@ class Journal {
   uint64_t buffer_bytes_max_;
   uint64_t retained_bytes_min_;
   uint64_t retention_ms_, retention_bytes_;
-  bool eager_ = false;
   bool stop_ = false;
   bool paused_ = false;
   bool drain_ = false;   // write without delay and sync whatever the policy

@@ -64,7 +64,7 @@ void Journal::WaitForWork(Lock* lock) {
         if (keeper_sleeps_) keeper_wake_.notify_one();
       }
       due_us = always ? -1 : pending_since_us_ + options_.write_delay_us;
-      if (drain_ || eager_ || pending >= kWriteBatchBytes) return;
+      if (drain_ || pending >= kWriteBatchBytes) return;
       if (always ? !syncing : now_us >= due_us) return;
       wake_at = written_point_.lsn + kWriteBatchBytes;
     } else if (!paused_) {

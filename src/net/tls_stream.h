@@ -28,7 +28,7 @@ class TlsStream {
   ssize_t Handshake();
   ssize_t Read(char* buffer, size_t length);
   ssize_t Write(const char* data, size_t length);
-  short wanted() const { return wanted_; }  // POLLIN or POLLOUT
+  short wanted() const { return wanted_; }             // POLLIN or POLLOUT
   const std::string& error() const { return error_; }  // behind -EPROTO
 
  private:

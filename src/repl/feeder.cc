@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "exec/replication_control.h"
 #include "exec/snapshot_control.h"
@@ -15,7 +16,6 @@ namespace {
 constexpr auto kIdleWait = std::chrono::milliseconds(100);
 constexpr auto kAloneWait = std::chrono::seconds(1);         // nobody follows
 constexpr auto kBacklogWait = std::chrono::milliseconds(1);  // somebody's window is full
-constexpr int64_t kPeriodMs = 100;
 constexpr int64_t kKeepAliveMs = 1000;
 constexpr int kPiecesPerStep = 8;  // then the others have their turn
 
@@ -169,6 +169,16 @@ bool Feeder::CanContinue(const Follower& follower) {
   const bool former = !stream.second_id.empty() && request.id == stream.second_id &&
                       request.offset <= stream.second_offset;
   if ((!ours && !former) || lsn > stream.offset) return false;
+  if (follower.tail.bytes != 0 && follower.tail.bytes <= lsn) {
+    const auto tail = StreamTailBefore(*engine_.journal, lsn, follower.tail.bytes);
+    if (tail && tail->crc != follower.tail.crc) {
+      engine_.log.Warning(
+          "Replica %s:%d has other data than this log before offset %llu, under the "
+          "same replication id: it gets all of it anew",
+          follower.address.c_str(), follower.port, static_cast<unsigned long long>(lsn));
+      return false;
+    }
+  }
   char byte;
   if (lsn == stream.offset || engine_.journal->ReadMemory(lsn, &byte, 1) == 1) return true;
   const Journal& journal = *engine_.journal;
@@ -238,8 +248,7 @@ void Feeder::WaitForFile(Follower& follower) {
   if (file.state.load() == SyncFile::State::kMaking) return;
   if (file.state.load() == SyncFile::State::kFailed)
     return Drop(follower, "the snapshot failed: " + file.error);
-  follower.file_fd = open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (follower.file_fd < 0) return Drop(follower, "the snapshot cannot be read");
+  if (!OpenFile(follower)) return Drop(follower, "the snapshot cannot be read");
   std::string head;
   if (!follower.request.old)
     head = "+FULLRESYNC " + file.id + " " + std::to_string(file.lsn) + "\r\n";
@@ -248,13 +257,33 @@ void Feeder::WaitForFile(Follower& follower) {
   follower.state.store(State::kSending);
 }
 
+bool Feeder::OpenFile(Follower& follower) {
+  const std::string& path = follower.file->path;
+  const KeyRing* keys = engine_.journal->keys();
+  if (keys == nullptr) {
+    follower.file_fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    return follower.file_fd >= 0;
+  }
+  auto pipe = RdbPipe::Open(path, keys);
+  if (!pipe.ok()) return false;
+  follower.pipe = std::move(*pipe);
+  follower.file_fd = follower.pipe->fd();
+  return true;
+}
+
 bool Feeder::SendFile(Follower& follower) {
   const uint64_t total = follower.file->bytes;
   for (int i = 0; i < kPiecesPerStep && follower.file_offset < total; ++i) {
     if (!HasRoom(follower)) return false;
     std::string bytes(std::min<uint64_t>(kPieceBytes, total - follower.file_offset), '\0');
-    const ssize_t n = pread(follower.file_fd, bytes.data(), bytes.size(),
-                            static_cast<off_t>(follower.file_offset));
+    // What a pipe has not got yet comes in a moment.
+    const ssize_t n = follower.pipe != nullptr ? read(follower.file_fd, bytes.data(), bytes.size())
+                                               : pread(follower.file_fd, bytes.data(), bytes.size(),
+                                                       static_cast<off_t>(follower.file_offset));
+    if (n < 0 && errno == EAGAIN) {
+      follower.probing = true;
+      return false;
+    }
     if (n <= 0) {
       Drop(follower, "the snapshot cannot be read");
       return false;
@@ -273,7 +302,9 @@ bool Feeder::SendFile(Follower& follower) {
     }
     return false;
   }
-  close(std::exchange(follower.file_fd, -1));
+  if (follower.pipe == nullptr) close(follower.file_fd);
+  follower.file_fd = -1;
+  follower.pipe.reset();
   follower.file.reset();
   engine_.log.Notice("Synchronization with replica %s:%d succeeded", follower.address.c_str(),
                      follower.port);
@@ -288,7 +319,6 @@ void Feeder::GoOnline(Follower& follower) {
   if (follower.gone.load(std::memory_order_relaxed)) return;
   follower.state.store(State::kOnline);
   engine_.followers.fetch_add(1);
-  if (!std::exchange(eager_, true)) engine_.journal->SetEager(true);
 }
 
 bool Feeder::SendStream(Follower& follower) {
@@ -393,63 +423,6 @@ void Feeder::KeepAlive(Follower& follower) {
   if (now_ms - follower.kept_alive_ms < kKeepAliveMs) return;
   follower.kept_alive_ms = now_ms;
   Send(follower, "\n");
-}
-
-void Feeder::Periodic() {
-  const int64_t now_ms = engine_.clock.MonotonicMs();
-  if (engine_.open_journal == nullptr) return;
-  AppendForFollowers(now_ms);
-  if (now_ms - periodic_ms_ < kPeriodMs) return;
-  periodic_ms_ = now_ms;
-  CheckTimeouts(engine_.clock.WallMs());
-  Retain();
-}
-
-void Feeder::CheckTimeouts(int64_t now_ms) {
-  const int64_t timeout_ms = engine_.config.repl_timeout() * 1000;
-  for (const auto& follower : followers()) {
-    if (follower->state.load() != State::kOnline || follower->request.old) continue;
-    const int64_t heard_ms =
-        std::max(follower->acknowledged_ms.load(std::memory_order_relaxed),
-                 follower->record->last_active_ms.load(std::memory_order_relaxed));
-    if (now_ms - heard_ms > timeout_ms) Drop(*follower, "it has timed out");
-  }
-}
-
-void Feeder::AppendForFollowers(int64_t now_ms) {
-  if (engine_.followers.load() == 0) return;
-  const auto append = [this](std::initializer_list<std::string_view> parts) {
-    executor_.RunUnit({}, engine_.clock.WallMs(), [&](Unit& unit) {
-      unit.Effect(0, {parts.begin(), parts.size()});
-    });
-  };
-  if (ack_wanted_.exchange(false)) append({"REPLCONF", "GETACK", "*"});
-  if (now_ms - pinged_ms_ < engine_.config.repl_ping_replica_period() * 1000) return;
-  pinged_ms_ = now_ms;
-  append({"PING"});
-}
-
-// Segments that a follower still needs stay, and so do repl-backlog-size bytes behind the end.
-void Feeder::Retain() {
-  Journal& journal = *engine_.journal;
-  const Lsn tail = journal.tail();
-  Lsn from = tail - std::min<Lsn>(tail, static_cast<Lsn>(engine_.config.repl_backlog_size()));
-  for (const auto& follower : followers()) {
-    const State state = follower->state.load();
-    if (state == State::kOnline || state == State::kSending) from = std::min(from, follower->next);
-    if (follower->file != nullptr && follower->file->begun.load())
-      from = std::min(from, follower->file->lsn);
-  }
-  journal.RetainFrom(from);
-  if (engine_.followers.load() == 0 && std::exchange(eager_, false)) journal.SetEager(false);
-  // A journal that only feeds followers has no snapshots that would shorten it.
-  constexpr Lsn kTrimBytes = 64 << 20;
-  if (engine_.journal_kept || journal.awaits_base() ||
-      from < journal.manifest().base_lsn + kTrimBytes)
-    return;
-  if (const Status status = journal.InstallBase("", from); !status.ok())
-    engine_.log.Warning("The journal for followers cannot be shortened: %s",
-                        status.message().c_str());
 }
 
 }  // namespace cairn

@@ -61,6 +61,7 @@ class Feeder {
   bool CanContinue(const Follower& follower);
   void WaitForFile(Follower& follower);
   void StartSync();
+  bool OpenFile(Follower& follower);
   bool SendFile(Follower& follower);
   bool SendStream(Follower& follower);
   size_t ReadStream(Follower& follower, Lsn limit, std::string* bytes);
@@ -73,16 +74,18 @@ class Feeder {
   void Periodic();
   void CheckTimeouts(int64_t now_ms);
   void AppendForFollowers(int64_t now_ms);
-  void Retain();
+  bool Forgotten(int64_t now_ms);
+  uint64_t PinnedBytesMax() const;
+  void DropWhoeverKeepsTooMuch();
+  void Retain(int64_t now_ms);
 
   Engine& engine_;
   Executor executor_;
   std::shared_ptr<SyncFile> sync_;  // being made, or made while somebody still waits for it
   uint64_t syncs_ = 0;
-  int64_t sync_wanted_ms_ = 0;
   int64_t pinged_ms_ = 0;
-  bool eager_ = false;  // the journal writes at once
   int64_t periodic_ms_ = 0;
+  int64_t alone_since_ms_ = -1;  // monotonic; -1: somebody follows
   std::atomic<bool> ack_wanted_{false};
 
   std::mutex step_mutex_;  // held while a follower is served; taken before mutex_

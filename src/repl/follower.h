@@ -22,6 +22,8 @@
 #include "exec/session.h"
 #include "journal/lsn.h"
 #include "journal/reader.h"
+#include "repl/rdb_pipe.h"
+#include "repl/stream_tail.h"
 
 namespace cairn {
 
@@ -38,7 +40,7 @@ struct SyncFile {
   std::atomic<State> state{State::kMaking};
   Lsn lsn = 0;  // these four: written before `state` is kReady
   std::string id;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;  // of the RDB
   std::string error;
 };
 
@@ -51,6 +53,7 @@ struct Follower {
   int port = 0;
   bool second_id_understood = false;  // capa psync2
   bool snapshot_only = false;         // rdb-only: goes when it has the file
+  StreamTail tail;                    // what it has before the offset that it asks for
 
   std::atomic<State> state{State::kAsked};
   std::atomic<uint64_t> acknowledged{0}, durable{0};
@@ -64,6 +67,7 @@ struct Follower {
   std::shared_ptr<SyncFile> file;
   uint64_t file_offset = 0;
   int file_fd = -1;
+  std::unique_ptr<RdbPipe> pipe;  // of an encrypted file; file_fd is its
   std::unique_ptr<JournalReader> reader;
   bool probing = false;
   int64_t kept_alive_ms = 0;
@@ -72,7 +76,7 @@ struct Follower {
   Follower(const Follower&) = delete;
   Follower& operator=(const Follower&) = delete;
   ~Follower() {
-    if (file_fd >= 0) close(file_fd);
+    if (file_fd >= 0 && pipe == nullptr) close(file_fd);
   }
 };
 
@@ -86,6 +90,7 @@ struct FollowerSession final : Session::Extension {
   std::string address;
   int port = 0;
   bool capable_psync2 = false, snapshot_only = false;
+  StreamTail tail;
   Feeder* feeder = nullptr;
   std::shared_ptr<Follower> follower;
 };

@@ -3,8 +3,11 @@
 // The conversation with the leader. What becomes of its snapshot is in link_sync.cc.
 #include "repl/link.h"
 
+#include <algorithm>
+
 #include "base/numbers.h"
 #include "journal/journal.h"
+#include "repl/stream_tail.h"
 
 namespace cairn {
 namespace {
@@ -14,14 +17,31 @@ constexpr int64_t kAckMs = 1000;
 constexpr int64_t kPollMs = 100;
 constexpr size_t kReadBytes = 256 << 10;
 
+// What this server shows its leader, and whom it believes. Read afresh for every connection.
+TlsSettings ReadTlsSettings(const Config& config) {
+  TlsSettings settings;
+  const bool own = !config.tls_client_cert_file().empty();
+  settings.certificate_file = own ? config.tls_client_cert_file() : config.tls_cert_file();
+  settings.key_file = own ? config.tls_client_key_file() : config.tls_key_file();
+  settings.key_password = own ? config.tls_client_key_file_pass() : config.tls_key_file_pass();
+  settings.authorities_file = config.tls_ca_cert_file();
+  settings.authorities_dir = config.tls_ca_cert_dir();
+  settings.protocols = config.tls_protocols();
+  settings.ciphers = config.tls_ciphers();
+  settings.ciphersuites = config.tls_ciphersuites();
+  settings.cache_sessions = false;
+  return settings;
+}
+
 }  // namespace
 
 Link::Link(Engine* engine, Executor* executor, Feeder* feeder, Target target, std::string id,
-           int database)
+           int database, PromotionRequest* promotion)
     : engine_(*engine),
       executor_(*executor),
       feeder_(*feeder),
       target_(std::move(target)),
+      promotion_(promotion),
       id_(std::move(id)),
       applier_(engine, executor, [this] { return socket_.interrupted(); }),
       down_since_ms_(engine->clock.MonotonicMs()) {
@@ -81,14 +101,19 @@ Status Link::RunOnce() {
   // Redis binds to the first address that it listens on, if that is one address.
   CAIRN_RETURN_IF_ERROR(socket_.Connect(target_.host, target_.port, "", timeout_ms()));
   SetState(State::kHandshake);
+  if (engine_.config.tls_replication()) {
+    auto context = TlsContext::ForClient(ReadTlsSettings(engine_.config));
+    if (!context.ok()) return context.status();
+    CAIRN_RETURN_IF_ERROR(socket_.StartTls(std::move(*context), timeout_ms()));
+  }
   CAIRN_RETURN_IF_ERROR(Handshake());
   CAIRN_RETURN_IF_ERROR(Synchronize());
   SetState(State::kConnected);
   return Follow();
 }
 
-Result<size_t> Link::Read(char* buffer, size_t length) {
-  auto n = socket_.Read(buffer, length, kPollMs);
+Result<size_t> Link::Read(char* buffer, size_t length, bool nudged) {
+  auto n = socket_.Read(buffer, length, kPollMs, nudged);
   const int64_t now_ms = engine_.clock.MonotonicMs();
   if (n.ok() && *n > 0) last_io_ms_.store(now_ms);
   if (n.ok() && *n == 0 && now_ms - last_io_ms_.load() > timeout_ms())
@@ -128,7 +153,8 @@ Status Link::Handshake() {
       CAIRN_RETURN_IF_ERROR(Ask("AUTH", {"AUTH", user, password}, true));
     }
   }
-  const int64_t announced = config.replica_announce_port();
+  int64_t announced = config.replica_announce_port();
+  if (announced == 0 && config.tls_replication()) announced = config.tls_port();
   const std::string port = std::to_string(announced != 0 ? announced : config.port());
   CAIRN_RETURN_IF_ERROR(Ask("REPLCONF", {"REPLCONF", "listening-port", port}, false));
   const std::string address = config.replica_announce_ip();
@@ -137,12 +163,27 @@ Status Link::Handshake() {
   return Ask("REPLCONF", {"REPLCONF", "capa", "eof", "capa", "psync2"}, false);
 }
 
+// The leader compares it with what it has there. One that does not know of this says no.
+Status Link::TellTail() {
+  const Journal& journal = *engine_.journal;
+  const Lsn tail = journal.tail();
+  const Manifest manifest = journal.manifest();
+  const Lsn first = manifest.segments.empty() ? tail : manifest.segments.front().first_lsn;
+  const uint64_t bytes = std::min(kStreamTailBytesMax, tail - std::min(first, tail));
+  const auto told = StreamTailBefore(journal, tail, bytes);
+  if (!told || told->bytes == 0) return Status::Ok();
+  return Ask("REPLCONF", {"REPLCONF", "cairn-tail", told->Text()}, false);
+}
+
 Status Link::Synchronize() {
   const bool none = needs_file_ || id_.empty();
+  if (!none) CAIRN_RETURN_IF_ERROR(TellTail());
   const std::string offset = none ? "-1" : std::to_string(engine_.journal->tail() + 1);
   std::string request;
-  const std::string_view parts[] = {"PSYNC", none ? "?" : std::string_view(id_), offset};
-  AppendResp(&request, parts);
+  const bool promote = promotion_->asked.load();
+  const std::string_view parts[] = {"PSYNC", none ? "?" : std::string_view(id_), offset,
+                                    "FAILOVER"};
+  AppendResp(&request, std::span(parts).first(promote ? 4 : 3));
   CAIRN_RETURN_IF_ERROR(socket_.Write(request, timeout_ms()));
   std::string line;
   // Empty lines say that the leader is at work.
@@ -151,6 +192,8 @@ Status Link::Synchronize() {
     if (!next.ok()) return next.status();
     line = *next;
   }
+  if (promote && line.starts_with("-")) promotion_->refused.store(true);
+  if (line.starts_with("+")) promotion_->asked.store(false);
   if (line.starts_with("+CONTINUE") && !none)
     return Continue(line.size() > 10 ? line.substr(10) : id_);
   const size_t space = line.find(' ', 12);
@@ -189,7 +232,8 @@ Status Link::Acknowledge() {
   const Journal& journal = *engine_.journal;
   std::string request;
   const std::string applied = std::to_string(journal.tail());
-  const std::string durable = std::to_string(journal.durable());
+  told_durable_ = journal.durable();
+  const std::string durable = std::to_string(told_durable_);
   if (engine_.journal_kept) {
     const std::string_view parts[] = {"REPLCONF", "ACK", applied, "FACK", durable};
     AppendResp(&request, parts);
@@ -204,7 +248,7 @@ Status Link::Follow() {
   std::vector<char> buffer(kReadBytes);
   int64_t acknowledged_ms = 0;
   for (;;) {
-    const auto n = Read(buffer.data(), buffer.size());
+    const auto n = Read(buffer.data(), buffer.size(), true);
     if (!n.ok()) return n.status();
     if (*n > 0) {
       const Status applied = applier_.Feed(buffer.data(), *n);
@@ -216,7 +260,8 @@ Status Link::Follow() {
       CAIRN_RETURN_IF_ERROR(applied);
     }
     const int64_t now_ms = engine_.clock.MonotonicMs();
-    if (!applier_.TakeAckWanted() && now_ms - acknowledged_ms < kAckMs) continue;
+    const bool synced = engine_.journal_kept && engine_.journal->durable() != told_durable_;
+    if (!applier_.TakeAckWanted() && !synced && now_ms - acknowledged_ms < kAckMs) continue;
     acknowledged_ms = now_ms;
     CAIRN_RETURN_IF_ERROR(Acknowledge());
   }

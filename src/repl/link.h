@@ -29,6 +29,14 @@
 
 namespace cairn {
 
+// That the leader which is followed is to lead: asked for with the first PSYNC that reaches it.
+struct PromotionRequest {
+  std::atomic<bool> asked{false};    // until it has agreed
+  std::atomic<bool> refused{false};  // the last time it was asked
+};
+
+class ReceivedFile;
+
 class Link {
  public:
   struct Target {
@@ -38,11 +46,15 @@ class Link {
 
   // `id`: under which the journal's tail is known to the leader, perhaps.
   Link(Engine* engine, Executor* executor, Feeder* feeder, Target target, std::string id,
-       int database);
+       int database, PromotionRequest* promotion);
   ~Link();
   void Stop();
   // The server ends: a load is given up, too.
   void Abandon() { abandoned_.store(true); }
+  // More of the journal is on disk.
+  void OnDurable() {
+    if (up()) socket_.Nudge();
+  }
 
   const Target& target() const { return target_; }
   LinkFacts facts() const;
@@ -60,16 +72,17 @@ class Link {
   Status Handshake();
   Status Ask(std::string_view what, std::initializer_list<std::string_view> parts, bool must);
   Status Synchronize();
+  Status TellTail();
   Status Continue(const std::string& id);
   Status FullSync(const std::string& id, uint64_t lsn);
-  Result<std::string> Receive();
-  Status ReceiveBody(int fd, std::string_view header);
+  Result<std::string> Receive(uint64_t lsn);
+  Status ReceiveBody(ReceivedFile* file, std::string_view header);
   Status Load(const std::string& path, const std::string& id, uint64_t lsn);
   void EmptyAll();
   Status StartEmpty();
   Status Follow();
   Status Acknowledge();
-  Result<size_t> Read(char* buffer, size_t length);
+  Result<size_t> Read(char* buffer, size_t length, bool nudged = false);
   void SetState(State state);
   int64_t timeout_ms() const { return engine_.config.repl_timeout() * 1000; }
   std::string Folder() const;
@@ -78,9 +91,11 @@ class Link {
   Executor& executor_;
   Feeder& feeder_;
   const Target target_;
+  PromotionRequest* const promotion_;
   std::string id_;  // of the stream at the journal's tail
   LinkSocket socket_;
   StreamApplier applier_;
+  uint64_t told_durable_ = 0;
   bool needs_file_ = false;  // what is here was not the leader's to the end
   std::atomic<State> state_{State::kConnect};
   std::atomic<bool> abandoned_{false};

@@ -25,16 +25,20 @@ Status Failure(const char* what) {
 
 }  // namespace
 
-LinkSocket::LinkSocket() : wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  CHECK(wake_fd_ >= 0);
+LinkSocket::LinkSocket()
+    : wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      nudge_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  CHECK(wake_fd_ >= 0 && nudge_fd_ >= 0);
 }
 
 LinkSocket::~LinkSocket() {
   Close();
   close(wake_fd_);
+  close(nudge_fd_);
 }
 
 void LinkSocket::Close() {
+  tls_.reset();
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
 }
@@ -42,6 +46,11 @@ void LinkSocket::Close() {
 void LinkSocket::Interrupt() {
   const uint64_t one = 1;
   CHECK(write(wake_fd_, &one, sizeof one) == sizeof one);
+}
+
+void LinkSocket::Nudge() {
+  const uint64_t one = 1;
+  CHECK(write(nudge_fd_, &one, sizeof one) == sizeof one);
 }
 
 bool LinkSocket::interrupted() const {
@@ -54,12 +63,28 @@ void LinkSocket::Pause(int64_t milliseconds) {
   (void)poll(&wake, 1, static_cast<int>(milliseconds));
 }
 
-Result<bool> LinkSocket::WaitFor(short events, int64_t timeout_ms) {
-  pollfd both[2] = {{fd_, events, 0}, {wake_fd_, POLLIN, 0}};
-  const int ready = poll(both, 2, static_cast<int>(timeout_ms));
+Result<bool> LinkSocket::WaitFor(short events, int64_t timeout_ms, bool nudged) {
+  pollfd all[3] = {{fd_, events, 0}, {wake_fd_, POLLIN, 0}, {nudge_fd_, POLLIN, 0}};
+  const int ready = poll(all, nudged ? 3 : 2, static_cast<int>(timeout_ms));
   if (ready < 0 && errno != EINTR) return Failure("poll");
-  if (both[1].revents != 0) return Status::Unavailable("the link is given up");
-  return ready > 0 && both[0].revents != 0;
+  if (all[1].revents != 0) return Status::Unavailable("the link is given up");
+  if (all[2].revents != 0) {
+    uint64_t count;
+    CHECK(read(nudge_fd_, &count, sizeof count) == sizeof count);
+  }
+  return ready > 0 && all[0].revents != 0;
+}
+
+Status LinkSocket::StartTls(std::shared_ptr<TlsContext> context, int64_t timeout_ms) {
+  tls_ = std::make_unique<TlsStream>(std::move(context), fd_);
+  for (;;) {
+    const ssize_t n = tls_->Handshake();
+    if (n > 0) return Status::Ok();
+    if (n != -EAGAIN) return Broken("TLS handshake with the leader", n);
+    const auto ready = WaitFor(tls_->wanted(), timeout_ms);
+    if (!ready.ok()) return ready.status();
+    if (!*ready) return Status::Io("TLS handshake with the leader: timeout");
+  }
 }
 
 Status LinkSocket::Connect(const std::string& host, int port, const std::string& source_address,
@@ -114,33 +139,52 @@ std::string LinkSocket::local_address() const {
   return host;
 }
 
+// Bytes moved, 0 at the end of the stream, or -errno.
+ssize_t LinkSocket::ReadSome(char* buffer, size_t length) {
+  if (tls_ != nullptr) return tls_->Read(buffer, length);
+  const ssize_t n = recv(fd_, buffer, length, 0);
+  return n < 0 ? -errno : n;
+}
+
+ssize_t LinkSocket::WriteSome(std::string_view bytes) {
+  if (tls_ != nullptr) return tls_->Write(bytes.data(), bytes.size());
+  const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  return n < 0 ? -errno : n;
+}
+
+Status LinkSocket::Broken(const char* what, ssize_t error) const {
+  const bool told = tls_ != nullptr && error == -EPROTO;
+  return Status::Io(std::string(what) + ": " +
+                    (told ? tls_->error() : strerror(static_cast<int>(-error))));
+}
+
 Status LinkSocket::Write(std::string_view bytes, int64_t timeout_ms) {
   while (!bytes.empty()) {
-    const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t n = WriteSome(bytes);
     if (n > 0) {
       bytes.remove_prefix(static_cast<size_t>(n));
       continue;
     }
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno != EAGAIN) return Failure("write to the leader");
-    const auto ready = WaitFor(POLLOUT, timeout_ms);
+    if (n == -EINTR) continue;
+    if (n != -EAGAIN) return Broken("write to the leader", n);
+    const auto ready = WaitFor(tls_ != nullptr ? tls_->wanted() : POLLOUT, timeout_ms);
     if (!ready.ok()) return ready.status();
     if (!*ready) return Status::Io("write to the leader: timeout");
   }
   return Status::Ok();
 }
 
-Result<size_t> LinkSocket::Read(char* buffer, size_t length, int64_t timeout_ms) {
+Result<size_t> LinkSocket::Read(char* buffer, size_t length, int64_t timeout_ms, bool nudged) {
   for (;;) {
-    const ssize_t n = recv(fd_, buffer, length, 0);
+    const ssize_t n = ReadSome(buffer, length);
     if (n > 0) {
       if (interrupted()) return Status::Unavailable("the link is given up");
       return static_cast<size_t>(n);
     }
     if (n == 0) return Status::Io("the leader closed the connection");
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN) return Failure("read from the leader");
-    const auto ready = WaitFor(POLLIN, timeout_ms);
+    if (n == -EINTR) continue;
+    if (n != -EAGAIN) return Broken("read from the leader", n);
+    const auto ready = WaitFor(tls_ != nullptr ? tls_->wanted() : POLLIN, timeout_ms, nudged);
     if (!ready.ok()) return ready.status();
     if (!*ready) return size_t{0};
   }

@@ -3,14 +3,18 @@
 // LinkSocket: the follower's connection to its leader, for a thread of its own that waits. Every
 // wait ends at its time limit or when another thread calls Interrupt, which holds for good.
 //
-// Thread rule: the link's thread, Interrupt excepted.
+// Thread rule: the link's thread; Interrupt and Nudge any.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/status.h"
+#include "net/tls_stream.h"
 
 namespace cairn {
 
@@ -23,27 +27,37 @@ class LinkSocket {
 
   Status Connect(const std::string& host, int port, const std::string& source_address,
                  int64_t timeout_ms);
+  // Speaks TLS from here on; after Connect.
+  Status StartTls(std::shared_ptr<TlsContext> context, int64_t timeout_ms);
   void Close();
   std::string local_address() const;
 
   Status Write(std::string_view bytes, int64_t timeout_ms);
-  // At least one byte, or 0 when the time is up. kIo when the connection has ended.
-  Result<size_t> Read(char* buffer, size_t length, int64_t timeout_ms);
+  // At least one byte, or 0 when the time is up, or somebody nudged and that counts. kIo when the
+  // connection has ended.
+  Result<size_t> Read(char* buffer, size_t length, int64_t timeout_ms, bool nudged = false);
   // Up to the line's end, which is dropped: CR LF or LF. At most kLineBytesMax.
   Result<std::string> ReadLine(int64_t timeout_ms);
   static constexpr size_t kLineBytesMax = 1024;
 
   void Interrupt();
   bool interrupted() const;
+  // Ends the wait of a Read for which that counts, this one or the next.
+  void Nudge();
   // Sleeps, unless interrupted.
   void Pause(int64_t milliseconds);
 
  private:
-  // kUnavailable if interrupted; false when the time is up.
-  Result<bool> WaitFor(short events, int64_t timeout_ms);
+  // kUnavailable if interrupted; false when the time is up, or at a nudge if that counts.
+  Result<bool> WaitFor(short events, int64_t timeout_ms, bool nudged = false);
+  ssize_t ReadSome(char* buffer, size_t length);
+  ssize_t WriteSome(std::string_view bytes);
+  Status Broken(const char* what, ssize_t error) const;
 
   int fd_ = -1;
-  int wake_fd_;  // an eventfd, readable from Interrupt on
+  int wake_fd_;   // an eventfd, readable from Interrupt on
+  int nudge_fd_;  // another, from Nudge until the wait has ended
+  std::unique_ptr<TlsStream> tls_;
 };
 
 }  // namespace cairn

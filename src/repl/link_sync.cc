@@ -1,34 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A full sync: the leader's snapshot into a file, the file in the dataset's place.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "base/numbers.h"
 #include "exec/snapshot_control.h"
 #include "journal/journal.h"
 #include "repl/link.h"
+#include "repl/received_file.h"
 #include "snapshot/sink.h"
 
 namespace cairn {
 namespace {
 
 constexpr size_t kReadBytes = 256 << 10;
-constexpr size_t kMarkBytes = 40;               // of the form that ends with a mark
-constexpr uint64_t kSyncEveryBytes = 32 << 20;  // as Redis: no avalanche of dirty pages at the end
-
-Status WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Status::Io(std::string("writing the snapshot received: ") + strerror(errno));
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return Status::Ok();
-}
+constexpr size_t kMarkBytes = 40;  // of the form that ends with a mark
 
 }  // namespace
 
@@ -40,7 +30,7 @@ Status Link::FullSync(const std::string& id, uint64_t lsn) {
   SetState(State::kSync);
   engine_.log.Notice("Full resync from master: %s:%llu", id.c_str(),
                      static_cast<unsigned long long>(lsn));
-  auto path = Receive();
+  auto path = Receive(lsn);
   if (!path.ok()) return path.status();
   const Status status = Load(*path, id, lsn);
   if (!status.ok()) unlink(path->c_str());
@@ -48,7 +38,7 @@ Status Link::FullSync(const std::string& id, uint64_t lsn) {
 }
 
 // The file's path. It is complete and durable.
-Result<std::string> Link::Receive() {
+Result<std::string> Link::Receive(uint64_t lsn) {
   last_io_ms_.store(engine_.clock.MonotonicMs());
   std::string header;
   while (header.empty()) {
@@ -56,20 +46,15 @@ Result<std::string> Link::Receive() {
     if (!line.ok()) return line.status();
     header = *line;
   }
-  const std::string path = Folder() + "/temp-sync.rdb";
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return Status::Io("cannot create " + path + ": " + strerror(errno));
-  Status status = ReceiveBody(fd, header);
-  if (status.ok() && fsync(fd) != 0)
-    status = Status::Io(std::string("syncing the snapshot received: ") + strerror(errno));
-  close(fd);
-  if (status.ok()) return path;
-  unlink(path.c_str());
-  return status;
+  auto file = ReceivedFile::Create(Folder(), engine_.journal->keys(), lsn);
+  if (!file.ok()) return file.status();
+  CAIRN_RETURN_IF_ERROR(ReceiveBody(file->get(), header));
+  CAIRN_RETURN_IF_ERROR((*file)->Finish());
+  return (*file)->path();
 }
 
 // "$LENGTH", or "$EOF:MARK" and then bytes up to that mark.
-Status Link::ReceiveBody(int fd, std::string_view header) {
+Status Link::ReceiveBody(ReceivedFile* file, std::string_view header) {
   int64_t length = -1;
   std::string mark;
   if (header.starts_with("$EOF:") && header.size() == 5 + kMarkBytes) {
@@ -81,7 +66,7 @@ Status Link::ReceiveBody(int fd, std::string_view header) {
   sync_read_.store(0);
   std::vector<char> buffer(kReadBytes);
   std::string held;  // perhaps the mark: not written yet
-  uint64_t got = 0, synced = 0;
+  uint64_t got = 0;
   while (length < 0 || got < static_cast<uint64_t>(length)) {
     size_t wanted = buffer.size();
     if (length >= 0) wanted = std::min<uint64_t>(wanted, static_cast<uint64_t>(length) - got);
@@ -90,19 +75,15 @@ Status Link::ReceiveBody(int fd, std::string_view header) {
     got += *n;
     sync_read_.store(got);
     if (length >= 0) {
-      CAIRN_RETURN_IF_ERROR(WriteAll(fd, {buffer.data(), *n}));
+      CAIRN_RETURN_IF_ERROR(file->Add({buffer.data(), *n}));
     } else {
       held.append(buffer.data(), *n);
       // Nothing follows the mark before we have answered, so it can only be at the end.
-      if (held.ends_with(mark)) return WriteAll(fd, {held.data(), held.size() - kMarkBytes});
+      if (held.ends_with(mark)) return file->Add({held.data(), held.size() - kMarkBytes});
       if (held.size() > kMarkBytes) {
-        CAIRN_RETURN_IF_ERROR(WriteAll(fd, {held.data(), held.size() - kMarkBytes}));
+        CAIRN_RETURN_IF_ERROR(file->Add({held.data(), held.size() - kMarkBytes}));
         held.erase(0, held.size() - kMarkBytes);
       }
-    }
-    if (got - synced >= kSyncEveryBytes) {
-      synced = got;
-      (void)fdatasync(fd);
     }
   }
   return Status::Ok();

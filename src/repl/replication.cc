@@ -17,8 +17,12 @@ std::string HostOf(const std::string& address) {
 
 }  // namespace
 
-Replication::Replication(Engine* engine)
-    : engine_(*engine), feeder_(engine), link_executor_(engine), role_executor_(engine) {}
+Replication::Replication(Engine* engine, std::function<void()> resume_parked)
+    : engine_(*engine),
+      feeder_(engine),
+      link_executor_(engine),
+      role_executor_(engine),
+      resume_parked_(std::move(resume_parked)) {}
 
 Replication::~Replication() {
   Stop();
@@ -27,7 +31,11 @@ Replication::~Replication() {
 Status Replication::Start() {
   feeder_.Start();
   const std::string leader = engine_.config.replicaof();
-  if (leader.empty()) return Status::Ok();
+  if (leader.empty()) {
+    (void)UpdateConfirmed();
+    UpdateFewFollowers(engine_.clock.WallMs());
+    return Status::Ok();
+  }
   const size_t space = leader.rfind(' ');
   int64_t port = 0;
   (void)ParseInt64(leader.substr(space + 1), &port);
@@ -69,6 +77,10 @@ bool Replication::Describe(Session& session, std::string_view option, std::strin
     if (EqualsIgnoreCase(value, "psync2")) state.capable_psync2 = true;
   } else if (EqualsIgnoreCase(option, "rdb-only")) {
     state.snapshot_only = ParseInt64(value, &number) && number != 0;
+  } else if (EqualsIgnoreCase(option, "cairn-tail")) {
+    const auto tail = StreamTail::Parse(value);
+    if (!tail) return false;
+    state.tail = *tail;
   } else {
     return false;
   }
@@ -79,6 +91,7 @@ std::string Replication::Follow(Session& session, const FollowerRequest& request
   FollowerSession& state = SessionOf(session);
   // Once it follows, its further requests mean nothing.
   if (state.follower != nullptr) return "";
+  if (FailingOver()) return "NOMASTERLINK Can't SYNC while failing over";
   if (engine_.modes.Has(kModeFollower) && !Link().up)
     return "NOMASTERLINK Can't SYNC while not connected with my master";
   auto follower = std::make_shared<Follower>();
@@ -91,6 +104,7 @@ std::string Replication::Follow(Session& session, const FollowerRequest& request
   follower->port = state.port;
   follower->second_id_understood = state.capable_psync2;
   follower->snapshot_only = state.snapshot_only;
+  follower->tail = state.tail;
   state.follower = follower;
   session.record->flags.fetch_or(kClientReplica, std::memory_order_relaxed);
   engine_.log.Notice("Replica %s:%d asks for synchronization", follower->address.c_str(),
@@ -110,7 +124,49 @@ void Replication::Acknowledge(Session& session, uint64_t applied, uint64_t durab
   if (durable > follower.durable.load(std::memory_order_relaxed))
     follower.durable.store(durable, std::memory_order_relaxed);
   follower.acknowledged_ms.store(engine_.clock.WallMs(), std::memory_order_relaxed);
+  (void)UpdateConfirmed();
   engine_.control->OnAcknowledged();
+}
+
+bool Replication::UpdateConfirmed() {
+  cairn::Journal* journal = engine_.journal;
+  if (journal == nullptr) return false;
+  const int64_t wanted = engine_.config.min_replicas_durable();
+  std::lock_guard guard(confirm_mutex_);
+  const Lsn before = journal->confirmed();
+  Lsn confirmed = kLsnMax;
+  if (wanted > 0 && leads_) {
+    // What was answered before this began was promised less.
+    confirmed = before == kLsnMax ? journal->durable() : before;
+    int64_t count = 0;
+    Lsn least = kLsnMax;
+    for (const auto& follower : feeder_.followers()) {
+      const Lsn durable = follower->durable.load(std::memory_order_relaxed);
+      if (follower->state.load() != Follower::State::kOnline || durable == 0) continue;
+      ++count;
+      least = std::min(least, durable);
+    }
+    if (count >= wanted) confirmed = std::max(confirmed, least);
+  }
+  if (confirmed == before) return false;
+  journal->SetConfirmed(confirmed);
+  return true;
+}
+
+// Followers that keep a log, and told of it lately.
+int64_t Replication::CountDurable(int64_t now_ms) const {
+  const int64_t lag_ms = engine_.config.min_replicas_max_lag() * 1000;
+  int64_t count = 0;
+  for (const auto& one : feeder_.followers())
+    count += one->state.load() == Follower::State::kOnline && one->durable.load() != 0 &&
+             (lag_ms == 0 || now_ms - one->acknowledged_ms.load() <= lag_ms);
+  return count;
+}
+
+void Replication::OnDurable() {
+  feeder_.Notify();
+  std::lock_guard guard(mutex_);
+  if (link_ != nullptr) link_->OnDurable();
 }
 
 std::vector<FollowerFacts> Replication::Followers() {
@@ -147,7 +203,7 @@ int64_t Replication::CountAcknowledged(uint64_t lsn, bool durable) {
 
 // -- both --
 
-StreamFacts Replication::Stream() {
+StreamFacts Replication::Stream() const {
   StreamFacts facts;
   if (engine_.journal == nullptr) {
     facts.id = engine_.replication_id;

@@ -24,7 +24,8 @@ namespace cairn {
 
 class Replication final : public ReplicationControl {
  public:
-  explicit Replication(Engine* engine);
+  // `resume_parked` runs requests again that waited for a mode to end.
+  explicit Replication(Engine* engine, std::function<void()> resume_parked = {});
   ~Replication() override;
 
   // What the start found: the stream of the log ends in `database`; `unclean`: the log drew a new
@@ -39,6 +40,13 @@ class Replication final : public ReplicationControl {
   void Stop();
   // The journal has more that can be sent.
   void OnJournalProgress() { feeder_.Notify(); }
+  // More of it is on disk: the leader wants to know.
+  void OnDurable();
+  // How far followers have confirmed, for min-replicas-durable; whenever that may have changed.
+  // False: as before.
+  bool UpdateConfirmed();
+  // Whether writes are refused for want of followers.
+  void UpdateFewFollowers(int64_t now_ms);
   // For who ends the log or begins another: no follower is fed meanwhile, and all have to ask
   // again. Refused on a follower. Slow; from a thread that holds no lock.
   Status WithoutFollowers(const char* reason, const std::function<void()>& change);
@@ -53,12 +61,26 @@ class Replication final : public ReplicationControl {
   int64_t CountAcknowledged(uint64_t lsn, bool durable) override;
   void RequestAcknowledgements() override { feeder_.RequestAcknowledgements(); }
   LinkFacts Link() override;
-  StreamFacts Stream() override;
+  StreamFacts Stream() const override;
   void ReplicaOf(const std::string& host, int port) override;
   Status ChangeId() override;
+  std::string BeginFailover(const FailoverRequest& request) override;
+  std::string AbortFailover() override;
+  std::string TakeOver(const std::string& id) override;
+  bool FailingOver() override { return failover_state_.load() != FailoverState::kNone; }
+  const char* FailoverStateName() override;
   uint64_t AtSnapshot(AuxRecords* aux) override;
 
  private:
+  enum class FailoverState { kNone, kWaiting, kProceeding };
+
+  void FailoverCron();
+  void EndFailover();
+  void GiveUpFailover(const char* reason);
+  std::shared_ptr<Follower> FindFollower(const std::string& host, int port) const;
+  std::shared_ptr<Follower> Successor() const;
+  void SetLeads(bool leads);
+  int64_t CountDurable(int64_t now_ms) const;
   void BecomeLeader();
   Status BecomeFollower(const std::string& host, int port);
   void SetMode(ModeFlag flag, bool on);
@@ -73,8 +95,15 @@ class Replication final : public ReplicationControl {
   std::mutex role_mutex_;
   mutable std::mutex mutex_;  // guards link_ as a pointer; held for moments
   std::shared_ptr<cairn::Link> link_;
-  int database_ = 0;  // of the stream, while there is no link
+  std::mutex confirm_mutex_;  // a leaf
+  bool leads_ = true;         // under confirm_mutex_; changes with the role, not after it
+  int database_ = 0;          // of the stream, while there is no link
   bool unclean_ = false;
+  const std::function<void()> resume_parked_;
+  std::atomic<FailoverState> failover_state_{FailoverState::kNone};  // set under role_mutex_
+  FailoverRequest failover_;          // of the one under way; under role_mutex_, as the next
+  int64_t failover_deadline_ms_ = 0;  // monotonic; 0: none
+  PromotionRequest promotion_;
   bool stopped_ = false;
   bool needs_file_ = false;  // the last link left data that is not its leader's to the end
 };

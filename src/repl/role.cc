@@ -44,9 +44,20 @@ Status Replication::WithoutFollowers(const char* reason, const std::function<voi
   return Status::Ok();
 }
 
+// Whether followers have to confirm what clients are told. Set before the first write as a leader;
+// and when nobody writes any more, for what is then not confirmed never will be.
+void Replication::SetLeads(bool leads) {
+  {
+    std::lock_guard guard(confirm_mutex_);
+    if (std::exchange(leads_, leads) == leads) return;
+  }
+  if (!leads && engine_.config.min_replicas_durable() > 0) engine_.control->GiveUpHeld();
+  if (UpdateConfirmed()) engine_.control->OnAcknowledged();
+}
+
 void Replication::ReplicaOf(const std::string& host, int port) {
   std::lock_guard guard(role_mutex_);
-  if (stopped_) return;
+  if (stopped_ || FailingOver()) return;
   if (host.empty()) {
     if (engine_.modes.Has(kModeFollower)) BecomeLeader();
     return;
@@ -63,14 +74,13 @@ void Replication::ReplicaOf(const std::string& host, int port) {
 }
 
 Status Replication::BecomeFollower(const std::string& host, int port) {
-  if (!engine_.config.encryption_key_file().empty())
-    return Status::Invalid("replicaof and encryption-key-file do not go together yet");
   CAIRN_RETURN_IF_ERROR(feeder_.EnsureJournal());
   if (engine_.journal->awaits_base())
     return Status::Unavailable("the log has no base yet: its first rewrite is under way");
   StopLink();
   const bool was_leader = !engine_.modes.Has(kModeFollower);
   SetMode(kModeFollower, true);
+  SetLeads(false);
   if (was_leader) UnblockWaiters();
   engine_.config_store.SetInternally("replicaof", host + " " + std::to_string(port));
   const Manifest manifest = engine_.journal->manifest();
@@ -81,8 +91,9 @@ Status Replication::BecomeFollower(const std::string& host, int port) {
       !manifest.replid2.empty())
     id = manifest.replid2;
   if (needs_file_) id.clear();
-  auto link = std::make_shared<cairn::Link>(&engine_, &link_executor_, &feeder_,
-                                            cairn::Link::Target{host, port}, id, database_);
+  auto link =
+      std::make_shared<cairn::Link>(&engine_, &link_executor_, &feeder_,
+                                    cairn::Link::Target{host, port}, id, database_, &promotion_);
   std::lock_guard guard(mutex_);
   link_ = std::move(link);
   return Status::Ok();
@@ -105,15 +116,23 @@ void Replication::BecomeLeader() {
   needs_file_ = false;
   engine_.config_store.SetInternally("replicaof", "");
   SetMode(kModeStale, false);
+  SetLeads(true);
   SetMode(kModeFollower, false);
   engine_.log.Notice("MASTER MODE enabled");
 }
 
 void Replication::Cron(int64_t now_ms) {
+  FailoverCron();
   const Config& config = engine_.config;
   const bool follower = engine_.modes.Has(kModeFollower);
   const bool stale = follower && !config.replica_serve_stale_data() && !Link().up;
   if (stale != engine_.modes.Has(kModeStale)) engine_.modes.Set(kModeStale, stale);
+  UpdateFewFollowers(now_ms);
+}
+
+void Replication::UpdateFewFollowers(int64_t now_ms) {
+  const Config& config = engine_.config;
+  const bool follower = engine_.modes.Has(kModeFollower);
   bool few = false;
   if (!follower && config.min_replicas_to_write() > 0 && config.min_replicas_max_lag() > 0) {
     int64_t good = 0;
@@ -122,6 +141,8 @@ void Replication::Cron(int64_t now_ms) {
               now_ms - one->acknowledged_ms.load() <= config.min_replicas_max_lag() * 1000;
     few = good < config.min_replicas_to_write();
   }
+  if (!follower && config.min_replicas_durable() > 0)
+    few |= CountDurable(now_ms) < config.min_replicas_durable();
   if (few != engine_.modes.Has(kModeFewFollowers)) engine_.modes.Set(kModeFewFollowers, few);
 }
 

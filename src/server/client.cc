@@ -261,6 +261,35 @@ bool Client::WithinOutputLimits() {
   return false;
 }
 
+void Client::CheckHeld() {
+  OutputBuffer& out = connection_->out();
+  const size_t sendable = out.Sendable(context_.worker.durable());
+  if (sendable == out.size()) {
+    held_since_ms_ = -1;
+    return;
+  }
+  const uint64_t position = out.begin_position() + sendable;
+  const int64_t now_ms = context_.worker.monotonic_ms();
+  if (held_since_ms_ < 0 || position != held_position_) {
+    held_position_ = position;
+    held_since_ms_ = now_ms;
+    return;
+  }
+  const int64_t timeout_ms = server_.engine().config.min_replicas_durable_timeout();
+  if (timeout_ms != 0 && now_ms - held_since_ms_ >= timeout_ms) GiveUpHeld();
+}
+
+// What is held begins with a whole reply; the error takes its place, and whatever is behind it
+// stays unsaid.
+void Client::GiveUpHeld() {
+  OutputBuffer& out = connection_->out();
+  const size_t sendable = out.Sendable(context_.worker.durable());
+  if (connection_->closing() || sendable == out.size()) return;
+  out.TruncateTo(out.begin_position() + sendable);
+  ReplyWriter(&out, session_.resp).Error(errors::kUnconfirmed);
+  connection_->CloseAfterFlush();
+}
+
 // What CLIENT LIST shows of this client, refreshed once a read.
 void Client::Publish() {
   ClientRecord& record = *session_.record;

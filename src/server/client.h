@@ -40,6 +40,10 @@ class Client final : public ConnectionHandler, public Subscriber {
   // Judges the unread output by client-output-buffer-limit. False: the connection is closed, or
   // was closing already. Called whenever output was added, and by cron for the soft limit.
   bool WithinOutputLimits();
+  // Ends a connection whose first held reply has waited for min-replicas-durable-timeout.
+  void CheckHeld();
+  // What waits for the log is told that its outcome is not known, and the connection ends.
+  void GiveUpHeld();
   // The reason for the suspension is gone: runs what was left.
   void Resume();
   // Answers the client's WAIT or WAITAOF if what it waits for is there. False: it waits on.
@@ -67,6 +71,8 @@ class Client final : public ConnectionHandler, public Subscriber {
   Connection* connection_ = nullptr;
   Session session_;
   int64_t soft_limit_since_ms_ = -1;  // monotonic; -1: below the soft limit
+  uint64_t held_position_ = 0;        // of the first held reply, as cron saw it last
+  int64_t held_since_ms_ = -1;        // monotonic; -1: nothing was held
   int64_t counted_bytes_ = 0;         // of this client by ClientMemory
   RequestParser parser_;
   Timer wait_timer_;           // of a blocking command

@@ -60,6 +60,11 @@ std::string ReplicationInfo(Engine& engine) {
       good += std::string_view(one.state) == "online" && one.lag_s <= config.min_replicas_max_lag();
     lines.Number("min_slaves_good_slaves", good);
   }
+  if (config.min_replicas_durable() > 0) {
+    int64_t good = 0;
+    for (const FollowerFacts& one : followers) good += one.durable != 0;
+    lines.Number("min_replicas_durable_good", good);
+  }
   for (size_t i = 0; i < followers.size(); ++i) {
     const FollowerFacts& one = followers[i];
     lines.Text(("slave" + std::to_string(i)).c_str(),
@@ -67,7 +72,7 @@ std::string ReplicationInfo(Engine& engine) {
                    ",offset=" + std::to_string(one.acknowledged) +
                    ",lag=" + std::to_string(one.lag_s));
   }
-  lines.Text("master_failover_state", "no-failover");
+  lines.Text("master_failover_state", engine.replication->FailoverStateName());
   lines.Text("master_replid", stream.id);
   lines.Text("master_replid2", stream.second_id.empty() ? std::string(40, '0') : stream.second_id);
   lines.Number("master_repl_offset", static_cast<int64_t>(stream.offset));

@@ -3,6 +3,7 @@
 // The half of Persistence that replication and backups ask for: snapshots for others, and the
 // loading of a leader's.
 #include "journal/journal.h"
+#include "rdb/opcodes.h"
 #include "script/registry.h"
 #include "server/persistence.h"
 
@@ -13,11 +14,6 @@ std::string Persistence::SyncFolder() {
 }
 
 Status Persistence::StartSync(SyncRequest request) {
-  if (!config_.encryption_key_file().empty()) {
-    // Followers want it in the clear, and as a file it would give away what the log hides.
-    request.done(Status::Unavailable("with encryption-key-file there is no full sync yet"), 0);
-    return Status::Ok();
-  }
   {
     std::lock_guard guard(mutex_);
     if (claimed_) return Status::Unavailable("a snapshot is under way");
@@ -31,7 +27,8 @@ Status Persistence::StartSync(SyncRequest request) {
   SnapshotRequest snapshot = MakeRequest();
   snapshot.dir = SyncFolder();
   snapshot.name = sync_->name;
-  snapshot.format = SnapshotFormat::kPlain;
+  // Followers want it in the clear, but as a file it would give away what the log hides.
+  snapshot.format = keys_ == nullptr ? SnapshotFormat::kPlain : SnapshotFormat::kPacked;
   snapshot.done = [this](const SnapshotResult& result) { SyncDone(result); };
   engine_.log.Notice("Starting a snapshot for replicas");
   if (const Status status = snapshotter_.Start(std::move(snapshot)); !status.ok()) {
@@ -54,7 +51,9 @@ void Persistence::SyncDone(const SnapshotResult& result) {
                        static_cast<unsigned long long>(result.keys),
                        static_cast<unsigned long long>(result.file_bytes),
                        static_cast<double>(result.duration_ms) / 1000);
-  request.done(result.status, result.file_bytes);
+  const uint64_t rdb_bytes =
+      keys_ == nullptr ? result.file_bytes : kRdbHeaderBytes + result.plain_bytes;
+  request.done(result.status, rdb_bytes);
 }
 
 bool Persistence::StartBackup(const std::string& path, uint64_t* number) {

@@ -99,6 +99,7 @@ Status Server::Start() {
   engine_->run_id = RandomHexId();
   engine_->replication_id = RandomHexId();
   engine_->modes.Set(kModeLoading, true);
+  CAIRN_RETURN_IF_ERROR(CheckDurableFollowers());
   CAIRN_RETURN_IF_ERROR(LoadUsers());
   RegisterHooks();
   CAIRN_RETURN_IF_ERROR(StartObserving());
@@ -116,7 +117,7 @@ Status Server::Start() {
   persistence_ = std::make_unique<Persistence>(
       engine_.get(), std::vector<AuxSource*>{function_source_.get()}, [this] { ResumeParked(); });
   engine_->snapshots = persistence_.get();
-  replication_ = std::make_unique<Replication>(engine_.get());
+  replication_ = std::make_unique<Replication>(engine_.get(), [this] { ResumeParked(); });
   engine_->replication = replication_.get();
   CAIRN_RETURN_IF_ERROR(RefuseUnfinishedBackup(RealFileSystem(), config_.dir()));
   // Before anybody can connect: what a second server on this folder would promise is void.
@@ -171,10 +172,7 @@ ConnectionHandler* Server::MakeClient(Worker& worker, int fd, std::string* refus
 
 void Server::RegisterHooks() {
   // Hooks of CONFIG SET run under scope All.
-  store_.OnChange({"appendfsync"}, [this](const Config&) {
-    ApplyFsyncPolicy();
-    return Status::Ok();
-  });
+  RegisterDurabilityHooks();
   store_.OnChange({"requirepass", "acl-pubsub-default"}, [this](const Config& config) {
     engine_->users.set_all_channels_by_default(config.acl_pubsub_default() ==
                                                AclPubsubDefault::kAllChannels);
@@ -239,6 +237,8 @@ void Server::Cron(size_t index) {
   }
   context.ForgetWaits();
   for (auto& [id, client] : context.clients) client->WithinOutputLimits();
+  if (config_.min_replicas_durable() > 0)
+    for (auto& [id, client] : context.clients) client->CheckHeld();
   LimitTracking(context, index);
   ResumeOverdue(context, now);
   if (index == 0) {

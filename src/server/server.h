@@ -89,6 +89,7 @@ class Server final : public ServerControl, public JournalListener {
   void OnFirstBase() override;
   void OnTimeline(uint64_t lsn) override;
   void OnAcknowledged() override;
+  void GiveUpHeld() override;
   void Sleep(int64_t microseconds) override;
 
   // JournalListener: from the journal's threads.
@@ -135,6 +136,8 @@ class Server final : public ServerControl, public JournalListener {
   void Background(size_t worker);
   void LimitTracking(WorkerContext& context, size_t index);
   void ApplyFsyncPolicy();
+  Status CheckDurableFollowers() const;
+  void RegisterDurabilityHooks();
   std::string FsyncName() const;
   void WritePidFile();
   ConnectionHandler* MakeClient(Worker& worker, int fd, std::string* refusal);

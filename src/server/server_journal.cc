@@ -152,6 +152,29 @@ void Server::ApplyFsyncPolicy() {
   if (!always) OnDurable(kept ? journal_->tail() : kLsnMax);
 }
 
+// Followers confirm what is durable here, to replies that wait for that anyway.
+Status Server::CheckDurableFollowers() const {
+  if (config_.min_replicas_durable() == 0) return Status::Ok();
+  const bool begins = engine_->journal != nullptr && !engine_->journal_kept;
+  if (config_.appendonly() && config_.appendfsync() == AppendFsync::kAlways && !begins)
+    return Status::Ok();
+  return Status::Invalid("min-replicas-durable needs appendonly yes and appendfsync always");
+}
+
+void Server::RegisterDurabilityHooks() {
+  // First, as it may refuse.
+  store_.OnChange({"min-replicas-durable", "appendfsync", "appendonly"}, [this](const Config&) {
+    CAIRN_RETURN_IF_ERROR(CheckDurableFollowers());
+    if (replication_->UpdateConfirmed()) OnAcknowledged();
+    replication_->UpdateFewFollowers(SystemClock()->WallMs());
+    return Status::Ok();
+  });
+  store_.OnChange({"appendfsync"}, [this](const Config&) {
+    ApplyFsyncPolicy();
+    return Status::Ok();
+  });
+}
+
 // Workers start out holding nothing back. Before the first write is let in each has to know how far
 // the journal is durable, or replies would leave unheld until the first sync has ended.
 void Server::HoldFromNowOn() {
@@ -167,6 +190,9 @@ void Server::HoldFromNowOn() {
 }
 
 void Server::OnDurable(Lsn durable) {
+  // What followers have to confirm waits for them, too.
+  if (const cairn::Journal* journal = engine_->journal; journal != nullptr)
+    durable = std::min(durable, journal->confirmed());
   for (auto& context : contexts_) {
     WorkerContext* c = context.get();
     c->worker.Post([c, durable] {
@@ -177,16 +203,30 @@ void Server::OnDurable(Lsn durable) {
       if (!c->sync_waits.empty()) c->EndSyncWaits();
     });
   }
-  replication_->OnJournalProgress();
+  replication_->OnDurable();
 }
 
 void Server::OnWritten(Lsn) { replication_->OnJournalProgress(); }
 
 void Server::OnAcknowledged() {
+  const cairn::Journal* journal = engine_->journal;
+  const Lsn committed = journal == nullptr ? 0 : journal->committed();
+  for (auto& context : contexts_) {
+    WorkerContext* c = context.get();
+    c->worker.Post([c, committed] {
+      // Held replies go on as soon as followers have their writes. Whoever holds nothing back
+      // (kLsnMax) stays so.
+      if (committed > c->worker.durable()) c->worker.SetDurable(committed);
+      if (!c->sync_waits.empty()) c->EndSyncWaits();
+    });
+  }
+}
+
+void Server::GiveUpHeld() {
   for (auto& context : contexts_) {
     WorkerContext* c = context.get();
     c->worker.Post([c] {
-      if (!c->sync_waits.empty()) c->EndSyncWaits();
+      for (auto& [id, client] : c->clients) client->GiveUpHeld();
     });
   }
 }
@@ -235,7 +275,8 @@ Status Server::EnsureJournal() {
     if (name != kFolderLockName) CAIRN_RETURN_IF_ERROR(files->Remove(dir + "/" + name));
   JournalOptions options = JournalSettings(dir);
   options.policy = FsyncPolicy::kNo;
-  auto recovered = RecoverJournal(files, dir);
+  options.keys = keys_.get();
+  auto recovered = RecoverJournal(files, dir, keys_.get());
   if (!recovered.ok()) return recovered.status();
   auto journal = Journal::Open(std::move(options), std::move(*recovered));
   if (!journal.ok()) return journal.status();

@@ -4,116 +4,17 @@ combination, with digests compared; what each side says and refuses."""
 
 import os
 import random
+import shutil
 import subprocess
-import threading
 
-from harness import ONCE, cairn_only, check, equal, eventually, limit, matrix
+from harness import ONCE, check, equal, eventually, limit
 from harness.dump_samples import fill
 from harness.proxy import Proxy
-from harness.resp import Client, Error
+from harness.replication import (PATIENCE, Load, cairn, follow, frozen, in_step, info, oracle)
+from harness.resp import Error
 from harness.server import Server, oracle_binary
 
 MATRIX = ONCE
-PATIENCE = 60
-
-
-def info(client, name):
-    for line in client.call("INFO", "replication").decode().splitlines():
-        if line.startswith(name + ":"):
-            return line.split(":", 1)[1]
-    return None
-
-
-def oracle(env, **directives):
-    server = Server(oracle_binary(), appendonly="no", **directives)
-    env.own.append(server)
-    return server
-
-
-def cairn(env, **directives):
-    return env.start(**directives)
-
-
-def follow(server, leader):
-    with server.client() as c:
-        equal(c.call("REPLICAOF", "127.0.0.1", leader.port), b"OK")
-
-
-def in_step(leader, follower, seconds=PATIENCE):
-    """Waits until the follower has all that the leader has now, and compares the data."""
-    with leader.client() as up, follower.client() as down:
-        def caught_up():
-            return (info(down, "master_link_status") == "up" and
-                    info(down, "slave_repl_offset") == info(up, "master_repl_offset"))
-
-        def same():
-            return caught_up() and up.call("DEBUG", "DIGEST") == down.call("DEBUG", "DIGEST")
-
-        eventually(same, seconds, "the follower does not catch up, or its data differs")
-
-
-class Load:
-    """Writers of all types, until stopped."""
-
-    def __init__(self, port, writers=2, seed=1):
-        self.stopping = False
-        self.counts = [0] * writers
-        self.errors = []
-        self.threads = [threading.Thread(target=self.run, args=(port, i, seed), daemon=True)
-                        for i in range(writers)]
-        for thread in self.threads:
-            thread.start()
-
-    def commands(self, rng, writer):
-        key = lambda kind: "%s:%d" % (kind, rng.randrange(200))
-        return rng.choice([
-            lambda: [("SET", key("s"), "v%d" % rng.randrange(1 << 30))],
-            lambda: [("INCRBY", key("n"), rng.randrange(100))],
-            lambda: [("APPEND", key("s"), "x" * rng.randrange(100))],
-            lambda: [("SET", key("s"), "t", "PX", rng.choice((1, 20, 100000)))],
-            lambda: [("DEL", key("s"), key("l"))],
-            lambda: [("RPUSH", key("l"), *range(rng.randrange(1, 20)))],
-            lambda: [("LPOP", key("l"), rng.randrange(1, 10))],
-            lambda: [("LMOVE", key("l"), key("l"), "LEFT", "RIGHT")],
-            lambda: [("SADD", key("set"), *(rng.randrange(50) for _ in range(4)))],
-            lambda: [("SPOP", key("set"))],
-            lambda: [("ZADD", key("z"), rng.random(), "m%d" % rng.randrange(50))],
-            lambda: [("ZINCRBY", key("z"), "0.1", "m%d" % rng.randrange(50))],
-            lambda: [("HSET", key("h"), "f%d" % rng.randrange(30), rng.random())],
-            lambda: [("HINCRBYFLOAT", key("h"), "g", "0.3")],
-            lambda: [("XADD", key("x"), "MAXLEN", "~", "50", "*", "f", "v")],
-            lambda: [("PEXPIRE", key("h"), rng.choice((1, 50, 100000)))],
-            lambda: [("SELECT", rng.randrange(3))],
-            lambda: [("MULTI",), ("INCR", key("n")), ("RPUSH", key("l"), "tx"),
-                     ("HSET", key("h"), "tx", "1"), ("EXEC",)],
-            lambda: [("EVAL", "redis.call('incr', KEYS[1]) return redis.call('rpush', KEYS[2], 1)",
-                      2, key("n"), key("l"))],
-            lambda: [("SORT", key("l"), "ALPHA", "STORE", key("l"))],
-            lambda: [("SETRANGE", key("s"), rng.randrange(3000), "y" * rng.randrange(2000))],
-        ])()
-
-    def run(self, port, writer, seed):
-        rng = random.Random(seed * 100 + writer)
-        try:
-            with Client(port, timeout=60) as client:
-                while not self.stopping:
-                    batch = [c for _ in range(50) for c in self.commands(rng, writer)]
-                    client.pipeline(batch)
-                    self.counts[writer] += len(batch)
-        except (OSError, EOFError) as error:
-            self.errors.append(error)
-
-    def reach(self, count):
-        """Waits until so many more commands were run."""
-        wanted = sum(self.counts) + count
-        eventually(lambda: sum(self.counts) >= wanted or self.errors, PATIENCE, "no progress")
-        return self
-
-    def stop(self):
-        self.stopping = True
-        for thread in self.threads:
-            thread.join()
-        equal(self.errors, [])
 
 
 def under_load(env, leader, make_follower):
@@ -263,6 +164,75 @@ def test_restarts_continue(env):
     in_step(leader, follower)
 
 
+@limit(60)
+def test_other_data_under_the_same_id(env):
+    """A copy of the leader's folder goes on under its id, and with other data than the leader."""
+    leader, follower = cairn(env, repl_ping_replica_period=3600), cairn(env)
+    leader.directives["port"] = leader.port
+    follow(follower, leader)
+    with leader.client() as up:
+        up.call("SET", "k", "before")
+    in_step(leader, follower)
+    leader.stop()
+    copied = env.folder() + "/copy"
+    shutil.copytree(leader.folder, copied)
+    leader.start()
+    with leader.client() as up:
+        up.call("SET", "k", "one")
+    in_step(leader, follower)
+    leader.stop()
+    twin = Server(folder=copied, repl_ping_replica_period=3600)
+    env.own.append(twin)
+    with twin.client() as up:
+        for i in range(50):
+            up.call("SET", "k", "two")
+    follow(follower, twin)
+    in_step(twin, follower)
+    check("has other data than this log" in twin.log_text(), twin.log_text()[-2000:])
+
+
+@limit(120)
+def test_who_keeps_too_much_is_dropped(env):
+    """A follower that reads nothing keeps no more of the log than repl-retention-max-bytes."""
+    leader, follower = cairn(env, journal_segment_size="1mb"), cairn(env)
+    follow(follower, leader)
+    in_step(leader, follower)
+    with frozen(follower), leader.client() as up:
+        # More than the kernel and the window to a connection take.
+        for start in range(0, 40000, 1000):
+            up.pipeline([("SET", "k:%d" % i, os.urandom(1000)) for i in range(start, start + 1000)])
+        up.call("CONFIG", "SET", "repl-retention-max-bytes", "1mb")
+        up.call("BGREWRITEAOF")
+        eventually(lambda: "keeps more of the log than repl-retention-max-bytes allows" in
+                   leader.log_text(), PATIENCE)
+        eventually(lambda: info(up, "connected_slaves") == "0", PATIENCE)
+        up.call("CONFIG", "SET", "repl-retention-max-bytes", 0)
+    in_step(leader, follower)
+    equal(leader.log_text().count("Full resync requested"), 2)
+
+
+@limit(60)
+def test_the_log_of_nobody_goes_after_its_ttl(env):
+    leader, follower = cairn(env, journal_segment_size="1mb", repl_backlog_size="512mb"), cairn(env)
+    follow(follower, leader)
+    in_step(leader, follower)
+    first = lambda c: int(info(c, "repl_backlog_first_byte_offset"))
+    with leader.client() as up:
+        for start in range(0, 4000, 1000):
+            up.pipeline([("SET", "k:%d" % i, os.urandom(1000)) for i in range(start, start + 1000)])
+        in_step(leader, follower)
+        before = first(up)
+        follower.stop()
+        eventually(lambda: info(up, "connected_slaves") == "0", PATIENCE)
+        up.call("CONFIG", "SET", "repl-backlog-ttl", 1)
+
+        def gone():
+            # What stays is decided when the log is compacted.
+            up.call("BGREWRITEAOF")
+            return first(up) > before
+        eventually(gone, PATIENCE, "all of the log is still there")
+
+
 def test_redis_cli_modes(env):
     server = cairn(env)
     with server.client() as c:
@@ -291,6 +261,55 @@ def test_redis_cli_modes(env):
     finally:
         shown.kill()
         shown.wait()
+
+
+SECRET = "nobody may read this on a disk"
+
+
+def open_files(server):
+    """Files of the server that hold the secret in the clear."""
+    found = []
+    for folder, _, names in os.walk(server.folder):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as file:
+                if SECRET.encode() in file.read():
+                    found.append(name)
+    return found
+
+
+@limit(180)
+def test_encrypted_files(env):
+    """Leader and follower keep all that is theirs encrypted, each with keys of its own, and a
+    redis-server can be on either side."""
+    def encrypted(name, **directives):
+        path = os.path.join(env.folder(), name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("%s %s\n" % (name, os.urandom(32).hex()))
+        return cairn(env, encryption_key_file=path, **directives)
+
+    first = oracle(env, repl_diskless_sync_delay=0)
+    with first.client() as c:
+        fill(c)
+        c.pipeline([("SET", "k:%d" % i, SECRET + "x" * 3000) for i in range(2000)])
+    middle, last, memory = (encrypted("middle"), encrypted("last"),
+                            encrypted("memory", appendonly="no", save=""))
+    plain = oracle(env)
+    follow(middle, first)
+    in_step(first, middle)
+    for server in (last, memory, plain):
+        follow(server, middle)
+        in_step(middle, server)
+    with first.client() as c:
+        c.pipeline([("SET", "l:%d" % i, SECRET) for i in range(2000)])
+    for server in (middle, last, memory, plain):
+        in_step(first, server)
+    for server in (middle, last, memory):
+        equal(open_files(server), [])
+    # What was received is what a start finds.
+    last.directives["replicaof"] = ["127.0.0.1", middle.port]
+    last.restart(crash=True)
+    in_step(middle, last)
+    equal(last.log_text().count("Full resync from master"), 1)
 
 
 def test_wait(env):

@@ -2,12 +2,14 @@
 """Debian's redis-sentinel and Cairn: one leader, two followers, three sentinels; the leader is
 killed, then frozen. Takes tens of seconds, so it is part of `make test-long`."""
 
+import contextlib
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
-from harness import ONCE, cairn_only, check, equal, eventually, limit
+from harness import ONCE, Client, cairn_only, check, equal, eventually, limit
 from harness.server import Server, free_port
 
 MATRIX = ONCE
@@ -26,13 +28,14 @@ def info(server, name):
     return None
 
 
-def make(env, leader=None):
+def make(env, leader=None, directives=()):
     server = Server(wait=False)
     server.config_file = server.folder + "/cairn.conf"
     port = free_port()
     with open(server.config_file, "w") as conf:
         conf.write("port %d\ndir %s\nbind 127.0.0.1\nenable-debug-command yes\n" %
                    (port, server.folder))
+        conf.writelines(line + "\n" for line in directives)
         if leader:
             conf.write("replicaof 127.0.0.1 %d\n" % leader.port)
     # What Sentinel rewrites must not be overruled by the command line.
@@ -94,11 +97,11 @@ def same_data(servers):
     eventually(digests, PATIENCE, "the data differs")
 
 
-@limit(600)
-@cairn_only("of Cairn under Sentinel")
-def test_killed_and_frozen(env):
-    first = make(env)
-    servers = [first, make(env, first), make(env, first)]
+@contextlib.contextmanager
+def managed(env, directives=()):
+    """A leader and two followers under three sentinels that know all of them."""
+    first = make(env, directives=directives)
+    servers = [first] + [make(env, first, directives) for _ in range(2)]
     sentinels = [Sentinel(first) for _ in range(3)]
     try:
         eventually(lambda: all(info(s, "master_link_status") == "up" for s in servers[1:]), PATIENCE)
@@ -106,22 +109,40 @@ def test_killed_and_frozen(env):
         eventually(lambda: all("+sentinel" in open(s.folder + "/log").read() and
                                open(s.folder + "/log").read().count("+slave ") >= 2
                                for s in sentinels), PATIENCE, "the sentinels do not meet")
-        eventually(lambda: write(first, "before"), PATIENCE)
-        leader = first
+        yield servers
+    finally:
+        for sentinel in sentinels:
+            sentinel.stop()
+
+
+def depose(servers, victim, how, before_return=lambda leader: None):
+    """Kills or freezes the leader, and has it back behind the one that was promoted."""
+    begun = time.monotonic()
+    victim.process.send_signal(how)
+    leader = replaced(servers, victim)
+    print("promoted after %.1f s" % (time.monotonic() - begun))
+    other = [s for s in servers if s not in (victim, leader)][0]
+    eventually(lambda: joined(other, leader), PATIENCE, "the other one does not follow")
+    before_return(leader)
+    if how == signal.SIGKILL:
+        victim.process.wait()
+        victim.start()
+    else:
+        victim.process.send_signal(signal.SIGCONT)
+    eventually(lambda: joined(victim, leader), PATIENCE, "the old leader does not come back")
+    return leader
+
+
+@limit(600)
+@cairn_only("of Cairn under Sentinel")
+def test_killed_and_frozen(env):
+    with managed(env) as servers:
+        leader = servers[0]
+        eventually(lambda: write(leader, "before"), PATIENCE)
         for how in (signal.SIGKILL, signal.SIGSTOP):
-            victim, begun = leader, time.monotonic()
-            victim.process.send_signal(how)
-            leader = replaced(servers, victim)
-            print("promoted after %.1f s" % (time.monotonic() - begun))
-            other = [s for s in servers if s not in (victim, leader)][0]
-            eventually(lambda: joined(other, leader), PATIENCE, "the other one does not follow")
-            eventually(lambda: write(leader, "after %d" % how), PATIENCE)
-            if how == signal.SIGKILL:
-                victim.process.wait()
-                victim.start()
-            else:
-                victim.process.send_signal(signal.SIGCONT)
-            eventually(lambda: joined(victim, leader), PATIENCE, "the old leader does not come back")
+            victim = leader
+            leader = depose(servers, victim, how, lambda promoted: eventually(
+                lambda: write(promoted, "after %d" % how), PATIENCE))
             same_data(servers)
             with leader.client() as c:
                 equal(c.call("GET", "before"), b"before")
@@ -131,6 +152,66 @@ def test_killed_and_frozen(env):
                        open(victim.config_file).read(), PATIENCE, "no CONFIG REWRITE")
             check("replicaof 127.0.0.1" not in open(leader.config_file).read(),
                   "the new leader's file says that it follows")
-    finally:
-        for sentinel in sentinels:
-            sentinel.stop()
+
+
+class Writers:
+    """Each writes keys of its own to whichever server takes them, and notes what was answered."""
+
+    def __init__(self, servers, count=4):
+        self.ports = [server.port for server in servers]
+        self.answered, self.stopping = [[] for _ in range(count)], False
+        self.threads = [threading.Thread(target=self.run, args=(i,), daemon=True)
+                        for i in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, writer):
+        number = at = 0
+        while not self.stopping:
+            at = (at + 1) % len(self.ports)
+            try:
+                # A frozen leader says nothing at all.
+                with Client(self.ports[at], timeout=3) as client:
+                    while not self.stopping:
+                        number += 1
+                        key = "w:%d:%d" % (writer, number)
+                        if client.call("SET", key, number) != b"OK":
+                            break
+                        self.answered[writer].append(key)
+            except (OSError, EOFError):
+                pass
+            time.sleep(0.05)
+
+    def count(self):
+        return sum(map(len, self.answered))
+
+    def stop(self):
+        self.stopping = True
+        for thread in self.threads:
+            thread.join()
+
+
+ROUNDS = 20
+
+
+@limit(3600)
+@cairn_only("min-replicas-durable is ours")
+def test_nothing_answered_is_lost(env):
+    """min-replicas-durable on all: whichever follower is promoted, it has what was answered."""
+    directives = ("appendfsync always", "min-replicas-durable 2")
+    with managed(env, directives) as servers:
+        leader, writers = servers[0], Writers(servers)
+        try:
+            for number in range(ROUNDS):
+                before = writers.count()
+                eventually(lambda: writers.count() > before + 200, PATIENCE, "no progress")
+                leader = depose(servers, leader, (signal.SIGKILL, signal.SIGSTOP)[number % 2])
+                answered = [key for keys in writers.answered for key in list(keys)]
+                with leader.client() as c:
+                    there = c.pipeline([("EXISTS", key) for key in answered])
+                lost = [key for key, found in zip(answered, there) if found != 1]
+                equal(lost, [], "round %d, %d answered" % (number, len(answered)))
+        finally:
+            writers.stop()
+        print("%d answered in %d rounds, none lost" % (writers.count(), ROUNDS))
+        same_data(servers)

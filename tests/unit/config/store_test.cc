@@ -126,19 +126,16 @@ TEST_CASE("an error at start names file, line and directive") {
           "can't open config file: open none.conf: No such file or directory");
   REQUIRE(LoadError(&files, {"--loadmodule", "x.so"}) ==
           "command line: 'loadmodule x.so': Cairn loads no modules");
-  for (const char* name : {"tls-replication yes"})
-    REQUIRE(LoadError(&files, {"-"}, name) ==
-            std::string("standard input:1: '") + name + "': not supported yet");
 }
 
 TEST_CASE("directives without effect are accepted, and named once if set") {
   MemoryFiles files;
   ConfigStore store(&files);
   Load(&store, {"--activedefrag", "yes", "--io-threads", "4", "--disable-thp", "yes",
-                "--list-max-ziplist-entries", "3", "--repl-backlog-ttl", "5"});
+                "--list-max-ziplist-entries", "3", "--repl-diskless-sync-delay", "7"});
   REQUIRE(store.InertWarning() ==
           "these directives have no effect in Cairn: io-threads, activedefrag; "
-          "these have none in this version: repl-backlog-ttl");
+          "these have none in this version: repl-diskless-sync-delay");
   REQUIRE(Value(store, "io-threads") == "4");
   REQUIRE(LoadError(&files, {"--io-threads", "999"}) ==
           "command line: 'io-threads 999': argument must be between 1 and 128 inclusive");

@@ -39,6 +39,7 @@ class TestControl final : public ServerControl {
   Status EnsureJournal() override { return Status::Ok(); }
   void OnTimeline(uint64_t) override {}
   void OnAcknowledged() override {}
+  void GiveUpHeld() override {}
 
   std::vector<std::unique_ptr<WorkerTask>> Take(int worker) {
     std::lock_guard guard(mutex);

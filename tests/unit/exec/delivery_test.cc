@@ -27,6 +27,7 @@ struct OneWorker final : ServerControl, LocalClients {
   void OnFirstBase() override {}
   void OnTimeline(uint64_t) override {}
   void OnAcknowledged() override {}
+  void GiveUpHeld() override {}
   void Sleep(int64_t) override {}
   bool Put(int, std::unique_ptr<WorkerTask> task) override {
     tasks.push_back(std::move(task));

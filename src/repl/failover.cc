@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// FAILOVER: this leader hands its role to one of its followers, and nothing is lost.
+//
+//   waiting     writes wait, nothing is appended; until a follower has acknowledged the log's end
+//   proceeding  this server follows it and asks it, with PSYNC ... FAILOVER, to lead
+//
+// It ends when the follower has agreed; if it refuses this server leads again. A timeout ends only
+// the waiting: with FORCE by going on all the same, else by giving up.
+#include "repl/replication.h"
+
+namespace cairn {
+
+// Under role_mutex_, as the next. Whoever waited to write finds out how it ended.
+void Replication::EndFailover() {
+  promotion_.asked.store(false);
+  promotion_.refused.store(false);
+  failover_state_.store(FailoverState::kNone);
+  SetMode(kModeFailover, false);
+  if (resume_parked_) resume_parked_();
+}
+
+void Replication::GiveUpFailover(const char* reason) {
+  engine_.log.Warning("Failover aborted: %s", reason);
+  if (failover_state_.load() == FailoverState::kProceeding) BecomeLeader();
+  EndFailover();
+}
+
+const char* Replication::FailoverStateName() {
+  switch (failover_state_.load()) {
+    case FailoverState::kWaiting:
+      return "waiting-for-sync";
+    case FailoverState::kProceeding:
+      return "failover-in-progress";
+    case FailoverState::kNone:
+      break;
+  }
+  return "no-failover";
+}
+
+std::shared_ptr<Follower> Replication::FindFollower(const std::string& host, int port) const {
+  for (const auto& follower : feeder_.followers())
+    if (follower->address == host && follower->port == port &&
+        !follower->gone.load(std::memory_order_relaxed))
+      return follower;
+  return nullptr;
+}
+
+std::string Replication::BeginFailover(const FailoverRequest& request) {
+  std::lock_guard guard(role_mutex_);
+  if (FailingOver()) return "ERR FAILOVER already in progress.";
+  if (engine_.modes.Has(kModeFollower))
+    return "ERR FAILOVER is not valid when server is a replica.";
+  if (feeder_.followers().empty()) return "ERR FAILOVER requires connected replicas.";
+  if (request.force && (request.timeout_ms == 0 || request.host.empty()))
+    return "ERR FAILOVER with force option requires both a timeout and target HOST and IP.";
+  if (!request.host.empty()) {
+    const auto target = FindFollower(request.host, request.port);
+    if (target == nullptr) return "ERR FAILOVER target HOST and PORT is not a replica.";
+    if (target->state.load() != Follower::State::kOnline)
+      return "ERR FAILOVER target replica is not online.";
+  }
+  failover_ = request;
+  failover_deadline_ms_ =
+      request.timeout_ms == 0 ? 0 : engine_.clock.MonotonicMs() + request.timeout_ms;
+  failover_state_.store(FailoverState::kWaiting);
+  SetMode(kModeFailover, true);
+  // The last record: followers answer it at once.
+  role_executor_.RunUnit({}, engine_.clock.WallMs(), [](Unit& unit) {
+    const std::string_view parts[] = {"REPLCONF", "GETACK", "*"};
+    unit.Effect(0, parts);
+  });
+  engine_.log.Notice("FAILOVER requested%s%s", request.host.empty() ? "" : " to ",
+                     request.host.c_str());
+  return "";
+}
+
+std::string Replication::AbortFailover() {
+  std::lock_guard guard(role_mutex_);
+  if (!FailingOver()) return "ERR No failover in progress.";
+  GiveUpFailover("Failover manually aborted");
+  return "";
+}
+
+// Under role_mutex_: who has everything, and may take over.
+std::shared_ptr<Follower> Replication::Successor() const {
+  const uint64_t end = Stream().offset;
+  for (const auto& follower : feeder_.followers()) {
+    if (follower->state.load() != Follower::State::kOnline || follower->request.old ||
+        follower->gone.load(std::memory_order_relaxed))
+      continue;
+    if (!failover_.host.empty() &&
+        (follower->address != failover_.host || follower->port != failover_.port))
+      continue;
+    // Held replies are answered before the role changes.
+    const bool told = engine_.config.min_replicas_durable() == 0 || follower->durable.load() >= end;
+    if (follower->acknowledged.load() >= end && told) return follower;
+  }
+  return nullptr;
+}
+
+void Replication::FailoverCron() {
+  if (!FailingOver()) return;
+  std::unique_lock guard(role_mutex_, std::try_to_lock);
+  if (!guard.owns_lock() || stopped_) return;
+  if (failover_state_.load() == FailoverState::kProceeding) {
+    // The link's thread only tells; a role is changed by who can wait for that thread's end.
+    const LinkFacts link = Link();
+    if (promotion_.refused.load()) {
+      GiveUpFailover("Failover target rejected psync request");
+    } else if (!promotion_.asked.load()) {
+      engine_.log.Notice("Failover done: %s:%d leads", link.host.c_str(), link.port);
+      EndFailover();
+    }
+    return;
+  }
+  if (failover_state_.load() != FailoverState::kWaiting) return;
+  FailoverRequest target = failover_;
+  const auto successor = Successor();
+  if (successor != nullptr) {
+    target.host = successor->address;
+    target.port = successor->port;
+  } else if (failover_deadline_ms_ == 0 || engine_.clock.MonotonicMs() < failover_deadline_ms_) {
+    return;
+  } else if (!failover_.force) {
+    return GiveUpFailover("Replica never caught up before timeout");
+  }
+  engine_.log.Notice("Failing over to %s:%d", target.host.c_str(), target.port);
+  promotion_.asked.store(true);
+  if (const Status status = BecomeFollower(target.host, target.port); !status.ok())
+    return GiveUpFailover(status.message().c_str());
+  failover_state_.store(FailoverState::kProceeding);
+}
+
+// PSYNC id offset FAILOVER: the leader wants this follower in its place.
+std::string Replication::TakeOver(const std::string& id) {
+  std::lock_guard guard(role_mutex_);
+  if (!engine_.modes.Has(kModeFollower)) return "ERR PSYNC FAILOVER can't be sent to a master.";
+  if (id != Stream().id) return "ERR PSYNC FAILOVER replid must match my replid.";
+  BecomeLeader();
+  return engine_.modes.Has(kModeFollower) ? "ERR This replica cannot be promoted, see its log" : "";
+}
+
+}  // namespace cairn

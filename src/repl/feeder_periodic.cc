@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the feeder does from time to time: who is silent or keeps too much of the log is dropped,
+// what only followers want is appended, and the log learns what it has to keep.
+#include <sys/statvfs.h>
+
+#include <algorithm>
+
+#include "exec/replication_control.h"
+#include "journal/journal.h"
+#include "repl/feeder.h"
+
+namespace cairn {
+namespace {
+
+constexpr int64_t kPeriodMs = 100;
+
+}  // namespace
+
+void Feeder::Periodic() {
+  const int64_t now_ms = engine_.clock.MonotonicMs();
+  if (engine_.open_journal == nullptr) return;
+  AppendForFollowers(now_ms);
+  if (now_ms - periodic_ms_ < kPeriodMs) return;
+  periodic_ms_ = now_ms;
+  CheckTimeouts(engine_.clock.WallMs());
+  DropWhoeverKeepsTooMuch();
+  Retain(now_ms);
+}
+
+void Feeder::CheckTimeouts(int64_t now_ms) {
+  const int64_t timeout_ms = engine_.config.repl_timeout() * 1000;
+  for (const auto& follower : followers()) {
+    if (follower->state.load() != State::kOnline || follower->request.old) continue;
+    const int64_t heard_ms =
+        std::max(follower->acknowledged_ms.load(std::memory_order_relaxed),
+                 follower->record->last_active_ms.load(std::memory_order_relaxed));
+    if (now_ms - heard_ms > timeout_ms) Drop(*follower, "it has timed out");
+  }
+}
+
+void Feeder::AppendForFollowers(int64_t now_ms) {
+  if (engine_.followers.load() == 0) return;
+  const auto append = [this](std::initializer_list<std::string_view> parts) {
+    executor_.RunUnit({}, engine_.clock.WallMs(), [&](Unit& unit) {
+      // A failover waits for the log's end to be acknowledged: it stays where it is.
+      if (!engine_.modes.Has(kModeFailover)) unit.Effect(0, {parts.begin(), parts.size()});
+    });
+  };
+  if (ack_wanted_.exchange(false)) append({"REPLCONF", "GETACK", "*"});
+  if (now_ms - pinged_ms_ < engine_.config.repl_ping_replica_period() * 1000) return;
+  pinged_ms_ = now_ms;
+  append({"PING"});
+}
+
+// Nobody has followed for repl-backlog-ttl. A follower keeps what its leader's others may ask for,
+// as in Redis.
+bool Feeder::Forgotten(int64_t now_ms) {
+  if (!followers().empty() || engine_.modes.Has(kModeFollower)) {
+    alone_since_ms_ = -1;
+    return false;
+  }
+  if (alone_since_ms_ < 0) alone_since_ms_ = now_ms;
+  const int64_t ttl_s = engine_.config.repl_backlog_ttl();
+  return ttl_s != 0 && now_ms - alone_since_ms_ >= ttl_s * 1000;
+}
+
+// How much of the log a single follower may keep on disk.
+uint64_t Feeder::PinnedBytesMax() const {
+  if (const int64_t bytes = engine_.config.repl_retention_max_bytes(); bytes != 0)
+    return static_cast<uint64_t>(bytes);
+  struct statvfs disk;
+  if (statvfs(engine_.journal->dir().c_str(), &disk) != 0) return UINT64_MAX;
+  return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize / 2;
+}
+
+// The lease of rules-durability 19: else the disk fills up behind one that reads nothing.
+void Feeder::DropWhoeverKeepsTooMuch() {
+  const Journal& journal = *engine_.journal;
+  // What a start needs is there anyway.
+  const Lsn needed = engine_.journal_kept ? journal.manifest().base_lsn : journal.tail();
+  for (const auto& follower : followers()) {
+    const State state = follower->state.load();
+    Lsn next = needed;
+    if (state == State::kOnline || state == State::kSending) next = follower->next;
+    if (follower->file != nullptr && follower->file->begun.load())
+      next = std::min(next, follower->file->lsn);
+    if (next >= needed || needed - next < kPieceBytes) continue;
+    if (needed - next > PinnedBytesMax())
+      Drop(*follower, "it keeps more of the log than repl-retention-max-bytes allows");
+  }
+}
+
+// Segments that a follower still needs stay, and so do repl-backlog-size bytes behind the end.
+void Feeder::Retain(int64_t now_ms) {
+  Journal& journal = *engine_.journal;
+  const Lsn tail = journal.tail();
+  Lsn from = tail;
+  if (!Forgotten(now_ms))
+    from -= std::min<Lsn>(tail, static_cast<Lsn>(engine_.config.repl_backlog_size()));
+  for (const auto& follower : followers()) {
+    const State state = follower->state.load();
+    if (state == State::kOnline || state == State::kSending) from = std::min(from, follower->next);
+    if (follower->file != nullptr && follower->file->begun.load())
+      from = std::min(from, follower->file->lsn);
+  }
+  journal.RetainFrom(from);
+  // A journal that only feeds followers has no snapshots that would shorten it.
+  constexpr Lsn kTrimBytes = 64 << 20;
+  if (engine_.journal_kept || journal.awaits_base() ||
+      from < journal.manifest().base_lsn + kTrimBytes)
+    return;
+  if (const Status status = journal.InstallBase("", from); !status.ok())
+    engine_.log.Warning("The journal for followers cannot be shortened: %s",
+                        status.message().c_str());
+}
+
+}  // namespace cairn

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""FAILOVER: a leader hands its role to a follower of either kind, and no write that it answered is
+lost; what is refused meanwhile, and the ways in which it does not come to that."""
+
+import socket
+import threading
+
+from harness import ONCE, Client, check, equal, eventually, limit
+from harness.replication import PATIENCE, cairn, follow, freeze, in_step, info, oracle, thaw
+from harness.resp import Error
+
+MATRIX = ONCE
+
+
+class Writers:
+    """Each writes keys of its own to the first server until that is read-only, then to the other."""
+
+    def __init__(self, ports, count=3):
+        self.ports, self.stopping, self.errors = ports, False, []
+        self.acknowledged = [[] for _ in range(count)]
+        self.moved = [False] * count
+        self.threads = [threading.Thread(target=self.run, args=(i,), daemon=True)
+                        for i in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, writer):
+        try:
+            number = 0
+            for at, port in enumerate(self.ports):
+                with Client(port, timeout=60) as client:
+                    while not self.stopping:
+                        key = "w:%d:%d" % (writer, number)
+                        reply = client.call("SET", key, number)
+                        if reply == b"OK":
+                            self.acknowledged[writer].append(key)
+                            number += 1
+                            self.moved[writer] = at > 0
+                        elif getattr(reply, "code", None) == b"READONLY":
+                            break
+                        else:
+                            raise EOFError(repr(reply))
+        except (OSError, EOFError) as error:
+            self.errors.append(error)
+
+    def reach(self, count):
+        wanted = sum(map(len, self.acknowledged)) + count
+        eventually(lambda: sum(map(len, self.acknowledged)) >= wanted or self.errors, PATIENCE)
+        equal(self.errors, [])
+
+    def stop(self):
+        self.stopping = True
+        for thread in self.threads:
+            thread.join()
+        equal(self.errors, [])
+        return [key for keys in self.acknowledged for key in keys]
+
+
+def hand_over(env, old, new, command):
+    follow(new, old)
+    in_step(old, new)
+    syncs = new.log_text().count("Full resync")
+    with old.client() as a, new.client() as b:
+        first_id = info(a, "master_replid")
+        writers = Writers([old.port, new.port])
+        writers.reach(300)
+        equal(a.call("FAILOVER", *command), b"OK")
+        eventually(lambda: all(writers.moved) or writers.errors, PATIENCE, "the role did not move")
+        writers.reach(300)
+        acknowledged = writers.stop()
+        equal(b.call("ROLE")[0], b"master")
+        equal(a.call("ROLE")[:3], [b"slave", b"127.0.0.1", new.port])
+        eventually(lambda: info(a, "master_failover_state") == "no-failover", PATIENCE)
+        in_step(new, old)
+        missing = [key for key, value in zip(acknowledged, b.pipeline(
+            [("EXISTS", key) for key in acknowledged])) if value != 1]
+        equal(missing, [])
+        equal(info(b, "master_replid2"), first_id)
+        # Nobody had to take all of it.
+        equal(new.log_text().count("Full resync"), syncs)
+
+
+@limit(120)
+def test_cairn_to_cairn_and_back(env):
+    first, second = cairn(env), cairn(env)
+    hand_over(env, first, second, ("TO", "127.0.0.1", second.port))
+    # The old leader follows by now; any follower will do.
+    with second.client() as c:
+        c.call("SET", "k", "v")
+        in_step(second, first)
+        equal(c.call("FAILOVER"), b"OK")
+        eventually(lambda: c.call("ROLE")[0] == b"slave", PATIENCE)
+    in_step(first, second)
+
+
+@limit(120)
+def test_cairn_to_redis(env):
+    old, new = cairn(env), oracle(env)
+    hand_over(env, old, new, ("TO", "127.0.0.1", new.port, "TIMEOUT", 60000))
+
+
+@limit(120)
+def test_redis_to_cairn(env):
+    old, new = oracle(env, repl_diskless_sync_delay=0), cairn(env)
+    hand_over(env, old, new, ())
+
+
+@limit(120)
+def test_the_other_followers_go_on(env):
+    old, new, other = cairn(env), cairn(env), cairn(env)
+    for follower in (new, other):
+        follow(follower, old)
+        in_step(old, follower)
+    with old.client() as c:
+        c.call("SET", "before", 1)
+        equal(c.call("FAILOVER", "TO", "127.0.0.1", new.port), b"OK")
+        eventually(lambda: c.call("ROLE")[0] == b"slave", PATIENCE)
+    in_step(new, old)
+    with new.client() as c:
+        equal(c.call("SET", "after", 1), b"OK")
+    in_step(old, other)
+    follow(other, new)
+    in_step(new, other)
+    equal(other.log_text().count("Full resync"), 1)
+
+
+class Frozen:
+    """A leader and a follower that has stopped running and lacks a write."""
+
+    def __init__(self, env):
+        self.leader, self.follower = cairn(env), cairn(env)
+        follow(self.follower, self.leader)
+        in_step(self.leader, self.follower)
+        freeze(self.follower)
+        with self.leader.client() as c:
+            equal(c.call("SET", "not there yet", 1), b"OK")
+
+    def thaw(self):
+        thaw(self.follower)
+
+
+def test_abort(env):
+    pair = Frozen(env)
+    with pair.leader.client() as c, pair.leader.client() as writer:
+        equal(c.call("FAILOVER"), b"OK")
+        equal(info(c, "master_failover_state"), "waiting-for-sync")
+        writer.send("SET", "k", "v")
+        for _ in range(100):
+            equal(c.call("GET", "k"), None)
+        equal(c.call("FAILOVER"), Error(b"ERR FAILOVER already in progress."))
+        equal(c.call("REPLICAOF", "127.0.0.1", 1),
+              Error(b"ERR REPLICAOF not allowed while failing over."))
+        equal(c.call("PSYNC", "?", "-1"), Error(b"NOMASTERLINK Can't SYNC while failing over"))
+        offset = info(c, "master_repl_offset")
+        equal(c.call("FAILOVER", "ABORT"), b"OK")
+        equal(writer.read(), b"OK")
+        equal(info(c, "master_failover_state"), "no-failover")
+        check(info(c, "master_repl_offset") != offset, "the write is not in the stream")
+        equal(c.call("FAILOVER", "ABORT"), Error(b"ERR No failover in progress."))
+    pair.thaw()
+    in_step(pair.leader, pair.follower)
+
+
+def test_timeout(env):
+    pair = Frozen(env)
+    with pair.leader.client() as c:
+        equal(c.call("FAILOVER", "TIMEOUT", 100), b"OK")
+        # Waits until it is given up.
+        equal(c.call("SET", "k", "v"), b"OK")
+        equal(info(c, "master_failover_state"), "no-failover")
+        equal(c.call("ROLE")[0], b"master")
+    check("Replica never caught up before timeout" in pair.leader.log_text(), "no reason logged")
+    pair.thaw()
+    in_step(pair.leader, pair.follower)
+
+
+def test_force(env):
+    pair = Frozen(env)
+    with pair.leader.client() as c:
+        equal(c.call("FAILOVER", "TO", "127.0.0.1", pair.follower.port, "FORCE", "TIMEOUT", 100),
+              b"OK")
+        eventually(lambda: info(c, "master_failover_state") == "failover-in-progress", PATIENCE)
+        equal(c.call("SET", "k", "v").code, b"READONLY")
+        pair.thaw()
+        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        equal(c.call("ROLE")[:3], [b"slave", b"127.0.0.1", pair.follower.port])
+    with pair.follower.client() as c:
+        equal(c.call("SET", "k", "v"), b"OK")
+    in_step(pair.follower, pair.leader)
+
+
+def test_abort_while_the_target_does_not_answer(env):
+    pair = Frozen(env)
+    with pair.leader.client() as c:
+        c.call("FAILOVER", "TO", "127.0.0.1", pair.follower.port, "FORCE", "TIMEOUT", 100)
+        eventually(lambda: info(c, "master_failover_state") == "failover-in-progress", PATIENCE)
+        equal(c.call("FAILOVER", "ABORT"), b"OK")
+        equal(c.call("ROLE")[0], b"master")
+        equal(c.call("SET", "k", "v"), b"OK")
+    pair.thaw()
+    in_step(pair.leader, pair.follower)
+
+
+def test_a_target_that_refuses(env):
+    """It follows by hand: has all of the stream, says so, and will not lead."""
+    leader = cairn(env)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    asked = []
+
+    def refuse():
+        with listener.accept()[0] as connection:
+            requests = connection.makefile("rb")
+            while True:
+                head = requests.readline()
+                if not head:
+                    return
+                parts = []
+                for _ in range(int(head[1:])):
+                    parts.append(requests.read(int(requests.readline()[1:]) + 2)[:-2])
+                asked.append(parts)
+                connection.sendall(b"-ERR no\r\n" if parts[0] == b"PSYNC" else b"+OK\r\n")
+
+    thread = threading.Thread(target=refuse, daemon=True)
+    thread.start()
+    with leader.client() as c, leader.client() as follower:
+        equal(c.call("SET", "k", "v"), b"OK")
+        stream = info(c, "master_replid")
+        follower.call("REPLCONF", "listening-port", port, "capa", "psync2")
+        # The leader's log exists from its first write on.
+        offset = int(info(c, "master_repl_offset"))
+        check(follower.call("PSYNC", stream, offset + 1).startswith(b"CONTINUE"), "no partial sync")
+        equal(c.call("FAILOVER", "TO", "127.0.0.1", port), b"OK")
+        equal(info(c, "master_failover_state"), "waiting-for-sync")
+        offset = int(info(c, "master_repl_offset"))
+        follower.send("REPLCONF", "ACK", offset)
+        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        equal(c.call("ROLE")[0], b"master")
+        equal(c.call("SET", "k", "w"), b"OK")
+    equal(asked[-1], [b"PSYNC", stream.encode(), b"%d" % (offset + 1), b"FAILOVER"])
+    thread.join()
+    listener.close()
+
+
+def test_refusals(env):
+    """Letter for letter what redis-server says."""
+    requests = [("FAILOVER",), ("FAILOVER", "ABORT"), ("FAILOVER", "abort", "x"),
+                ("FAILOVER", "TIMEOUT"), ("FAILOVER", "TIMEOUT", "0"), ("FAILOVER", "TIMEOUT", "x"),
+                ("FAILOVER", "TIMEOUT", "-1"), ("FAILOVER", "TIMEOUT", "5", "TIMEOUT", "5"),
+                ("FAILOVER", "TO", "h"), ("FAILOVER", "TO", "h", "x"), ("FAILOVER", "TO", "h", "1"),
+                ("FAILOVER", "TO", "h", "1", "FORCE", "FORCE"), ("FAILOVER", "FORCE"),
+                ("FAILOVER", "nonsense"), ("PSYNC", "x", "1", "FAILOVER"),
+                ("COMMAND", "INFO", "FAILOVER")]
+    with_follower = requests + [("FAILOVER", "FORCE", "TIMEOUT", "1"),
+                                ("FAILOVER", "TO", "127.0.0.1", "1", "FORCE"),
+                                ("FAILOVER", "TO", "127.0.0.1", "1"),
+                                ("FAILOVER", "TO", "127.0.0.1", "1", "FORCE", "TIMEOUT", "5")]
+    with_follower.remove(("FAILOVER",))
+    ours, theirs = cairn(env), oracle(env, repl_diskless_sync_delay=0)
+    last, other = cairn(env), oracle(env)
+    with ours.client() as a, theirs.client() as b:
+        for request in requests:
+            equal(a.call(*request), b.call(*request), repr(request))
+        follow(last, ours)
+        follow(other, theirs)
+        in_step(ours, last)
+        in_step(theirs, other)
+        for request in with_follower:
+            equal(a.call(*request), b.call(*request), repr(request))
+    # As followers; the link to nobody stays down.
+    for server in (last, other):
+        with server.client() as c:
+            c.call("REPLICAOF", "127.0.0.1", 1)
+    with last.client() as a, other.client() as b:
+        for request in requests:
+            equal(a.call(*request), b.call(*request), repr(request))
