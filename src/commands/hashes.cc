@@ -3,9 +3,9 @@
 // Hashes, but for the commands about the expiry of fields (hash_expiry.cc).
 #include <cmath>
 
-#include "base/glob.h"
 #include "commands/hash_common.h"
 #include "commands/repeated_replies.h"
+#include "commands/scan_options.h"
 #include "exec/args.h"
 #include "exec/executor.h"
 
@@ -132,40 +132,26 @@ void HRandField(Context& ctx) {
 
 // HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]  O(count) a call
 void HScan(Context& ctx) {
-  uint64_t cursor;
-  if (!ParseUint64(ctx.arg(2), &cursor)) return ctx.Error("ERR invalid cursor");
+  ScanOptions options;
+  if (!options.ReadCursor(ctx, ctx.arg(2))) return;
   auto hash = ctx.Read<Hash>(ctx.arg(1));
   if (hash.failed()) return;
-  Args args(ctx, 3);
-  int64_t count = 10;
-  std::string_view pattern = "*";
   bool values = true;
-  // Redis does not look at the options where there is no key.
-  while (hash && args.More()) {
-    if (args.Take("COUNT", 1)) {
-      count = args.Int();
-      if (count < 1) args.Fail(errors::kSyntax);
-    } else if (args.Take("MATCH", 1)) {
-      pattern = args.Next();
-    } else if (args.Take("NOVALUES")) {
-      values = false;
-    } else {
-      args.Fail(errors::kSyntax);
-    }
-  }
-  if (!args.Done()) return;
+  const auto no_values = [&](Args& args) {
+    if (!args.Take("NOVALUES")) return false;
+    values = false;
+    return true;
+  };
+  if (hash && !ReadScanOptions(ctx, &options, no_values)) return;
   ctx.reply().Array(2);
   std::vector<HashField> page;
-  if (hash) {
-    cursor = hash->Scan(cursor, static_cast<size_t>(count), FieldTime(ctx),
+  uint64_t cursor = 0;
+  if (hash)
+    cursor = hash->Scan(options.cursor, static_cast<size_t>(options.count), FieldTime(ctx),
                         [&](const HashField& entry) {
                           char digits[kInt64CharsMax];
-                          if (pattern == "*" || GlobMatch(pattern, entry.field.Text(digits)))
-                            page.push_back(entry);
+                          if (options.Matches(entry.field.Text(digits))) page.push_back(entry);
                         });
-  } else {
-    cursor = 0;
-  }
   ctx.reply().Bulk(std::to_string(cursor));
   ctx.reply().Array(page.size() * (values ? 2 : 1));
   for (const HashField& entry : page) {

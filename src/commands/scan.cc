@@ -5,14 +5,13 @@
 //   SCAN's cursor = bucket cursor (reverse binary) << kShardBits | shard: below 2^53 for every
 //   table that fits in memory, and any number is a valid cursor. One call goes on through empty
 //   buckets, within a bound, and through shards until COUNT keys were seen.
-#include <errno.h>
-#include <stdlib.h>
-
-#include <cstring>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/glob.h"
 #include "commands/families.h"
+#include "commands/scan_options.h"
 #include "exec/args.h"
 #include "exec/context.h"
 #include "exec/executor.h"
@@ -31,48 +30,23 @@ class StepLock {
   const int shard_;
 };
 
-// Any number that strtoul takes is a cursor, also a negative one.
-bool ParseCursor(std::string_view text, uint64_t* cursor) {
-  const std::string copy(text);
-  if (copy.empty() || isspace(static_cast<unsigned char>(copy[0])) || copy.size() != strlen(copy.c_str()))
-    return false;
-  char* end;
-  errno = 0;
-  *cursor = strtoul(copy.c_str(), &end, 10);
-  return *end == '\0' && errno != ERANGE;
-}
-
-struct ScanOptions {
-  std::string_view pattern = "*";
+// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]  O(COUNT) a call
+void Scan(Context& ctx) {
+  ScanOptions options;
   std::optional<std::string> type;  // lower case; one that no type has matches nothing
-  int64_t count = 10;
-};
-
-bool ReadOptions(Context& ctx, ScanOptions* options) {
+  if (!options.ReadCursor(ctx, ctx.arg(1))) return;
   Args args(ctx, 2);
   while (args.More()) {
-    if (args.Take("COUNT", 1)) {
-      options->count = args.Int();
-      if (!args.failed() && options->count < 1) args.Fail(errors::kSyntax);
-    } else if (args.Take("MATCH", 1)) {
-      options->pattern = args.Next();
-    } else if (args.Take("TYPE", 1)) {
-      options->type = ToLower(args.Next());
+    if (options.Take(args)) continue;
+    if (args.Take("TYPE", 1)) {
+      type = ToLower(args.Next());
     } else {
       args.Fail(errors::kSyntax);
     }
   }
-  return args.Done();
-}
-
-// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]  O(COUNT) a call
-void Scan(Context& ctx) {
-  uint64_t cursor;
-  if (!ParseCursor(ctx.arg(1), &cursor)) return ctx.Error("ERR invalid cursor");
-  ScanOptions options;
-  if (!ReadOptions(ctx, &options)) return;
-  int shard = static_cast<int>(cursor & (kShards - 1));
-  uint64_t bucket = cursor >> kShardBits;
+  if (!args.Done()) return;
+  int shard = static_cast<int>(options.cursor & (kShards - 1));
+  uint64_t bucket = options.cursor >> kShardBits;
   // How many empty buckets a call passes before it gives the cursor back.
   int64_t steps_left = options.count > INT64_MAX / 11 ? INT64_MAX : options.count * 10 + 100;
   int64_t seen = 0;
@@ -86,9 +60,8 @@ void Scan(Context& ctx) {
       bucket = table->entries.Scan(bucket, [&](Entry* entry) {
         ++seen;
         if (ctx.unit().IsExpired(entry)) return;
-        if (options.type && *options.type != TypeName(entry->type())) return;
-        if (options.pattern != "*" && !GlobMatch(options.pattern, entry->key())) return;
-        found.emplace_back(entry->key());
+        if (type && *type != TypeName(entry->type())) return;
+        if (options.Matches(entry->key())) found.emplace_back(entry->key());
       });
       --steps_left;
     } while (bucket != 0 && seen < options.count && steps_left > 0);

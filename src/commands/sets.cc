@@ -3,9 +3,9 @@
 // Sets, but for unions, intersections and differences (set_algebra.cc).
 #include "types/set.h"
 
-#include "base/glob.h"
 #include "commands/families.h"
 #include "commands/repeated_replies.h"
+#include "commands/scan_options.h"
 #include "exec/args.h"
 #include "exec/context.h"
 #include "exec/executor.h"
@@ -170,30 +170,19 @@ void SRandMember(Context& ctx) {
 
 // SSCAN key cursor [MATCH pattern] [COUNT count]  O(count) a call
 void SScan(Context& ctx) {
-  uint64_t cursor;
-  if (!ParseUint64(ctx.arg(2), &cursor)) return ctx.Error("ERR invalid cursor");
+  ScanOptions options;
+  if (!options.ReadCursor(ctx, ctx.arg(2))) return;
   auto set = ctx.Read<Set>(ctx.arg(1));
   if (set.failed()) return;
-  Args args(ctx, 3);
-  int64_t count = 10;
-  std::string_view pattern = "*";
-  // Redis does not look at the options where there is no key.
-  while (set && args.More()) {
-    if (args.Take("COUNT", 1)) {
-      count = args.Int();
-      if (count < 1) args.Fail(errors::kSyntax);
-    } else if (args.Take("MATCH", 1)) {
-      pattern = args.Next();
-    } else {
-      args.Fail(errors::kSyntax);
-    }
-  }
-  if (!args.Done()) return;
+  if (set && !ReadScanOptions(ctx, &options, [](Args&) { return false; })) return;
   std::vector<ListpackValue> page;
-  cursor = !set ? 0 : set->Scan(cursor, static_cast<size_t>(count), [&](const ListpackValue& member) {
-    char digits[kInt64CharsMax];
-    if (pattern == "*" || GlobMatch(pattern, member.Text(digits))) page.push_back(member);
-  });
+  uint64_t cursor = 0;
+  if (set)
+    cursor = set->Scan(options.cursor, static_cast<size_t>(options.count),
+                       [&](const ListpackValue& member) {
+                         char digits[kInt64CharsMax];
+                         if (options.Matches(member.Text(digits))) page.push_back(member);
+                       });
   ctx.reply().Array(2);
   ctx.reply().Bulk(std::to_string(cursor));
   ctx.reply().Array(page.size());

@@ -7,9 +7,9 @@
 #include <cmath>
 #include <vector>
 
-#include "base/glob.h"
 #include "commands/families.h"
 #include "commands/repeated_replies.h"
+#include "commands/scan_options.h"
 #include "commands/sorted_set_pops.h"
 #include "commands/sorted_set_replies.h"
 #include "exec/args.h"
@@ -226,43 +226,21 @@ void ZRandMember(Context& ctx) {
 
 // ZSCAN key cursor [MATCH pattern] [COUNT count]  O(1) a call
 void ZScan(Context& ctx) {
-  uint64_t cursor;
-  if (!ParseUint64(ctx.arg(2), &cursor)) return ctx.Error("ERR invalid cursor");
+  ScanOptions options;
+  if (!options.ReadCursor(ctx, ctx.arg(2))) return;
   auto set = ctx.Read<SortedSet>(ctx.arg(1));
   if (set.failed()) return;
-  std::string_view pattern = "*";
-  int64_t count = 10;
-  Args args(ctx, 3);
-  // Redis does not look at the options where there is no key.
-  while (set && args.More()) {
-    if (args.Take("COUNT", 1)) {
-      count = args.Int();
-      if (!args.failed() && count < 1) args.Fail(errors::kSyntax);
-    } else if (args.Take("MATCH", 1)) {
-      pattern = args.Next();
-    } else {
-      args.Fail(errors::kSyntax);
-    }
-  }
-  if (!args.Done()) return;
+  if (set && !ReadScanOptions(ctx, &options, [](Args&) { return false; })) return;
   ctx.reply().Array(2);
   if (!set) {
     ctx.reply().Bulk("0");
     return ctx.reply().EmptyArray();
   }
   std::vector<std::pair<std::string, double>> found;
-  // Sparse buckets: goes on until COUNT members were seen, within a bound.
-  uint64_t seen = 0;
-  const int64_t rounds_max = count > INT64_MAX / 10 ? INT64_MAX : count * 10;
-  for (int64_t rounds = 0; rounds < rounds_max; ++rounds) {
-    cursor = set->Scan(cursor, static_cast<uint64_t>(count),
-                       [&](std::string_view member, double score) {
-                         ++seen;
-                         if (pattern == "*" || GlobMatch(pattern, member))
-                           found.emplace_back(member, score);
-                       });
-    if (cursor == 0 || seen >= static_cast<uint64_t>(count)) break;
-  }
+  const uint64_t cursor = set->Scan(options.cursor, static_cast<uint64_t>(options.count),
+                                    [&](std::string_view member, double score) {
+                                      if (options.Matches(member)) found.emplace_back(member, score);
+                                    });
   char digits[kInt64CharsMax];
   ctx.reply().Bulk({digits, FormatUint64(digits, cursor)});
   ctx.reply().Array(found.size() * 2);

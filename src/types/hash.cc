@@ -84,11 +84,11 @@ std::optional<Hash> Hash::LoadListpack(std::string_view bytes, bool with_expiry,
                                        const Thresholds& thresholds) {
   if (!ListpackView::Validate(bytes)) return std::nullopt;
   const ListpackView view(bytes.data());
-  size_t longest;
-  if (!IsHashPack(view, with_expiry ? 3 : 2, &longest)) return std::nullopt;
+  if (!IsHashPack(view, with_expiry ? 3 : 2)) return std::nullopt;
   Hash hash(reinterpret_cast<uint64_t>(Listpack(view).Release()) |
             (with_expiry ? kListpackExTag : kListpackTag));
-  hash.Prepare(hash.Length(), longest, thresholds);
+  // Redis looks at the number of fields only.
+  hash.Prepare(hash.Length(), 0, thresholds);
   return hash;
 }
 
@@ -422,8 +422,7 @@ void Hash::CheckInvariants() const {
   if (rep_ == 0) return;
   if (tag() == kBigTag) return big()->CheckInvariants();
   CHECK(ListpackView::Validate(SmallBytes()));
-  size_t longest;
-  CHECK(pack().empty() || IsHashPack(pack(), stride(), &longest));
+  CHECK(pack().empty() || IsHashPack(pack(), stride()));
 }
 
 }  // namespace cairn

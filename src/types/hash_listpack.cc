@@ -84,8 +84,7 @@ size_t CountExpiredInHashPack(ListpackView pack, int64_t now_ms) {
   return expired;
 }
 
-bool IsHashPack(ListpackView pack, size_t stride, size_t* longest) {
-  *longest = 0;
+bool IsHashPack(ListpackView pack, size_t stride) {
   std::vector<uint64_t> hashes;
   size_t index = 0;
   int64_t last_expiry = 0;
@@ -102,9 +101,7 @@ bool IsHashPack(ListpackView pack, size_t stride, size_t* longest) {
       return ordered;
     }
     char digits[kInt64CharsMax];
-    const std::string_view text = element.Text(digits);
-    *longest = std::max(*longest, text.size());
-    if (column == 0) hashes.push_back(HashBytes(text));
+    if (column == 0) hashes.push_back(HashBytes(element.Text(digits)));
     return true;
   });
   if (!ordered || index == 0 || index % stride != 0) return false;

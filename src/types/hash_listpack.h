@@ -34,7 +34,6 @@ Listpack AddExpiryColumn(ListpackView pack);
 // How many triples at the start have expired.
 size_t CountExpiredInHashPack(ListpackView pack, int64_t now_ms);
 // Whether valid listpack bytes are a hash: whole rows, no field twice, expiries in order.
-// Stores the length of the longest field or value.
-bool IsHashPack(ListpackView pack, size_t stride, size_t* longest);
+bool IsHashPack(ListpackView pack, size_t stride);
 
 }  // namespace cairn

@@ -75,19 +75,17 @@ std::optional<Set> Set::LoadListpack(std::string_view bytes, const Thresholds& t
   if (!ListpackView::Validate(bytes)) return std::nullopt;
   const ListpackView view(bytes.data());
   if (view.empty()) return std::nullopt;
-  size_t longest = 0;
   std::vector<uint64_t> hashes;
   view.ForEach([&](const ListpackValue& value) {
     char digits[kInt64CharsMax];
-    const std::string_view text = value.Text(digits);
-    longest = std::max(longest, text.size());
-    hashes.push_back(HashBytes(text));
+    hashes.push_back(HashBytes(value.Text(digits)));
     return true;
   });
   std::sort(hashes.begin(), hashes.end());
   if (std::adjacent_find(hashes.begin(), hashes.end()) != hashes.end()) return std::nullopt;
   Set set(Listpack(view).Release(), kListpackTag);
-  if (!FitsListpack(hashes.size(), longest, thresholds)) set.ConvertToTable(hashes.size());
+  // Redis looks at the number of members only.
+  if (!FitsListpack(hashes.size(), 0, thresholds)) set.ConvertToTable(hashes.size());
   return set;
 }
 

@@ -47,11 +47,8 @@ std::optional<SortedSet> SortedSet::LoadListpack(std::string_view bytes,
   if (!SortedListpack::Validate(bytes)) return std::nullopt;
   SortedSet set;
   set.rep_ = reinterpret_cast<uint64_t>(Listpack::FromBytes(bytes).Release());
-  size_t longest = 0;
-  for (Iterator it = set.Iterate(); it.Valid(); it.Next())
-    longest = std::max(longest, it.member().size());
-  if (static_cast<int64_t>(set.Size()) > thresholds.zset_max_listpack_entries ||
-      static_cast<int64_t>(longest) > thresholds.zset_max_listpack_value)
+  // Redis looks at the number of members only, here and in the other types.
+  if (static_cast<int64_t>(set.Size()) > thresholds.zset_max_listpack_entries)
     set.ConvertToSkiplist();
   return set;
 }
@@ -325,7 +322,7 @@ uint64_t SortedSet::Scan(uint64_t cursor, uint64_t count, Visit visit) const {
   }
   uint64_t visited = 0;
   // Empty buckets must not keep one call going for ever.
-  for (uint64_t buckets = 0; buckets <= count * 10; ++buckets) {
+  for (uint64_t buckets = 0; buckets / 10 <= count; ++buckets) {
     cursor = table()->members.Scan(cursor, [&](const ScoredMember* member) {
       visit(member->bytes(), member->score());
       ++visited;

@@ -228,6 +228,26 @@ def test_scan_match_and_type(env):
     equal(c.call("SCAN", 0, "FOO", 1), Error(b"ERR syntax error"))
 
 
+def test_scans_of_collections_take_the_cursors_and_options_of_scan(env):
+    c = env.c
+    c.call("HSET", "h", "f", "v")
+    c.call("SADD", "s", "f")
+    c.call("ZADD", "z", 1, "f")
+    for words in (["SCAN"], ["HSCAN", "h"], ["SSCAN", "s"], ["ZSCAN", "z"]):
+        for cursor in ("-1", "18446744073709551615", "+0", "00"):
+            equal(len(c.call(*words, cursor, "COUNT", 1000)), 2, str(words))
+        for cursor in (" 0", "0 ", "abc", "18446744073709551616"):
+            equal(c.call(*words, cursor), Error(b"ERR invalid cursor"), "%s %r" % (words, cursor))
+        equal(c.call(*words, 0, "COUNT", "x"),
+              Error(b"ERR value is not an integer or out of range"), str(words))
+        for options in (["COUNT", 0], ["COUNT", -1], ["COUNT"], ["MATCH"], ["FOO", 1]):
+            equal(c.call(*words, 0, *options), Error(b"ERR syntax error"), str(words))
+        equal(c.call(*words, 0, "count", 2**63 - 1, "match", "g*", "COUNT", 9)[1], [], str(words))
+    for words in (["HSCAN", "none"], ["SSCAN", "none"], ["ZSCAN", "none"]):
+        equal(c.call(*words, 0, "FOO"), [b"0", []])
+        equal(c.call(*words, "abc"), Error(b"ERR invalid cursor"))
+
+
 def test_any_cursor_is_taken(env):
     env.c.call("MSET", *[x for i in range(100) for x in ("k%d" % i, 1)])
     for cursor in ("1", "12345", "4503599627370496", "9007199254740993", "18446744073709551615"):

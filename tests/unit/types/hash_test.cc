@@ -316,4 +316,8 @@ TEST_CASE("a hash loads only bytes that are one") {
   REQUIRE(hash->GetExpiry("a", 5) == 9);
   REQUIRE(hash->GetExpiry("a", 9) == 9);
   REQUIRE_FALSE(hash->GetExpiry("a", 10).has_value());
+  // How long fields and values are does not matter here, as in Redis.
+  tight.hash_max_listpack_entries = 2;
+  tight.hash_max_listpack_value = 0;
+  REQUIRE(Hash::LoadListpack(pack.AsBytes(), true, tight)->encoding() == Encoding::kListpackEx);
 }

@@ -248,6 +248,10 @@ TEST_CASE("a set loads only bytes that are one") {
   loaded = Set::LoadListpack(set.SmallBytes(), tight);
   REQUIRE(loaded->encoding() == Encoding::kHashtable);
   RequireSame(*loaded, {"1", "a", "b"});
+  // How long members are does not matter here, as in Redis.
+  tight.set_max_listpack_entries = 3;
+  tight.set_max_listpack_value = 0;
+  REQUIRE(Set::LoadListpack(set.SmallBytes(), tight)->encoding() == Encoding::kListpack);
   Set numbers = SetOf({"1", "2", "3"}, thresholds);
   REQUIRE(Set::LoadIntset(numbers.SmallBytes(), thresholds)->encoding() == Encoding::kIntset);
   REQUIRE(Set::LoadIntset(numbers.SmallBytes(), tight)->encoding() == Encoding::kHashtable);

@@ -390,6 +390,11 @@ TEST_CASE("SortedSet's listpack has Redis's bytes") {
     REQUIRE(Read(*loaded, loaded->All()) == Read(set, set.All()));
     REQUIRE(SortedSet::LoadListpack(set.listpack().AsBytes(), LargeOnly())->encoding() ==
             Encoding::kSkiplist);
+    // How long members are does not matter here, as in Redis.
+    Thresholds short_members;
+    short_members.zset_max_listpack_value = 0;
+    REQUIRE(SortedSet::LoadListpack(set.listpack().AsBytes(), short_members)->encoding() ==
+            Encoding::kListpack);
   }
 }
 
