@@ -117,6 +117,7 @@ release_suites() {
   suite together python_suite "$release" concurrency.together --seconds $seconds
   suite facts python_suite "$release" harness.with_servers tests/facts.py
   suite config-names python_suite "$release" harness.with_servers tests/config_names.py
+  suite instructions python_suite "$release" instructions.run
   suite package tests/package/package_test.sh build/cairn-server build/cairn-check
   [[ $long ]] && suite sentinel python_suite "$release" harness.runner tests/replication
   suite clients python_suite "$release" harness.runner tests/clients
