@@ -131,13 +131,15 @@ void SPop(Context& ctx) {
   const size_t popped = std::min(size, static_cast<size_t>(count));
   std::vector<std::string> members;
   const bool emptied = popped == size;
+  const bool named = !emptied && ctx.unit().records();
   if (many) ctx.reply().Set(popped);
   set.Mutable().Pop(popped, ctx.executor().random(), [&](std::string_view member) {
     ctx.reply().Bulk(member);
-    if (!emptied) members.emplace_back(member);
+    if (named) members.emplace_back(member);
   });
   set.Commit(kNotifySet, "spop", static_cast<int64_t>(popped));
-  emptied ? ctx.Effect({"DEL", ctx.arg(1)}) : PoppedEffects(ctx, members);
+  if (emptied) return ctx.Effect({"DEL", ctx.arg(1)});
+  named ? PoppedEffects(ctx, members) : ctx.NoEffect();
 }
 
 // SRANDMEMBER key [count]  O(count)

@@ -201,6 +201,9 @@ class HashTable {
       const __m128i equal = _mm_cmpeq_epi8(tags, _mm_set1_epi8(static_cast<char>(tag)));
       return static_cast<unsigned>(_mm_movemask_epi8(equal)) & 0x7f;
     }
+    // Bit i is set where slot i holds an item.
+    unsigned used() const { return ~Match(0) & 0x7f; }
+    size_t size() const { return static_cast<size_t>(std::popcount(used())); }
   };
   static_assert(sizeof(Bucket) == 64);
 
@@ -272,6 +275,25 @@ class HashTable {
     for (; bucket != nullptr; bucket = bucket->chained() ? bucket->next() : nullptr)
       for (int i = 0; i < bucket->capacity(); ++i)
         if (bucket->tag(i) != 0) visit(bucket->item(i));
+  }
+
+  static size_t ItemsOf(const Bucket* bucket) {
+    size_t items = bucket->size();
+    while (bucket->chained()) {
+      bucket = bucket->next();
+      items += bucket->size();
+    }
+    return items;
+  }
+  // The item that `index` others of its chain come before.
+  static Item* ItemOf(const Bucket* bucket, size_t index) {
+    while (index >= bucket->size()) {
+      index -= bucket->size();
+      bucket = bucket->next();
+    }
+    unsigned used = bucket->used();
+    for (; index > 0; --index) used &= used - 1;
+    return bucket->item(std::countr_zero(used));
   }
 
   static Bucket* NewBuckets(size_t count) {
@@ -534,18 +556,22 @@ void HashTable<Traits>::VisitMarked(size_t index, const Visit& visit) const {
 template <typename Traits>
 typename HashTable<Traits>::Item* HashTable<Traits>::RandomItem(Random& random) const {
   if (size() == 0) return nullptr;
+  // A bucket is accepted in proportion to its items, else items of full ones would be rarer. So
+  // more than one is looked at as a rule: a few are drawn at once, and their cache misses overlap.
+  constexpr size_t kDraws = 3;
   for (;;) {
-    const Bucket* home = BucketAt(random.Below(bucket_count()));
-    // A bucket is accepted in proportion to its items, else items of full ones would be rarer.
-    size_t items = 0;
-    VisitChain(home, [&](Item*) { ++items; });
-    if (items <= random.Below(2 * kSlots)) continue;
-    size_t chosen = random.Below(items);
-    Item* result = nullptr;
-    VisitChain(home, [&](Item* item) {
-      if (chosen-- == 0) result = item;
-    });
-    return result;
+    const Bucket* homes[kDraws];
+    for (const Bucket*& home : homes) {
+      home = BucketAt(random.Below(bucket_count()));
+      __builtin_prefetch(home);
+    }
+    for (const Bucket* home : homes) {
+      const size_t items = ItemsOf(home);
+      size_t chosen = random.Below(2 * kSlots);
+      if (items > 2 * kSlots) [[unlikely]]
+        chosen = random.Below(items);
+      if (chosen < items) return ItemOf(home, chosen);
+    }
   }
 }
 
