@@ -290,6 +290,12 @@ uint64_t Unit::End() {
   DCHECK(active_ && !retreating_);
   if (rare_used_ || all_) [[unlikely]]
     return EndSlow();
+  // A read under no durability leaves nothing but its lock.
+  if (effect_count_ == 0 && dirty_ == 0 && !track_hashes_) {
+    ReleaseShards();
+    active_ = false;
+    return 0;
+  }
   const uint64_t end = CloseRecord();
   ReleaseShards();
   active_ = false;
