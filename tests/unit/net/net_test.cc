@@ -305,6 +305,26 @@ TEST_CASE("net: output that may wait leaves in rows, and others are served betwe
   for (auto& peer : peers) REQUIRE(peer->Receive(14) == "messagemessage");
 }
 
+TEST_CASE("net: a turn with very many ready connections ends in between") {
+  EchoServer server(1);
+  constexpr size_t kPeers = 200;  // 64 are flushed together
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (size_t i = 0; i < kPeers; ++i) peers.push_back(std::make_unique<Peer>(server.port));
+  Worker& worker = server.pool[0];
+  REQUIRE(Eventually([&] { return worker.connection_count() == kPeers; }));
+  std::promise<uint64_t> turns;
+  std::promise<void> all_sent;
+  worker.Post([&] {
+    turns.set_value(worker.totals().turns.load());
+    all_sent.get_future().wait();
+  });
+  const uint64_t before = turns.get_future().get();
+  for (auto& peer : peers) peer->Send("hello");
+  all_sent.set_value();
+  for (auto& peer : peers) REQUIRE(peer->Receive(5) == "hello");
+  REQUIRE(worker.totals().turns.load() >= before + kPeers / 64);
+}
+
 TEST_CASE("net: many clients on four workers get their bytes back") {
   EchoServer server(4);
   constexpr int kClients = 64;
