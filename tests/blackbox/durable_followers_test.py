@@ -18,9 +18,9 @@ UNCONFIRMED = Error(b"UNCONFIRMED Too few replicas have made this durable in tim
 
 def make(env, followers=1, **directives):
     directives.setdefault("min_replicas_durable", followers)
-    # However long a follower is stopped here, it counts.
+    # However long a follower is stopped here it counts, and is waited for.
     leader = cairn(env, appendfsync="always", min_replicas_max_lag=0,
-                   repl_ping_replica_period=3600, **directives)
+                   min_replicas_durable_timeout=0, repl_ping_replica_period=3600, **directives)
     others = [cairn(env, appendfsync="always") for _ in range(followers)]
     for follower in others:
         follow(follower, leader)
@@ -55,7 +55,8 @@ def durable_here(client):
 
 
 def test_refused_without_followers(env):
-    leader = cairn(env, appendfsync="always", min_replicas_durable=1)
+    leader = cairn(env, appendfsync="always", min_replicas_durable=1,
+                   min_replicas_durable_timeout=0)
     with leader.client() as c:
         equal(c.call("SET", "k", "v"), REFUSED)
         equal(c.call("GET", "k"), None)
@@ -114,9 +115,10 @@ def test_all_that_are_connected(env):
 
 
 def test_given_up_in_time(env):
-    leader, follower = make(env, min_replicas_durable_timeout=200)
+    leader, follower = make(env)
     freeze(follower)
     with leader.client() as writer, leader.client() as c:
+        equal(c.call("CONFIG", "SET", "min-replicas-durable-timeout", 200), b"OK")
         for request in (("PING",), ("SET", "k", "a"), ("PING",), ("SET", "k", "b")):
             writer.send(*request)
         equal(writer.read(), b"PONG")
@@ -208,6 +210,7 @@ def test_no_answered_write_is_lost(env):
     for server in (leader, follower):
         server.directives["port"] = server.port
         server.directives["min-replicas-durable"] = 1
+        server.directives["min-replicas-durable-timeout"] = 0
     for number in range(4):
         writers = Writers(leader.port, number)
         eventually(lambda: writers.count() > 200, PATIENCE, "no progress")
@@ -223,7 +226,8 @@ def test_no_answered_write_is_lost(env):
                 [("EXISTS", key) for key in answered])) if there != 1]
             equal(missing, [], "round %d, of %d" % (number, len(answered)))
             # The old leader comes back behind it, and the roles are changed.
-            equal(c.call("CONFIG", "SET", "appendfsync", "always", "min-replicas-durable", 1), b"OK")
+            equal(c.call("CONFIG", "SET", "appendfsync", "always", "min-replicas-durable", 1,
+                         "min-replicas-durable-timeout", 0), b"OK")
             leader.directives["replicaof"] = ["127.0.0.1", follower.port]
             leader.start()
             eventually(lambda: c.call("SET", "k", "v") == b"OK", PATIENCE)
