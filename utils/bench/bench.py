@@ -97,6 +97,8 @@ def load(server, requests, words):
     return (server.cpu() - before) * 1e6 / requests, requests / elapsed
 
 
+INCR_SCRIPT = ["EVAL", "return redis.call('INCR', KEYS[1])", "1", "script:__rand_int__"]
+
 # name, preparation (redis-cli words or benchmark words), benchmark words, share of --requests
 WORKLOADS = [
     ("SET -P 16", None, ["-t", "set", "-P", "16", "-d", "32", "-r", "100000"], 4),
@@ -118,6 +120,8 @@ WORKLOADS = [
     ("ZRANK -P 16", None, ["-P", "16", "-r", "1000000", "ZRANK", "myzset", "element:__rand_int__"], 2),
     ("XADD -P 16", None, ["-P", "16", "XADD", "mystream", "*", "field", "value"], 2),
     ("PFADD -P 16", None, ["-P", "16", "-r", "1000000", "PFADD", "hll", "e__rand_int__"], 2),
+    ("EVAL (INCR)", None, ["-r", "100000", *INCR_SCRIPT], 0.5),
+    ("EVAL (INCR) -P 16", None, ["-P", "16", "-r", "100000", *INCR_SCRIPT], 2),
     ("SETBIT -P 16", None, ["-P", "16", "-r", "1000", "SETBIT", "bits:__rand_int__", "77", "1"], 2),
 ]
 
@@ -203,6 +207,44 @@ def always(rows, options):
     print(f"always: cairn {rate['cairn']:.0f}/s, redis {rate['redis']:.0f}/s", flush=True)
 
 
+def run_transactions(server, count, pipeline, clients=20):
+    """CPU microseconds of a MULTI with ten INCR, each in one write with `pipeline - 1` others."""
+    incr = b"".join(b"*2\r\n$4\r\nINCR\r\n$6\r\nmulti%d\r\n" % i for i in range(10))
+    request = b"*1\r\n$5\r\nMULTI\r\n" + incr + b"*1\r\n$4\r\nEXEC\r\n"
+    lines = pipeline * (1 + 10 + 1 + 10)
+    sockets = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(clients)]
+    before, done = server.cpu(), 0
+    while done < count:
+        for s in sockets:
+            s.sendall(request * pipeline)
+        for s in sockets:
+            got = 0
+            while got < lines:
+                got += s.recv(1 << 18).count(b"\n")
+        done += pipeline * clients
+    for s in sockets:
+        s.close()
+    return (server.cpu() - before) * 1e6 / done
+
+
+def transactions(rows, options):
+    servers = {n: Server(n, c, free_port()) for n, c in (("cairn", cairn()), ("redis", redis()))}
+    try:
+        for title, pipeline in (("MULTI (10 INCR)", 1), ("MULTI (10 INCR) -P 16", 16)):
+            figures = {n: [] for n in servers}
+            for _ in range(options.rounds):
+                for name, server in servers.items():
+                    figures[name].append(run_transactions(server, options.requests // 8, pipeline))
+            ours, theirs = (statistics.median(figures[n]) for n in servers)
+            rows.append({"workload": title, "cairn_us": ours, "redis_us": theirs,
+                         "cpu_ratio": ours / theirs})
+            print(f"{title}: cairn {ours:.2f} us, redis {theirs:.2f} us, ratio {ours / theirs:.2f}",
+                  flush=True)
+    finally:
+        for server in servers.values():
+            server.stop()
+
+
 def publish(rows, options):
     figures = {}
     for name, command in (("cairn", cairn()), ("redis", redis())):
@@ -230,6 +272,8 @@ def main():
                     os.path.join(ROOT, "utils/bench/echo_floor.cc")], check=True)
     rows = []
     compare(rows, options)
+    if not options.only or options.only == "multi":
+        transactions(rows, options)
     if not options.only or options.only == "publish":
         publish(rows, options)
     if not options.only or options.only == "memory":
