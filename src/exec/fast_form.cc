@@ -3,6 +3,8 @@
 // Scripts under the locks of the keys that they declared (src/script/README.md says how it is
 // decided): what the pipeline asks before each command of such a script, and of a transaction that
 // holds one. Whoever is told no gives up: the unit is rolled back and run again under All.
+#include <string_view>
+
 #include "exec/executor.h"
 
 namespace cairn {
@@ -30,7 +32,12 @@ bool Executor::FitsUnit(const Session& session, const Command& command, Argument
 bool Executor::CanRetreat(const Session& session) const {
   // What the transaction itself changes would end its own watches.
   if (!session.watched.empty() || session.internal) return false;
+  bool by_name = false;
   for (const QueuedCommand& queued : session.transaction.queue) {
+    // EVAL makes a script known, which the EVALSHA before it would find the second time.
+    const std::string_view name = queued.command->full_name;
+    by_name |= name.starts_with("evalsha");
+    if (by_name && (name == "eval" || name == "eval_ro")) return false;
     // Commands that scripts may not call change more than keys.
     if (!RunsScripts(*queued.command) && queued.command->Is(kNoScript | kAdmin)) return false;
   }

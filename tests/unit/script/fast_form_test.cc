@@ -161,6 +161,18 @@ TEST_CASE("a transaction goes back as a whole") {
           "$2\r\n12\r\n$1\r\nx\r\n$1\r\ny\r\n");
 }
 
+TEST_CASE("a transaction that runs again knows no more scripts than the first time") {
+  TestEngine test;
+  TestClient client(test);
+  const std::string other = KeyApart("o", {"k"});
+  // The SHA-1 of `return 7`.
+  REQUIRE(client.Send("MULTI\r\nEVALSHA 59b6ab2fbe0ee4b25733de0f62e6cda4899ef8e9 1 k\r\n"
+                      "EVAL 'return 7' 1 k\r\nEVAL \"return redis.call('t.get','" +
+                      other + "')\" 1 k\r\nEXEC\r\n") ==
+          "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n"
+          "-NOSCRIPT No matching script. Please use EVAL.\r\n:7\r\n$-1\r\n");
+}
+
 TEST_CASE("who watched a key that was put back may be told of a change, never miss one") {
   TestEngine test;
   TestClient client(test), watcher(test);
