@@ -11,8 +11,9 @@
   everysec  CPU time of a SET -P 16 with appendonly no and with everysec
   always    SETs a second of 50 clients under appendfsync always
 
-Neither server is pinned and Cairn has two threads. Times are by the clock: on a machine that does
-something else they say little. Prints a Markdown table; also build/durability.md.
+Neither server is pinned and Cairn has two threads. Times by the clock say little on a machine that
+does something else; beside them stands the CPU time of the process and its children, which says how
+much work it was. Prints a Markdown table; also build/durability.md.
 """
 import argparse
 import os
@@ -62,6 +63,19 @@ class Server:
             time.sleep(0.005)
 
     cpu = bench.Server.cpu
+
+    def cpu_with_children(self):
+        """CPU time of the process and of children that have ended."""
+        fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
+        return sum(int(field) for field in fields[11:15]) / bench.TICK
+
+    def save(self):
+        """A BGSAVE to its end; its seconds, and those of the CPU."""
+        begin, cpu = time.time(), self.cpu_with_children()
+        self.ask("BGSAVE")
+        while self.info("rdb_bgsave_in_progress") != "0":
+            time.sleep(0.005)
+        return time.time() - begin, self.cpu_with_children() - cpu
 
     def ask(self, *words):
         with socket.create_connection(("127.0.0.1", self.port), 60) as s:
@@ -158,17 +172,13 @@ def snapshot(server, keys, figures):
     before = server.memory("VmRSS")
     with open(f"/proc/{server.process.pid}/clear_refs", "w") as f:
         f.write("5")  # VmHWM begins anew
-    begin = time.time()
-
-    def save():
-        server.ask("BGSAVE")
-        while server.info("rdb_bgsave_in_progress") != "0":
-            time.sleep(0.005)
-    figures["p99.9 during BGSAVE, ms"] = steady(server, keys, save)
-    figures["BGSAVE, s"] = time.time() - begin
+    figures["p99.9 during BGSAVE, ms"] = steady(server, keys, server.save)
     extra = server.memory("VmHWM") - before
     extra += int(server.info("rdb_last_cow_size") or 0)
     figures["memory during BGSAVE, % of the data"] = 100 * extra / int(server.info("used_memory"))
+    runs = [server.save() for _ in range(3)]
+    figures["BGSAVE, s"] = min(run[0] for run in runs)
+    figures["BGSAVE, CPU s"] = min(run[1] for run in runs)
 
 
 def everysec(figures, name, requests):
@@ -210,12 +220,14 @@ def main():
             server.stop()
             if "load" in wanted:
                 row["start on the snapshot, s"] = server.start()
+                row["start on the snapshot, CPU s"] = server.cpu()
             server.discard()
         if "journal" in wanted:
             server = Server(name, "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0")
             fill(server, options.keys)
             server.stop()
             row["start on the log, s"] = server.start()
+            row["start on the log, CPU s"] = server.cpu()
             server.discard()
         if "everysec" in wanted:
             everysec(row, name, options.keys)
