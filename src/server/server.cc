@@ -451,7 +451,11 @@ bool Server::Kill(uint64_t client_id) {
   WorkerContext* context = contexts_[static_cast<size_t>(record->worker)].get();
   context->worker.Post([context, client_id] {
     auto found = context->clients.find(client_id);
-    if (found != context->clients.end()) found->second->connection()->Close();
+    if (found == context->clients.end()) return;
+    // What was delivered to it before, in this very turn perhaps, is its own.
+    Connection* connection = found->second->connection();
+    connection->Flush();
+    connection->Close();
   });
   return true;
 }
