@@ -7,8 +7,8 @@ Every operation that persistence needs fails once here; crash.run --faults mixes
 import errno
 import os
 
-from harness import (ONCE, Error, cairn_only, check, equal, eventually, server_binary, skip,
-                     slow_build)
+from harness import (ONCE, Error, cairn_only, check, equal, eventually, limit, server_binary,
+                     skip, slow_build)
 from harness.faulty_disk import FaultyDisk
 from harness.server import StartFailure
 
@@ -40,6 +40,8 @@ class Machine:
         raise KeyError(field)
 
     def restart(self, crash):
+        if crash:
+            self.server.kill()  # with the faults that are
         self.disk.heal()
         self.server.restart(crash=crash)
         self.c = self.env.client(2, self.server)
@@ -49,6 +51,7 @@ def refused(reply):
     return isinstance(reply, Error) and reply.text.startswith(b"MISCONF")
 
 
+@limit(120)
 @cairn_only("the log is ours")
 def test_a_log_that_cannot_be_written_refuses_writes_and_goes_on_by_itself(env):
     for operation, error in (("sync", errno.EIO), ("pwrite", errno.EIO), ("half", errno.ENOSPC)):
@@ -69,6 +72,23 @@ def test_a_log_that_cannot_be_written_refuses_writes_and_goes_on_by_itself(env):
             equal(m.c.call("MGET", "before", "held", "refused", "after"), [b"1", b"1", None, b"1"])
 
 
+@limit(120)
+@cairn_only("the log is ours")
+def test_reads_of_what_is_not_durable_do_not_wait_for_ever(env):
+    with Machine(env, appendonly="yes", appendfsync="always", busy_reply_threshold="300") as m:
+        m.c.call("MSET", "a", 1, "b", 1)
+        m.disk.fail("sync", errno.EIO, SEGMENT)
+        writer = env.client(2, m.server)
+        writer.send("SET", "a", 2)
+        eventually(lambda: m.info("aof_last_write_status") == "err", 60)
+        check(refused(m.c.call("GET", "a")), "nobody knows what is there")
+        equal(m.c.call("GET", "b"), b"1", "durable")
+        m.disk.heal()
+        equal(writer.read(), "OK")
+        equal(m.c.call("GET", "a"), b"2")
+
+
+@limit(120)
 @cairn_only("the log is ours")
 def test_a_full_disk_under_everysec_loses_nothing(env):
     with Machine(env, appendonly="yes", appendfsync="everysec") as m:
@@ -87,6 +107,7 @@ def test_a_full_disk_under_everysec_loses_nothing(env):
         equal(m.c.call("DBSIZE"), 101 + written)
 
 
+@limit(120)
 @cairn_only("redis-server saves in a child, whose errors look different")
 def test_a_save_that_fails_leaves_the_last_one_and_refuses_writes(env):
     for operation, error in (("pwrite", errno.ENOSPC), ("half", errno.ENOSPC), ("sync", errno.EIO),
@@ -105,7 +126,7 @@ def test_a_save_that_fails_leaves_the_last_one_and_refuses_writes(env):
             equal(m.info("rdb_last_bgsave_status"), "err", operation)
             with open(path, "rb") as file:
                 equal(file.read(), last, "%s: the file there was" % operation)
-            eventually(lambda: refused(m.c.call("SET", "a", 3)), 60)
+            eventually(lambda: refused(m.c.call("SET", "probe", 3)), 60)
             equal([n for n in os.listdir(m.server.folder) if n.startswith("temp-")], [], operation)
             m.disk.heal()
             equal(m.c.call("SAVE"), "OK")
@@ -114,6 +135,7 @@ def test_a_save_that_fails_leaves_the_last_one_and_refuses_writes(env):
             equal(m.c.call("GET", "a"), b"2", "what the last save held")
 
 
+@limit(120)
 @cairn_only("the log is ours")
 def test_a_compaction_that_fails_changes_nothing(env):
     faults = (("pwrite", errno.ENOSPC, BASE), ("sync", errno.EIO, BASE),
@@ -146,6 +168,7 @@ def test_a_compaction_that_fails_changes_nothing(env):
                 os.remove(os.path.join(folder, name))
 
 
+@limit(120)
 @cairn_only("the log is ours")
 def test_a_log_that_begins_on_a_failing_disk_replaces_nothing_until_it_is_whole(env):
     faults = (("open", errno.ENOSPC, "appendonlydir"), ("syncdir", errno.EIO, "appendonlydir"),
@@ -176,6 +199,7 @@ def test_a_log_that_begins_on_a_failing_disk_replaces_nothing_until_it_is_whole(
             equal(m.c.call("MGET", "a", "b", "c"), [b"later", held, b"1"], str(fault))
 
 
+@limit(120)
 @cairn_only("BACKUP is ours")
 def test_a_backup_on_another_disk_is_copied_and_one_that_fails_goes_away(env):
     with Machine(env, appendonly="yes") as m:
@@ -200,6 +224,7 @@ def test_a_backup_on_another_disk_is_copied_and_one_that_fails_goes_away(env):
         check(not isinstance(m.c.call("BACKUP", "TO", "failed"), Error), "again")
 
 
+@limit(120)
 @cairn_only("the log is ours")
 def test_files_that_cannot_be_read_are_no_files_that_end_early(env):
     with Machine(env, appendonly="yes", appendfsync="always",
