@@ -15,6 +15,7 @@
 #include <bit>
 #include <cctype>
 #include <climits>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -120,11 +121,20 @@ class Format {
   bool big_ = false;
 };
 
+// Below zero as a signed number, else as an unsigned one: the whole range of both. What is in
+// neither becomes what the processor makes of it in Redis's library.
+uint64_t ToWord(lua_Number number) {
+  constexpr uint64_t kNone = uint64_t{1} << 63;
+  constexpr lua_Number kLimit = 18446744073709551616.0;  // 2^64
+  if (std::isnan(number) || number < -kLimit / 2) return kNone;
+  if (number >= kLimit) return 0;
+  return number < 0 ? static_cast<uint64_t>(static_cast<int64_t>(number))
+                    : static_cast<uint64_t>(number);
+}
+
 // The `size` low bytes of a number in the order asked for; beyond 8 they are zero.
 void PutInteger(luaL_Buffer* out, lua_Number number, size_t size, bool big) {
-  // Below zero as a signed number, else as an unsigned one: the whole range of both.
-  uint64_t value = number < 0 ? static_cast<uint64_t>(static_cast<int64_t>(number))
-                              : static_cast<uint64_t>(number);
+  uint64_t value = ToWord(number);
   char bytes[kIntegerBytesMax];
   for (size_t i = 0; i < size; ++i) {
     bytes[big ? size - 1 - i : i] = static_cast<char>(value & 0xff);
