@@ -48,7 +48,7 @@ void Reply(Context& ctx, Operation operation) {
   if (operation == Operation::kIntersection) {
     Intersect(sets, 0, visit);
   } else if (operation == Operation::kDifference) {
-    Subtract(sets, visit);
+    Subtract(sets, 0, visit);
   } else {
     UnionOf(sets, ctx.engine().ReadThresholds()).ForEach([&](const ListpackValue& member) {
       return visit(member), true;
@@ -103,11 +103,10 @@ void Count(Context& ctx, Operation operation) {
   if (operation == Operation::kIntersection) {
     members = Intersect(sets, bound, [](const ListpackValue&) {});
   } else if (operation == Operation::kDifference) {
-    Subtract(sets, [&](const ListpackValue&) { ++members; });
+    members = Subtract(sets, bound, [](const ListpackValue&) {});
   } else {
-    members = UnionOf(sets, ctx.engine().ReadThresholds()).Size();
+    members = CountUnion(sets, bound, ctx.engine().ReadThresholds());
   }
-  if (bound != 0) members = std::min(members, bound);
   ctx.reply().Integer(static_cast<int64_t>(members));
 }
 

@@ -104,16 +104,32 @@ size_t Intersect(SetSpan sets, size_t limit, Set::Visit visit) {
   return Filter(SetSpan(ordered).subspan(1), true, limit, visit).Run(*ordered[0]);
 }
 
-void Subtract(SetSpan sets, Set::Visit visit) {
-  if (sets.empty() || SizeOf(sets[0]) == 0) return;
+size_t Subtract(SetSpan sets, size_t limit, Set::Visit visit) {
+  if (sets.empty() || SizeOf(sets[0]) == 0) return 0;
   for (const Set* set : sets.subspan(1))
-    if (set == sets[0]) return;
-  if (TestingIsLessWork(sets)) {
-    // A member that is elsewhere is found soonest in the largest set.
-    Filter(Others(sets, true), false, 0, visit).Run(*sets[0]);
-    return;
+    if (set == sets[0]) return 0;
+  // A member that is elsewhere is found soonest in the largest set.
+  if (TestingIsLessWork(sets))
+    return Filter(Others(sets, true), false, limit, visit).Run(*sets[0]);
+  size_t visited = 0;
+  RemoveFromCopy(sets).ForEach([&](const ListpackValue& member) {
+    visit(member);
+    return ++visited != limit;
+  });
+  return visited;
+}
+
+size_t CountUnion(SetSpan sets, size_t limit, const Thresholds& thresholds) {
+  Set seen;
+  for (const Set* set : sets) {
+    if (set == nullptr) continue;
+    const bool ended = set->ForEach([&](const ListpackValue& member) {
+      seen.Add(member, thresholds);
+      return limit == 0 || seen.Size() < limit;
+    });
+    if (!ended) break;
   }
-  RemoveFromCopy(sets).ForEach([&](const ListpackValue& member) { return visit(member), true; });
+  return seen.Size();
 }
 
 Set IntersectionOf(SetSpan sets, const Thresholds& thresholds) {
@@ -136,7 +152,7 @@ Set UnionOf(SetSpan sets, const Thresholds& thresholds) {
 
 Set DifferenceOf(SetSpan sets, const Thresholds& thresholds) {
   Set result;
-  Subtract(sets, [&](const ListpackValue& member) { result.Add(member, thresholds); });
+  Subtract(sets, 0, [&](const ListpackValue& member) { result.Add(member, thresholds); });
   return result;
 }
 

@@ -18,8 +18,11 @@ using SetSpan = std::span<const Set* const>;
 // Visits the members common to all sets, at most `limit` of them (0: all); returns how many.
 // O(size of the smallest * number of sets).
 size_t Intersect(SetSpan sets, size_t limit, Set::Visit visit);
-// Visits the members of sets[0] that are in none of the others.
-void Subtract(SetSpan sets, Set::Visit visit);
+// Visits the members of sets[0] that are in none of the others, at most `limit` of them (0: all);
+// returns how many.
+size_t Subtract(SetSpan sets, size_t limit, Set::Visit visit);
+// How many members the union has; looks no further once that is `limit` (0: none).
+size_t CountUnion(SetSpan sets, size_t limit, const Thresholds& thresholds);
 
 // The same as new sets, for the STORE forms and SUNION, in the encodings that Redis gives them.
 Set IntersectionOf(SetSpan sets, const Thresholds& thresholds);

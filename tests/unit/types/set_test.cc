@@ -222,6 +222,18 @@ TEST_CASE("set algebra against std::set") {
               }) == std::min(limit, both.size()));
       REQUIRE(visits == std::min(limit, both.size()));
     }
+    for (size_t limit : {size_t{0}, size_t{1}, only.size(), only.size() + 1}) {
+      const size_t wanted = limit == 0 ? only.size() : std::min(limit, only.size());
+      size_t visits = 0;
+      REQUIRE(Subtract(span, limit, [&](const ListpackValue& m) {
+                ++visits;
+                REQUIRE(only.count(TextOf(m)) == 1);
+              }) == wanted);
+      REQUIRE(visits == wanted);
+    }
+    for (size_t limit : {size_t{0}, size_t{1}, any.size(), any.size() + 1})
+      REQUIRE(CountUnion(span, limit, thresholds) ==
+              (limit == 0 ? any.size() : std::min(limit, any.size())));
   }
   Set numbers = SetOf({"1", "2", "3"}, thresholds);
   Set mixed = SetOf({"1", "3", "x"}, thresholds);
