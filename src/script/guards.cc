@@ -72,10 +72,11 @@ int Unpack(lua_State* L) {
 // table.insert(table, [position,] value): past the metatable that protects a table; and it moves
 // one by one what stands behind a position, though that be billions of nothing.
 int Insert(lua_State* L) {
-  constexpr lua_Number kLowestPosition = -1000000;
+  constexpr int kLowestPosition = -1000000;
   luaL_checktype(L, 1, LUA_TTABLE);
   if (IsProtected(L, 1)) return RaiseReadOnlyPlain(L);
-  if (lua_gettop(L) == 3 && lua_isnumber(L, 2) && !(lua_tonumber(L, 2) >= kLowestPosition))
+  // As Lua reads it: 2^31 is an integer far below.
+  if (lua_gettop(L) == 3 && luaL_checkint(L, 2) < kLowestPosition)
     return luaL_error(L, "position too far below the table");
   return CallOwn(L);
 }
