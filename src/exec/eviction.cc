@@ -72,7 +72,10 @@ void Evictor::BeforeCommand(int64_t clock_ms, ExpiryMode mode) {
 bool Evictor::Slice(int64_t clock_ms, ExpiryMode mode, int64_t time_us) {
   SettingsChanged();
   if (limit_ == 0) return false;
-  return MakeRoom(clock_ms, mode, time_us) == Room::kLater;
+  // Commands go by what was found here: the limit may be another since the last one.
+  room_ = MakeRoom(clock_ms, mode, time_us);
+  balance_seen_ = MemoryMeter::OwnBalance();
+  return room_ == Room::kLater;
 }
 
 Evictor::Room Evictor::MakeRoom(int64_t clock_ms, ExpiryMode mode, int64_t time_us) {

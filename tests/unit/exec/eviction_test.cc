@@ -172,6 +172,20 @@ TEST_CASE("A transaction that needs memory is refused as a whole", "[exec][evict
   REQUIRE(test.client.Send("EXISTS a b\r\n") == ":0\r\n");
 }
 
+TEST_CASE("A lower limit holds for the next command, though a slice saw it first",
+          "[exec][eviction]") {
+  Limited test("noeviction");
+  TestClient other(test.engine);
+  // What the commands allocate at first would make the next one look again.
+  for (const char* limit : {"100gb", "200gb", "300gb"}) {
+    other.Send("CONFIG SET maxmemory " + std::string(limit) + "\r\n");
+    REQUIRE(test.Set("k", 10) == "+OK\r\n");
+  }
+  other.Send("CONFIG SET maxmemory 1\r\n");
+  REQUIRE_FALSE(test.client.executor.EvictSlice(test.client.clock_ms, 1'000'000));
+  REQUIRE(test.Set("k", 10) == kOom);
+}
+
 TEST_CASE("Nothing is evicted while the server deletes nothing by itself", "[exec][eviction]") {
   Limited test("allkeys-lru");
   for (int i = 0; i < 100; ++i) test.Set("k" + std::to_string(i), 10);
