@@ -162,8 +162,9 @@ inline void Executor::Finish(Session& session, const Command& command, const Req
     if (unit_.has_news()) [[unlikely]]
       unit_.SetAuthor(session.id(), session.last_write_lsn);
     end = unit_.End();
-    const bool holds = unit_.hold_lsn() != 0 || engine_.stripes == nullptr;
-    if (end != 0 && holds) session.last_write_lsn = end;
+    // A message for followers' subscribers is no write that others would have to wait for.
+    if (end != 0 && (unit_.hold_lsn() != 0 || unit_.HoldFor(end) == 0))
+      session.last_write_lsn = end;
   }
   if (unit_.hold_lsn() != 0 && unit_.hold_lsn() > engine_.journal->committed()) [[unlikely]] {
     if (!HoldReply(session, command, end != 0, start, reply)) return;
