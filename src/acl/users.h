@@ -37,6 +37,9 @@ class Users {
 
   // As long as it lives nothing changes. To be let go before anything is waited for.
   std::unique_lock<std::mutex> KeepStill() const { return std::unique_lock(changes_); }
+  // For who writes the file of users, outside the gate: one at a time, so that the file ends as the
+  // last of them found the users. Comes before KeepStill.
+  std::unique_lock<std::mutex> OwnFile() const { return std::unique_lock(file_); }
 
   std::shared_ptr<User> Find(std::string_view name) const;
   // The user, if it is enabled and the password is right.
@@ -65,6 +68,7 @@ class Users {
 
   const Registry* registry_;
   mutable std::mutex changes_;  // held by whoever changes users, under All
+  mutable std::mutex file_;
   bool all_channels_by_default_ = false;
   std::shared_ptr<User> default_user_;
   Map users_;

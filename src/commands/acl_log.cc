@@ -116,7 +116,11 @@ void AclSave(Context& ctx) {
   Engine& engine = ctx.engine();
   const std::string& file = engine.config.aclfile();
   if (file.empty()) return ctx.Error(kNoFile);
-  ReplyLater(ctx, [&engine, file, text = engine.users.Text()](ReplyWriter& reply) {
+  ReplyLater(ctx, [&engine, file](ReplyWriter& reply) {
+    const auto turn = engine.users.OwnFile();
+    auto still = engine.users.KeepStill();
+    const std::string text = engine.users.Text();
+    still.unlock();
     const Status status = RealFileSystem()->WriteFileAtomically(file, text);
     if (status.ok()) return reply.Ok();
     engine.log.Warning("ACL SAVE failed: %s", status.message().c_str());

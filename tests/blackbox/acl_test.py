@@ -257,6 +257,24 @@ def test_aclfile(env):
 
 
 @matrix(ONCE)
+def test_files_that_are_saved_at_once_are_whole(env):
+    path = os.path.join(env.folder(), "users.acl")
+    with open(path, "w") as out:
+        out.write("user default on nopass ~* &* +@all\n")
+    server = Server(threads=4, aclfile=path)
+    env.own.append(server)
+    clients = [env.client(2, server) for _ in range(8)]
+    for i in range(40):
+        equal(clients[0].call("ACL", "SETUSER", "user%d" % i, "on", "~x"), b"OK")
+        for c in clients:
+            c.send("ACL", "SAVE")
+        for c in clients:
+            equal(c.read(), b"OK")
+        with open(path) as saved:
+            equal(saved.read().count("\n"), i + 2)
+
+
+@matrix(ONCE)
 def test_users_in_the_configuration(env):
     path = "/tmp/cairn-test-%d.conf" % env.rng.getrandbits(60)
     with open(path, "w") as out:
