@@ -84,6 +84,7 @@ Status Server::Start() {
   for (int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, s);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file at its limit of size is an error of the write (EFBIG)
   uint64_t seed;
   RandomBytes(&seed, sizeof seed);
   SeedHash(seed);

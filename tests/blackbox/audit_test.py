@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 
@@ -167,4 +168,25 @@ def test_a_changed_line_is_found_and_a_torn_one_is_cut(env):
     c = env.client(server=server)
     c.call("SET", "k:again", "v")
     eventually(lambda: lines(path)[-1]["keys"] == ["k:again"])
+    equal(cairn_check("audit", path).returncode, 0)
+
+
+@cairn_only("Redis has no audit log")
+def test_a_file_that_cannot_grow_loses_nothing(env):
+    server, c, path = start(env, appendonly="no")
+    size_max = 4000
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size_max, resource.RLIM_INFINITY))
+    for i in range(100):
+        c.call("SET", "k:%d" % i, "v")
+
+    def stat(name):
+        return int(re.search(r"audit_log_%s:(\d+)" % name, c.call("INFO", "stats").decode())[1])
+    eventually(lambda: stat("write_errors") > 0)
+    check(os.path.getsize(path) <= size_max)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE,
+                     (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    c.call("SET", "last", "v")
+    eventually(lambda: lines(path)[-1]["keys"] == ["last"], 20)
+    equal(sum(e["cmd"] == "set" for e in lines(path)), 101)
+    equal(stat("dropped"), 0)
     equal(cairn_check("audit", path).returncode, 0)
