@@ -251,7 +251,7 @@ def test_aclfile(env):
             out.write(saved.replace("user ann", "# user ann"))
         equal(c.call("ACL", "LOAD"), b"OK")
         equal(c.call("ACL", "USERS"), [b"bob", b"default"])
-        eventually(lambda: b"user=ann" not in c.call("CLIENT", "LIST"))
+        eventually(lambda: b"user=ann" not in c.call("CLIENT", "LIST"), 60)
     finally:
         os.unlink(path)
 
