@@ -147,8 +147,7 @@ def test_rotation(env):
     equal(c.call("CONFIG", "SET", "audit-log-max-size", 4000, "audit-log-max-files", 3), b"OK")
     for i in range(100):
         c.call("SET", "sized:%d" % i, "v")
-    eventually(lambda: os.path.exists(path) and lines(path)
-               and last_keys(path) == ["sized:99"])
+    eventually(lambda: last_keys(path) == ["sized:99"])
     files = sorted(name for name in os.listdir(os.path.dirname(path)) if name[-1].isdigit())
     equal(files, ["audit.log.1", "audit.log.2", "audit.log.3"])
     check(all(os.path.getsize(path + "." + n) < 4600 for n in "123"))
