@@ -70,7 +70,8 @@ void Evictor::BeforeCommand(int64_t clock_ms, ExpiryMode mode) {
 }
 
 bool Evictor::Slice(int64_t clock_ms, ExpiryMode mode, int64_t time_us) {
-  SettingsChanged();
+  // Whoever meets new settings first, the next command judges them.
+  if (SettingsChanged()) room_ = Room::kLater;
   if (limit_ == 0) return false;
   // Commands go by what was found here: the limit may be another since the last one.
   room_ = MakeRoom(clock_ms, mode, time_us);
