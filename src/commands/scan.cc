@@ -71,7 +71,7 @@ void Scan(Context& ctx) {
       break;
     }
   }
-  // What lies ahead may be nothing at all: ten keys are one page, as in Redis (rule 23).
+  // What lies ahead may be nothing at all: ten keys are one page, as in Redis.
   const auto is_empty = [&](int index) {
     const KeyTable* table = ctx.unit().keyspace().PeekTable(index, db);
     return table == nullptr || table->size() == 0;

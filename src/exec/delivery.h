@@ -13,7 +13,7 @@
 //
 // A task names clients by id, never by pointer: the client may be gone when it runs, and ids are
 // not reused. A worker's tasks run in the order of their posting, its own included, so
-// nothing overtakes (rules-semantics 11). Output whose cause may not be durable yet is marked with
+// nothing overtakes. Output whose cause may not be durable yet is marked with
 // the LSN of its cause (OutputBuffer::MarkHold).
 //
 // Thread rule: Unit::Post on the unit's thread; Run, Visit and Resume on the client's worker.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Evictor: makes room under maxmemory, one key after another, before commands run and in slices of
-// the background (rules-semantics 24). One an executor; it runs on its thread, inside the gate and
+// the background. One an executor; it runs on its thread, inside the gate and
 // without any lock, so never inside EXEC or a script: those are admitted or refused as a whole.
 //
 //   1. sample: a few keys of one random shard go into this thread's pool of candidates

@@ -66,7 +66,7 @@ void Executor::Prefetch(const Session& session, std::span<const Prepared> chunk)
 }
 
 // Nothing more of this read is run. Behind a barrier the bounds of requests are others: they are
-// parsed again (rule 21).
+// parsed again.
 bool Executor::Stopped(const Session& session, const Command* command) {
   return session.suspended || session.close_after_reply ||
          (command != nullptr && command->Is(kBarrier)) ||
@@ -273,7 +273,7 @@ bool Executor::RunSingle(Session& session, const Command& command, const Request
   }
 }
 
-// A mode may have changed while we waited for the locks (rules-semantics 2), or the client have been
+// A mode may have changed while we waited for the locks, or the client have been
 // killed.
 bool Executor::StillAdmitted(Session& session, const Command& command, Arguments arguments,
                              uint64_t mode, ReplyWriter& reply) {
@@ -296,7 +296,7 @@ bool Executor::HoldReply(Session& session, const Command& command, bool wrote, u
     out.MarkHold(start, unit_.hold_lsn());
     return true;
   }
-  // The log is broken, so this could be for ever (rules-durability 5). A read is tried again until
+  // The log is broken, so this could be for ever. A read is tried again until
   // its time is up; what cannot be run twice (EXEC, scripts) is told at once.
   out.TruncateTo(start);
   if (command.Is(kReadonly) && !session.suspended) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Commands that read or write files do that after their unit, without locks (rules-semantics 19),
+// Commands that read or write files do that after their unit, without locks,
 // and are answered then. In EXEC such a reply keeps its place among the others; what the command
 // does comes after everything else that the transaction does.
 #pragma once

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Modes: what the whole server is in (loading, paused, follower, ...), summed up in one word that
-// every command reads twice: before its gates and again under its locks (rules-semantics 2).
+// every command reads twice: before its gates and again under its locks.
 //
 //   word: bits 0-15 the flags, bits 16-63 the mode epoch, which every change raises
 //

@@ -22,7 +22,7 @@ class Subscriber;
 struct Waiter;
 class User;
 
-// Arguments that outlive the read they came with (rules-semantics 21).
+// Arguments that outlive the read they came with.
 class OwnedArgs {
  public:
   OwnedArgs() = default;

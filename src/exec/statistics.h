@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Statistics: one writer a thread, relaxed, summed when somebody asks. RESETSTAT stores a baseline
-// instead of zeroing what others write (rules-semantics 29).
+// instead of zeroing what others write.
 #pragma once
 
 #include <atomic>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The half of the pipeline that belongs to MULTI: queueing, and EXEC, which locks the union of its
-// commands' shards and of its watched keys' shards once (rules-semantics 1).
+// commands' shards and of its watched keys' shards once.
 #include "exec/transaction.h"
 
 #include <optional>

@@ -390,7 +390,7 @@ void Unit::HandOver() {
 
 void Unit::ComputeHold(uint64_t end) {
   // A record that concerns no key is a message for followers' subscribers: whether that is lost
-  // shows in no data (rules-durability 20).
+  // shows in no data.
   const bool data = all_ || walked_ || !hashes_.empty();
   hold_lsn_ = data ? end : 0;
   if (all_ || walked_) {

@@ -50,7 +50,7 @@ struct LockPlan {
   }
 };
 
-// How look-ups treat keys whose time has come (rules-semantics 15).
+// How look-ups treat keys whose time has come.
 enum class ExpiryMode : uint8_t {
   kNormal,  // delete them, journal the DEL
   kHide,    // absent, but nothing changes
@@ -75,7 +75,7 @@ struct ReadyKey {
 };
 
 // Serves clients that wait for keys: the executor. Each client served is a unit of its own, run
-// while the locks of the unit that served it are held (rules-semantics 3).
+// while the locks of the unit that served it are held.
 class ReadyServer {
  public:
   virtual ~ReadyServer() = default;
@@ -266,7 +266,7 @@ class Unit {
   // Invalidates up to `limit` keys of a shard that is held, though they did not change.
   void ForgetSomeCached(int shard, size_t limit);
 
-  // Runs `task` after the unit ended, without locks (file work, pushes; rules-semantics 19).
+  // Runs `task` after the unit ended, without locks (file work, pushes).
   template <typename F>
   void AfterUnit(F&& task) {
     rare().after.emplace_back(std::forward<F>(task));

@@ -8,7 +8,7 @@
 // A ticket stands in the queue of every key that its client waits for, under one order number. It
 // is over when somebody claimed it: the one who answers the client (a pusher, its timeout, CLIENT
 // UNBLOCK, the end of its connection). A claim takes no lock; so a ticket that is over may stand in
-// its queues for a while and is skipped there (rules-semantics 20).
+// its queues for a while and is skipped there.
 #pragma once
 
 #include <atomic>

@@ -3,7 +3,7 @@
 // WatchTable: which sessions WATCH which keys of one shard. Guarded by the shard's lock.
 //
 // A registration is weak: a session that unwatches (or dies) only marks its WatchState dead, and
-// the entry is swept when the key is next touched or watched (rules-semantics 20).
+// the entry is swept when the key is next touched or watched.
 #pragma once
 
 #include <atomic>

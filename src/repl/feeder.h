@@ -8,7 +8,7 @@
 //                                           ^------ how much it still holds ------'
 //
 // At most kWindowBytes are under way to a connection. Under appendfsync always only what is durable
-// here is sent, so that no follower is ever ahead of a leader that crashed (rules-durability 1).
+// here is sent, so that no follower is ever ahead of a leader that crashed.
 // What only followers want (PING, GETACK) is appended while one is online and this server leads.
 //
 // Thread rule: any thread may call anything; Detach waits for the thread's current step, so not

@@ -74,7 +74,7 @@ uint64_t Feeder::PinnedBytesMax() const {
   return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize / 2;
 }
 
-// The lease of rules-durability 19: else the disk fills up behind one that reads nothing.
+// Else the disk fills up behind one that reads nothing.
 void Feeder::DropWhoeverKeepsTooMuch() {
   const Journal& journal = *engine_.journal;
   // What a start needs is there anyway.

@@ -10,7 +10,7 @@
 //   -> the stream, until the connection breaks; then all over, once a second
 //
 // A crash at any point leaves either the old dataset with its old chain or the new one with its
-// own (rules-durability 9): the file is durable before it is loaded, and the manifest names it only
+// own: the file is durable before it is loaded, and the manifest names it only
 // when it has been loaded.
 //
 // Thread rule: Stop and the facts from any thread that is not inside the gate; Stop waits for the

@@ -3,7 +3,7 @@
 // StreamApplier: a leader's stream, applied record by record. Each top-level record (a command, or
 // MULTI to EXEC) is one unit, whose journal record is the leader's bytes as they are: so at every
 // instant the journal's tail is what has been applied, and both are the leader's offset. Expiry is
-// off (rules-semantics 15).
+// off.
 //
 // SELECT, PING and REPLCONF change no data; they are part of the next record, or of a record of
 // their own when the bytes at hand end with them.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // StreamTail: what a follower tells of its log before it asks to go on, so that a leader whose log
-// has other bytes there, under the same id, finds out (rules-durability 1): the length of the last
+// has other bytes there, under the same id, finds out: the length of the last
 // bytes before its position, and their checksum. Logs that once differed differ to the end, so the
 // last bytes are enough.
 //

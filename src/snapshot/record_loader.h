@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // RecordLoader: puts the records of an RDB into the keyspace. Nothing is dropped because of its
-// expiry: a log replayed behind the snapshot may still count on the key (rules-durability 6).
+// expiry: a log replayed behind the snapshot may still count on the key.
 //
 // Thread rule: one object a thread; several may load into one keyspace at a time. Not inside the
 // gate.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The pipeline over a real journal on a file system that fails on demand: what the log holds for
-// each kind of unit (rules-semantics 5), and who waits while the log is broken (rules-durability 5).
+// each kind of unit, and who waits while the log is broken.
 #include <string>
 
 #include "exec/modes.h"
