@@ -8,19 +8,13 @@ import resource
 import signal
 import subprocess
 
-from harness import ONCE, cairn_only, check, equal, eventually, server_binary, skip
+from harness import ONCE, cairn_only, check, check_binary, equal, eventually
 
 MATRIX = ONCE
 
 
 def cairn_check(*arguments):
-    """cairn-check of this build, or the released one: sanitizer builds have none."""
-    beside = os.path.join(os.path.dirname(server_binary()), "cairn-check")
-    released = os.path.join(os.path.dirname(os.path.dirname(server_binary())), "cairn-check")
-    for path in (beside, released):
-        if os.path.exists(path):
-            return subprocess.run([path, *arguments], capture_output=True, text=True)
-    return skip("no cairn-check is built")
+    return subprocess.run([check_binary(), *arguments], capture_output=True, text=True)
 
 
 def lines(path):

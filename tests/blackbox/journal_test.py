@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 
-from harness import ONCE, cairn_only, check, equal, matrix, server_binary, skip
+from harness import (ONCE, cairn_only, check, check_binary, equal, matrix, server_binary,
+                     skip)
 
 MATRIX = ONCE
 
@@ -20,16 +21,6 @@ def second_start(server, *arguments):
                            os.path.join(server.folder, "second.sock"), *arguments],
                           capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout + done.stderr
-
-
-def check_binary():
-    """The cairn-check of this build, or the released one: sanitizer builds have none."""
-    beside = os.path.join(os.path.dirname(server_binary()), "cairn-check")
-    released = os.path.join(os.path.dirname(os.path.dirname(server_binary())), "cairn-check")
-    for path in (beside, released):
-        if os.path.exists(path):
-            return path
-    return skip("no cairn-check is built")
 
 
 @cairn_only("the lock is ours")

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import time
 
-from harness import (ONCE, Server, cairn_only, check, equal, eventually, oracle_binary,
-                     server_binary, skip)
+from harness import (ONCE, Server, cairn_only, check, check_binary, equal, eventually,
+                     oracle_binary, server_binary)
 from harness.dump_samples import fill
 
 MATRIX = ONCE
@@ -19,13 +19,7 @@ def folder(server):
 
 
 def check_tool(*arguments):
-    """cairn-check of this build, or the released one: sanitizer builds have none."""
-    beside = os.path.join(os.path.dirname(server_binary()), "cairn-check")
-    released = os.path.join(os.path.dirname(os.path.dirname(server_binary())), "cairn-check")
-    for path in (beside, released):
-        if os.path.exists(path):
-            return subprocess.run([path, *arguments], capture_output=True, timeout=60, check=False)
-    return skip("no cairn-check is built")
+    return subprocess.run([check_binary(), *arguments], capture_output=True, timeout=60, check=False)
 
 
 def lsn(c):

@@ -9,12 +9,13 @@ from harness.checks import (Failure, Skip, as_dict, as_pairs, check, equal, even
 from harness.matrix import FULL, ONCE, PROTOCOLS, THREADS, cairn_only, limit, matrix
 from harness.resp import (Client, Error, Push, Simple, Verbatim, encode, parse,
                           split_replies)
-from harness.server import Server, StartFailure, oracle_binary, server_binary, slow_build
+from harness.server import (Server, StartFailure, check_binary, oracle_binary, server_binary,
+                            slow_build)
 
 __all__ = [
     "FULL", "ONCE", "PROTOCOLS", "THREADS", "Client", "Error", "Failure", "Push", "Server",
     "Simple", "Skip", "StartFailure", "Verbatim", "as_dict", "as_pairs", "cairn_only", "check",
-    "encode", "equal", "eventually", "is_blocked", "limit", "matrix", "members", "near", "oracle_binary",
-    "parse", "pass_time", "server_binary", "skip", "slow_build", "split_replies",
-    "start_blocked",
+    "check_binary", "encode", "equal", "eventually", "is_blocked", "limit", "matrix", "members",
+    "near", "oracle_binary", "parse", "pass_time", "server_binary", "skip", "slow_build",
+    "split_replies", "start_blocked",
 ]

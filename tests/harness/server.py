@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 
+from harness.checks import skip
 from harness.resp import Client, Error
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -40,6 +41,15 @@ def server_binary():
 
 def oracle_binary():
     return os.environ.get("ORACLE_SERVER") or shutil.which("redis-server") or "redis-server"
+
+
+def check_binary():
+    """The cairn-check beside the server under test, else the one of the release build."""
+    folder = os.path.dirname(server_binary())
+    for path in (os.path.join(folder, "cairn-check"), os.path.join(folder, "..", "cairn-check")):
+        if os.path.exists(path):
+            return path
+    return skip("no cairn-check is built")
 
 
 def is_cairn(binary):
