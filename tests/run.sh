@@ -81,7 +81,8 @@ build() {  # NAME MAKE-ARGUMENTS...
 # Catch2 says "All tests passed (N assertions in M test cases)" or "test cases: M | N passed | ...".
 unit_tests() {
   local output=$results/unit.catch
-  CAIRN_MODEL_ROUNDS=$([[ $long ]] && echo 600 || echo 60) "$address_out/unit-tests" > "$output" 2>&1
+  CAIRN_MODEL_ROUNDS=$([[ $long ]] && echo 600 || echo 60) \
+    "$address_out/unit-tests" --durations yes > "$output" 2>&1
   local status=$?
   cat "$output"
   if [[ $(tail -5 "$output") =~ in\ ([0-9]+)\ test\ case ]]; then

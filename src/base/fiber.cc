@@ -47,13 +47,20 @@ __attribute__((naked, noinline)) void FirstEntry() {
       "ud2\n");
 }
 
+// The address sanitizer's frames are several times as large.
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kFrameFactor = 8;
+#else
+constexpr size_t kFrameFactor = 1;
+#endif
+
 size_t PageBytes() {
   return static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace
 
-Fiber::Fiber(size_t stack_bytes) : memory_bytes_(stack_bytes + PageBytes()) {
+Fiber::Fiber(size_t stack_bytes) : memory_bytes_(stack_bytes * kFrameFactor + PageBytes()) {
   memory_ = mmap(nullptr, memory_bytes_, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   CHECK(memory_ != MAP_FAILED);

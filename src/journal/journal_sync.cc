@@ -190,7 +190,7 @@ void Journal::CreateNext(Lock* lock) {
     Discard({entry});
   }
   options_.log->Warning("Cannot create the next journal segment: %s", status.message().c_str());
-  keeper_wake_.wait_for(*lock, std::chrono::seconds(1));
+  if (!stop_) keeper_wake_.wait_for(*lock, std::chrono::seconds(1));
 }
 
 }  // namespace cairn

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from harness import ONCE, check, equal, eventually, limit, skip
+from harness import ONCE, check, equal, eventually, limit, server_binary, skip, slow_build
 from harness.proxy import Proxy
 from harness.replication import PATIENCE, Load, cairn, follow, in_step, info
 
@@ -47,6 +47,8 @@ int clock_gettime(clockid_t clock, struct timespec* now) {
 def library(env):
     if shutil.which("gcc") is None:
         skip("there is no gcc to build the library with")
+    if slow_build(server_binary()):
+        skip("the sanitizers' runtime wants to be the first library")
     folder = env.folder()
     source, built = folder + "/fault.c", folder + "/fault.so"
     with open(source, "w", encoding="utf-8") as file:

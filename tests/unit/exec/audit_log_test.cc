@@ -31,12 +31,13 @@ struct Fixture {
   std::vector<std::string> Lines(const std::string& path) {
     std::vector<std::string> lines;
     AuditChain chain;
-    std::string why, text = files.Get(path);
-    while (!text.empty()) {
-      const size_t end = text.find('\n');
+    std::string why;
+    const std::string text = files.Get(path);
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t end = text.find('\n', begin);
       REQUIRE(end != std::string::npos);
-      lines.push_back(text.substr(0, end));
-      text.erase(0, end + 1);
+      lines.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
       INFO(lines.back());
       REQUIRE(chain.Verify(lines.back(), &why));
     }
