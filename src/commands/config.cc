@@ -4,6 +4,7 @@
 #include "base/numbers.h"
 #include "commands/families.h"
 #include "commands/help.h"
+#include "commands/protected_action.h"
 #include "exec/context.h"
 #include "exec/executor.h"
 #include "exec/late_reply.h"
@@ -19,19 +20,6 @@ void ConfigGet(Context& ctx) {
     ctx.reply().Bulk(name);
     ctx.reply().Bulk(value);
   }
-}
-
-bool MaySetProtected(Context& ctx) {
-  switch (ctx.config().enable_protected_configs()) {
-    case ProtectedAction::kYes:
-      return true;
-    case ProtectedAction::kNo:
-      return false;
-    case ProtectedAction::kLocal:
-      break;
-  }
-  const std::string& address = ctx.session().record->address;
-  return address.starts_with("127.") || address.starts_with("[::1]") || address.starts_with("/");
 }
 
 // What CONFIG SET is about to change, as it could be set again.
@@ -63,7 +51,7 @@ void ConfigSet(Context& ctx) {
   ConfigStore& store = ctx.engine().config_store;
   const bool logged = ctx.config().appendonly();
   ConfigStore::Pairs before = ValuesOf(store, pairs);
-  const Status status = store.Set(pairs, MaySetProtected(ctx));
+  const Status status = store.Set(pairs, MayDo(ctx, ctx.config().enable_protected_configs()));
   if (!status.ok()) return ctx.Error("ERR " + status.message());
   if (ctx.config().appendonly() == logged) return ctx.Ok();
   ReplyLater(ctx, [&executor = ctx.executor(), before = std::move(before)](ReplyWriter& reply) {

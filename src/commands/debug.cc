@@ -10,6 +10,7 @@
 #include "commands/digest.h"
 #include "commands/families.h"
 #include "commands/help.h"
+#include "commands/protected_action.h"
 #include "exec/access_clock.h"
 #include "exec/args.h"
 #include "exec/context.h"
@@ -19,19 +20,6 @@
 
 namespace cairn {
 namespace {
-
-bool Allowed(Context& ctx) {
-  switch (ctx.config().enable_debug_command()) {
-    case ProtectedAction::kYes:
-      return true;
-    case ProtectedAction::kNo:
-      return false;
-    case ProtectedAction::kLocal:
-      break;
-  }
-  const std::string& address = ctx.session().record->address;
-  return address.starts_with("127.") || address.starts_with("[::1]") || address.starts_with("/");
-}
 
 // DEBUG SLEEP seconds: nobody runs a command meanwhile
 void Sleep(Context& ctx) {
@@ -324,7 +312,7 @@ void Help(Context& ctx) {
 
 // DEBUG subcommand [argument ...]
 void Debug(Context& ctx) {
-  if (!Allowed(ctx))
+  if (!MayDo(ctx, ctx.config().enable_debug_command()))
     return ctx.Error(
         "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", "
         "you can run it from a local connection, otherwise you need to set this option in the "

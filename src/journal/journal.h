@@ -2,7 +2,8 @@
 //
 // Journal: the running log. Appends go to memory (journal/buffer.h); a writer thread seals blocks
 // and writes them, a sync thread makes them durable (a small group under kAlways the writer itself:
-// one hand-over less), a keeper thread creates the next segment and keeps the manifest. Workers never touch a file and never wait here.
+// one hand-over less), a keeper thread creates the next segment and keeps the manifest. Workers
+// never touch a file and never wait here.
 //
 //   exec: Admits()? -> lock shards -> Reserve -> unlock -> Publish ... -> WakeIfNeeded once a batch
 //

@@ -13,7 +13,7 @@ std::string Persistence::SyncFolder() {
   return engine_.journal->dir();
 }
 
-Status Persistence::StartSync(SyncRequest request) {
+Status Persistence::ClaimForOthers() {
   {
     std::lock_guard guard(mutex_);
     if (claimed_) return Status::Unavailable("a snapshot is under way");
@@ -23,6 +23,11 @@ Status Persistence::StartSync(SyncRequest request) {
   }
   // The one before has said that it is done, and may still be on its last line.
   snapshotter_.Wait();
+  return Status::Ok();
+}
+
+Status Persistence::StartSync(SyncRequest request) {
+  CAIRN_RETURN_IF_ERROR(ClaimForOthers());
   sync_ = std::move(request);
   SnapshotRequest snapshot = MakeRequest();
   snapshot.dir = SyncFolder();
@@ -63,14 +68,7 @@ bool Persistence::StartBackup(const std::string& path, uint64_t* number) {
 
 // Without a journal: on the backup's thread.
 Status Persistence::SnapshotForBackup(const std::string& dir, uint64_t* keys) {
-  {
-    std::lock_guard guard(mutex_);
-    if (claimed_) return Status::Unavailable("a snapshot is under way");
-    claimed_ = figures_.saving = true;
-    cancel_at_start_ = false;
-    kind_ = Kind::kSave;
-  }
-  snapshotter_.Wait();
+  CAIRN_RETURN_IF_ERROR(ClaimForOthers());
   SnapshotRequest request = MakeRequest();
   request.dir = dir;
   SnapshotResult result;
