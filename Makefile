@@ -3,6 +3,7 @@
 #   make                     build/cairn-server and build/cairn-check, optimised
 #   make VARIANT=dev         build/dev/..., -O1 with DCHECKs: quick to compile, for daily work
 #   make SANITIZE=thread     build/thread/...; also SANITIZE=address,undefined
+#   make pgo                 build/pgo/cairn-server, optimised by a profile of the bench's workloads
 #   make unit                the unit tests of the dev variant; T=pattern picks some
 SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
@@ -35,6 +36,19 @@ else ifeq ($(VARIANT),dev)
   CXXFLAGS := $(COMMON) $(DEBUG) -O1
   LDFLAGS := -fuse-ld=mold
   ALLOCATOR := -ljemalloc
+else ifneq ($(filter pgo-train pgo,$(VARIANT)),)
+  # `make pgo`: what is off the hot path is compiled as the release, so a cache has it.
+  OUT := build/$(VARIANT)
+  OBJ := build/$(VARIANT)
+  CXXFLAGS := $(COMMON) -g -O3 -flto=auto -fno-plt -DNDEBUG
+  LDFLAGS := -O3 -flto=$(JOBS) -fuse-linker-plugin
+  ifeq ($(VARIANT),pgo-train)
+    HOT_FLAGS = -g0 -fno-lto -fprofile-generate -fprofile-update=prefer-atomic
+    PROFILER := -lgcov
+  else
+    HOT_FLAGS = -fprofile-use=build/pgo-train/$*.gcda -Wno-missing-profile -Wno-coverage-mismatch
+  endif
+  ALLOCATOR := -ljemalloc
 else ifeq ($(VARIANT),sanitize)
   OUT := build/$(subst $(comma),-,$(SANITIZE))
   OBJ := $(OUT)
@@ -55,15 +69,29 @@ CHECK_SOURCES := $(wildcard utils/cairn-check/*.cc)
 UNIT_SOURCES := $(wildcard tests/unit/*.cc tests/unit/*/*.cc)
 OBJECTS := $(SOURCES:%.cc=$(OBJ)/%.o)
 
-.PHONY: all server deps run test test-long unit bench format install install-files deb clean
+.PHONY: all server deps run test test-long unit bench pgo format install install-files deb clean
 all: $(OUT)/cairn-server $(OUT)/cairn-check
 server: $(OUT)/cairn-server
 
 $(OUT)/cairn-server: $(OBJ)/src/server/main.o $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR) $(PROFILER)
 
 $(OUT)/cairn-check: $(CHECK_SOURCES:%.cc=$(OBJ)/%.o) $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
+
+# The load generator and the floor of the bench; see utils/bench/README.md.
+LOAD_SOURCES := $(wildcard utils/bench/load/*.cc) src/base/random.cc
+$(OUT)/cairn-load: $(LOAD_SOURCES:%.cc=$(OBJ)/%.o)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ -pthread
+$(OUT)/echo-floor: $(OBJ)/utils/bench/echo_floor.o
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^
+# What threads pay for what they share; utils/bench/model.py asks it.
+COSTS_SOURCES := utils/bench/model_costs.cc $(wildcard src/base/*.cc src/journal/*.cc)
+$(OUT)/model-costs: $(COSTS_SOURCES:%.cc=$(OBJ)/%.o)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
 
@@ -81,11 +109,14 @@ STANDARD := algorithm array atomic bit cmath cstdint cstring deque functional ma
   optional span string string_view unordered_map utility vector
 STD := $(OBJ)/std.hpp
 CATCH := $(OBJ)/catch.hpp
-USE_STD := $(if $(filter release,$(VARIANT)),,-include $(STD))
+USE_STD := $(if $(filter release pgo-train pgo,$(VARIANT)),,-include $(STD))
+HOT := $(filter src/base/% src/net/% src/resp/% src/exec/% src/containers/% src/keyspace/% \
+  src/types/% src/commands/strings% src/server/client%,$(SOURCES))
 
 $(OBJ)/%.o: %.cc $(if $(USE_STD),$(STD).gch)
 	@mkdir -p $(@D)
-	$(CCACHE) $(CXX) $(CXXFLAGS) $(USE_STD) -MMD -MP -c -o $@ $<
+	$(CCACHE) $(CXX) $(CXXFLAGS) $(if $(filter $(HOT),$<),$(HOT_FLAGS)) $(USE_STD) -MMD -MP \
+	  -c -o $@ $<
 
 # Named one by one: a file that only a pattern makes would let the rule of plain objects go first.
 $(STD).gch $(CATCH).gch: $(OBJ)/%.hpp.gch: Makefile
@@ -125,10 +156,20 @@ test-long:
 	@deps/install.sh
 	@JOBS=$(JOBS) tests/run.sh --long
 
+# ARGS are those of utils/bench/bench.py, --quick for one; PEERS names other servers.
 bench:
+	@deps/install.sh packages.txt bench.txt
+	@$(MAKE) --no-print-directory -j$(JOBS) server build/cairn-load build/echo-floor
+	utils/bench/bench.py $(ARGS)
+
+# build/pgo/cairn-server: trained by the workloads of the bench. Compiles the server twice.
+pgo:
 	@deps/install.sh
-	@$(MAKE) --no-print-directory -j$(JOBS) all
-	utils/bench/run.sh
+	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=pgo-train server
+	@$(MAKE) --no-print-directory -j$(JOBS) build/cairn-load
+	CAIRN_SERVER=$(CURDIR)/build/pgo-train/cairn-server utils/bench/train.py
+	rm -rf build/pgo
+	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=pgo server
 
 format:
 	clang-format -i $$(git ls-files '*.cc' '*.h')

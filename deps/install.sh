@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Checks that every package of deps/packages.txt is there and installs what is missing: as root,
-# or through sudo; where neither works it says what to install and fails. Says nothing and uses
-# no network when nothing is missing.
+# usage: install.sh [LIST ...]   the lists beside it, packages.txt if none is named
+#
+# Checks that every package of the lists is there and installs what is missing: as root, or through
+# sudo; where neither works it says what to install and fails. Says nothing and uses no network when
+# nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -12,7 +14,7 @@ while read -r package command _; do
   if [[ -n "$command" && "$command" != "#"* ]] && command -v "$command" >/dev/null; then continue; fi
   status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
   [[ "$status" == installed ]] || missing+=("$package")
-done < <(grep -vE '^[[:space:]]*(#|$)' packages.txt)
+done < <(cat "${@:-packages.txt}" | grep -vE '^[[:space:]]*(#|$)')
 
 ((${#missing[@]})) || exit 0
 

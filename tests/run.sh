@@ -119,6 +119,7 @@ release_suites() {
   suite facts python_suite "$release" harness.with_servers tests/facts.py
   suite config-names python_suite "$release" harness.with_servers tests/config_names.py
   suite instructions python_suite "$release" instructions.run
+  suite bench python_suite "$release" harness.runner tests/bench --jobs 1
   suite package tests/package/package_test.sh build/cairn-server build/cairn-check
   [[ $long ]] && suite sentinel python_suite "$release" harness.runner tests/replication
   suite clients python_suite "$release" harness.runner tests/clients
@@ -149,8 +150,8 @@ address_suites() {
 
 foreground_lane() {
   if any_wanted blackbox differential keyspace-events crash crash-maintain crash-faults concurrency \
-      blocked-clients together facts config-names package sentinel clients; then
-    build release-build server build/cairn-check && release_suites
+      blocked-clients together facts config-names instructions bench package sentinel clients; then
+    build release-build server build/{cairn-check,cairn-load,echo-floor} && release_suites
   fi
   if any_wanted thread-blackbox thread-concurrency thread-blocked-clients thread-together; then
     build thread-build SANITIZE=thread server && thread_suites

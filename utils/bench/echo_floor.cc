@@ -4,7 +4,7 @@
 // reads) with +OK: one read and one write a wake-up and nothing else. What is left of a server's
 // CPU a request above this is its own.
 //
-//   echo_floor PORT: answers each inline or multibulk PING/SET/GET that redis-benchmark sends
+//   echo_floor PORT: answers each inline or multibulk PING/SET/GET that a load generator sends
 //   with as many "+OK" as the read held requests.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -58,8 +58,9 @@ int main(int argc, char** argv) {
         continue;
       }
       reply.clear();
-      for (const char* p = buffer; (p = static_cast<const char*>(memchr(
-                                        p, '*', static_cast<size_t>(buffer + got - p)))) != nullptr;
+      for (const char* p = buffer;
+           (p = static_cast<const char*>(memchr(p, '*', static_cast<size_t>(buffer + got - p)))) !=
+           nullptr;
            ++p)
         reply += "+OK\r\n";
       if (write(fd, reply.data(), reply.size()) < 0) close(fd);
