@@ -63,23 +63,22 @@ else ifeq ($(VARIANT),sanitize)
   ALLOCATOR :=
 endif
 
-# main() lives in src/server/main.cc and in utils/cairn-check/; everything else is shared.
+# main() lives in src/server/main.cc; everything else is shared.
 SOURCES := $(filter-out src/server/main.cc,$(wildcard src/*/*.cc))
 CHECK_SOURCES := $(wildcard utils/cairn-check/*.cc)
 UNIT_SOURCES := $(wildcard tests/unit/*.cc tests/unit/*/*.cc)
 OBJECTS := $(SOURCES:%.cc=$(OBJ)/%.o)
 
 .PHONY: all server deps run test test-long unit bench pgo format install install-files deb clean
-all: $(OUT)/cairn-server $(OUT)/cairn-check
-server: $(OUT)/cairn-server
+all server: $(OUT)/cairn-server $(OUT)/cairn-check
 
-$(OUT)/cairn-server: $(OBJ)/src/server/main.o $(OBJECTS)
+$(OUT)/cairn-server: $(OBJ)/src/server/main.o $(CHECK_SOURCES:%.cc=$(OBJ)/%.o) $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR) $(PROFILER)
 
-$(OUT)/cairn-check: $(CHECK_SOURCES:%.cc=$(OBJ)/%.o) $(OBJECTS)
-	@mkdir -p $(@D)
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
+# The same binary, which looks at the name it is called by.
+$(OUT)/cairn-check: $(OUT)/cairn-server
+	ln -sf cairn-server $@
 
 # The load generator and the floor of the bench; see utils/bench/README.md.
 LOAD_SOURCES := $(wildcard utils/bench/load/*.cc) src/base/random.cc
@@ -176,14 +175,13 @@ format:
 
 SYSCONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
 SERVER_BINARY ?= build/cairn-server
-CHECK_BINARY ?= build/cairn-check
 # An existing configuration is left alone.
 install: all install-files
 install-files:
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/cairn share/man/man1 lib/systemd/system) \
 	  $(DESTDIR)$(SYSCONFDIR)/cairn $(DESTDIR)$(SYSCONFDIR)/logrotate.d
 	install -m 755 $(SERVER_BINARY) $(DESTDIR)$(PREFIX)/bin/cairn-server
-	install -m 755 $(CHECK_BINARY) $(DESTDIR)$(PREFIX)/bin/cairn-check
+	ln -sf cairn-server $(DESTDIR)$(PREFIX)/bin/cairn-check
 	install -m 644 conf/cairn.conf $(DESTDIR)$(PREFIX)/share/cairn/cairn.conf
 	install -m 644 utils/package/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 utils/package/cairn.logrotate $(DESTDIR)$(SYSCONFDIR)/logrotate.d/cairn
@@ -195,7 +193,7 @@ install-files:
 
 # build/cairn_VERSION_ARCH.deb
 deb: all
-	utils/package/make_deb.sh $(SERVER_BINARY) $(CHECK_BINARY)
+	utils/package/make_deb.sh $(SERVER_BINARY)
 
 clean:
 	rm -rf build

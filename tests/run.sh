@@ -120,7 +120,7 @@ release_suites() {
   suite config-names python_suite "$release" harness.with_servers tests/config_names.py
   suite instructions python_suite "$release" instructions.run
   suite bench python_suite "$release" harness.runner tests/bench --jobs 1
-  suite package tests/package/package_test.sh build/cairn-server build/cairn-check
+  suite package tests/package/package_test.sh build/cairn-server
   [[ $long ]] && suite sentinel python_suite "$release" harness.runner tests/replication
   suite clients python_suite "$release" harness.runner tests/clients
 }
@@ -151,7 +151,7 @@ address_suites() {
 foreground_lane() {
   if any_wanted blackbox differential keyspace-events crash crash-maintain crash-faults concurrency \
       blocked-clients together facts config-names instructions bench package sentinel clients; then
-    build release-build server build/{cairn-check,cairn-load,echo-floor} && release_suites
+    build release-build server build/{cairn-load,echo-floor} && release_suites
   fi
   if any_wanted thread-blackbox thread-concurrency thread-blocked-clients thread-together; then
     build thread-build SANITIZE=thread server && thread_suites
@@ -164,7 +164,7 @@ background_lane() {
   if any_wanted address-unit address-files address-stock-tools address-blackbox \
       address-concurrency address-blocked-clients address-differential address-restore; then
     build address-build SANITIZE=address,undefined server \
-      "$address_out"/{unit-tests,file-fuzz,cairn-check} && address_suites
+      "$address_out"/{unit-tests,file-fuzz} && address_suites
   fi
   suite fuzz tests/fuzz/run.sh "$([[ $long ]] && echo 300 || echo 20)"
 }

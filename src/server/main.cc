@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// cairn-server [FILE] [--directive value ...]: the command line as redis-server takes it.
+// cairn-server [FILE] [--directive value ...]: the command line as redis-server takes it. Under the
+// name cairn-check the same binary is that tool.
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "config/store.h"
 #include "server/process.h"
 #include "server/server.h"
+#include "utils/cairn-check/check.h"
 
 namespace {
 
@@ -47,6 +49,7 @@ int Fail(const cairn::Status& status) {
 
 int main(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (cairn::IsCheckName(argv[0])) return cairn::CheckMain(arguments);
   if (arguments.size() == 1 && (arguments[0] == "-v" || arguments[0] == "--version")) {
     printf("Cairn server v=%s redis=%s bits=64\n", cairn::kVersion, cairn::kRedisVersion);
     return 0;

@@ -6,7 +6,7 @@
 # Usage: stock_tools_test.sh UNIT-TESTS CAIRN-CHECK
 set -euo pipefail
 unit_tests=$(realpath "$1")
-check=$(realpath "$2")
+check=$(realpath -s "$2")
 work=$(mktemp -d)
 server=
 cleanup() {

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Builds the Debian package of the two binaries given, installs it into a root folder of its own,
+# Builds the Debian package of the binary given, installs it into a root folder of its own,
 # starts the server with the configuration that came, removes and purges it.
-#   tests/package/package_test.sh SERVER CHECK
+#   tests/package/package_test.sh SERVER
 # Not tested for want of systemd here: enabling and starting the unit. Needs no root: dpkg is told so.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -37,7 +37,7 @@ package() {
 }
 conf=$root/etc/cairn/cairn.conf
 
-ok "the package is built" utils/package/make_deb.sh "$1" "$2"
+ok "the package is built" utils/package/make_deb.sh "$1"
 deb=$(ls -t build/cairn_*.deb | head -1)
 ok "it depends on the libraries" grep -q 'libuv1.*libssl3\|libssl3.*libuv1' \
   <(dpkg-deb --field "$deb" Depends)
@@ -73,6 +73,7 @@ answers() {
   return 1
 }
 ok "the server starts" answers
+ok "cairn-check is the other program" grep -q '^cairn-check - ' <("$root/usr/bin/cairn-check" --help)
 kill "$server"
 ok "it ends in order" wait "$server"
 server=

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Makes build/cairn_VERSION_ARCH.deb of what `make install` installs; `make deb` calls it.
-#   utils/package/make_deb.sh SERVER CHECK      the two binaries
+#   utils/package/make_deb.sh SERVER      the binary
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 server=$(realpath "$1")
-check=$(realpath "$2")
 version=$(sed -n 's/.* kVersion\[\] = "\(.*\)";/\1/p' src/base/version.h)
 arch=$(dpkg --print-architecture)
 stage=build/package
@@ -14,13 +13,13 @@ rm -rf "$stage"
 mkdir -p "$stage/DEBIAN"
 
 make --no-print-directory -s install-files PREFIX=/usr SYSCONFDIR=/etc DESTDIR="$PWD/$stage" \
-  SERVER_BINARY="$server" CHECK_BINARY="$check"
-strip --strip-unneeded "$stage"/usr/bin/*
+  SERVER_BINARY="$server"
+strip --strip-unneeded "$stage"/usr/bin/cairn-server
 gzip -9n "$stage"/usr/share/man/man1/*.1
 install -D -m 644 COPYING "$stage/usr/share/doc/cairn/copyright"
 
-# The packages that hold the libraries the binaries are linked with.
-depends=$(ldd "$server" "$check" | awk '$3 ~ /^\// {print $3}' | sort -u |
+# The packages that hold the libraries the binary is linked with.
+depends=$(ldd "$server" | awk '$3 ~ /^\// {print $3}' | sort -u |
   while read -r library; do
     # Under the name by which its package brought it: /lib is a link to /usr/lib by now.
     dpkg -S "$library" 2>/dev/null || dpkg -S "/usr$library" 2>/dev/null ||

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// cairn-check: looks at a journal folder while no server runs in it. Reads through the same code
-// as the server; changes nothing except `repair --yes`.
+// Looks at a journal folder while no server runs in it; changes nothing except `repair --yes`.
+#include "utils/cairn-check/check.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -270,7 +271,13 @@ int Audit(FileSystem* fs, const std::vector<std::string>& paths) {
   return report->torn ? kExitTornTail : kExitOk;
 }
 
-int Main(const std::vector<std::string>& args) {
+}  // namespace
+
+bool IsCheckName(const std::string& program) {
+  return program.substr(program.rfind('/') + 1) == "cairn-check";
+}
+
+int CheckMain(const std::vector<std::string>& args) {
   if (args.size() == 1 && (args[0] == "--help" || args[0] == "-h")) {
     fputs(kHelp, stdout);
     return kExitOk;
@@ -306,9 +313,4 @@ int Main(const std::vector<std::string>& args) {
   return Usage();
 }
 
-}  // namespace
 }  // namespace cairn
-
-int main(int argc, char** argv) {
-  return cairn::Main(std::vector<std::string>(argv + 1, argv + argc));
-}
