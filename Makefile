@@ -27,7 +27,7 @@ LIBS := -luv -llz4 -lssl -lcrypto -lxxhash -l:liblua5.1-cjson.a -l:liblua5.1.a -
 ifeq ($(VARIANT),release)
   OUT := build
   OBJ := build/release
-  CXXFLAGS := $(COMMON) -g -O3 -flto=auto -fno-plt -DNDEBUG
+  CXXFLAGS := $(COMMON) $(DEBUG) -O3 -flto=auto -fno-plt -DNDEBUG
   LDFLAGS := -O3 -flto=$(JOBS) -fuse-linker-plugin
   ALLOCATOR := -ljemalloc
 else ifeq ($(VARIANT),dev)

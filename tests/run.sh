@@ -126,7 +126,7 @@ release_suites() {
 }
 
 thread_suites() {
-  suite thread-blackbox python_suite "$thread" harness.runner tests/blackbox --jobs 1
+  suite thread-blackbox python_suite "$thread" harness.runner tests/blackbox --jobs "$JOBS"
   suite thread-concurrency python_suite "$thread" concurrency.run --seconds 8
   suite thread-blocked-clients python_suite "$thread" concurrency.blocking --seconds 8
   suite thread-together python_suite "$thread" concurrency.together --seconds 8
