@@ -40,7 +40,7 @@ else ifneq ($(filter pgo-train pgo,$(VARIANT)),)
   # `make pgo`: what is off the hot path is compiled as the release, so a cache has it.
   OUT := build/$(VARIANT)
   OBJ := build/$(VARIANT)
-  CXXFLAGS := $(COMMON) -g -O3 -flto=auto -fno-plt -DNDEBUG
+  CXXFLAGS := $(COMMON) $(DEBUG) -O3 -flto=auto -fno-plt -DNDEBUG
   LDFLAGS := -O3 -flto=$(JOBS) -fuse-linker-plugin
   ifeq ($(VARIANT),pgo-train)
     HOT_FLAGS = -g0 -fno-lto -fprofile-generate -fprofile-update=prefer-atomic
