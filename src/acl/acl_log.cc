@@ -12,6 +12,11 @@ constexpr size_t kSearched = 10;
 
 void AclLog::Add(AclLogEntry entry, size_t entries_max) {
   totals_[static_cast<size_t>(entry.reason)].fetch_add(1, std::memory_order_relaxed);
+  for (std::string* text : {&entry.object, &entry.user, &entry.client_info}) {
+    if (text->size() <= kTextBytesMax) continue;
+    text->resize(kTextBytesMax);
+    text->shrink_to_fit();
+  }
   std::lock_guard guard(mutex_);
   for (size_t i = 0; i < std::min(kSearched, entries_.size()); ++i) {
     AclLogEntry& known = entries_[i];

@@ -3,6 +3,9 @@
 // What was refused, newest first, for ACL LOG. The same refusal again within a minute raises the
 // count of its entry instead of adding one, so a client in a loop cannot push the others out.
 //
+// Texts that clients choose (names of keys, channels, users and connections) are kept up to
+// kTextBytesMax, where Redis keeps them whole: its log of 128 refused keys may hold gigabytes.
+//
 // Thread rule: any thread; a mutex of its own, held for no other lock.
 #pragma once
 
@@ -11,6 +14,7 @@
 #include <deque>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "acl/selector.h"
@@ -28,6 +32,8 @@ struct AclLogEntry {
 
 class AclLog {
  public:
+  static constexpr size_t kTextBytesMax = 1024;
+
   // Keeps at most `entries_max`; with 0 nothing is kept but the counters.
   void Add(AclLogEntry entry, size_t entries_max);
   // The newest `count`.

@@ -143,7 +143,8 @@ Status Selector::ApplyCommand(std::string_view rule) {
 Status Selector::ApplyFirstArgument(std::string_view name) {
   const size_t bar = name.find('|');
   const std::string_view argument = name.substr(bar + 1);
-  if (argument.empty()) return SyntaxError();
+  // A blank would make other words of it where the text is read again; Redis takes it.
+  if (argument.empty() || HasSpaces(argument)) return SyntaxError();
   if (argument.find('|') != std::string_view::npos)
     return Status::Invalid("Allowing first-arg of a subcommand is not supported");
   const Command* command = registry_->Find(name.substr(0, bar));

@@ -60,8 +60,8 @@ void LogRefusal(Engine& engine, const ClientRecord& client, AclDenial reason, st
   AclLogEntry entry;
   entry.reason = reason;
   entry.context = context;
-  entry.object = object;
-  entry.user = user;
+  entry.object = object.substr(0, AclLog::kTextBytesMax);
+  entry.user = user.substr(0, AclLog::kTextBytesMax);
   entry.client_info = DescribeClient(client, engine.registry, now);
   entry.created_ms = now;
   engine.acl_log.Add(std::move(entry), static_cast<size_t>(engine.config.acllog_max_len()));
@@ -110,13 +110,13 @@ AccessAnswer CheckAccess(Engine& engine, const Session& session, const ClientRec
 std::string DescribeDenial(const AccessAnswer& answer, std::string_view user,
                            const Command& command, Arguments arguments, bool verbose) {
   const std::string who = "User " + std::string(user) + " has no permissions to ";
-  const std::string argument(arguments[static_cast<size_t>(answer.position)]);
+  const auto argument = [&] { return std::string(arguments[static_cast<size_t>(answer.position)]); };
   switch (answer.denial) {
     case AclDenial::kCommand: return who + "run the '" + command.full_name + "' command";
     case AclDenial::kKey:
-      return verbose ? who + "access the '" + argument + "' key" : "No permissions to access a key";
+      return verbose ? who + "access the '" + argument() + "' key" : "No permissions to access a key";
     case AclDenial::kChannel:
-      return verbose ? who + "access the '" + argument + "' channel"
+      return verbose ? who + "access the '" + argument() + "' channel"
                      : "No permissions to access a channel";
     case AclDenial::kDatabase: return "No permissions to access a database";
     case AclDenial::kAuth:

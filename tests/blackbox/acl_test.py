@@ -148,6 +148,14 @@ def test_log(env):
     equal(len(c.call("ACL", "LOG", 1)), 1)
     equal(c.call("ACL", "LOG", "RESET"), b"OK")
     equal(c.call("ACL", "LOG"), [])
+    # Whatever clients send, an entry stays small.
+    lou.call("GET", "z" * 5_000_000)
+    lou.call("GET", "z" * 5_000_001)
+    env.client(env.protocol).call("AUTH", "u" * 10_000, "pw")
+    entries = [as_dict(entry) for entry in c.call("ACL", "LOG")]
+    equal([(e[b"reason"], e[b"object"], e[b"count"], e[b"username"]) for e in entries],
+          [(b"auth", b"AUTH", 1, b"u" * 1024), (b"key", b"z" * 1024, 2, b"lou")])
+    equal(c.call("ACL", "LOG", "RESET"), b"OK")
     c.call("ACL", "DELUSER", "lou")
 
 

@@ -105,6 +105,10 @@ TEST_CASE("an error changes nothing", "[acl]") {
         "+config|get|x", "+select|", "db=a", "~a ~* ~b"})
     REQUIRE(!user.Apply(Words(rules)).ok());
   REQUIRE(user.Describe() == before);
+  // One word, which would be several where a file of users is read.
+  const std::string_view blank[] = {"+get|a\nuser eve on nopass +@all"};
+  REQUIRE(!user.Apply(blank).ok());
+  REQUIRE(user.Describe() == before);
 }
 
 TEST_CASE("the canonical text makes the same user", "[acl]") {
