@@ -15,6 +15,7 @@ void RegisterAllCommands(Registry* registry) {
   registry->Add(AclCommands());
   registry->Add(ServerCommands());
   registry->Add(CommandLogCommands());
+  registry->Add(HotKeysCommands());
   registry->Add(LatencyCommands());
   registry->Add(ObjectCommands());
   registry->Add(DebugCommands());

@@ -21,6 +21,7 @@ std::span<const CommandSpec> ConfigCommands();
 std::span<const CommandSpec> AclCommands();
 std::span<const CommandSpec> ServerCommands();
 std::span<const CommandSpec> CommandLogCommands();
+std::span<const CommandSpec> HotKeysCommands();
 std::span<const CommandSpec> LatencyCommands();
 std::span<const CommandSpec> ObjectCommands();
 std::span<const CommandSpec> DebugCommands();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What a finished command cost, and from where on somebody wants to know of it: the command logs,
-// LATENCY and the audit log, which wants to know of all. All the bounds stand in one cache line, so that a command below them, which is the
-// rule, pays three comparisons; what is above goes through Executor::NoteCost (accounting.cc).
+// LATENCY, and, while they are on, the audit log and HOTKEYS, which want to know of all. All the
+// bounds stand in one cache line, so that a command below them, which is the rule, pays three
+// comparisons; what is above goes through Executor::NoteCost (accounting.cc).
 //
 // Thread rule: bounds are read by any thread, written when the configuration changes.
 #pragma once
@@ -29,8 +30,8 @@ class alignas(64) CostBounds {
            cost.request_bytes >= request_bytes_.load(kRelaxed) ||
            cost.reply_bytes >= reply_bytes_.load(kRelaxed);
   }
-  // `audited`: of every command.
-  void Read(const Config& config, bool audited);
+  // `all`: somebody wants to know of every command.
+  void Read(const Config& config, bool all);
 
  private:
   static constexpr uint64_t kNever = UINT64_MAX;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "exec/engine.h"
 
+#include "exec/hot_keys.h"
 #include "journal/journal.h"
 
 namespace cairn {
@@ -14,9 +15,10 @@ Engine::Engine(Clock* clock_in, Log* log_in, ConfigStore* store_in, Registry* re
       registry(*registry_in),
       keyspace(*keyspace_in),
       users(registry_in) {
+  hot_keys = std::make_unique<HotKeys>(Gate::kSlots);
   const auto read_bounds = [this](const Config& now) {
     latency.set_threshold_ms(now.latency_monitor_threshold());
-    cost_bounds.Read(now, audited.load(std::memory_order_relaxed));
+    ReadCostBounds();
     return Status();
   };
   (void)read_bounds(config);
@@ -29,7 +31,12 @@ Engine::~Engine() = default;
 
 void Engine::SetAudited(bool audited_now) {
   audited.store(audited_now, std::memory_order_relaxed);
-  cost_bounds.Read(config, audited_now);
+  ReadCostBounds();
+}
+
+void Engine::ReadCostBounds() {
+  std::lock_guard guard(cost_bounds_mutex_);
+  cost_bounds.Read(config, audited.load(std::memory_order_relaxed) || hot_keys->on());
 }
 
 int Engine::AddThread() {

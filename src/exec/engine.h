@@ -37,6 +37,7 @@
 namespace cairn {
 
 class AuditLog;
+class HotKeys;
 class Journal;
 class LsnStripes;
 class Migrator;
@@ -66,6 +67,7 @@ struct Engine {
   CostBounds cost_bounds;
   std::shared_ptr<AuditLog> audit;  // exec/audit_log.h; set while `audited`
   std::atomic<bool> audited{false};
+  std::unique_ptr<HotKeys> hot_keys;  // exec/hot_keys.h
   std::shared_ptr<Migrator> migrator;  // cluster/migrator.h; set before the first command
   // Memory of clients that maxmemory-clients limits, while it is set (server/client_memory.h).
   std::atomic<int64_t> client_bytes{0};
@@ -99,6 +101,8 @@ struct Engine {
 
   // Commands are told to the audit log, or not any more. Under scope All or before any command.
   void SetAudited(bool audited_now);
+  // To be called when what CostBounds::Read asks for has changed. Any thread.
+  void ReadCostBounds();
 
   // Gives a thread its slot: of the gate, the journal and the statistics alike.
   int AddThread();
@@ -117,6 +121,7 @@ struct Engine {
 
  private:
   ThreadStatistics* thread_statistics_[Gate::kSlots] = {};
+  std::mutex cost_bounds_mutex_;  // the last to write them is who read last
 };
 
 }  // namespace cairn

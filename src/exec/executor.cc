@@ -177,8 +177,10 @@ inline void Executor::Finish(Session& session, const Command& command, const Req
     return;
   CountCall(command, ticks);
   const CallCost cost{ticks, request.raw.size(), reply.out().end_position() - start, session.db};
-  if (engine_.cost_bounds.Reached(cost)) [[unlikely]]
+  if (engine_.cost_bounds.Reached(cost)) [[unlikely]] {
     NoteCost(*session.record, command, request.args, cost, LastError(reply, 0));
+    last_ticks_ = ReadTicks();  // what that took is no part of the next command
+  }
 }
 
 bool Executor::RunKeyed(Session& session, const Request& request, const Prepared& prepared,

@@ -270,6 +270,9 @@ class Executor final : public ReadyServer {
   bool Audited() const { return engine_.audited.load(std::memory_order_relaxed); }
   void Audit(ClientRecord& record, const Command& command, Arguments arguments,
              const CallCost& cost, std::string_view error);
+  // While HOTKEYS runs: of a client's command, what it cost and how large its keys are.
+  void NoteHotKeys(const Command& command, Arguments arguments, const CallCost& cost);
+  void NoteSize(int db, std::string_view key);
 
   Engine& engine_;
   const int slot_;

@@ -83,6 +83,9 @@ constexpr CommandArgumentsRow kRows[] = {
     {"hello",
      "[arguments<protover:i [username_password<username:s password:s>=AUTH] "
      "[clientname:s=SETNAME]>]"},
+    {"hotkeys|start",
+     "metrics<count:i [!CPU] [!NET] [!SIZE]>=METRICS [k:i=COUNT] [seconds:i=DURATION] "
+     "[ratio:i=SAMPLE] [slots<count:i slot:i*>=SLOTS]"},
     {"info", "[section:s*]"},
     {"latency|graph", "event:s"},
     {"latency|histogram", "[command:s*]"},
