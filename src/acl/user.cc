@@ -146,7 +146,10 @@ Status User::AddSelector(std::string_view rules) {
   if (all_channels_by_default_) CAIRN_RETURN_IF_ERROR(selector.Apply("allchannels"));
   while (!rules.empty()) {
     const size_t end = std::min(rules.find(' '), rules.size());
-    if (end > 0) CAIRN_RETURN_IF_ERROR(selector.Apply(rules.substr(0, end)));
+    const std::string_view rule = rules.substr(0, end);
+    // Where the text is read again the selector would end here; Redis takes it.
+    if (rule.ends_with(')')) return Status::Invalid("Syntax error");
+    if (end > 0) CAIRN_RETURN_IF_ERROR(selector.Apply(rule));
     rules.remove_prefix(std::min(end + 1, rules.size()));
   }
   selectors_.push_back(std::move(selector));

@@ -108,6 +108,8 @@ TEST_CASE("an error changes nothing", "[acl]") {
   // One word, which would be several where a file of users is read.
   const std::string_view blank[] = {"+get|a\nuser eve on nopass +@all"};
   REQUIRE(!user.Apply(blank).ok());
+  const std::string_view inner_end[] = {"(~a) ~b)"};
+  REQUIRE(!user.Apply(inner_end).ok());
   REQUIRE(user.Describe() == before);
 }
 
