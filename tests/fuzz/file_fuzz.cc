@@ -22,14 +22,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/crc.h"
 #include "base/random.h"
 #include "commands/digest.h"
 #include "commands/families.h"
+#include "config/rewrite.h"
 #include "config/store.h"
+#include "exec/audit_log.h"
 #include "exec/engine.h"
 #include "script/registry.h"
 #include "server/function_source.h"
@@ -51,6 +56,7 @@ namespace {
 
 constexpr unsigned kSecondsMax = 120;  // for one file: a hang, also on a busy machine
 [[maybe_unused]] constexpr rlim_t kAddressSpaceMax = rlim_t{2} << 30;
+constexpr uint64_t kTextsEach = 8;
 constexpr char kName[] = "f";
 
 char repeat_text[128];  // how to repeat what is under way, for the alarm
@@ -388,34 +394,79 @@ constexpr char kConfig[] =
     "700\n"
     "oom-score-adj-values 0 200 800\nlogfile '/tmp/a \\'b\\''\nproc-title-template {title}\n";
 
-void TryTexts(Random& random) {
-  const std::vector<std::string> splices = {" ~*",
-                                            " +@",
-                                            "\n",
-                                            "\"",
-                                            "'",
-                                            "(",
-                                            ")",
-                                            " 99999999999999999999",
-                                            "\\x",
-                                            " -1",
-                                            std::string(1, '\0'),
-                                            "user "};
-  std::string users = kUsers, config = kConfig;
-  Mutate(random, splices, &users);
-  Mutate(random, splices, &config);
+constexpr char kAuditRules[] =
+    "user:al* @write ~secret:* ; @dangerous config|set;get ~a[b-d]? ~*; user:x user:y set";
+
+// A file of users is taken or refused; what is taken is written so that it is read again.
+void TryUsers(Random& random, const std::vector<std::string>& splices) {
+  std::string text = kUsers;
+  Mutate(random, splices, &text);
   Users all(&Target::Commands());
   std::vector<std::string> lost;
-  if (all.Load("users", users, &lost).ok()) {
-    Users again(&Target::Commands());
-    if (!again.Load("users", all.Text(), &lost).ok() || again.Text() != all.Text())
-      Finding("users that were taken are not written as they are");
+  if (!all.Load("users", text, &lost).ok()) return;
+  Users again(&Target::Commands());
+  if (!again.Load("users", all.Text(), &lost).ok() || again.Text() != all.Text())
+    Finding(("users that were taken are not written as they are: " + all.Text()).c_str());
+}
+
+// The same for ACL SETUSER, whose words may hold any byte: one after the other, each taken whole or
+// leaving the user as it was.
+void TryRules(Random& random, const std::vector<std::string>& splices) {
+  User user("u", &Target::Commands(), random.Below(2) == 0);
+  for (uint64_t n = 1 + random.Below(6); n > 0; --n) {
+    const std::vector<std::string_view> known = SplitAclWords(kUsers);
+    std::string word(known[random.Below(known.size())]);
+    if (random.Below(3) != 0) Mutate(random, splices, &word);
+    const std::string before = user.Describe();
+    const std::string_view words[] = {word};
+    if (!user.Apply(words).ok() && user.Describe() != before)
+      Finding("a rule that was refused changed the user");
   }
+  const std::string line = user.Describe();
+  const std::vector<std::string_view> words = SplitAclWords(line);
+  User again("u", &Target::Commands(), false);
+  if (!again.Apply(std::span(words).subspan(2)).ok() || again.Describe() != line)
+    Finding(("rules that were taken are not written as they are: " + line).c_str());
+}
+
+// A configuration that is taken can be rewritten: RewriteText looks itself whether its text says
+// what is in force.
+void TryConfig(Random& random, const std::vector<std::string>& splices) {
+  std::string text = kConfig;
+  Mutate(random, splices, &text);
   OneFile nothing;
   ConfigStore store(&nothing);
   CommandLine line;
   line.standard_input = true;
-  (void)store.Load(line, config);
+  if (!store.Load(line, text).ok() || random.Below(4) != 0) return;
+  // Renamed commands are only in the file, wherever it is.
+  const std::string old = random.Below(2) == 0 ? text : "hz 10\ninclude more\n";
+  const auto rewritten = RewriteText(&nothing, "c", old, store.config(), std::nullopt);
+  if (!rewritten.ok())
+    Finding(("what was loaded cannot be rewritten: " + rewritten.status().message()).c_str());
+}
+
+void TryTexts(Random& random) {
+  static const std::vector<std::string> splices = {" ~*",
+                                                   " +@",
+                                                   "\n",
+                                                   "\"",
+                                                   "'",
+                                                   "(",
+                                                   ")",
+                                                   "|",
+                                                   "%RW~",
+                                                   " 99999999999999999999",
+                                                   "\\x",
+                                                   " -1",
+                                                   std::string(1, '\0'),
+                                                   "user "};
+  TryUsers(random, splices);
+  TryRules(random, splices);
+  TryConfig(random, splices);
+  std::string rules = kAuditRules;
+  Mutate(random, splices, &rules);
+  (void)AuditRules::Parse(rules, Target::Commands());
 }
 
 struct Options {
@@ -440,7 +491,7 @@ int RunJob(const Options& options, int job) {
     alarm(kSecondsMax);
     Random random(options.seed * 1'000'000'007 + i);
     TryFile(target, random, records, &taken);
-    if (i % 8 == 0) TryTexts(random);
+    if (i % kTextsEach == 0) TryTexts(random);
     ++files;
   }
   printf("%llu files, %llu of them loaded\n", static_cast<unsigned long long>(files),
