@@ -21,8 +21,8 @@
 // short fast path. Anything else (incomplete, wrong, more than kFastArgsMax arguments) goes
 // through a careful path that can stop at any byte and resumes there: no byte is scanned more
 // than twice, payloads not at all. While the rest of an argument of kBigArgumentBytes or more is
-// missing, the own buffer has its final size and ReadTarget hands out its tail, so such an
-// argument is copied at most once (the part of it that came with the first read).
+// missing, ReadTarget hands out the own buffer's tail, which has room for several times what has
+// come, up to the final size: of a megabyte that comes in reads of 64 KiB a third is moved.
 //
 // Invariants: parse_ is the start of the first request not yet given out; with a request in
 // progress (partial_.active) partial_.at points into [parse_, end_] at the first byte not scanned.
@@ -102,8 +102,8 @@ class RequestParser {
   static constexpr size_t kBigArgumentBytes = 32 * 1024;
   static constexpr size_t kInlineBytesMax = 64 * 1024;
   static constexpr size_t kReadBytesMax = 1 << 20;  // of one read into the own buffer
-  // Room made for what was only announced: this, or as much as has come already. Else a few bytes a
-  // connection would be enough to take all memory.
+  // Room made for what was only announced: this, or some times as much as has come. Else a few bytes
+  // a connection would be enough to take all memory.
   static constexpr size_t kAheadBytesMin = 16 * 1024;
 
   RequestParser() = default;
