@@ -103,3 +103,17 @@ TEST_CASE("check values of the CRCs") {
   REQUIRE(Crc16("123456789") == 0x31c3);
   REQUIRE(Crc64Combine(Crc64(0, "1234"), Crc64(0, "56789"), 5) == Crc64(0, "123456789"));
 }
+
+TEST_CASE("CRC-64 of long pieces is that of their bytes one by one") {
+  std::string bytes;
+  for (unsigned i = 0; i < 1200; ++i) bytes.push_back(static_cast<char>(i * i * 31 + i / 7));
+  for (size_t at = 0; at < 17; ++at) {
+    for (size_t size = 0; at + size <= bytes.size(); size += size < 200 ? 1 : 37) {
+      const std::string_view piece = std::string_view(bytes).substr(at, size);
+      const uint64_t before = at * 0x9e3779b97f4a7c15;
+      uint64_t crc = before;
+      for (const char& c : piece) crc = Crc64(crc, {&c, 1});
+      REQUIRE(Crc64(before, piece) == crc);
+    }
+  }
+}
