@@ -179,6 +179,7 @@ Status DecodePart(std::string_view part, const PartHeader& header, BlockCipher* 
     return Status::Corrupt("part holds no LZ4 frame of ours");
   frame.remove_prefix(sizeof kFrameStart);
   const size_t start = plain->size();
+  plain->reserve(start + header.plain_bytes + kPackedBlockBytesMax);
   for (;;) {
     if (frame.size() < 4) return Status::Corrupt("LZ4 frame is cut short");
     const uint32_t word = LoadLe<uint32_t>(frame.data());

@@ -106,5 +106,7 @@ constexpr size_t FrameBytesStored(size_t plain_bytes) {
   return 7 + 4 * ((plain_bytes + kPackedBlockBytesMax - 1) / kPackedBlockBytesMax) + plain_bytes +
          4;
 }
+// What a part stores at most: a frame that does not shrink, sealed.
+constexpr size_t kPartStoredBytesMax = FrameBytesStored(kPartPlainBytesMax) + 64;
 
 }  // namespace cairn

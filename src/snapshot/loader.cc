@@ -3,17 +3,21 @@
 
 #include <lz4frame.h>
 
-#include <algorithm>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "snapshot/format.h"
 #include "snapshot/packed_loader.h"
+#include "snapshot/source_reader.h"
 
 namespace cairn {
 namespace {
 
 constexpr uint32_t kLz4Magic = 0x184D2204;
+// Of a file, compressed or not: type, the key's length, something of the key and of the value.
+constexpr uint64_t kBytesPerKeyMin = 4;
 
 Status At(const std::string& path, uint64_t offset, const Status& status) {
   if (status.code() == StatusCode::kUnavailable) return status;
@@ -21,34 +25,25 @@ Status At(const std::string& path, uint64_t offset, const Status& status) {
                 path + ": offset " + std::to_string(offset) + ": " + status.message());
 }
 
-// Bytes of a file one after the other; the first error of the file latches.
-class FileSource {
+// The bytes of a file one after the other.
+class FileSource final : public ByteSource {
  public:
-  FileSource(File* file, const LoadOptions& options) : file_(*file), options_(options) {}
-  size_t operator()(char* into, size_t size) {
-    if (!status_.ok()) return 0;
+  explicit FileSource(File* file) : file_(*file) {}
+  Result<size_t> Read(char* into, size_t size) override {
     auto read = file_.ReadAt(offset_, into, size);
-    if (!read.ok()) {
-      status_ = read.status();
-      return 0;
-    }
-    offset_ += *read;
-    if (options_.progress != nullptr) options_.progress(*read);
-    return *read;
+    if (read.ok()) offset_ += *read;
+    return read;
   }
-  const Status& status() const { return status_; }
 
  private:
   File& file_;
-  const LoadOptions& options_;
   uint64_t offset_ = 0;
-  Status status_;
 };
 
 // The plain bytes of LZ4 frames; skippable ones are skipped.
 class Lz4Source {
  public:
-  explicit Lz4Source(FileSource* source) : source_(*source), input_(kInputBytes) {
+  explicit Lz4Source(SourceReader* source) : source_(*source), input_(kInputBytes) {
     CHECK(!LZ4F_isError(LZ4F_createDecompressionContext(&context_, LZ4F_VERSION)));
   }
   ~Lz4Source() { LZ4F_freeDecompressionContext(context_); }
@@ -56,7 +51,7 @@ class Lz4Source {
     for (;;) {
       if (at_ == end_) {
         at_ = 0;
-        end_ = source_(input_.data(), input_.size());
+        end_ = source_.Read(input_.data(), input_.size());
         if (end_ == 0) return 0;
       }
       size_t produced = size, consumed = end_ - at_;
@@ -74,7 +69,7 @@ class Lz4Source {
 
  private:
   static constexpr size_t kInputBytes = 64 << 10;
-  FileSource& source_;
+  SourceReader& source_;
   LZ4F_dctx* context_ = nullptr;
   std::vector<char> input_;
   size_t at_ = 0, end_ = 0;
@@ -110,28 +105,25 @@ Status CheckRdbVersion(int version) {
   return Status::Ok();
 }
 
-Result<LoadReport> LoadSnapshot(FileSystem* fs, const std::string& path, const LoadOptions& options,
-                                LoadTotals* totals) {
+Result<LoadReport> LoadSnapshot(ByteSource* source, const std::string& name,
+                                const LoadOptions& options, LoadTotals* totals) {
   CHECK(!options.slots.empty());
-  auto file = fs->Open(path, FileSystem::Mode::kRead);
-  if (!file.ok()) return file.status();
-  char magic[4] = {};
-  auto read = (*file)->ReadAt(0, magic, sizeof magic);
-  if (!read.ok()) return read.status();
-  const uint32_t word = LoadLe<uint32_t>(magic);
+  SourceReader input(source, &options.progress);
+  const std::string_view magic = input.Peek(sizeof(uint32_t));
+  if (!input.status().ok()) return input.status();
+  const uint32_t word = magic.size() == sizeof(uint32_t) ? LoadLe<uint32_t>(magic.data()) : 0;
   LoadReport report;
-  if (*read == sizeof magic && word == kSnapshotHeaderMagic) {
+  if (word == kSnapshotHeaderMagic) {
     report.packed = true;
     uint64_t offset = 0;
-    const Status status = LoadPacked(file->get(), options, totals, &report, &offset);
-    if (!status.ok()) return At(path, offset, status);
+    const Status status = LoadPacked(&input, options, totals, &report, &offset);
+    if (!status.ok()) return At(name, offset, status);
     return report;
   }
-  FileSource source(file->get(), options);
   std::unique_ptr<Lz4Source> frames;
-  RdbReader::Source bytes = [&source](char* into, size_t size) { return source(into, size); };
-  if (*read == sizeof magic && word == kLz4Magic) {
-    frames = std::make_unique<Lz4Source>(&source);
+  RdbReader::Source bytes = [&input](char* into, size_t size) { return input.Read(into, size); };
+  if (word == kLz4Magic) {
+    frames = std::make_unique<Lz4Source>(&input);
     bytes = [&frames](char* into, size_t size) { return (*frames)(into, size); };
   }
   RdbReader reader(std::move(bytes));
@@ -139,11 +131,22 @@ Result<LoadReport> LoadSnapshot(FileSystem* fs, const std::string& path, const L
   if (!status.ok()) {
     // What the file or its frames said is the reason why the reader found no more bytes.
     if (frames != nullptr && !frames->status().ok()) status = frames->status();
-    if (!source.status().ok()) status = source.status();
-    return At(path, reader.position(), status);
+    if (!input.status().ok()) status = input.status();
+    return At(name, reader.position(), status);
   }
   if (frames == nullptr) report.end_offset = reader.position();
   return report;
+}
+
+Result<LoadReport> LoadSnapshot(FileSystem* fs, const std::string& path, LoadOptions options,
+                                LoadTotals* totals) {
+  auto file = fs->Open(path, FileSystem::Mode::kRead);
+  if (!file.ok()) return file.status();
+  auto size = (*file)->Size();
+  if (!size.ok()) return size.status();
+  options.announced_keys_max = *size / kBytesPerKeyMin;
+  FileSource source(file->get());
+  return LoadSnapshot(&source, path, options, totals);
 }
 
 }  // namespace cairn

@@ -12,6 +12,7 @@
 
 #include <string>
 
+#include "base/byte_source.h"
 #include "base/file.h"
 #include "snapshot/record_loader.h"
 
@@ -25,7 +26,11 @@ struct LoadReport {
 };
 
 // `totals` may be watched while it runs. kNotFound if there is no such file.
-Result<LoadReport> LoadSnapshot(FileSystem* fs, const std::string& path, const LoadOptions& options,
+Result<LoadReport> LoadSnapshot(FileSystem* fs, const std::string& path, LoadOptions options,
                                 LoadTotals* totals);
+// The same as it comes, from what errors call `name`. The source is read up to the snapshot's end,
+// or somewhat further.
+Result<LoadReport> LoadSnapshot(ByteSource* source, const std::string& name,
+                                const LoadOptions& options, LoadTotals* totals);
 
 }  // namespace cairn

@@ -18,8 +18,8 @@ namespace {
 
 class PackedLoad {
  public:
-  PackedLoad(File* file, const LoadOptions& options, LoadTotals* totals)
-      : file_(*file), options_(options), totals_(*totals) {}
+  PackedLoad(SourceReader* source, const LoadOptions& options, LoadTotals* totals)
+      : source_(*source), options_(options), totals_(*totals) {}
 
   Status Run(LoadReport* report, uint64_t* offset) {
     Status status = ReadHead(report);
@@ -28,12 +28,12 @@ class PackedLoad {
       return status;
     }
     std::vector<std::thread> threads;
-    for (const int slot : options_.slots)
-      threads.emplace_back([this, slot] { LoadParts(slot); });
+    for (const int slot : options_.slots) threads.emplace_back([this, slot] { LoadParts(slot); });
     const Status read = ReadParts();
     {
       std::lock_guard guard(mutex_);
       read_all_ = true;
+      read_bytes_ = source_.offset();
     }
     changed_.notify_all();
     for (std::thread& thread : threads) thread.join();
@@ -42,7 +42,7 @@ class PackedLoad {
       *offset = error_offset_;
       return status_;
     }
-    *offset = offset_;
+    *offset = source_.offset();
     if (!read.ok()) return read;
     return CheckSums();
   }
@@ -65,21 +65,10 @@ class PackedLoad {
   // Parts read but not loaded yet; memory is bounded by so many parts.
   static constexpr size_t kPartsMax = 16;
 
-  Status ReadExactly(uint64_t offset, size_t size, std::string* into) {
-    into->resize(size);
-    auto read = file_.ReadAt(offset, into->data(), size);
-    if (!read.ok()) return read.status();
-    if (*read != size) return Status::Corrupt("the file is cut short");
-    return Status::Ok();
-  }
-
   Status ReadHead(LoadReport* report) {
-    auto size = file_.Size();
-    if (!size.ok()) return size.status();
-    file_bytes_ = *size;
     std::string bytes;
     const size_t frame_bytes = FrameBytesStored(kRdbHeaderBytes);
-    CAIRN_RETURN_IF_ERROR(ReadExactly(0, kSnapshotHeaderBytes + frame_bytes, &bytes));
+    CAIRN_RETURN_IF_ERROR(source_.Append(kSnapshotHeaderBytes + frame_bytes, &bytes));
     CAIRN_RETURN_IF_ERROR(DecodeSnapshotHeader(bytes, &header_));
     auto cipher = OpenCipher(header_, options_.keys);
     if (!cipher.ok()) return cipher.status();
@@ -95,7 +84,6 @@ class PackedLoad {
     RdbReader reader{std::string_view(magic_)};
     version_ = report->version = reader.FileHeader();
     CAIRN_RETURN_IF_ERROR(reader.status());
-    offset_ = bytes.size();
     return CheckRdbVersion(version_);
   }
 
@@ -105,15 +93,12 @@ class PackedLoad {
     for (size_t index = 0;; ++index) {
       Part part;
       part.index = index;
-      part.offset = offset_;
-      CAIRN_RETURN_IF_ERROR(ReadExactly(offset_, kPartHeaderBytes, &part.bytes));
+      part.offset = source_.offset();
+      CAIRN_RETURN_IF_ERROR(source_.Append(kPartHeaderBytes, &part.bytes));
       CAIRN_RETURN_IF_ERROR(DecodePartHeader(part.bytes, &part.header));
-      if (part.header.stored_bytes > file_bytes_ - offset_ - kPartHeaderBytes)
-        return Status::Corrupt("the file is cut short in a part");
-      CAIRN_RETURN_IF_ERROR(
-          ReadExactly(offset_, kPartHeaderBytes + part.header.stored_bytes, &part.bytes));
-      offset_ += part.bytes.size();
-      if (options_.progress != nullptr) options_.progress(part.bytes.size());
+      if (part.header.stored_bytes > kPartStoredBytesMax)
+        return Status::Corrupt("part is longer than parts may be");
+      CAIRN_RETURN_IF_ERROR(source_.Append(part.header.stored_bytes, &part.bytes));
       if ((part.header.flags & kPartEnd) != 0) {
         if (run != nullptr) return Status::Corrupt("the file ends inside a run of parts");
         CAIRN_RETURN_IF_ERROR(DecodePart(part.bytes, part.header, end_cipher_.get(), &end_));
@@ -134,13 +119,14 @@ class PackedLoad {
       changed_.notify_all();
     }
     std::string bytes;
-    CAIRN_RETURN_IF_ERROR(ReadExactly(offset_, kSnapshotTrailerBytes, &bytes));
+    CAIRN_RETURN_IF_ERROR(source_.Append(kSnapshotTrailerBytes, &bytes));
     return DecodeSnapshotTrailer(bytes, &trailer_);
   }
 
   void LoadParts(int slot) {
     // It was opened once already.
     const auto cipher = OpenCipher(header_, options_.keys);
+    std::string plain;  // of one part after the other
     std::unique_lock lock(mutex_);
     for (;;) {
       changed_.wait(lock, [this] { return !queue_.empty() || read_all_ || !status_.ok(); });
@@ -148,7 +134,7 @@ class PackedLoad {
       const std::shared_ptr<Job> job = std::move(queue_.front());
       queue_.pop_front();
       lock.unlock();
-      Load(job.get(), slot, cipher->get());
+      Load(job.get(), slot, cipher->get(), plain);
       lock.lock();
     }
   }
@@ -159,16 +145,15 @@ class PackedLoad {
     Part part;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] {
-        return !job->parts.empty() || job->complete || read_all_ || !status_.ok();
-      });
+      changed_.wait(
+          lock, [&] { return !job->parts.empty() || job->complete || read_all_ || !status_.ok(); });
       if (job->parts.empty()) {
         if (job->complete) return false;
         *status = status_;
         *offset = error_offset_;
         if (status_.ok()) {
           *status = Status::Corrupt("the file ends inside a run of parts");
-          *offset = file_bytes_;
+          *offset = read_bytes_;
         }
         return false;
       }
@@ -204,9 +189,8 @@ class PackedLoad {
                                      " of the part: " + status.message());
   }
 
-  void Load(Job* job, int slot, BlockCipher* cipher) {
+  void Load(Job* job, int slot, BlockCipher* cipher, std::string& plain) {
     uint64_t offset = 0;
-    std::string plain;
     Status status;
     bool more = NextPart(job, cipher, &plain, &offset, &status);
     if (more && IsEmptied(job)) {
@@ -256,11 +240,9 @@ class PackedLoad {
     return Status::Ok();
   }
 
-  File& file_;
+  SourceReader& source_;
   const LoadOptions& options_;
   LoadTotals& totals_;
-  uint64_t file_bytes_ = 0;
-  uint64_t offset_ = 0;
   SnapshotHeader header_;
   std::unique_ptr<BlockCipher> end_cipher_;  // the reading thread's
   std::string magic_, end_;
@@ -272,16 +254,17 @@ class PackedLoad {
   std::deque<std::shared_ptr<Job>> queue_;
   size_t waiting_ = 0;  // parts in jobs
   bool read_all_ = false;
-  std::vector<Sum> sums_;  // by part
-  Status status_;          // of the first part, in the file's order, that failed
+  uint64_t read_bytes_ = 0;  // when that is so
+  std::vector<Sum> sums_;    // by part
+  Status status_;            // of the first part, in the file's order, that failed
   uint64_t error_offset_ = 0;
 };
 
 }  // namespace
 
-Status LoadPacked(File* file, const LoadOptions& options, LoadTotals* totals, LoadReport* report,
-                  uint64_t* offset) {
-  return PackedLoad(file, options, totals).Run(report, offset);
+Status LoadPacked(SourceReader* source, const LoadOptions& options, LoadTotals* totals,
+                  LoadReport* report, uint64_t* offset) {
+  return PackedLoad(source, options, totals).Run(report, offset);
 }
 
 }  // namespace cairn

@@ -4,16 +4,16 @@
 // any order. See loader.h, which is the only caller.
 #pragma once
 
-#include "base/file.h"
 #include "snapshot/loader.h"
+#include "snapshot/source_reader.h"
 
 namespace cairn {
 
 // Whether we read files of this RDB version.
 Status CheckRdbVersion(int version);
 
-// On an error *offset is where in the file it was found.
-Status LoadPacked(File* file, const LoadOptions& options, LoadTotals* totals, LoadReport* report,
-                  uint64_t* offset);
+// On an error *offset is where in the source it was found.
+Status LoadPacked(SourceReader* source, const LoadOptions& options, LoadTotals* totals,
+                  LoadReport* report, uint64_t* offset);
 
 }  // namespace cairn

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "snapshot/record_loader.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "rdb/value.h"
 
 namespace cairn {
@@ -21,6 +24,13 @@ std::string ModuleName(uint64_t id) {
 }  // namespace
 
 Result<bool> RecordLoader::Load(RdbReader* reader) {
+  auto ended = Records(reader);
+  const Status inserted = InsertBatch();
+  if (ended.ok() && !inserted.ok()) return inserted;
+  return ended;
+}
+
+Result<bool> RecordLoader::Records(RdbReader* reader) {
   constexpr uint64_t kAskEvery = 1024;
   for (uint64_t records = 0; !reader->AtEnd(); ++records) {
     if (records % kAskEvery == 0 && options_.stopped != nullptr && options_.stopped())
@@ -46,10 +56,12 @@ Status RecordLoader::Opcode(uint8_t byte, RdbReader* reader) {
       db_ = static_cast<int>(db);
       break;
     }
-    case RdbOpcode::kResizeDb:
+    case RdbOpcode::kResizeDb: {
+      const uint64_t keys = reader->Length();
       reader->Length();
-      reader->Length();
+      if (reader->ok()) Announced(keys);
       break;
+    }
     case RdbOpcode::kSlotInfo:
       for (int i = 0; i < 3; ++i) reader->Length();
       break;
@@ -137,35 +149,56 @@ void RecordLoader::KeyMeta(RdbReader* reader) {
     options_.log->Warning("What modules keep beside keys in the file is skipped");
 }
 
+// Room for the keys of this database, as far as what is there of the file makes them likely.
+void RecordLoader::Announced(uint64_t keys) {
+  const uint64_t before = totals_.announced.load(std::memory_order_relaxed);
+  if (before >= options_.announced_keys_max) return;
+  keys = std::min(keys, options_.announced_keys_max - before);
+  totals_.announced.fetch_add(keys, std::memory_order_relaxed);
+  ReserveTables(options_.keyspace, slot_, db_, keys);
+}
+
 Status RecordLoader::Key(uint8_t type, RdbReader* reader) {
-  std::string key;
-  reader->Text(&key);
+  reader->Text(&key_);
   CAIRN_RETURN_IF_ERROR(reader->status());
-  auto loaded = RdbLoad(type, options_.thresholds, reader);
-  Status status = loaded.status();
-  if (loaded.ok()) {
-    status = Insert(key, loaded->type() == Type::kString
-                             ? Value::FromString(std::move(loaded->string()))
-                             : Value::FromRep(loaded->type(), loaded->Release()));
-  } else if (status.code() == StatusCode::kNotFound) {
-    // Redis skips empty collections, which old bugs left in files.
-    totals_.skipped.fetch_add(1, std::memory_order_relaxed);
-    status = Status::Ok();
-  } else if (status.code() == StatusCode::kUnavailable &&
-             type == static_cast<uint8_t>(RdbType::kModule2)) {
-    const uint64_t id = reader->Length();
-    reader->SkipModuleData();
-    status = reader->status();
-    const uint64_t before = totals_.skipped.fetch_add(1, std::memory_order_relaxed);
-    if (status.ok() && before < kSkippedLoggedMax && options_.log != nullptr)
-      options_.log->Warning("Key of the module '%s' in the file is skipped",
-                            ModuleName(id).c_str());
+  Status status;
+  if (type == static_cast<uint8_t>(RdbType::kString)) {
+    const std::string_view text = reader->Text();
+    status =
+        reader->ok() ? Take(Entry::NewString(key_, text, expiry_ms_)) : Damaged(reader->status());
   } else {
-    status = Status::Corrupt("key '" + key.substr(0, 64) + "': " + status.message());
+    status = Object(type, reader);
   }
   expiry_ms_ = kNoExpiry;
   idle_seconds_ = frequency_ = -1;
   return status;
+}
+
+Status RecordLoader::Damaged(const Status& status) const {
+  return Status::Corrupt("key '" + key_.substr(0, 64) + "': " + status.message());
+}
+
+// The value of any type but the string's.
+Status RecordLoader::Object(uint8_t type, RdbReader* reader) {
+  auto loaded = RdbLoad(type, options_.thresholds, reader);
+  const Status status = loaded.status();
+  if (status.ok()) {
+    const Type kind = loaded->type();
+    return Take(Entry::New(key_, Value::FromRep(kind, loaded->Release()), expiry_ms_));
+  }
+  if (status.code() == StatusCode::kNotFound) {
+    // Redis skips empty collections, which old bugs left in files.
+    totals_.skipped.fetch_add(1, std::memory_order_relaxed);
+    return Status::Ok();
+  }
+  if (status.code() != StatusCode::kUnavailable || type != static_cast<uint8_t>(RdbType::kModule2))
+    return Damaged(status);
+  const uint64_t id = reader->Length();
+  reader->SkipModuleData();
+  const uint64_t before = totals_.skipped.fetch_add(1, std::memory_order_relaxed);
+  if (reader->ok() && before < kSkippedLoggedMax && options_.log != nullptr)
+    options_.log->Warning("Key of the module '%s' in the file is skipped", ModuleName(id).c_str());
+  return reader->status();
 }
 
 uint32_t RecordLoader::Access() const {
@@ -179,30 +212,18 @@ uint32_t RecordLoader::Access() const {
   return static_cast<uint32_t>(clock) & kMask;
 }
 
-Status RecordLoader::Insert(std::string_view key, Value value) {
-  Keyspace& keyspace = *options_.keyspace;
-  const uint64_t hash = HashBytes(key);
-  Entry* entry = Entry::New(key, std::move(value), expiry_ms_);
+Status RecordLoader::Take(Entry* entry) {
   entry->set_access(Access());
-  bool twice = false;
-  keyspace.gate().Enter(slot_);
-  Shard& shard = keyspace.shard(ShardOf(hash));
-  shard.lock.Lock();
-  KeyTable& table = keyspace.Table(ShardOf(hash), db_);
-  twice = table.entries.Find(hash, [key](const Entry* e) { return e->key() == key; }) != nullptr;
-  if (!twice) {
-    entry->set_epoch(shard.epoch);
-    table.entries.InsertAndGrow(hash, entry, entry->has_expiry());
-    table.CountIn(hash, entry);
-  }
-  shard.lock.Unlock();
-  keyspace.gate().Leave(slot_);
-  if (twice) {
-    Entry::Free(entry);
-    return Status::Corrupt("key '" + std::string(key.substr(0, 64)) + "' is there twice");
-  }
-  totals_.keys.fetch_add(1, std::memory_order_relaxed);
-  if (expiry_ms_ != kNoExpiry) totals_.volatile_keys.fetch_add(1, std::memory_order_relaxed);
+  batch_volatile_ += entry->has_expiry();
+  batch_.Add(db_, entry);
+  return batch_.full() ? InsertBatch() : Status::Ok();
+}
+
+Status RecordLoader::InsertBatch() {
+  const size_t keys = batch_.size();
+  CAIRN_RETURN_IF_ERROR(batch_.Insert());
+  totals_.keys.fetch_add(keys, std::memory_order_relaxed);
+  totals_.volatile_keys.fetch_add(std::exchange(batch_volatile_, 0), std::memory_order_relaxed);
   return Status::Ok();
 }
 

@@ -19,6 +19,7 @@
 #include "keyspace/keyspace.h"
 #include "rdb/reader.h"
 #include "snapshot/aux_source.h"
+#include "snapshot/entry_batch.h"
 #include "types/thresholds.h"
 
 namespace cairn {
@@ -32,6 +33,8 @@ struct LoadOptions {
   Log* log = nullptr;
   bool lfu = false;  // what the access clock of entries is to be
   int64_t now_ms = 0;
+  // So many keys at most are believed when they are announced: room is made for them.
+  uint64_t announced_keys_max = 0;
   std::function<void(uint64_t)> progress;  // bytes of the file read, by one thread
   std::function<bool()> stopped;  // asked now and then; true ends the loading with an error
 };
@@ -39,19 +42,21 @@ struct LoadOptions {
 // What the threads of one load share.
 struct LoadTotals {
   std::atomic<uint64_t> keys{0}, volatile_keys{0};
-  std::atomic<uint64_t> skipped{0};  // keys of modules and empty collections
-  std::atomic<uint64_t> metadata{0};  // keys whose metadata of modules was skipped
-  std::mutex mutex;                  // guards what follows
+  std::atomic<uint64_t> skipped{0};    // keys of modules and empty collections
+  std::atomic<uint64_t> metadata{0};   // keys whose metadata of modules was skipped
+  std::atomic<uint64_t> announced{0};  // keys that room was made for
+  std::mutex mutex;                    // guards what follows
   std::vector<std::pair<std::string, std::string>> aux;
 };
 
 class RecordLoader {
  public:
   RecordLoader(const LoadOptions* options, LoadTotals* totals, int slot)
-      : options_(*options), totals_(*totals), slot_(slot) {}
+      : options_(*options), totals_(*totals), slot_(slot), batch_(options->keyspace, slot) {}
 
   // Reads records up to the EOF opcode (true) or, if the reader ends at a record's end, up to
-  // there (false). Errors: kCorrupt; the reader's position() is where.
+  // there (false), and has put all of it into the keyspace. Errors: kCorrupt; the reader's
+  // position() is where (of a key that is there twice: some records behind it).
   Result<bool> Load(RdbReader* reader);
 
  private:
@@ -60,8 +65,13 @@ class RecordLoader {
   Status Function(RdbReader* reader);
   void ModuleAux(RdbReader* reader);
   void KeyMeta(RdbReader* reader);
+  Result<bool> Records(RdbReader* reader);
+  void Announced(uint64_t keys);
   Status Key(uint8_t type, RdbReader* reader);
-  Status Insert(std::string_view key, Value value);
+  Status Object(uint8_t type, RdbReader* reader);
+  Status Damaged(const Status& status) const;
+  Status Take(Entry* entry);
+  Status InsertBatch();
   uint32_t Access() const;
 
   const LoadOptions& options_;
@@ -71,6 +81,9 @@ class RecordLoader {
   int64_t expiry_ms_ = kNoExpiry;
   int64_t idle_seconds_ = -1;
   int frequency_ = -1;
+  std::string key_;
+  EntryBatch batch_;
+  uint64_t batch_volatile_ = 0;
 };
 
 }  // namespace cairn

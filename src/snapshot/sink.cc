@@ -20,6 +20,10 @@ Result<std::unique_ptr<SnapshotSink>> SnapshotSink::Create(SinkOptions options) 
   SinkOptions& final = sink->options_;
   if (final.keys != nullptr && final.format == SnapshotFormat::kPacked)
     sink->cipher_ = final.keys->NewFile(&final.header.key);
+  if (final.followed != nullptr) {
+    sink->version_ = final.version;
+    CAIRN_RETURN_IF_ERROR(sink->file_->WriteAt(0, sink->Head()));
+  }
   return sink;
 }
 
@@ -35,6 +39,15 @@ uint64_t SnapshotSink::HeadBytes() const {
              : kSnapshotHeaderBytes + FrameBytesStored(kRdbHeaderBytes);
 }
 
+std::string SnapshotSink::Head() const {
+  std::string magic, head;
+  RdbWriter(&magic).FileHeader(version_);
+  if (options_.format == SnapshotFormat::kPlain) return magic;
+  EncodeSnapshotHeader(options_.header, &head);
+  AppendFrame(magic, 0, &head);
+  return head;
+}
+
 Status SnapshotSink::status() const {
   std::lock_guard guard(mutex_);
   return status_;
@@ -48,6 +61,7 @@ void SnapshotSink::Fail(const Status& status) {
 void SnapshotSink::Write(std::string_view stored) {
   if (Status status = file_->WriteAt(file_bytes(), stored); !status.ok()) return Fail(status);
   file_bytes_.fetch_add(stored.size(), std::memory_order_relaxed);
+  if (options_.followed != nullptr) options_.followed(file_bytes());
 }
 
 // Syncs what is written, without the mutex: the others go on writing.
@@ -89,6 +103,7 @@ void SnapshotSink::AddRecords(std::string_view records, uint64_t keys, uint32_t 
   plain_bytes_.fetch_add(records.size(), std::memory_order_relaxed);
   keys_.fetch_add(keys, std::memory_order_relaxed);
   ++parts_;
+  if (options_.followed != nullptr) return;
   if (status_.ok() && !syncing_ && file_bytes() - synced_bytes_ >= kSyncEveryBytes) SyncNow(&lock);
 }
 
@@ -106,8 +121,7 @@ void SnapshotSink::Add(const Part& part) {
     BeginRun();
     AddPieces(part.bytes(), part.keys());
   }
-  std::lock_guard guard(mutex_);
-  version_ = std::max(version_, part.version());
+  NoteVersion(part.version());
 }
 
 void SnapshotSink::BeginRun() {
@@ -136,8 +150,15 @@ void SnapshotSink::AddPieces(std::string_view records, uint64_t keys) {
 
 void SnapshotSink::EndRun(std::string_view piece, int version) {
   AddPieces(piece, 1);
+  NoteVersion(version);
+}
+
+void SnapshotSink::NoteVersion(int version) {
   std::lock_guard guard(mutex_);
-  version_ = std::max(version_, version);
+  if (version <= version_) return;
+  version_ = version;
+  // Somebody may have read the head already.
+  if (options_.followed != nullptr) Fail(Status::Corrupt("a value needs a newer RDB version"));
 }
 
 Status SnapshotSink::Commit() {
@@ -149,21 +170,22 @@ Status SnapshotSink::Commit() {
   if (options_.checksum) crc = Crc64(Crc64Combine(Crc64(0, magic), crc_, plain_bytes()), end);
   writer.Checksum(crc);
   AddRecords(end, 0, kPartEnd, Place::kAlone);
-  std::string head = magic;
   if (options_.format == SnapshotFormat::kPacked) {
     std::string trailer;
     EncodeSnapshotTrailer({plain_bytes() + magic.size(), keys(), parts_}, &trailer);
     Write(trailer);
-    head.clear();
-    EncodeSnapshotHeader(options_.header, &head);
-    AppendFrame(magic, 0, &head);
   }
-  CHECK(head.size() == HeadBytes());
   if (!status_.ok()) return status_;
+  if (options_.followed != nullptr) {
+    committed_ = true;
+    return Status::Ok();
+  }
+  const std::string head = Head();
+  CHECK(head.size() == HeadBytes());
   CAIRN_RETURN_IF_ERROR(file_->WriteAt(0, head));
   CAIRN_RETURN_IF_ERROR(file_->Sync());
   file_.reset();
-  CAIRN_RETURN_IF_ERROR(options_.fs->Rename(TemporaryPath(), options_.dir + "/" + options_.name));
+  CAIRN_RETURN_IF_ERROR(options_.fs->Rename(TemporaryPath(), Path()));
   committed_ = true;
   return options_.fs->SyncDirectory(options_.dir);
 }

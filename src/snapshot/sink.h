@@ -5,7 +5,8 @@
 // one after the other; CRC-64s of parts are combined in file order.
 //
 // The file has a temporary name until Commit: it is complete under its own name, or not there. Its
-// first bytes are written last, since the RDB version is known only then.
+// first bytes are written last, since the RDB version is known only then. For readers who do not
+// wait for the end (SinkOptions::followed) all of that is otherwise.
 //
 // Thread rule: Add from any thread; the rest from one, before and after all Adds. The first error
 // latches and is what Commit returns.
@@ -13,6 +14,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,6 +22,7 @@
 
 #include "base/encryption.h"
 #include "base/file.h"
+#include "rdb/opcodes.h"
 #include "snapshot/format.h"
 #include "snapshot/part.h"
 
@@ -29,10 +32,14 @@ struct SinkOptions {
   FileSystem* fs = nullptr;
   std::string dir, name;  // the file is DIR/NAME; meanwhile DIR/temp-NAME
   SnapshotFormat format = SnapshotFormat::kPlain;
-  int acceleration = 1;   // of LZ4, for kPacked; 0 stores
-  bool checksum = true;   // else the RDB's CRC is 0: not computed
-  SnapshotHeader header;  // kPacked; the sink fills in the key
+  int acceleration = 1;           // of LZ4, for kPacked; 0 stores
+  bool checksum = true;           // else the RDB's CRC is 0: not computed
+  SnapshotHeader header;          // kPacked; the sink fills in the key
   const KeyRing* keys = nullptr;  // kPacked: encrypts; null: does not
+  // Told how much of the file is there to stay. The file then stands under its own name from the
+  // start, begins with `version`, and is never synced: it is of no use after a crash.
+  std::function<void(uint64_t bytes)> followed;
+  int version = kRdbVersionMin;  // not below that of any part, where it is followed
 };
 
 class SnapshotSink final : public PartReceiver {
@@ -62,11 +69,16 @@ class SnapshotSink final : public PartReceiver {
   explicit SnapshotSink(SinkOptions options) : options_(std::move(options)) {}
   // How a piece of records stands to a run.
   enum class Place { kAlone, kInRun };
-  std::string TemporaryPath() const { return options_.dir + "/temp-" + options_.name; }
+  std::string Path() const { return options_.dir + "/" + options_.name; }
+  std::string TemporaryPath() const {
+    return options_.followed != nullptr ? Path() : options_.dir + "/temp-" + options_.name;
+  }
+  std::string Head() const;
   void AddRecords(std::string_view records, uint64_t keys, uint32_t flags, Place place);
   void AddPieces(std::string_view records, uint64_t keys);
   void Write(std::string_view stored);
   void SyncNow(std::unique_lock<std::mutex>* lock);
+  void NoteVersion(int version);
   void Fail(const Status& status);
   uint64_t HeadBytes() const;
 

@@ -53,6 +53,9 @@ void Snapshotter::Instant() {
   options.pressure = request_.pressure;
   walk_.Begin(options);
   keys_total_ = walk_.keys_total();
+  version_ = kRdbVersionMin;
+  for (int db = 0; db < keyspace_.databases(); ++db)
+    if (keyspace_.FieldExpiriesSize(db) > 0) version_ = kRdbVersionFieldExpiry;
 }
 
 void Snapshotter::Launch() {
@@ -121,19 +124,25 @@ void Snapshotter::AddHead() {
   sink_->AddHead(records);
 }
 
-// The walk is run to its end whatever happens to the file: bits must not stay mixed.
-Status Snapshotter::WriteFile() {
+SinkOptions Snapshotter::MakeSinkOptions() const {
   SinkOptions options;
   options.fs = request_.fs;
   options.dir = request_.dir;
   options.name = request_.name;
   options.format = request_.format;
-  options.acceleration = request_.compress ? 1 : 0;
+  options.acceleration = request_.compress ? request_.acceleration : 0;
   options.checksum = request_.checksum;
   options.header.lsn = instant_.lsn;
   options.header.created_ms = static_cast<uint64_t>(clock_.WallMs());
   options.keys = request_.keys;
-  auto created = SnapshotSink::Create(std::move(options));
+  options.followed = request_.followed;
+  options.version = version_;
+  return options;
+}
+
+// The walk is run to its end whatever happens to the file: bits must not stay mixed.
+Status Snapshotter::WriteFile() {
+  auto created = SnapshotSink::Create(MakeSinkOptions());
   Status status = created.status();
   if (created.ok()) {
     std::lock_guard guard(mutex_);

@@ -49,9 +49,11 @@ struct SnapshotRequest {
   std::string dir, name;
   SnapshotFormat format = SnapshotFormat::kPlain;
   bool compress = true;
+  int acceleration = 1;  // of LZ4, for kPacked
   bool checksum = true;
-  const KeyRing* keys = nullptr;  // kPacked: encrypts with the first of them
-  int threads = 1;  // at most Snapshotter::kThreadsMax
+  std::function<void(uint64_t bytes)> followed;  // as SinkOptions
+  const KeyRing* keys = nullptr;                 // kPacked: encrypts with the first of them
+  int threads = 1;                               // at most Snapshotter::kThreadsMax
   size_t preimage_bytes_max = 64 << 20;
   PressureListener* pressure = nullptr;
   std::function<void(SnapshotInstant*)> at_instant;  // under All
@@ -88,6 +90,7 @@ class Snapshotter {
   void Launch();
   void Main();
   Status WriteFile();
+  SinkOptions MakeSinkOptions() const;
   void AddHead();
 
   Keyspace& keyspace_;
@@ -101,6 +104,7 @@ class Snapshotter {
   std::thread thread_;
   SnapshotRequest request_;
   SnapshotInstant instant_;
+  int version_ = kRdbVersionMin;  // the lowest that holds what there was at the instant
   std::unique_ptr<SnapshotSink> sink_;
   std::atomic<bool> cancelled_{false};
   std::atomic<int64_t> started_ms_{0};

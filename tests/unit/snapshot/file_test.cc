@@ -16,7 +16,8 @@ namespace {
 struct Files {
   Files() : fs(3), client(test), snapshotter(&test.keyspace, SystemClock(), {}) {}
 
-  SnapshotResult Save(SnapshotFormat format, const KeyRing* keys = nullptr) {
+  SnapshotResult Save(SnapshotFormat format, const KeyRing* keys = nullptr,
+                      std::function<void(uint64_t)> followed = nullptr) {
     SnapshotResult result;
     SnapshotRequest request;
     request.fs = &fs;
@@ -24,6 +25,7 @@ struct Files {
     request.name = "s";
     request.format = format;
     request.keys = keys;
+    request.followed = std::move(followed);
     request.at_instant = [this](SnapshotInstant* instant) {
       instant->lsn = 77;
       instant->aux = {{"redis-ver", "7.4.2"}};
@@ -147,7 +149,8 @@ TEST_CASE("Encrypted snapshots open with their key only, and show nothing", "[sn
   const KeyRing one = *KeyRing::Parse("k1 " + std::string(64, 'a'));
   const KeyRing wrong = *KeyRing::Parse("k1 " + std::string(64, 'b'));
   const KeyRing other = *KeyRing::Parse("k2 " + std::string(64, 'c'));
-  const KeyRing both = *KeyRing::Parse("k2 " + std::string(64, 'c') + "\nk1 " + std::string(64, 'a'));
+  const KeyRing both =
+      *KeyRing::Parse("k2 " + std::string(64, 'c') + "\nk1 " + std::string(64, 'a'));
   Files files;
   files.client.Send("SET SECRETKEY SECRETVALUE\r\nRPUSH l SECRET 1 2\r\n");
   files.client.Send("SET long " + std::string(9 << 20, 'S') + "\r\n");
@@ -189,6 +192,56 @@ TEST_CASE("Encrypted snapshots open with their key only, and show nothing", "[sn
   mixed.replace(kSnapshotHeaderBytes, std::string::npos, good.substr(kSnapshotHeaderBytes));
   files.fs.Put("d/s", mixed);
   REQUIRE(files.Load(nullptr, &one).status().code() == StatusCode::kCorrupt);
+}
+
+TEST_CASE("A snapshot that is followed can be read as it grows", "[snapshot]") {
+  for (SnapshotFormat format : {SnapshotFormat::kPlain, SnapshotFormat::kPacked}) {
+    Files files;
+    for (int i = 0; i < 3000; ++i)
+      files.client.Send("SET k" + std::to_string(i) + " " + std::string(1000, 'v') + "\r\n");
+    files.client.Send("HSET h f v\r\nHEXPIRE h 100 FIELDS 1 f\r\n");
+    std::string seen;
+    int growths = 0;
+    const auto followed = [&](uint64_t bytes) {
+      const std::string now = files.fs.Get("d/s");
+      REQUIRE(now.size() == bytes);
+      REQUIRE(now.starts_with(seen));
+      seen = now;
+      ++growths;
+    };
+    REQUIRE(files.Save(format, nullptr, followed).status.ok());
+    REQUIRE(growths > 3);
+    REQUIRE(files.fs.Get("d/s") == seen);
+    uint64_t keys = 0;
+    auto report = files.Load(&keys);
+    REQUIRE(report.ok());
+    REQUIRE(keys == 3001);
+    REQUIRE(report->version == kRdbVersionFieldExpiry);
+    // One that fails leaves nothing.
+    files.fs.FailWrites(true);
+    REQUIRE_FALSE(files.Save(format, nullptr, followed).status.ok());
+    REQUIRE(files.fs.List("d").value().empty());
+  }
+}
+
+TEST_CASE("What a file announces is believed as far as its size allows", "[snapshot]") {
+  std::string rdb;
+  RdbWriter writer(&rdb);
+  writer.FileHeader(kRdbVersionMin);
+  for (uint64_t db = 0; db < 16; ++db) {
+    writer.SelectDb(db);
+    writer.ResizeDb(uint64_t{1} << (20 + db * 2), uint64_t{1} << 63);
+  }
+  writer.Type(RdbType::kString);
+  writer.String("k");
+  writer.String("v");
+  writer.EofOpcode();
+  writer.Checksum(0);
+  Files files;
+  files.fs.Put("d/s", rdb);
+  uint64_t keys = 0;
+  REQUIRE(files.Load(&keys).ok());
+  REQUIRE(keys == 1);
 }
 
 TEST_CASE("Long records are runs of parts, which damage cannot pull apart", "[snapshot]") {
