@@ -88,7 +88,9 @@ struct JournalOptions {
   uint64_t buffer_bytes_max = 64 << 20;   // soft: the gate closes above it
   uint64_t retained_bytes_min = 1 << 20;  // kept in memory behind the tail, for followers
   uint64_t segment_bytes_max = 256 << 20;
-  int64_t write_delay_us = 1000;  // kNo, kEverySecond: small writes are gathered for so long
+  // kNo, kEverySecond: small writes are gathered for so long; the second while somebody follows, who
+  // gets them when they are written.
+  int64_t write_delay_us = 5000, followed_delay_us = 1000;
   int64_t retry_interval_us = 1'000'000;
   int acceleration = 8;  // of LZ4; 0 stores
   uint64_t retention_ms = 0, retention_bytes = 0;  // see SetRetention
@@ -199,6 +201,7 @@ class Journal {
   Status DropBefore(Lsn lsn);
   // Segments with bytes from `lsn` on stay, for followers; kLsnMax (the start value): no wish.
   void RetainFrom(Lsn lsn) { retain_from_.store(lsn, std::memory_order_relaxed); }
+  void SetFollowed(bool followed) { followed_.store(followed, std::memory_order_relaxed); }
   // Answers OnRebaseNeeded: snapshot `name` is the state at `lsn`, taken while kFailed. Waits for
   // the outcome, for at most kRebaseAttemptsMax attempts. On an error the file is the journal's to
   // delete or, if a manifest may name it already, to keep.
@@ -299,6 +302,7 @@ class Journal {
   std::atomic<FsyncPolicy> policy_;
   std::atomic<Lsn> roll_at_{kLsnMax};
   std::atomic<bool> roll_now_{false};  // begin a new segment at the next record end, even if idle
+  std::atomic<bool> followed_{false};
   std::atomic<Lsn> retain_from_{kLsnMax};
 
   // mutex_ is never held across a file operation; the two others are, and come first.

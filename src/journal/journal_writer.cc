@@ -3,8 +3,8 @@
 // The writer thread: seals what is complete into blocks and writes them.
 //
 // When it writes: under kAlways the moment the previous sync ends (the group is what gathered
-// meanwhile), else write_delay_us after the first byte or once kWriteBatchBytes wait. Between
-// passes it sleeps; `wake_at_` holds the tail at which a worker must wake it.
+// meanwhile), else write_delay_us (followed_delay_us) after the first byte or once kWriteBatchBytes
+// wait. Between passes it sleeps; `wake_at_` holds the tail at which a worker must wake it.
 #include <algorithm>
 
 #include "journal/journal.h"
@@ -63,7 +63,9 @@ void Journal::WaitForWork(Lock* lock) {
         block_first_ms_ = now_ms_;
         if (keeper_sleeps_) keeper_wake_.notify_one();
       }
-      due_us = always ? -1 : pending_since_us_ + options_.write_delay_us;
+      const bool followed = followed_.load(std::memory_order_relaxed);
+      const int64_t delay_us = followed ? options_.followed_delay_us : options_.write_delay_us;
+      due_us = always ? -1 : pending_since_us_ + delay_us;
       if (drain_ || pending >= kWriteBatchBytes) return;
       if (always ? !syncing : now_us >= due_us) return;
       wake_at = written_point_.lsn + kWriteBatchBytes;

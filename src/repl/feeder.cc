@@ -319,6 +319,7 @@ void Feeder::GoOnline(Follower& follower) {
   if (follower.gone.load(std::memory_order_relaxed)) return;
   follower.state.store(State::kOnline);
   engine_.followers.fetch_add(1);
+  engine_.journal->SetFollowed(true);
 }
 
 bool Feeder::SendStream(Follower& follower) {

@@ -26,12 +26,14 @@ void Feeder::Periodic() {
   CheckTimeouts(engine_.clock.WallMs());
   DropWhoeverKeepsTooMuch();
   Retain(now_ms);
+  engine_.journal->SetFollowed(engine_.followers.load() != 0);
 }
 
 void Feeder::CheckTimeouts(int64_t now_ms) {
   const int64_t timeout_ms = engine_.config.repl_timeout() * 1000;
   for (const auto& follower : followers()) {
-    if (follower->state.load() != State::kOnline || follower->request.old) continue;
+    if (follower->state.load() != State::kOnline && !follower->sent_all.load()) continue;
+    if (follower->request.old) continue;
     const int64_t heard_ms =
         std::max(follower->acknowledged_ms.load(std::memory_order_relaxed),
                  follower->record->last_active_ms.load(std::memory_order_relaxed));
