@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The gates of the pipeline: what a command has to pass before it gets a lock, in Redis's order, and
-// how one that may not pass is refused.
+// The gates of the pipeline: what a command has to pass before it gets a lock, in Redis's order,
+// and how one that may not pass is refused.
 #include "base/numbers.h"
 #include "exec/access.h"
 #include "exec/executor.h"
+#include "exec/replication_control.h"
 #include "exec/subscribing.h"
 #include "exec/transaction.h"
 #include "journal/journal.h"
@@ -23,6 +24,12 @@ std::string Printable(std::string_view text, size_t bytes_max) {
   for (char& c : out)
     if (c == '\r' || c == '\n' || c == '\0') c = ' ';
   return out;
+}
+
+// A full sync that is loaded as it comes may be given up: nothing here depends on it.
+bool EndsSync(const Engine& engine, const Command& command) {
+  return (command.full_name == "replicaof" || command.full_name == "slaveof") &&
+         engine.replication != nullptr && engine.replication->Link().loading_as_it_comes;
 }
 
 }  // namespace
@@ -150,7 +157,8 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, errors::kMonitorKeyspace, reply);
     return false;
   }
-  if (Modes::Has(mode, kModeLoading) && !command.Is(kLoading)) [[unlikely]] {
+  if (Modes::Has(mode, kModeLoading) && !command.Is(kLoading) && !EndsSync(engine_, command))
+      [[unlikely]] {
     Reject(session, &command, errors::kLoading, reply);
     return false;
   }
@@ -158,7 +166,8 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, errors::kOom, reply);
     return false;
   }
-  if ((mode & Modes::kFlagMask) == 0) [[likely]] return true;
+  if ((mode & Modes::kFlagMask) == 0) [[likely]]
+    return true;
   // PING too, as in Redis: health checks are to notice.
   if (Modes::Has(mode, kModeSaveFailed) && (writes || command.full_name == "ping")) {
     Reject(session, &command, errors::kSaveFailed, reply);

@@ -36,6 +36,7 @@ struct LinkFacts {
   int port = 0;
   const char* state = "";  // of ROLE: connect, connecting, handshake, sync, connected
   bool up = false, syncing = false;
+  bool loading_as_it_comes = false;  // a full sync that can be given up at any time
   int64_t last_io_s = -1;
   int64_t down_since_s = -1;
   uint64_t sync_total_bytes = 0, sync_read_bytes = 0;

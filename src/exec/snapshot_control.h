@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // SnapshotControl: what commands ask of whoever makes snapshots. Implemented in server/. Nothing
-// here may be called by a thread that holds locks or is inside the gate, Claim, Cancel, LastSave and
-// the calls about backups excepted: the others belong into Unit::AfterUnit.
+// here may be called by a thread that holds locks or is inside the gate, Claim, Cancel, LastSave
+// and the calls about backups excepted: the others belong into Unit::AfterUnit.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
 
+#include "base/byte_source.h"
 #include "base/status.h"
 #include "resp/reply_writer.h"
 
@@ -36,21 +37,36 @@ class SnapshotControl {
   // When the last snapshot succeeded, or the server began: seconds since the epoch.
   virtual int64_t LastSaveSeconds() = 0;
 
-  // A file for followers, DIR/name in the folder that SyncFolder says: an RDB, or with
-  // encryption-key-file a packed snapshot of it.
+  // A file for followers, DIR/name in the folder that SyncFolder says: an RDB, or packed. With
+  // encryption-key-file it is packed and encrypted whatever is asked for.
   struct SyncRequest {
     std::string name;
-    std::function<void(uint64_t lsn)> at_instant;                    // under All
-    std::function<void(const Status&, uint64_t rdb_bytes)> done;  // on the snapshot's thread
+    bool packed = false;
+    std::function<void(uint64_t lsn)> at_instant;  // under All
+    // So many bytes of the file are there to stay. Not if it is encrypted.
+    std::function<void(uint64_t bytes)> grown;
+    // `bytes` of the file; if it is encrypted, of the RDB in it. On the snapshot's thread.
+    std::function<void(const Status&, uint64_t bytes)> done;
   };
   // kUnavailable while another snapshot is under way: to be asked again.
   virtual Status StartSync(SyncRequest request) = 0;
   virtual std::string SyncFolder() = 0;
-  // Puts what a leader's RDB file holds in place of the dataset, which the caller has emptied,
-  // with kModeLoading set. No snapshot begins before `settle` has returned, which is called with
-  // the database that the stream behind the file begins in; a snapshot under way is given up.
-  virtual Status LoadSync(const std::string& path, const std::function<bool()>& stopped,
-                          const std::function<Status(int database)>& settle) = 0;
+
+  // A leader's snapshot that is to take the place of the dataset, which the caller has emptied,
+  // with kModeLoading set.
+  struct SyncLoad {
+    std::string path;              // the file; or
+    ByteSource* source = nullptr;  // the bytes as they come,
+    uint64_t bytes = 0;            // so many, 0 if the leader did not say
+    uint64_t lsn = 0;              // of which a packed one has to be
+    std::function<bool()> stopped;
+    // All of it is there; the stream behind it begins in this database. No snapshot begins before
+    // this has returned; one under way is given up before anything else.
+    std::function<Status(int database)> settle;
+  };
+  virtual Status LoadSync(const SyncLoad& load) = 0;
+  // There is neither a key nor a function: nothing that could be served while a snapshot comes.
+  virtual bool Empty() = 0;
 
   // BACKUP TO `path`, on a thread of its own: false if one is under way. ServerControl's
   // OnAcknowledged is called when it has ended.

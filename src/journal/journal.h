@@ -113,10 +113,12 @@ struct TimelineStart {
   std::string replid2;  // "" if none
   Lsn second_offset = 0;
   // Without a base the stream goes on where it is (promotion). With one the chain starts anew at
-  // `lsn` on that snapshot file (full sync, restore), and older segments leave the manifest.
+  // `lsn` on that snapshot file (full sync, restore), and older segments leave the manifest. So it
+  // does with `anew`, whose base need have no file if nothing is ever recovered from this chain.
   std::string base_name;
+  bool anew = false;
   Lsn lsn = 0;
-  bool delete_old = false;  // with a base: delete the old chain's files once that is safe
+  bool delete_old = false;  // of a chain that starts anew: delete the old one's files, once safe
 };
 
 class Journal {

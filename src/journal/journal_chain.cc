@@ -182,7 +182,7 @@ Status Journal::StartTimeline(const TimelineStart& start) {
     Lock lock(mutex_);
     if (awaits_base_) return Status::Unavailable("the log has no base yet");
   }
-  const bool jump = !start.base_name.empty();
+  const bool jump = start.anew || !start.base_name.empty();
   // A new base needs nothing of the old chain, not even a working disk under its last segment.
   if (!jump) CAIRN_RETURN_IF_ERROR(SyncTo(tail()));
   Lock lock(mutex_);

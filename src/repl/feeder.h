@@ -4,6 +4,9 @@
 // and hands followers the bytes of the journal, from memory or from its segments on disk. There is
 // no buffer of its own: who is slow is given less, and the log waits for it on disk.
 //
+// A snapshot is a file, which is sent while it grows: whoever makes it never waits for a follower,
+// and who comes late shares it.
+//
 //   journal: written, durable --Notify--> feeder --WorkerTask--> the follower's connection
 //                                           ^------ how much it still holds ------'
 //
@@ -19,6 +22,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -26,6 +30,10 @@
 #include "repl/follower.h"
 
 namespace cairn {
+
+// What a follower says after REPLCONF capa that takes a packed snapshot (snapshot/format.h), so
+// that it needs no other one on the way. Redis ignores words that it does not know.
+constexpr std::string_view kPackedCapability = "cairn-packed";
 
 class Feeder {
  public:
@@ -60,9 +68,13 @@ class Feeder {
   void Decide(Follower& follower);
   bool CanContinue(const Follower& follower);
   void WaitForFile(Follower& follower);
+  std::shared_ptr<SyncFile> FileFor(const Follower& follower);
+  bool Shared(const SyncFile& file, const Follower& follower) const;
   void StartSync();
   bool OpenFile(Follower& follower);
+  void BeginFile(Follower& follower);
   bool SendFile(Follower& follower);
+  bool EndFile(Follower& follower);
   bool SendStream(Follower& follower);
   size_t ReadStream(Follower& follower, Lsn limit, std::string* bytes);
   void GoOnline(Follower& follower);
@@ -81,7 +93,7 @@ class Feeder {
 
   Engine& engine_;
   Executor executor_;
-  std::shared_ptr<SyncFile> sync_;  // being made, or made while somebody still waits for it
+  std::shared_ptr<SyncFile> sync_;  // being made, or made while somebody still wants it
   uint64_t syncs_ = 0;
   int64_t pinged_ms_ = 0;
   int64_t periodic_ms_ = 0;

@@ -5,7 +5,8 @@
 //   REPLCONF ...    a FollowerSession hangs at the client's session, with what the client said
 //   PSYNC, SYNC     kAsked: the feeder (feeder.h) decides
 //                     the log holds what it misses      -> kOnline
-//                     else  kWaiting: for a snapshot    -> kSending: the file -> kOnline
+//                     else  kWaiting: for a snapshot    -> kSending: the file, perhaps while it is
+//                                                          made -> kOnline
 //   connection gone the session's extension goes, and with it the follower
 //
 // Thread rule: what stands under "feeder" is the feeder thread's; the rest is constant from PSYNC
@@ -27,21 +28,21 @@
 
 namespace cairn {
 
-// The snapshot that followers who came before its instant share. The file goes with the last of
-// them.
+// A snapshot that followers share. The file goes with the last of them.
 struct SyncFile {
   enum class State { kMaking, kReady, kFailed };
 
-  explicit SyncFile(std::string path_in) : path(std::move(path_in)) {}
+  SyncFile(std::string path_in, bool packed_in) : path(std::move(path_in)), packed(packed_in) {}
   ~SyncFile() { unlink(path.c_str()); }
 
   const std::string path;
-  std::atomic<bool> begun{false};  // the instant is past: whoever comes now is too late
-  std::atomic<State> state{State::kMaking};
-  Lsn lsn = 0;  // these four: written before `state` is kReady
+  const bool packed;               // for Cairns; else an RDB
+  std::atomic<bool> begun{false};  // the instant is past
+  Lsn lsn = 0;                     // these two: written before `begun` is set
   std::string id;
-  uint64_t bytes = 0;  // of the RDB
-  std::string error;
+  std::atomic<uint64_t> available{0};  // bytes that can be sent; of the RDB, if it is encrypted
+  std::atomic<State> state{State::kMaking};
+  std::string error;  // written before `state` is kFailed
 };
 
 struct Follower {
@@ -52,6 +53,8 @@ struct Follower {
   std::string address;  // as it announced it, else the connection's
   int port = 0;
   bool second_id_understood = false;  // capa psync2
+  bool mark_understood = false;       // capa eof: takes a snapshot whose length is not known
+  bool packed_understood = false;     // capa cairn-packed
   bool snapshot_only = false;         // rdb-only: goes when it has the file
   StreamTail tail;                    // what it has before the offset that it asks for
 
@@ -59,6 +62,9 @@ struct Follower {
   std::atomic<uint64_t> acknowledged{0}, durable{0};
   std::atomic<int64_t> acknowledged_ms{0};  // wall clock, of the last sign of life
   std::atomic<bool> gone{false};
+  // All of the snapshot is sent, the mark behind it too, and nothing follows before it has
+  // answered.
+  std::atomic<bool> sent_all{false}, answered{false};
   // Bytes given to its worker and not yet in its connection's buffer; bytes in that buffer.
   std::atomic<uint64_t> posted{0}, buffered{0};
 
@@ -66,6 +72,7 @@ struct Follower {
   Lsn next = 0;  // the first byte of the stream not yet sent
   std::shared_ptr<SyncFile> file;
   uint64_t file_offset = 0;
+  std::string mark;  // that ends the snapshot; empty if its length was said
   int file_fd = -1;
   std::unique_ptr<RdbPipe> pipe;  // of an encrypted file; file_fd is its
   std::unique_ptr<JournalReader> reader;
@@ -89,7 +96,8 @@ struct FollowerSession final : Session::Extension {
 
   std::string address;
   int port = 0;
-  bool capable_psync2 = false, snapshot_only = false;
+  bool capable_psync2 = false, capable_eof = false, capable_packed = false;
+  bool snapshot_only = false;
   StreamTail tail;
   Feeder* feeder = nullptr;
   std::shared_ptr<Follower> follower;

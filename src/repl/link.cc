@@ -75,6 +75,7 @@ LinkFacts Link::facts() const {
   facts.state = kNames[static_cast<size_t>(state)];
   facts.up = state == State::kConnected;
   facts.syncing = state == State::kSync;
+  facts.loading_as_it_comes = loads_as_it_comes_.load();
   if (facts.up || facts.syncing) facts.last_io_s = (now_ms - last_io_ms_.load()) / 1000;
   if (!facts.up) facts.down_since_s = (now_ms - down_since_ms_.load()) / 1000;
   facts.sync_total_bytes = sync_total_.load();
@@ -160,7 +161,10 @@ Status Link::Handshake() {
   const std::string address = config.replica_announce_ip();
   if (!address.empty())
     CAIRN_RETURN_IF_ERROR(Ask("REPLCONF", {"REPLCONF", "ip-address", address}, false));
-  return Ask("REPLCONF", {"REPLCONF", "capa", "eof", "capa", "psync2"}, false);
+  CAIRN_RETURN_IF_ERROR(Ask("REPLCONF", {"REPLCONF", "capa", "eof", "capa", "psync2"}, false));
+  // With keys of our own what comes is packed anew.
+  if (engine_.journal->keys() != nullptr) return Status::Ok();
+  return Ask("REPLCONF", {"REPLCONF", "capa", kPackedCapability}, false);
 }
 
 // The leader compares it with what it has there. One that does not know of this says no.
@@ -246,7 +250,9 @@ Status Link::Acknowledge() {
 
 Status Link::Follow() {
   std::vector<char> buffer(kReadBytes);
-  int64_t acknowledged_ms = 0;
+  // A leader whose snapshot ended with a mark sends nothing before this.
+  CAIRN_RETURN_IF_ERROR(Acknowledge());
+  int64_t acknowledged_ms = engine_.clock.MonotonicMs();
   for (;;) {
     const auto n = Read(buffer.data(), buffer.size(), true);
     if (!n.ok()) return n.status();

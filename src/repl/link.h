@@ -4,17 +4,18 @@
 //
 //   connect -> PING, AUTH, REPLCONF -> PSYNC id offset
 //     +CONTINUE [id]    the journal goes on where it is, under that id
-//     +FULLRESYNC       the RDB file is received beside the dataset, which is served meanwhile;
+//     +FULLRESYNC       the snapshot is received beside the dataset, which is served meanwhile;
 //     then
-//                       it takes the dataset's place, and the journal begins a new timeline on it
+//                       it takes the dataset's place. Where there are no keys that could be served
+//                       it is loaded as it comes. The journal begins a new timeline on it
 //   -> the stream, until the connection breaks; then all over, once a second
 //
 // A crash at any point leaves either the old dataset with its old chain or the new one with its
-// own: the file is durable before it is loaded, and the manifest names it only
-// when it has been loaded.
+// own: the manifest names the file only when it is durable and has been loaded. A link that breaks
+// while a snapshot is loaded as it comes leaves no key, as there was none.
 //
 // Thread rule: Stop and the facts from any thread that is not inside the gate; Stop waits for the
-// thread, which waits for a load that has begun.
+// thread, which waits for the load of a file that has begun.
 #pragma once
 
 #include <atomic>
@@ -36,6 +37,7 @@ struct PromotionRequest {
 };
 
 class ReceivedFile;
+class SyncBody;
 
 class Link {
  public:
@@ -75,9 +77,12 @@ class Link {
   Status TellTail();
   Status Continue(const std::string& id);
   Status FullSync(const std::string& id, uint64_t lsn);
-  Result<std::string> Receive(uint64_t lsn);
-  Status ReceiveBody(ReceivedFile* file, std::string_view header);
-  Status Load(const std::string& path, const std::string& id, uint64_t lsn);
+  Result<std::unique_ptr<ReceivedFile>> Receive(SyncBody* body, uint64_t lsn);
+  Status LoadFile(const std::string& path, const std::string& id, uint64_t lsn);
+  Status LoadAsItComes(SyncBody* body, const std::string& id, uint64_t lsn);
+  void BeginLoading();
+  void EndLoading();
+  Status Settle(const std::string& path, const std::string& id, uint64_t lsn, int database);
   void EmptyAll();
   Status StartEmpty();
   Status Follow();
@@ -99,6 +104,7 @@ class Link {
   bool needs_file_ = false;  // what is here was not the leader's to the end
   std::atomic<State> state_{State::kConnect};
   std::atomic<bool> abandoned_{false};
+  std::atomic<bool> loads_as_it_comes_{false};
   std::atomic<int64_t> last_io_ms_{0}, down_since_ms_;  // monotonic
   std::atomic<uint64_t> sync_total_{0}, sync_read_{0};
   std::thread thread_;

@@ -7,18 +7,32 @@
 #include <cstdio>
 #include <cstring>
 
-#include "base/numbers.h"
 #include "exec/snapshot_control.h"
 #include "journal/journal.h"
 #include "repl/link.h"
 #include "repl/received_file.h"
+#include "repl/sync_body.h"
 #include "snapshot/sink.h"
 
 namespace cairn {
 namespace {
 
 constexpr size_t kReadBytes = 256 << 10;
-constexpr size_t kMarkBytes = 40;  // of the form that ends with a mark
+
+// Keeps what is read in a file, if there is one.
+class KeepingSource final : public ByteSource {
+ public:
+  KeepingSource(ByteSource* source, ReceivedFile* file) : source_(*source), file_(file) {}
+  Result<size_t> Read(char* into, size_t size) override {
+    auto n = source_.Read(into, size);
+    if (n.ok() && file_ != nullptr) CAIRN_RETURN_IF_ERROR(file_->Add({into, *n}));
+    return n;
+  }
+
+ private:
+  ByteSource& source_;
+  ReceivedFile* const file_;
+};
 
 }  // namespace
 
@@ -30,15 +44,6 @@ Status Link::FullSync(const std::string& id, uint64_t lsn) {
   SetState(State::kSync);
   engine_.log.Notice("Full resync from master: %s:%llu", id.c_str(),
                      static_cast<unsigned long long>(lsn));
-  auto path = Receive(lsn);
-  if (!path.ok()) return path.status();
-  const Status status = Load(*path, id, lsn);
-  if (!status.ok()) unlink(path->c_str());
-  return status;
-}
-
-// The file's path. It is complete and durable.
-Result<std::string> Link::Receive(uint64_t lsn) {
   last_io_ms_.store(engine_.clock.MonotonicMs());
   std::string header;
   while (header.empty()) {
@@ -46,47 +51,40 @@ Result<std::string> Link::Receive(uint64_t lsn) {
     if (!line.ok()) return line.status();
     header = *line;
   }
-  auto file = ReceivedFile::Create(Folder(), engine_.journal->keys(), lsn);
+  uint64_t got = 0;
+  SyncBody body([&](char* into, size_t size) -> Result<size_t> {
+    for (;;) {
+      if (abandoned_.load()) return Status::Unavailable("the server ends");
+      auto n = Read(into, size);
+      if (!n.ok()) return n.status();
+      sync_read_.store(got += *n);
+      if (*n > 0) return n;
+    }
+  });
+  CAIRN_RETURN_IF_ERROR(body.Begin(header));
+  sync_total_.store(body.length());
+  sync_read_.store(0);
+  if (engine_.snapshots->Empty()) return LoadAsItComes(&body, id, lsn);
+  auto file = Receive(&body, lsn);
   if (!file.ok()) return file.status();
-  CAIRN_RETURN_IF_ERROR(ReceiveBody(file->get(), header));
-  CAIRN_RETURN_IF_ERROR((*file)->Finish());
-  return (*file)->path();
+  const Status status = LoadFile((*file)->path(), id, lsn);
+  if (!status.ok()) unlink((*file)->path().c_str());
+  return status;
 }
 
-// "$LENGTH", or "$EOF:MARK" and then bytes up to that mark.
-Status Link::ReceiveBody(ReceivedFile* file, std::string_view header) {
-  int64_t length = -1;
-  std::string mark;
-  if (header.starts_with("$EOF:") && header.size() == 5 + kMarkBytes) {
-    mark = header.substr(5);
-  } else if (!header.starts_with("$") || !ParseInt64(header.substr(1), &length) || length < 0) {
-    return Status::Io("the leader sent no snapshot: " + std::string(header));
-  }
-  sync_total_.store(length < 0 ? 0 : static_cast<uint64_t>(length));
-  sync_read_.store(0);
+// The file is complete and durable.
+Result<std::unique_ptr<ReceivedFile>> Link::Receive(SyncBody* body, uint64_t lsn) {
+  auto file = ReceivedFile::Create(Folder(), engine_.journal->keys(), lsn);
+  if (!file.ok()) return file.status();
   std::vector<char> buffer(kReadBytes);
-  std::string held;  // perhaps the mark: not written yet
-  uint64_t got = 0;
-  while (length < 0 || got < static_cast<uint64_t>(length)) {
-    size_t wanted = buffer.size();
-    if (length >= 0) wanted = std::min<uint64_t>(wanted, static_cast<uint64_t>(length) - got);
-    const auto n = Read(buffer.data(), wanted);
+  for (;;) {
+    const auto n = body->Read(buffer.data(), buffer.size());
     if (!n.ok()) return n.status();
-    got += *n;
-    sync_read_.store(got);
-    if (length >= 0) {
-      CAIRN_RETURN_IF_ERROR(file->Add({buffer.data(), *n}));
-    } else {
-      held.append(buffer.data(), *n);
-      // Nothing follows the mark before we have answered, so it can only be at the end.
-      if (held.ends_with(mark)) return file->Add({held.data(), held.size() - kMarkBytes});
-      if (held.size() > kMarkBytes) {
-        CAIRN_RETURN_IF_ERROR(file->Add({held.data(), held.size() - kMarkBytes}));
-        held.erase(0, held.size() - kMarkBytes);
-      }
-    }
+    if (*n == 0) break;
+    CAIRN_RETURN_IF_ERROR((*file)->Add({buffer.data(), *n}));
   }
-  return Status::Ok();
+  CAIRN_RETURN_IF_ERROR((*file)->Finish());
+  return file;
 }
 
 void Link::EmptyAll() {
@@ -97,46 +95,66 @@ void Link::EmptyAll() {
   });
 }
 
-Status Link::Load(const std::string& path, const std::string& id, uint64_t lsn) {
+void Link::BeginLoading() {
   Gate& gate = engine_.keyspace.gate();
-  Journal& journal = *engine_.journal;
   // From here on this server refuses followers: its link is not up.
   feeder_.DetachAll("a full resynchronization replaces the data").unlock();
   gate.Close();
   engine_.modes.Set(kModeLoading, true);
   gate.Open();
-  // Whoever waits for the log to be durable is told before its positions change.
-  (void)journal.SyncTo(journal.tail());
-  EmptyAll();
-  const auto settle = [&](int database) -> Status {
-    const Manifest old = journal.manifest();
-    TimelineStart start;
-    start.replid = id;
+}
+
+void Link::EndLoading() {
+  Gate& gate = engine_.keyspace.gate();
+  gate.Close();
+  engine_.modes.Set(kModeLoading, false);
+  gate.Open();
+}
+
+// The keyspace holds what the leader sent, and its file, if there is one (else `path` is empty), is
+// durable: the log begins there.
+Status Link::Settle(const std::string& path, const std::string& id, uint64_t lsn, int database) {
+  Journal& journal = *engine_.journal;
+  Gate& gate = engine_.keyspace.gate();
+  const Manifest old = journal.manifest();
+  TimelineStart start;
+  start.replid = id;
+  start.lsn = lsn;
+  start.anew = start.delete_old = true;
+  if (!path.empty()) {
     char name[64];
     snprintf(name, sizeof name, "%04u-%016llu.rdb", old.LastTimeline() + 1,
              static_cast<unsigned long long>(lsn));
     start.base_name = name;
-    start.lsn = lsn;
-    start.delete_old = true;
-    const std::string base = Folder() + "/" + start.base_name;
-    if (rename(path.c_str(), base.c_str()) != 0)
+    if (rename(path.c_str(), (Folder() + "/" + name).c_str()) != 0)
       return Status::Io("naming the snapshot received: " + std::string(strerror(errno)));
     CAIRN_RETURN_IF_ERROR(RealFileSystem()->SyncDirectory(Folder()));
-    const auto nobody_fed = feeder_.DetachAll("a full resynchronization replaces the data");
-    gate.Close();
-    const Status status = journal.StartTimeline(start);
-    if (status.ok()) engine_.control->OnTimeline(lsn);
-    gate.Open();
-    CAIRN_RETURN_IF_ERROR(status);
-    if (!old.base_name.empty() && old.base_name != start.base_name)
-      unlink((Folder() + "/" + old.base_name).c_str());
-    id_ = id;
-    needs_file_ = false;
-    applier_.Begin(database);
-    return Status::Ok();
-  };
+  }
+  const auto nobody_fed = feeder_.DetachAll("a full resynchronization replaces the data");
+  gate.Close();
+  const Status status = journal.StartTimeline(start);
+  if (status.ok()) engine_.control->OnTimeline(lsn);
+  gate.Open();
+  CAIRN_RETURN_IF_ERROR(status);
+  if (!old.base_name.empty() && old.base_name != start.base_name)
+    unlink((Folder() + "/" + old.base_name).c_str());
+  id_ = id;
+  needs_file_ = false;
+  applier_.Begin(database);
+  return Status::Ok();
+}
+
+Status Link::LoadFile(const std::string& path, const std::string& id, uint64_t lsn) {
+  Journal& journal = *engine_.journal;
+  BeginLoading();
+  // Whoever waits for the log to be durable is told before its positions change.
+  (void)journal.SyncTo(journal.tail());
+  EmptyAll();
   int64_t kept_alive_ms = 0;
-  const auto stopped = [&] {
+  SnapshotControl::SyncLoad load;
+  load.path = path;
+  load.lsn = lsn;
+  load.stopped = [&] {
     const int64_t now_ms = engine_.clock.MonotonicMs();
     if (now_ms - kept_alive_ms > 1000) {
       kept_alive_ms = now_ms;
@@ -144,8 +162,9 @@ Status Link::Load(const std::string& path, const std::string& id, uint64_t lsn) 
     }
     return abandoned_.load();
   };
+  load.settle = [&](int database) { return Settle(path, id, lsn, database); };
   engine_.log.Notice("MASTER <-> REPLICA sync: Loading DB in memory");
-  Status status = engine_.snapshots->LoadSync(path, stopped, settle);
+  Status status = engine_.snapshots->LoadSync(load);
   bool consistent = status.ok();
   if (!status.ok() && !abandoned_.load()) {
     engine_.log.Warning("The leader's snapshot cannot be loaded: %s", status.message().c_str());
@@ -158,11 +177,50 @@ Status Link::Load(const std::string& path, const std::string& id, uint64_t lsn) 
       engine_.log.Warning("And no empty dataset can be begun: %s", empty.message().c_str());
   }
   // What memory holds without its log is shown to nobody: LOADING until another try succeeds.
-  if (consistent) {
-    gate.Close();
-    engine_.modes.Set(kModeLoading, false);
-    gate.Open();
+  if (consistent) EndLoading();
+  if (status.ok()) engine_.log.Notice("MASTER <-> REPLICA sync: Finished with success");
+  return status;
+}
+
+// There is no key here: what comes is loaded at once, and the file, which a log begins at, is
+// written beside. If that fails the keys go, and the log, which knows of none, is right again.
+Status Link::LoadAsItComes(SyncBody* body, const std::string& id, uint64_t lsn) {
+  Journal& journal = *engine_.journal;
+  std::unique_ptr<ReceivedFile> file;
+  if (engine_.journal_kept) {
+    auto created = ReceivedFile::Create(Folder(), journal.keys(), lsn);
+    if (!created.ok()) return created.status();
+    file = std::move(*created);
   }
+  BeginLoading();
+  loads_as_it_comes_.store(true);
+  (void)journal.SyncTo(journal.tail());
+  KeepingSource source(body, file.get());
+  bool settling = false;
+  SnapshotControl::SyncLoad load;
+  load.source = &source;
+  load.bytes = body->length();
+  load.lsn = lsn;
+  load.stopped = [this] { return abandoned_.load() || socket_.interrupted(); };
+  load.settle = [&](int database) -> Status {
+    CAIRN_RETURN_IF_ERROR(body->End());
+    if (file != nullptr) CAIRN_RETURN_IF_ERROR(file->Finish());
+    settling = true;
+    loads_as_it_comes_.store(false);
+    return Settle(file != nullptr ? file->path() : "", id, lsn, database);
+  };
+  engine_.log.Notice("MASTER <-> REPLICA sync: Loading DB in memory as it comes");
+  const Status status = engine_.snapshots->LoadSync(load);
+  bool consistent = true;
+  if (!status.ok()) {
+    if (status.code() == StatusCode::kCorrupt) needs_file_ = true;
+    if (file != nullptr) unlink(file->path().c_str());
+    EmptyAll();
+    // The manifest may name what came, or not.
+    if (settling) consistent = StartEmpty().ok();
+  }
+  loads_as_it_comes_.store(false);
+  if (consistent) EndLoading();
   if (status.ok()) engine_.log.Notice("MASTER <-> REPLICA sync: Finished with success");
   return status;
 }

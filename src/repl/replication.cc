@@ -75,6 +75,8 @@ bool Replication::Describe(Session& session, std::string_view option, std::strin
     state.address = value;
   } else if (EqualsIgnoreCase(option, "capa")) {
     if (EqualsIgnoreCase(value, "psync2")) state.capable_psync2 = true;
+    if (EqualsIgnoreCase(value, "eof")) state.capable_eof = true;
+    if (EqualsIgnoreCase(value, kPackedCapability)) state.capable_packed = true;
   } else if (EqualsIgnoreCase(option, "rdb-only")) {
     state.snapshot_only = ParseInt64(value, &number) && number != 0;
   } else if (EqualsIgnoreCase(option, "cairn-tail")) {
@@ -103,6 +105,8 @@ std::string Replication::Follow(Session& session, const FollowerRequest& request
   }
   follower->port = state.port;
   follower->second_id_understood = state.capable_psync2;
+  follower->mark_understood = state.capable_eof;
+  follower->packed_understood = state.capable_packed;
   follower->snapshot_only = state.snapshot_only;
   follower->tail = state.tail;
   state.follower = follower;
@@ -118,12 +122,13 @@ void Replication::Acknowledge(Session& session, uint64_t applied, uint64_t durab
   if (state == nullptr || state->follower == nullptr) return;
   Follower& follower = *state->follower;
   // Whoever is still being sent the snapshot speaks of what it had before.
-  if (follower.state.load() != Follower::State::kOnline) return;
+  if (follower.state.load() != Follower::State::kOnline && !follower.sent_all.load()) return;
   if (applied > follower.acknowledged.load(std::memory_order_relaxed))
     follower.acknowledged.store(applied, std::memory_order_relaxed);
   if (durable > follower.durable.load(std::memory_order_relaxed))
     follower.durable.store(durable, std::memory_order_relaxed);
   follower.acknowledged_ms.store(engine_.clock.WallMs(), std::memory_order_relaxed);
+  if (!follower.answered.exchange(true)) feeder_.Notify();
   (void)UpdateConfirmed();
   engine_.control->OnAcknowledged();
 }

@@ -41,6 +41,9 @@ class Persistence final : public SnapshotControl, public PressureListener {
   // becomes the one that the stream behind it begins in, if the file says so.
   Result<LoadReport> LoadFile(const std::string& path, std::function<bool()> stopped,
                               int* database = nullptr);
+  // The same from `source`, which will say so many bytes, 0 if that is not known.
+  Result<LoadReport> LoadFrom(ByteSource* source, uint64_t bytes, std::function<bool()> stopped,
+                              int* database);
   // What a start without a journal loads: DIR/dbfilename, if there is one.
   Status LoadAtStart(std::function<bool()> stopped);
   // Makes the last snapshot of an orderly end, if `save` points or the request ask for one. Before
@@ -76,8 +79,8 @@ class Persistence final : public SnapshotControl, public PressureListener {
   int64_t LastSaveSeconds() override { return last_save_s_.load(std::memory_order_relaxed); }
   Status StartSync(SyncRequest request) override;
   std::string SyncFolder() override;
-  Status LoadSync(const std::string& path, const std::function<bool()>& stopped,
-                  const std::function<Status(int database)>& settle) override;
+  Status LoadSync(const SyncLoad& load) override;
+  bool Empty() override;
   Status Reload(const ReloadRequest& request) override;
   bool StartBackup(const std::string& path, uint64_t* number) override;
   bool BackupEnded(uint64_t number) override { return backups_.Ended(number); }
@@ -117,6 +120,9 @@ class Persistence final : public SnapshotControl, public PressureListener {
   void StartScheduled();
   void UpdateMode();
   void TellProgress(std::atomic<int64_t>* told_ms);
+  using LoadInto = std::function<Result<LoadReport>(const LoadOptions&, LoadTotals*)>;
+  Result<LoadReport> LoadAny(const std::string& name, uint64_t bytes,
+                             std::function<bool()> stopped, int* database, const LoadInto& load);
   Status SnapshotForBackup(const std::string& dir, uint64_t* keys);
   std::string FileDir() const;
   void EmptyKeyspace();

@@ -12,6 +12,9 @@ namespace cairn {
 namespace {
 
 constexpr int64_t kProgressLogMs = 2000;
+// What a leader announces is believed so far (some 200 MiB of tables), however long its snapshot
+// is.
+constexpr uint64_t kStreamedKeysMax = 16 << 20;
 
 }  // namespace
 
@@ -28,6 +31,28 @@ void Persistence::TellProgress(std::atomic<int64_t>* told_ms) {
 
 Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<bool()> stopped,
                                          int* database) {
+  uint64_t bytes = 0;
+  if (auto file = fs_->Open(path, FileSystem::Mode::kRead); file.ok())
+    if (auto size = (*file)->Size(); size.ok()) bytes = *size;
+  return LoadAny(path, bytes, std::move(stopped), database,
+                 [&](const LoadOptions& options, LoadTotals* totals) {
+                   return LoadSnapshot(fs_, path, options, totals);
+                 });
+}
+
+Result<LoadReport> Persistence::LoadFrom(ByteSource* source, uint64_t bytes,
+                                         std::function<bool()> stopped, int* database) {
+  const std::string name = "the leader's snapshot";
+  return LoadAny(name, bytes, std::move(stopped), database,
+                 [&](const LoadOptions& options, LoadTotals* totals) {
+                   return LoadSnapshot(source, name, options, totals);
+                 });
+}
+
+// What is the same wherever the bytes come from.
+Result<LoadReport> Persistence::LoadAny(const std::string& name, uint64_t bytes,
+                                        std::function<bool()> stopped, int* database,
+                                        const LoadInto& load) {
   const int64_t start = engine_.clock.MonotonicMs();
   LoadOptions options;
   options.keyspace = &engine_.keyspace;
@@ -39,31 +64,28 @@ Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<
   options.lfu = UsesLfu(config_);
   options.now_ms = engine_.clock.WallMs();
   options.stopped = std::move(stopped);
+  options.announced_keys_max = kStreamedKeysMax;
   std::atomic<int64_t> told_ms{start};
   options.progress = [this, &told_ms](uint64_t loaded) {
     engine_.loading.Add(loaded);
     TellProgress(&told_ms);
   };
   LoadTotals totals;
-  uint64_t bytes = 0;
-  if (auto file = fs_->Open(path, FileSystem::Mode::kRead); file.ok())
-    if (auto size = (*file)->Size(); size.ok()) bytes = *size;
   engine_.loading.Begin(bytes, options.now_ms);
-  auto report = LoadSnapshot(fs_, path, options, &totals);
+  auto report = load(options, &totals);
   {
     std::lock_guard guard(mutex_);
     figures_.loaded_keys = totals.keys;
   }
   if (!report.ok()) return report;
   int64_t number;
-  for (const auto& [name, value] : totals.aux)
-    if (database != nullptr && name == "repl-stream-db" && ParseInt64(value, &number) &&
-        number >= 0)
+  for (const auto& [key, value] : totals.aux)
+    if (database != nullptr && key == "repl-stream-db" && ParseInt64(value, &number) && number >= 0)
       *database = static_cast<int>(number);
   engine_.log.Notice("DB loaded from disk: %.3f seconds: %llu keys, RDB version %d, %s",
                      static_cast<double>(engine_.clock.MonotonicMs() - start) / 1000,
                      static_cast<unsigned long long>(totals.keys.load()), report->version,
-                     path.c_str());
+                     name.c_str());
   if (totals.skipped > 0)
     engine_.log.Warning("%llu keys of the file were skipped: empty collections or modules' keys",
                         static_cast<unsigned long long>(totals.skipped.load()));

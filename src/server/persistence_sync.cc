@@ -8,6 +8,12 @@
 #include "server/persistence.h"
 
 namespace cairn {
+namespace {
+
+// Of LZ4: a file that is sent and forgotten is worth less effort than one that stays.
+constexpr int kSyncAcceleration = 8;
+
+}  // namespace
 
 std::string Persistence::SyncFolder() {
   return engine_.journal->dir();
@@ -33,7 +39,10 @@ Status Persistence::StartSync(SyncRequest request) {
   snapshot.dir = SyncFolder();
   snapshot.name = sync_->name;
   // Followers want it in the clear, but as a file it would give away what the log hides.
-  snapshot.format = keys_ == nullptr ? SnapshotFormat::kPlain : SnapshotFormat::kPacked;
+  snapshot.format =
+      sync_->packed || keys_ != nullptr ? SnapshotFormat::kPacked : SnapshotFormat::kPlain;
+  snapshot.acceleration = kSyncAcceleration;
+  if (keys_ == nullptr) snapshot.followed = sync_->grown;
   snapshot.done = [this](const SnapshotResult& result) { SyncDone(result); };
   engine_.log.Notice("Starting a snapshot for replicas");
   if (const Status status = snapshotter_.Start(std::move(snapshot)); !status.ok()) {
@@ -61,6 +70,15 @@ void Persistence::SyncDone(const SnapshotResult& result) {
   request.done(result.status, rdb_bytes);
 }
 
+bool Persistence::Empty() {
+  Gate& gate = engine_.keyspace.gate();
+  gate.Close();
+  size_t keys = 0;
+  for (int db = 0; db < engine_.keyspace.databases(); ++db) keys += engine_.keyspace.Size(db);
+  gate.Open();
+  return keys == 0 && engine_.scripts->functions().Current()->all().empty();
+}
+
 bool Persistence::StartBackup(const std::string& path, uint64_t* number) {
   return backups_.Start(
       path, [this] { engine_.control->OnAcknowledged(); }, number);
@@ -84,8 +102,7 @@ Status Persistence::SnapshotForBackup(const std::string& dir, uint64_t* keys) {
   return status;
 }
 
-Status Persistence::LoadSync(const std::string& path, const std::function<bool()>& stopped,
-                             const std::function<Status(int database)>& settle) {
+Status Persistence::LoadSync(const SyncLoad& load) {
   // What is being written is of the dataset that goes; nothing new begins meanwhile.
   for (;;) {
     {
@@ -96,7 +113,7 @@ Status Persistence::LoadSync(const std::string& path, const std::function<bool()
         break;
       }
     }
-    if (stopped != nullptr && stopped())
+    if (load.stopped != nullptr && load.stopped())
       return Status::Unavailable("the link was given up while a snapshot ended");
     snapshotter_.Cancel();
     snapshotter_.Wait();
@@ -105,8 +122,15 @@ Status Persistence::LoadSync(const std::string& path, const std::function<bool()
   snapshotter_.Wait();
   engine_.scripts->functions().Install(std::make_shared<Libraries>());
   int database = 0;
-  Status status = LoadFile(path, stopped, &database).status();
-  if (status.ok()) status = settle(database);
+  const auto report = load.source == nullptr
+                          ? LoadFile(load.path, load.stopped, &database)
+                          : LoadFrom(load.source, load.bytes, load.stopped, &database);
+  Status status = report.status();
+  if (status.ok() && report->packed && report->lsn != load.lsn)
+    status = Status::Corrupt("the snapshot is of another position than its leader said");
+  if (status.ok()) status = load.settle(database);
+  // The keys that came are the caller's to remove.
+  if (!status.ok()) engine_.scripts->functions().Install(std::make_shared<Libraries>());
   std::lock_guard guard(mutex_);
   claimed_ = false;
   return status;

@@ -105,13 +105,15 @@ Status Server::OpenJournal() {
   return Status::Ok();
 }
 
-// What a snapshot left that was under way when the process died, or a log without a base.
+// What a snapshot left that was under way when the process died, what was made for followers or came
+// from a leader, or a log without a base.
 Status Server::RemoveTemporaryFiles() {
   const std::string dir = JournalFolder();
   auto names = RealFileSystem()->List(dir);
   if (!names.ok()) return names.status();
   for (const std::string& name : *names)
-    if (name.starts_with("temp-") && name.ends_with(".rdb.lz4"))
+    if ((name.starts_with("temp-") && name.ends_with(".rdb.lz4")) ||
+        ((name.starts_with("sync-") || name.starts_with("temp-sync")) && name.ends_with(".rdb")))
       (void)RealFileSystem()->Remove(dir + "/" + name);
   return RemoveUnbased(RealFileSystem(), dir);
 }
