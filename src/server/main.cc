@@ -15,6 +15,7 @@
 #include "base/version.h"
 #include "config/store.h"
 #include "server/process.h"
+#include "server/process_title.h"
 #include "server/server.h"
 #include "utils/cairn-check/check.h"
 
@@ -58,6 +59,7 @@ int main(int argc, char** argv) {
     fputs(kHelp, stdout);
     return 0;
   }
+  cairn::ProcessTitle title(argc, argv);
   // No directive: it must never stand in a configuration file, or every start would go back.
   std::string restore_to;
   if (auto at = std::find(arguments.begin(), arguments.end(), "--restore-to");
@@ -85,6 +87,12 @@ int main(int argc, char** argv) {
   if (config.daemonize() && !cairn::IsSupervised(config) && daemon(1, 0) != 0)
     return Fail(cairn::Status::FromErrno("daemonize", errno));
 
+  const auto show_title = [&](const cairn::Config& now) {
+    if (now.set_proc_title()) title.Show(cairn::ExpandTitle(now, title.program(), store.file()));
+    return cairn::Status::Ok();
+  };
+  (void)show_title(config);
+  store.OnChange({"port", "tls-port", "bind", "proc-title-template"}, show_title);
   cairn::Log log;
   log.set_level(config.loglevel());
   if (cairn::Status status = log.Open(config.logfile()); !status.ok()) return Fail(status);
