@@ -1,12 +1,39 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "exec/executor.h"
 
+#include <algorithm>
+
 #include "exec/access.h"
 #include "exec/monitoring.h"
 #include "exec/transaction.h"
 #include "journal/journal.h"
 
 namespace cairn {
+namespace {
+
+constexpr size_t kPrefetchedKeys = 64;  // of one command; the first
+
+// As Executor::Prefetch, for a command of several keys: two misses a key are most of what MGET
+// costs.
+void PrefetchKeys(const Keyspace& keyspace, int db, Arguments arguments,
+                  std::span<const KeyReference> keys) {
+  using Table = HashTable<EntryTraits>;
+  if (keys.size() < 2) return;
+  uint64_t hashes[kPrefetchedKeys];
+  const void* buckets[kPrefetchedKeys];
+  size_t count = 0;
+  for (const KeyReference& key : keys.first(std::min(keys.size(), kPrefetchedKeys))) {
+    if ((key.flags & kNotKey) != 0) continue;
+    const uint64_t hash = HashBytes(arguments[static_cast<size_t>(key.position)]);
+    const KeyTable* table = keyspace.PeekTable(ShardOf(hash), db);
+    if (table == nullptr) continue;
+    hashes[count] = hash;
+    buckets[count++] = table->entries.PrefetchBucket(hash);
+  }
+  for (size_t i = 0; i < count; ++i) Table::PrefetchItem(buckets[i], hashes[i]);
+}
+
+}  // namespace
 
 Executor::Executor(Engine* engine)
     : engine_(*engine),
@@ -248,6 +275,8 @@ bool Executor::RunSingle(Session& session, const Command& command, const Request
       int db = session.db;
       LockPlan plan = PlanFor(session, command, request.args, &db);
       plan.all |= everything;
+      if (!plan.all && !plan.shards.empty())
+        PrefetchKeys(engine_.keyspace, session.db, request.args, keys_.keys());
       if (!unit_.TryBegin(plan, clock_ms_, ExpiryModeOf(mode)) &&
           !BeginAfterBusy(session, command, request.args, plan, CurrentExpiryMode(), reply))
         return false;

@@ -87,6 +87,10 @@ class Connection:
             for _ in range(int(line[1:])):
                 self.reply()
 
+    def says_that_it_loads(self):
+        self.socket.sendall(encode(["PING"], 0))
+        return self.file.readline().startswith(b"-LOADING")
+
     def send(self, words, first, batches):
         for batch in range(batches):
             at = first + batch * BATCH
@@ -108,7 +112,10 @@ def start(binary, folder):
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            return process, Connection(port)
+            connection = Connection(port)
+            while connection.says_that_it_loads():
+                time.sleep(0.05)
+            return process, connection
         except OSError:
             time.sleep(0.05)
     process.kill()
