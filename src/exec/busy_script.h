@@ -4,8 +4,12 @@
 // one. Its worker puts it aside now and then (Executor::PutAside) and goes on serving; everything
 // but what may be said to a busy server is answered BUSY; SCRIPT KILL asks for its end here.
 //
-// There is one at most: it holds scope All. Thread rule: Begin, NoteWrite and End by its worker,
-// the rest from any thread.
+// One that has written is killed only while its unit remembers what was there before
+// (Unit::SetSavepoint): its changes are taken back. Whether it is to be killed and whether its
+// changes are to last is decided here, once, under one mutex.
+//
+// There is one at most: it holds scope All. Thread rule: Begin, NoteWrite, NoteLasting and End by
+// its worker, the rest from any thread.
 #pragma once
 
 #include <atomic>
@@ -26,15 +30,33 @@ class BusyScript {
     bool is_function = false;
   };
 
-  void Begin(Description description, bool wrote) {
+  // `wrote`: it has called a write command; `lasting`: that cannot be taken back.
+  void Begin(Description description, bool wrote, bool lasting) {
     std::lock_guard guard(mutex_);
     function_.store(description.is_function);
     description_ = std::move(description);
-    wrote_.store(wrote);
+    wrote_ = wrote;
+    lasting_ = lasting;
     kill_.store(false);
     running_.store(true);
   }
-  void NoteWrite() { wrote_.store(true); }
+  // It is about to call its first write command. False: it is to end, and must not.
+  [[nodiscard]] bool NoteWrite() {
+    std::lock_guard guard(mutex_);
+    if (kill_.load()) return false;
+    wrote_ = true;
+    return true;
+  }
+  // What it changes can be taken back no longer. False: it has to be, because it is to end. Of a
+  // script that is not busy nobody wants anything.
+  [[nodiscard]] bool NoteLasting() {
+    if (!running()) return true;
+    std::lock_guard guard(mutex_);
+    // One that has not written leaves nothing that anybody would miss.
+    if (kill_.load() && wrote_) return false;
+    lasting_ = true;
+    return true;
+  }
   void End() { running_.store(false); }
 
   bool running() const { return running_.load(); }
@@ -54,7 +76,8 @@ class BusyScript {
   // Asks the script to end, for SCRIPT KILL or FUNCTION KILL. The error to reply, or nothing.
   std::string_view Kill(bool is_function) {
     if (!running()) return "NOTBUSY No scripts in execution right now.";
-    if (wrote_.load())
+    std::lock_guard guard(mutex_);
+    if (wrote_ && lasting_)
       return "UNKILLABLE Sorry the script already executed write commands against the dataset. You "
              "can either wait the script termination or kill the server in a hard way using the "
              "SHUTDOWN NOSAVE command.";
@@ -64,8 +87,9 @@ class BusyScript {
   }
 
  private:
-  std::atomic<bool> running_{false}, function_{false}, wrote_{false}, kill_{false};
+  std::atomic<bool> running_{false}, function_{false}, kill_{false};
   mutable std::mutex mutex_;
+  bool wrote_ = false, lasting_ = false;
   Description description_;
 };
 

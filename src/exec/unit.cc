@@ -305,7 +305,7 @@ uint64_t Unit::End() {
 }
 
 uint64_t Unit::EndSlow() {
-  undo_.Stop();
+  StopImages();
   const uint64_t end = CloseRecord();
   if (rare_.ready.empty()) [[likely]] {
     Unlock();

@@ -123,11 +123,11 @@ class Unit {
   // Locks may have been waited for while the server's mode changed.
   void set_expiry_mode(ExpiryMode mode) { mode_ = mode; }
 
-  // -- undoing (undo.cc), for units that may find out that they need All --
+  // -- undoing (undo_log.cc), for units that may find out that they need All --
   // To be called before the first change: from here on the unit can be rolled back.
   void RememberImages() {
     rare_used_ = true;
-    undo_.Start();
+    undo_.Start(/*killable=*/false);
   }
   bool remembers_images() const { return undo_.on(); }
   // Whether the key's value is small enough, and the unit's images few enough, that a change of it
@@ -138,6 +138,19 @@ class Unit {
   bool retreating() const { return retreating_; }
   // Ends the unit as if it had never begun: every key is as it was, nothing is journaled or told.
   void Rollback();
+
+  // -- the same for a part of a unit under All: a script that may be killed --
+  // From here on, until the savepoint is dropped, changes can be taken back while little changes.
+  void SetSavepoint();
+  bool has_savepoint() const { return undo_.killable(); }
+  void DropSavepoint() {
+    if (undo_.killable()) StopImages();
+  }
+  // What changes from here on stays, and so does what has changed. False: it may not, because
+  // whoever wants the script killed was promised otherwise; then everything is still remembered.
+  bool GiveUpSavepoint();
+  // Everything is as it was at the savepoint, which is no more.
+  void ReturnToSavepoint();
 
   // -- look-up --
   // The live entry of a key, or nullptr. Expired entries are treated as the mode says.
@@ -153,7 +166,7 @@ class Unit {
   // To be called before the value of an entry is changed in place.
   void BeforeChange(int db, Entry* entry, uint64_t hash) {
     if (undo_.on()) [[unlikely]]
-      undo_.Save(db, hash, entry->key(), entry);
+      Remember(db, entry->key(), hash, entry);
     if (entry->epoch() != ShardFor(hash).epoch) [[unlikely]]
       BeforeChangeSlow(db, entry, hash);
   }
@@ -295,6 +308,19 @@ class Unit {
     return rare_;
   }
 
+  // What ReturnToSavepoint goes back to, besides the values of keys.
+  struct Savepoint {
+    int64_t dirty = 0;
+    int effect_count = 0, effect_db_first = -1, effect_db = -1;
+    size_t effect_bytes = 0, events = 0, invalidations = 0, ready = 0;
+  };
+
+  void Remember(int db, std::string_view key, uint64_t hash, const Entry* entry);
+  bool TellsWatchersLater(int db, std::string_view key, uint64_t hash);
+  void StopImages();
+  void TellWatchers();
+  void PutImagesBack();
+  void ForgetNews(size_t events, size_t invalidations, size_t ready);
   Shard& ShardFor(uint64_t hash) { return keyspace().shard(ShardOf(hash)); }
   void BeforeChangeSlow(int db, Entry* entry, uint64_t hash);
   void ChangedSlow(int db, std::string_view key, uint64_t hash);
@@ -327,7 +353,8 @@ class Unit {
   void Unlock();
   // The bytes of the journal record.
   std::string_view Record() const {
-    if (!verbatim_.empty()) [[unlikely]] return verbatim_;
+    if (!verbatim_.empty()) [[unlikely]]
+      return verbatim_;
     return lent_effect_.empty() ? effects_ : lent_effect_;
   }
   uint64_t CloseRecord();
@@ -347,7 +374,9 @@ class Unit {
   bool silent_ = false;
   bool retreating_ = false;
   bool rare_used_ = false;  // `rare_`, `undo_` or `verbatim_` may hold something
+  bool putting_back_ = false;
   UndoLog undo_;
+  Savepoint savepoint_;
   LsnStripes* stripes_ = nullptr;  // the engine's when the unit began
   bool track_hashes_ = false;
   bool walked_ = false;
@@ -359,9 +388,9 @@ class Unit {
   uint32_t generation_ = 0;
   int64_t dirty_ = 0;
   int effect_count_ = 0;
-  int effect_db_first_ = -1;  // database of the first effect
-  int effect_db_ = -1;        // database that the effects so far end in
-  std::string effects_;       // RESP of the effects, SELECTs between them where needed
+  int effect_db_first_ = -1;      // database of the first effect
+  int effect_db_ = -1;            // database that the effects so far end in
+  std::string effects_;           // RESP of the effects, SELECTs between them where needed
   std::string_view lent_effect_;  // the only effect, where it is the request itself
   uint64_t hold_lsn_ = 0;
   uint64_t author_ = 0, author_lsn_ = 0;

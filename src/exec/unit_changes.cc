@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The part of Unit that touches entries: look-up, and every kind of change with what has to be fired
-// before and after it.
+// The part of Unit that touches entries: look-up, and every kind of change with what has to be
+// fired before and after it.
 #include "exec/access_clock.h"
 #include "exec/engine.h"
 #include "exec/unit.h"
@@ -54,8 +54,10 @@ void Unit::BeforeChangeSlow(int db, Entry* entry, uint64_t hash) {
 }
 
 void Unit::ChangedSlow(int db, std::string_view key, uint64_t hash) {
+  if (putting_back_) return;
   Shard& shard = ShardFor(hash);
-  if (shard.watches != nullptr) shard.watches->Touch(db, key);
+  if (shard.watches != nullptr && !(undo_.on() && TellsWatchersLater(db, key, hash)))
+    shard.watches->Touch(db, key);
   if (tracking_.active()) Invalidate(key, hash);
 }
 
@@ -71,7 +73,7 @@ Entry* Unit::Insert(int db, uint64_t hash, Entry* entry) {
   if (mode_ == ExpiryMode::kHide) [[unlikely]]
     RemoveHidden(db, hash, entry->key());
   if (undo_.on()) [[unlikely]]
-    undo_.Save(db, hash, entry->key(), nullptr);
+    Remember(db, entry->key(), hash, nullptr);
   entry->set_epoch(shard.epoch);
   entry->set_access(FreshAccessClock(engine_.config, now_ms_));
   KeyTable& table = keyspace().Table(ShardOf(hash), db);
@@ -141,7 +143,7 @@ bool Unit::Delete(int db, std::string_view key, uint64_t hash) {
 }
 
 void Unit::Flush(int db) {
-  CHECK(all_);
+  CHECK(all_ && !undo_.on());
   rare().garbage_tables.push_back(keyspace().Detach(db));
   ForgetCached();
   ++generation_;
@@ -149,7 +151,7 @@ void Unit::Flush(int db) {
 }
 
 void Unit::Swap(int db1, int db2) {
-  CHECK(all_);
+  CHECK(all_ && !undo_.on());
   keyspace().Swap(db1, db2);
   ForgetCached();
   ++generation_;

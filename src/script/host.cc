@@ -180,6 +180,9 @@ void ScriptHost::Begin(Context& ctx, ScriptRun* run, uint64_t flags, bool read_o
   run->start_ms = ctx.engine().clock.MonotonicMs();
   run_ = run;
   logged_bytes_ = 0;
+  // Only what can become busy can be killed.
+  if (ctx.unit().all() && executor_.CanPutAside() && ctx.config().busy_reply_threshold() > 0)
+    ctx.unit().SetSavepoint();
 }
 
 void ScriptHost::PushTable(Arguments values) {
@@ -255,6 +258,7 @@ void ScriptHost::Finish(Context& ctx, int status) {
   if (!ctx.unit().retreating()) ReplyResult(ctx, status);
   // What the commands changed is journaled as their effects, never as the script.
   ctx.NoEffect();
+  run_->taken_back ? ctx.unit().ReturnToSavepoint() : ctx.unit().DropSavepoint();
   if (run_->busy) EndBusy();
   if (run_->stop != nullptr) SetHook();
   run_ = nullptr;
@@ -363,10 +367,7 @@ bool ScriptHost::CallCommand(lua_State* L) {
     Retreat();
     return PushStop(L), false;
   }
-  if (command->Is(kWrite) && !run_->wrote) {
-    run_->wrote = true;
-    if (run_->busy) executor_.engine().busy.NoteWrite();
-  }
+  if (command->Is(kWrite) && !NoteWrite(*command)) return PushStop(L), false;
   ReplyWriter reply(&out_, session_.resp);
   const bool quiet = run_->repl == ReplMode::kNone;
   if (quiet) executor_.unit().set_silent(true);

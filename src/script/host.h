@@ -50,6 +50,7 @@ struct ScriptRun {
   bool busy = false;                       // beyond busy-reply-threshold: others are told so
   // Why it is to end: an error that no pcall may catch; nullptr while it may go on.
   const char* stop = nullptr;
+  bool taken_back = false;  // what it has written is, at its end
   ReplMode repl = ReplMode::kAll;
   const ClientRecord* client = nullptr;  // who runs it, for the log of refusals
 };
@@ -127,6 +128,9 @@ class ScriptHost {
   bool FitsUnit(const Command& command);
   void Retreat();
   void YieldIfLong();
+  // Before a write command. False: it may not run, and the script is to end.
+  bool NoteWrite(const Command& command);
+  void EndEarly(const char* why);
   void BeginBusy();
   void EndBusy();
   // Pushes the error that ends the script, and sees to it that none keeps it alive.

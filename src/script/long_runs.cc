@@ -19,6 +19,8 @@ constexpr uint32_t kFastHooksMax = 200;
 constexpr uint32_t kFastCallsMax = 1000;
 constexpr uint64_t kFastTicksMax = 50'000'000;  // in commands: some tens of milliseconds
 
+constexpr const char* kKilled = "ERR Script killed by user with SCRIPT KILL...";
+
 // The registry key of the host: its address.
 char host_key;
 
@@ -45,9 +47,9 @@ void ScriptHost::OnHook(lua_State* L) {
     const bool shutdown = executor_.engine().modes.Has(kModeShutdown);
     if (!executor_.unit().all()) {
       if (++run_->hooks > kFastHooksMax) Retreat();
-    } else if (shutdown && !run_->wrote) {
+    } else if (shutdown && (!run_->wrote || executor_.unit().has_savepoint())) {
       // A server that ends does not wait for a script that may never end.
-      run_->stop = "ERR Script killed: the server shuts down";
+      EndEarly("ERR Script killed: the server shuts down");
     } else {
       YieldIfLong();
     }
@@ -96,7 +98,27 @@ void ScriptHost::YieldIfLong() {
   if (threshold_ms <= 0 || engine.clock.MonotonicMs() - run_->start_ms < threshold_ms) return;
   if (!run_->busy) BeginBusy();
   executor_.PutAside();
-  if (engine.busy.kill_requested()) run_->stop = "ERR Script killed by user with SCRIPT KILL...";
+  if (engine.busy.kill_requested()) EndEarly(kKilled);
+}
+
+void ScriptHost::EndEarly(const char* why) {
+  run_->stop = why;
+  run_->taken_back = run_->wrote;
+}
+
+bool ScriptHost::NoteWrite(const Command& command) {
+  Unit& unit = executor_.unit();
+  BusyScript& busy = executor_.engine().busy;
+  // A write without keys is one of whole databases: no key's image brings them back.
+  const bool whole = command.spec.keys.count == 0 && command.spec.keys_of == nullptr;
+  if (run_->busy && (busy.kill_requested() || (!run_->wrote && !busy.NoteWrite()))) {
+    EndEarly(kKilled);
+    return false;
+  }
+  run_->wrote = true;
+  if (!whole || !unit.has_savepoint() || unit.GiveUpSavepoint()) return true;
+  EndEarly(kKilled);
+  return false;
 }
 
 // Everybody else is answered BUSY from here on; whoever waits at the gate is woken to be.
@@ -108,7 +130,7 @@ void ScriptHost::BeginBusy() {
   description.command.assign(run_->command.begin(), run_->command.end());
   description.start_ms = run_->start_ms;
   description.is_function = run_->is_function;
-  engine.busy.Begin(std::move(description), run_->wrote);
+  engine.busy.Begin(std::move(description), run_->wrote, !executor_.unit().has_savepoint());
   engine.modes.Set(kModeBusyScript, true);
   engine.keyspace.gate().Hold(true);
 }

@@ -60,7 +60,8 @@ def interview(env, **directives):
     until_busy(other)
     ask(("SCRIPT", "KILL"),)
     said.append(runner.read())
-    runner.send("EVAL", "redis.call('set','k','v') " + FOREVER, 0)
+    # What Cairn cannot take back, or it would kill it.
+    runner.send("EVAL", "redis.call('set','k','v') redis.call('flushall') " + FOREVER, 0)
     until_busy(other)
     ask(("SCRIPT", "KILL"), ("FUNCTION", "KILL"), ("GET", "k"), ("SHUTDOWN",))
     other.send("SHUTDOWN", "NOSAVE")
@@ -128,7 +129,6 @@ def test_a_long_script_ends_by_itself_and_is_seen_whole(env):
     # Requests that wait behind it in the same read come after it.
     runner.send("GET", "last")
     until_busy(others[0])
-    equal(others[0].call("SCRIPT", "KILL").code, b"UNKILLABLE")
     equal(runner.read(), 7)
     equal(runner.read(), b"2")
     for client in others:

@@ -55,6 +55,11 @@ WORKLOADS = {
     "SETBIT": ["SETBIT", "bits:%k", "77", "1"],
     "PING": ["PING"],
     "EVAL": ["EVAL", "return redis.call('INCR', KEYS[1])", "1", "counter:%k"],
+    # Without keys it takes all locks, and what it changes is remembered while it runs.
+    "EVAL-all": ["EVAL", "return redis.call('INCR', ARGV[1])", "0", "counter:%k"],
+    "EVAL-hash": ["EVAL", "return redis.call('HINCRBY', ARGV[1], 'n', 1)", "0", "hash:%k"],
+    "EVAL-10": ["EVAL", "for i = 1, 10 do redis.call('SET', ARGV[1] .. i, 'v') end", "0",
+                "string:%k"],
     "MULTI10": [["MULTI"], *[["INCR", "counter:%k"]] * 10, ["EXEC"]],
 }
 # What has to be there before a workload: that of another one, once for each of its own requests.
