@@ -102,9 +102,7 @@ void XNack(Context& ctx) {
     // One that is no longer in the stream could not be claimed.
     if ((before == nullptr && !request.force) || !value.Contains(id)) continue;
     const uint64_t count = CountAfter(request, before);
-    StreamPending* item = group->Assign(id, group->Nobody());
-    item->delivered_ms = 0;
-    item->deliveries = count;
+    group->Assign(id, group->Nobody(), /*delivered_ms=*/0)->deliveries = count;
     EffectWords({"XCLAIM", ctx.arg(1), ctx.arg(2), StreamGroup::kNobody, "0"})
         .Add(id)
         .Add("TIME")

@@ -3,8 +3,8 @@
 // XREAD and XREADGROUP.
 //
 // A client that waits runs its command again when an entry comes, with `$` replaced by the id that
-// it meant. One of XREADGROUP also runs it when the stream or the group vanishes, for the error; with
-// CLAIM also when an entry has been pending for long enough.
+// it meant. One of XREADGROUP also runs it when the stream or the group vanishes, for the error;
+// with CLAIM also when an entry has been pending for long enough.
 //
 // The effects of XREADGROUP are those of Redis: XGROUP CREATECONSUMER for a consumer that it made,
 // XCLAIM FORCE JUSTID for what is pending from now on, XGROUP SETID for how far the group has read.
@@ -147,8 +147,9 @@ bool ReadPosition(Context& ctx, const ReadRequest& request, std::string_view tex
   if (text == ">") {
     *id = StreamId::Max();
     if (request.of_group) return true;
-    ctx.Error("ERR The > ID can be specified only when calling XREADGROUP using the GROUP "
-              "<group> <consumer> option.");
+    ctx.Error(
+        "ERR The > ID can be specified only when calling XREADGROUP using the GROUP "
+        "<group> <consumer> option.");
     return false;
   }
   return ReadStreamId(ctx, text, id);
@@ -290,34 +291,22 @@ class GroupRead {
   }
 
  private:
-  // Pending entries to claim, the longest idle first; O(pending). Those that are no longer in the
-  // stream stay pending: XAUTOCLAIM takes them out. Notes when there may be another.
+  // Pending entries to claim, the longest idle first. Those that are no longer in the stream stay
+  // pending: XAUTOCLAIM takes them out. Notes when there may be another.
   std::vector<StreamId> StaleIds() {
-    struct Stale {
-      int64_t delivered_ms;
-      StreamId id;
-    };
-    std::vector<Stale> found;
-    const auto& pending = group_->pending();
-    int64_t longest_ms = 0;  // of those that are not idle for long enough
-    for (auto pos = pending.First(); pos != pending.End(); pos = pending.Next(pos)) {
-      const auto& item = pending.At(pos);
-      const int64_t idle_ms = item.value.IdleMs(ctx_.now_ms());
-      if (idle_ms >= *request_.claim_idle_ms) {
-        found.push_back({item.value.delivered_ms, item.key});
-      } else {
-        longest_ms = std::max(longest_ms, idle_ms);
-      }
-    }
-    NoteNextLook(*request_.claim_idle_ms - longest_ms);
-    std::stable_sort(found.begin(), found.end(), [](const Stale& a, const Stale& b) {
-      return a.delivered_ms < b.delivered_ms;
-    });
     std::vector<StreamId> ids;
-    for (const Stale& stale : found) {
+    const int64_t enough_ms = *request_.claim_idle_ms;
+    int64_t longest_ms = 0;  // of those that are not idle for long enough
+    const auto& order = group_->DeliveredInOrder();
+    for (auto pos = order.First(); pos != order.End(); pos = order.Next(pos)) {
+      const auto& [delivered_ms, id] = order.At(pos).key;
+      longest_ms = MillisecondsSince(delivered_ms, ctx_.now_ms());
+      if (longest_ms < enough_ms) break;
+      longest_ms = 0;
+      if (stream_.Contains(id)) ids.push_back(id);
       if (request_.count != 0 && ids.size() == request_.count) break;
-      if (stream_.Contains(stale.id)) ids.push_back(stale.id);
     }
+    NoteNextLook(enough_ms - longest_ms);
     return ids;
   }
 
@@ -375,7 +364,7 @@ class GroupRead {
 };
 
 // XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [CLAIM min-idle-time] [NOACK]
-//   STREAMS key [key ...] id [id ...]  O(N), O(pending) with CLAIM
+//   STREAMS key [key ...] id [id ...]  O(N), with CLAIM O(pending) for the group's first
 void XReadGroup(Context& ctx) {
   ReadRequest request;
   request.of_group = true;
@@ -410,12 +399,14 @@ void XReadGroup(Context& ctx) {
 constexpr CommandSpec kRows[] = {
     {"XREAD", -4, kReadonly | kBlocking, KeyAfter(kRO | kAccess, "STREAMS", 1, -1, 2), kAclStream,
      &XRead},
-    {"XREADGROUP", -7, kWrite | kBlocking, KeyAfter(kRO | kAccess, "STREAMS", 4, -1, 2),
-     kAclStream, &XReadGroup},
+    {"XREADGROUP", -7, kWrite | kBlocking, KeyAfter(kRO | kAccess, "STREAMS", 4, -1, 2), kAclStream,
+     &XReadGroup},
 };
 
 }  // namespace
 
-std::span<const CommandSpec> StreamReadCommands() { return kRows; }
+std::span<const CommandSpec> StreamReadCommands() {
+  return kRows;
+}
 
 }  // namespace cairn

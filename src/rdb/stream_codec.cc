@@ -97,8 +97,7 @@ void ReadReleased(RdbReader* reader, StreamGroup* group) {
   for (uint64_t released = reader->Length(); released > 0 && reader->ok(); --released) {
     const StreamId id = ReadRawId(reader);
     if (!reader->ok()) return;
-    if (!group->LoadOwner(group->Nobody(), id)) return reader->Fail("stream released id");
-    group->FindPending(id)->delivered_ms = 0;
+    if (!group->LoadReleased(id)) return reader->Fail("stream released id");
   }
 }
 

@@ -222,9 +222,7 @@ uint64_t Stream::ReadNew(StreamGroup* group, StreamConsumer* consumer, uint64_t 
     const StreamEntry& entry = reader.entry();
     NoteRead(group, entry.id);
     if (!no_ack) {
-      StreamPending* item = group->Assign(entry.id, consumer);
-      item->delivered_ms = now_ms;
-      item->deliveries = 1;
+      group->Assign(entry.id, consumer, now_ms)->deliveries = 1;
       consumer->active_ms = now_ms;
     }
     visit(entry);
@@ -243,11 +241,7 @@ uint64_t Stream::ReadPending(StreamGroup* group, StreamConsumer* consumer, Strea
     const StreamId id = own.At(pos).key;
     StreamReader reader(*this, id, id);
     const bool found = reader.Next();
-    if (found) {
-      StreamPending* item = group->FindPending(id);
-      item->delivered_ms = now_ms;
-      item->CountDelivery();
-    }
+    if (found) group->Redeliver(id, now_ms)->CountDelivery();
     visit(id, found ? &reader.entry() : nullptr);
     if (++shown == count) break;
   }

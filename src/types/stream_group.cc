@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "types/stream_group.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "base/check.h"
 
 namespace cairn {
@@ -47,8 +50,11 @@ int64_t StreamGroup::DeleteConsumer(std::string_view name) {
   const auto it = consumers_.find(name);
   if (it == consumers_.end()) return -1;
   const auto& own = it->second->pending;
-  for (auto pos = own.First(); pos != own.End(); pos = own.Next(pos))
-    pending_.Erase(own.At(pos).key);
+  for (auto pos = own.First(); pos != own.End(); pos = own.Next(pos)) {
+    const Pending::Pos item = pending_.Seek(own.At(pos).key);
+    ForgetTime(own.At(pos).key, pending_.At(item).value);
+    pending_.Erase(item);
+  }
   const int64_t count = static_cast<int64_t>(own.size());
   consumers_.erase(it);
   return count;
@@ -61,19 +67,46 @@ const std::string& StreamGroup::NameOf(const StreamConsumer* consumer) const {
   return it->first;
 }
 
-StreamPending* StreamGroup::Assign(StreamId id, StreamConsumer* consumer) {
+void StreamGroup::SetTime(StreamId id, StreamPending* item, int64_t delivered_ms) {
+  ForgetTime(id, *item);
+  item->delivered_ms = delivered_ms;
+  if (by_time_ != nullptr) by_time_->Insert({delivered_ms, id});
+}
+
+StreamPending* StreamGroup::Assign(StreamId id, StreamConsumer* consumer, int64_t delivered_ms) {
   StreamPending* item = pending_.Insert(id).first;
   if (item->consumer != consumer) {
     if (item->consumer != nullptr) item->consumer->pending.Erase(id);
     consumer->pending.Insert(id);
     item->consumer = consumer;
   }
+  SetTime(id, item, delivered_ms);
   return item;
+}
+
+StreamPending* StreamGroup::Redeliver(StreamId id, int64_t delivered_ms) {
+  StreamPending* item = pending_.Find(id);
+  CHECK(item != nullptr);
+  SetTime(id, item, delivered_ms);
+  return item;
+}
+
+const StreamGroup::ByTime& StreamGroup::DeliveredInOrder() {
+  if (by_time_ != nullptr) return *by_time_;
+  std::vector<Delivery> order;
+  order.reserve(pending_.size());
+  for (auto pos = pending_.First(); pos != pending_.End(); pos = pending_.Next(pos))
+    order.push_back({pending_.At(pos).value.delivered_ms, pending_.At(pos).key});
+  std::sort(order.begin(), order.end());
+  by_time_ = std::make_unique<ByTime>();
+  for (const Delivery& delivery : order) by_time_->Insert(delivery);
+  return *by_time_;
 }
 
 StreamGroup::Pending::Pos StreamGroup::AcknowledgeAt(Pending::Pos pos) {
   const Pending::Item& item = pending_.At(pos);
   item.value.consumer->pending.Erase(item.key);
+  ForgetTime(item.key, item.value);
   return pending_.Erase(pos);
 }
 
@@ -108,6 +141,12 @@ bool StreamGroup::LoadOwner(StreamConsumer* consumer, StreamId id) {
   return true;
 }
 
+bool StreamGroup::LoadReleased(StreamId id) {
+  if (!LoadOwner(Nobody(), id)) return false;
+  Redeliver(id, 0);
+  return true;
+}
+
 bool StreamGroup::Complete() const {
   size_t owned = 0;
   for (const auto& [name, consumer] : consumers_) owned += consumer->pending.size();
@@ -133,6 +172,7 @@ std::unique_ptr<StreamGroup> StreamGroup::Clone() const {
 
 size_t StreamGroup::MemoryUsage() const {
   size_t bytes = sizeof *this + pending_.MemoryUsage();
+  if (by_time_ != nullptr) bytes += sizeof *by_time_ + by_time_->MemoryUsage();
   for (const auto& [name, consumer] : consumers_)
     bytes += sizeof *consumer + name.size() + consumer->pending.MemoryUsage();
   return bytes;
@@ -141,6 +181,12 @@ size_t StreamGroup::MemoryUsage() const {
 void StreamGroup::CheckInvariants() const {
   pending_.CheckInvariants();
   CHECK(Complete());
+  if (by_time_ != nullptr) {
+    by_time_->CheckInvariants();
+    CHECK(by_time_->size() == pending_.size());
+    for (auto pos = pending_.First(); pos != pending_.End(); pos = pending_.Next(pos))
+      CHECK(by_time_->Contains({pending_.At(pos).value.delivered_ms, pending_.At(pos).key}));
+  }
   for (const auto& [name, consumer] : consumers_) {
     const auto& own = consumer->pending;
     own.CheckInvariants();

@@ -5,8 +5,11 @@
 //
 //   group.pending:     id -> {consumer, when delivered, how often}
 //   consumer.pending:  id                                            for each of its own
+//   group.by_time:     (when delivered, id)                          once somebody has asked for it
 //
-// Invariant: an id is in the pending list of a consumer if and only if the group's names him.
+// Invariant: an id is in the pending list of a consumer if and only if the group's names him. The
+// order by time, 24 bytes an entry, is made for those who claim what has been pending for long, and
+// kept from then on; a copy, or a group that is loaded, begins without it.
 // Times are milliseconds of the Unix epoch, given by the caller.
 #pragma once
 
@@ -23,8 +26,8 @@
 
 namespace cairn {
 
-// Milliseconds from `then_ms` to `now_ms`, 0 if that is in the future. Times come from payloads too,
-// so any number is possible.
+// Milliseconds from `then_ms` to `now_ms`, 0 if that is in the future. Times come from payloads
+// too, so any number is possible.
 inline int64_t MillisecondsSince(int64_t then_ms, int64_t now_ms) {
   if (then_ms >= now_ms) return 0;
   int64_t elapsed;
@@ -43,7 +46,8 @@ struct StreamPending {
   static constexpr uint64_t kDeliveriesMax = INT64_MAX;
 
   StreamConsumer* consumer = nullptr;  // null only while loading
-  int64_t delivered_ms = 0;            // 0: released, nobody has it (see StreamGroup::kNobody)
+  // 0: released, nobody has it (see StreamGroup::kNobody). Set by StreamGroup alone.
+  int64_t delivered_ms = 0;
   uint64_t deliveries = 0;
 
   void CountDelivery() { deliveries += deliveries < kDeliveriesMax; }
@@ -60,6 +64,12 @@ class StreamGroup {
     return name == kNobody && consumer.seen_ms == 0;
   }
   using Pending = PagedMap<StreamId, StreamPending>;
+  struct Delivery {
+    int64_t ms = 0;
+    StreamId id;
+    auto operator<=>(const Delivery&) const = default;
+  };
+  using ByTime = PagedMap<Delivery, StreamConsumer::Nothing>;
   using Consumers = std::map<std::string, std::unique_ptr<StreamConsumer>, std::less<>>;
 
   StreamId last_id;  // last delivered
@@ -82,9 +92,13 @@ class StreamGroup {
   const std::string& NameOf(const StreamConsumer* consumer) const;  // O(consumers)
 
   // Null if it is not pending; invalid after the next change.
-  StreamPending* FindPending(StreamId id) { return pending_.Find(id); }
-  // Pending for `consumer` from now on, whoever had it; the counts are the caller's to set.
-  StreamPending* Assign(StreamId id, StreamConsumer* consumer);
+  const StreamPending* FindPending(StreamId id) const { return pending_.Find(id); }
+  // Pending for `consumer` from now on, whoever had it; the count is the caller's to set.
+  StreamPending* Assign(StreamId id, StreamConsumer* consumer, int64_t delivered_ms);
+  // What is pending was delivered again.
+  StreamPending* Redeliver(StreamId id, int64_t delivered_ms);
+  // What is pending, the earliest delivery first. O(pending) for the first call.
+  const ByTime& DeliveredInOrder();
   // No longer pending; false if it was not.
   bool Acknowledge(StreamId id);
   // The item at `pos`; returns the next position.
@@ -118,6 +132,8 @@ class StreamGroup {
   bool LoadPending(StreamId id, int64_t delivered_ms, uint64_t deliveries);
   StreamConsumer* LoadConsumer(std::string_view name, int64_t seen_ms, int64_t active_ms);
   bool LoadOwner(StreamConsumer* consumer, StreamId id);
+  // As LoadOwner, of what nobody has.
+  bool LoadReleased(StreamId id);
   // Whether each pending entry has a consumer.
   bool Complete() const;
 
@@ -126,8 +142,14 @@ class StreamGroup {
   void CheckInvariants() const;
 
  private:
+  void SetTime(StreamId id, StreamPending* item, int64_t delivered_ms);
+  void ForgetTime(StreamId id, const StreamPending& item) {
+    if (by_time_ != nullptr) by_time_->Erase({item.delivered_ms, id});
+  }
+
   Pending pending_;
   Consumers consumers_;
+  std::unique_ptr<ByTime> by_time_;
 };
 
 }  // namespace cairn

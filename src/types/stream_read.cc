@@ -97,8 +97,7 @@ StreamClaimResult Stream::Claim(StreamGroup* group, StreamConsumer* consumer, St
     return StreamClaimResult::kSkipped;
   // Redis counts a forced claim as a delivery before it counts the claim itself.
   const uint64_t deliveries = pending != nullptr ? pending->deliveries : 1;
-  StreamPending* item = group->Assign(id, consumer);
-  item->delivered_ms = claim.delivered_ms;
+  StreamPending* item = group->Assign(id, consumer, claim.delivered_ms);
   item->deliveries = deliveries;
   if (claim.retry_count >= 0)
     item->deliveries = static_cast<uint64_t>(claim.retry_count);

@@ -65,8 +65,8 @@ TEST_CASE("stream group: delivery, history, acknowledgement") {
     seen.emplace_back(id, entry != nullptr);
   };
   REQUIRE(stream.ReadPending(group, alice, {0, 0}, 0, 900, note) == 3);
-  REQUIRE(seen == std::vector<std::pair<StreamId, bool>>{
-                      {{1, 0}, true}, {{2, 0}, false}, {{3, 0}, true}});
+  REQUIRE(seen ==
+          std::vector<std::pair<StreamId, bool>>{{{1, 0}, true}, {{2, 0}, false}, {{3, 0}, true}});
   REQUIRE(group->FindPending({1, 0})->deliveries == 2);
   REQUIRE(group->FindPending({1, 0})->delivered_ms == 900);
   REQUIRE(group->FindPending({2, 0})->deliveries == 1);
@@ -79,8 +79,7 @@ TEST_CASE("stream group: delivery, history, acknowledgement") {
   group->ForEachPending({0, 0}, {5, 0}, 10, nullptr, 0, 1000, collect);
   REQUIRE(pending == std::vector<StreamId>{{2, 0}, {3, 0}, {4, 0}, {5, 0}});
   pending.clear();
-  group->ForEachPending({0, 0}, StreamId::Max(), 2, group->FindConsumer("bob"), 350, 1000,
-                        collect);
+  group->ForEachPending({0, 0}, StreamId::Max(), 2, group->FindConsumer("bob"), 350, 1000, collect);
   REQUIRE(pending == std::vector<StreamId>{{4, 0}, {5, 0}});
   stream.CheckInvariants();
 
@@ -242,11 +241,36 @@ TEST_CASE("stream group: what deleting took away, for the record") {
   REQUIRE(done.dropped.empty());
 }
 
+TEST_CASE("stream group: what is pending in the order of its delivery") {
+  Stream stream = Numbered(6);
+  StreamGroup* group = stream.CreateGroup("g", {0, 0}, -1);
+  Read(stream, group, "a", 2, false, 500);
+  Read(stream, group, "a", 1, false, 400);
+  const auto order = [&] {
+    std::vector<std::pair<int64_t, uint64_t>> found;
+    const auto& by_time = group->DeliveredInOrder();
+    for (auto pos = by_time.First(); pos != by_time.End(); pos = by_time.Next(pos))
+      found.emplace_back(by_time.At(pos).key.ms, by_time.At(pos).key.id.ms);
+    return found;
+  };
+  using Order = std::vector<std::pair<int64_t, uint64_t>>;
+  REQUIRE(order() == Order{{400, 3}, {500, 1}, {500, 2}});
+  Read(stream, group, "b", 1, false, 450);
+  REQUIRE(order() == Order{{400, 3}, {450, 4}, {500, 1}, {500, 2}});
+  group->Redeliver({3, 0}, 600);
+  group->Assign({1, 0}, group->Nobody(), 0);
+  REQUIRE(order() == Order{{0, 1}, {450, 4}, {500, 2}, {600, 3}});
+  REQUIRE(group->Acknowledge({2, 0}));
+  REQUIRE(group->DeleteConsumer("b") == 1);
+  REQUIRE(order() == Order{{0, 1}, {600, 3}});
+  group->CheckInvariants();
+}
+
 TEST_CASE("stream group: nobody is hidden until a client takes the name") {
   StreamGroup group;
   REQUIRE(group.CountReleased() == 0);
   StreamConsumer* nobody = group.Nobody();
-  group.Assign({1, 0}, nobody);
+  group.Assign({1, 0}, nobody, 0);
   REQUIRE(group.Nobody() == nobody);
   REQUIRE(group.CountReleased() == 1);
   REQUIRE(group.FindConsumer("") == nobody);
@@ -268,6 +292,7 @@ TEST_CASE("stream group: random life against a model") {
   uint64_t last = 0;
   const char* names[] = {"a", "b", "c", "d"};
   for (int step = 0; step < 6000; ++step) {
+    if (step == 2000) group->DeliveredInOrder();  // and it is kept from here on
     const uint64_t pick = random.Below(100);
     const char* name = names[random.Below(4)];
     const uint64_t any = last > 40 ? last - random.Below(40) : random.Below(last + 1);
