@@ -4,7 +4,7 @@
 // own. What a text or a value may need at most is reckoned before the library sees it:
 //
 //   encode   the tables are walked as the library will; one table may stand in a value many times
-//   decode   so many bytes of Lua for each byte of the text
+//   decode   what stands between the strings of the text says how many values there will be
 //
 // So neither is ever refused memory half-way, which would leave its buffer behind. A script hears
 // "not enough memory" for what Redis takes if the machine has it.
@@ -13,14 +13,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <string_view>
 
 #include "script/sandbox.h"
 
 namespace cairn {
 namespace {
 
-// "[]," is a table and its place in another one, which doubles as it grows.
+// However a text looks, "[]," is the worst: a table and its place in another one, which doubles as
+// it grows.
 constexpr size_t kDecodedBytesPerByte = 48;
+// The same by what the text consists of: a value, with a table of its own, stands behind one of
+// these, two in an object; a string has two quotes.
+constexpr size_t kBytesPerSign = 96, kBytesPerQuote = 24;
 // Larger buffers of encode are given back.
 constexpr size_t kKeptBufferBytes = 1 << 20;
 constexpr size_t kPlainBytes = 32;     // a number, a boolean, with what stands around it
@@ -106,12 +111,35 @@ int Encode(lua_State* L) {
   return results;
 }
 
+// What the values of a text may need; one that is not JSON is refused where it stops being it, so
+// it needs no more.
+size_t DecodedBytesMax(std::string_view text) {
+  // Most texts are not worth a look.
+  constexpr size_t kShortBytes = 1 << 20;
+  if (text.size() <= kShortBytes) return text.size() * kDecodedBytesPerByte;
+  size_t bytes = kBytesPerSign;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') {
+      bytes += kBytesPerQuote;
+      in_string = !in_string;
+    } else if (in_string) {
+      ++bytes;
+      if (c == '\\') ++i;
+    } else if (c == ',' || c == ':' || c == '[' || c == '{') {
+      bytes += kBytesPerSign;
+    }
+  }
+  return bytes;
+}
+
 // cjson.decode(text)
 int Decode(lua_State* L) {
   if (lua_type(L, 1) == LUA_TSTRING) {
-    const size_t length = lua_objlen(L, 1);
-    if (length > kLuaBytesMax / kDecodedBytesPerByte) return luaL_error(L, "not enough memory");
-    RequireMemory(L, length * kDecodedBytesPerByte);
+    size_t length;
+    const char* text = lua_tolstring(L, 1, &length);
+    RequireMemory(L, DecodedBytesMax({text, length}));
   }
   return CallOwn(L);
 }

@@ -106,6 +106,9 @@ AS_THE_ORACLE = [
     "return next({},'nokey')",
     "return next(1)",
     "local t={} for k,v in next,{a=1} do t[1]=k t[2]=v end return t",
+    # Large texts of few values.
+    "return #cjson.decode('[\"'..('x'):rep(3e7)..'\"]')[1]",
+    "return #cjson.decode('['..('1234567890,'):rep(25e5)..'0]')",
 ]
 
 BOMB = "local t={1,1,1,1} for i=1,40 do t={t,t,t,t} end "
@@ -129,7 +132,9 @@ OUR_OWN = [
     ("local s=('x'):rep(2^27) return cjson.encode({s,s,s})", "not enough memory"),
     ("local t={} t[2147483647]=1 local c=cjson.new() c.encode_sparse_array(false,0,0) "
      "return c.encode(t)", "not enough memory"),
-    ("return cjson.decode('\"' .. ('x'):rep(2^27) .. '\"')", "not enough memory"),
+    ("return cjson.decode('[' .. ('0,'):rep(2^24) .. '0]')", "not enough memory"),
+    ("return cjson.decode('[' .. ('[],'):rep(2^23) .. '[]]')", "not enough memory"),
+    ("return cjson.decode('[' .. ('{\"\":0},'):rep(2^22) .. '0]')", "not enough memory"),
     ("table.insert({},-2^31,1)", "position too far"),
     ("table.insert({},2^31,1)", "position too far"),
     ("error({})", "unknown error"),
