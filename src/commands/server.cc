@@ -5,6 +5,7 @@
 #include "commands/families.h"
 #include "commands/help.h"
 #include "exec/args.h"
+#include "exec/blocking.h"
 #include "exec/context.h"
 
 namespace cairn {
@@ -25,9 +26,23 @@ void Time(Context& ctx) {
   ctx.reply().BulkInteger(now % 1000000);
 }
 
+// A client whose SHUTDOWN did not come to be. From the main thread, as its `went_on`.
+void TellShutdownFailed(Engine& engine, const std::shared_ptr<Waiter>& waiter) {
+  if (!ClaimWait(*waiter)) return;
+  auto answer = std::make_unique<WaitReply>(waiter);
+  answer->set_unserved(true);
+  ReplyWriter reply(&answer->out(), waiter->resp);
+  reply.Error("ERR Errors trying to SHUTDOWN. Check logs.");
+  engine.statistics.CountError(reply.last_error_code());
+  const int worker = waiter->record->worker;
+  if (engine.control->Put(worker, std::move(answer))) engine.control->Wake(worker);
+}
+
 // SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]
+// The client waits: for the end of its connection, or for the error that the server goes on.
 void Shutdown(Context& ctx) {
   ShutdownRequest request;
+  bool abort = false;
   Args args(ctx, 1);
   while (args.More()) {
     if (args.Take("SAVE")) {
@@ -39,24 +54,23 @@ void Shutdown(Context& ctx) {
     } else if (args.Take("FORCE")) {
       request.force = true;
     } else if (args.Take("ABORT")) {
-      request.abort = true;
+      abort = true;
     } else {
       args.Fail(errors::kSyntax);
     }
   }
-  if ((request.save && request.nosave) || (request.abort && ctx.argc() > 2))
-    args.Fail(errors::kSyntax);
+  if ((request.save && request.nosave) || (abort && ctx.argc() > 2)) args.Fail(errors::kSyntax);
   if (!args.Done()) return;
-  if (!request.nosave && !request.abort && ctx.engine().busy.running())
-    return ctx.Error(ctx.engine().busy.Error());
-  // It may save first, which takes files and the gate.
-  ctx.unit().AfterUnit(
-      [&session = ctx.session(), &reply = ctx.reply(), request, control = ctx.engine().control] {
-        const Status status = control->Shutdown(request);
-        if (!status.ok()) return reply.Error("ERR " + status.message());
-        // No reply: the connection simply ends.
-        session.close_after_reply = true;
-      });
+  Engine& engine = ctx.engine();
+  if (abort) {
+    if (!engine.control->AbortShutdown()) return ctx.Error("ERR No shutdown in progress.");
+    return ctx.reply().Ok();
+  }
+  if (!request.nosave && engine.busy.running()) return ctx.Error(engine.busy.Error());
+  ctx.Block({});
+  ctx.unit().AfterUnit([&engine, request, waiter = ctx.session().waiter] {
+    engine.control->Shutdown(request, [&engine, waiter] { TellShutdownFailed(engine, waiter); });
+  });
 }
 
 // LOLWUT [VERSION version]

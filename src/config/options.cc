@@ -161,7 +161,7 @@ constexpr Option kOptions[] = {
     Integer<&C::databases>("databases", 1, INT_MAX, "16", kImmutable, "number of SELECT's databases"),
     Other<&C::hz>(K::kClampedInteger, "hz", 1, 500, "10", kMutable, "background rounds a second"),
     Bool<&C::dynamic_hz>("dynamic-hz", "yes", kNotYet, "more rounds with more clients"),
-    Integer<&C::shutdown_timeout>("shutdown-timeout", 0, INT_MAX, "10", kNotYet, "seconds that followers get to catch up"),
+    Integer<&C::shutdown_timeout>("shutdown-timeout", 0, INT_MAX, "10", kMutable, "seconds that followers get to catch up"),
     Other<&C::shutdown_on_sigint>(K::kBits, "shutdown-on-sigint", 0, 15, "default", kMutable, "how SIGINT shuts down", kShutdownWords),
     Other<&C::shutdown_on_sigterm>(K::kBits, "shutdown-on-sigterm", 0, 15, "default", kMutable, "how SIGTERM shuts down", kShutdownWords),
 

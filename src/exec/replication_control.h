@@ -91,6 +91,12 @@ class ReplicationControl {
   virtual std::string TakeOver(const std::string& id) = 0;
   virtual bool FailingOver() = 0;
   virtual const char* FailoverStateName() = 0;  // INFO's word
+  // The server is to end. BeginLeaving (slow): writes wait, so that followers can come to have
+  // everything; false, and nothing is changed, where there is nobody to wait for. EndLeaving: the
+  // server goes on.
+  virtual bool BeginLeaving() = 0;
+  virtual bool FollowersHaveAll() = 0;
+  virtual void EndLeaving() = 0;
   // Slow. DEBUG CHANGE-REPL-ID.
   virtual Status ChangeId() = 0;
 

@@ -18,7 +18,7 @@
 namespace cairn {
 
 struct ShutdownRequest {
-  bool save = false, nosave = false, now = false, force = false, abort = false;
+  bool save = false, nosave = false, now = false, force = false;
 };
 
 class ServerControl {
@@ -33,7 +33,11 @@ class ServerControl {
   virtual std::shared_ptr<ClientRecord> FindClient(uint64_t client_id) = 0;
   // Suspends commands (or only writes) of all clients until wall time `until_ms`; 0 ends it.
   virtual void Pause(int64_t until_ms, bool writes_only) = 0;
-  virtual Status Shutdown(const ShutdownRequest& request) = 0;
+  // Asks the main thread to end the server. If that goes on after all (ABORT, or the last snapshot
+  // failed), `went_on` is called there.
+  virtual void Shutdown(const ShutdownRequest& request, std::function<void()> went_on) = 0;
+  // False: nobody has asked for the end, or it is too late to go on.
+  virtual bool AbortShutdown() = 0;
   // The text of INFO for these section names (lower case; empty: the default ones).
   virtual std::string Info(const std::vector<std::string>& sections) = 0;
   virtual void ResetStatistics() = 0;

@@ -7,6 +7,8 @@
 //
 // It ends when the follower has agreed; if it refuses this server leads again. A timeout ends only
 // the waiting: with FORCE by going on all the same, else by giving up.
+//
+//   leaving     the same waiting before the server ends, for all followers; nobody takes over
 #include "repl/replication.h"
 
 namespace cairn {
@@ -32,6 +34,7 @@ const char* Replication::FailoverStateName() {
       return "waiting-for-sync";
     case FailoverState::kProceeding:
       return "failover-in-progress";
+    case FailoverState::kLeaving:
     case FailoverState::kNone:
       break;
   }
@@ -44,6 +47,14 @@ std::shared_ptr<Follower> Replication::FindFollower(const std::string& host, int
         !follower->gone.load(std::memory_order_relaxed))
       return follower;
   return nullptr;
+}
+
+// The log's last record, while writes wait: followers answer it at once.
+void Replication::AskHowFar() {
+  role_executor_.RunUnit({}, engine_.clock.WallMs(), [](Unit& unit) {
+    const std::string_view parts[] = {"REPLCONF", "GETACK", "*"};
+    unit.Effect(0, parts);
+  });
 }
 
 std::string Replication::BeginFailover(const FailoverRequest& request) {
@@ -65,11 +76,7 @@ std::string Replication::BeginFailover(const FailoverRequest& request) {
       request.timeout_ms == 0 ? 0 : engine_.clock.MonotonicMs() + request.timeout_ms;
   failover_state_.store(FailoverState::kWaiting);
   SetMode(kModeFailover, true);
-  // The last record: followers answer it at once.
-  role_executor_.RunUnit({}, engine_.clock.WallMs(), [](Unit& unit) {
-    const std::string_view parts[] = {"REPLCONF", "GETACK", "*"};
-    unit.Effect(0, parts);
-  });
+  AskHowFar();
   engine_.log.Notice("FAILOVER requested%s%s", request.host.empty() ? "" : " to ",
                      request.host.c_str());
   return "";
@@ -77,9 +84,46 @@ std::string Replication::BeginFailover(const FailoverRequest& request) {
 
 std::string Replication::AbortFailover() {
   std::lock_guard guard(role_mutex_);
-  if (!FailingOver()) return "ERR No failover in progress.";
+  if (!FailingOver() || failover_state_.load() == FailoverState::kLeaving)
+    return "ERR No failover in progress.";
   GiveUpFailover("Failover manually aborted");
   return "";
+}
+
+// Held replies are answered before this server leads no more.
+bool Replication::HasAll(const Follower& follower, uint64_t end) const {
+  const bool told = engine_.config.min_replicas_durable() == 0 || follower.durable.load() >= end;
+  return told && follower.acknowledged.load() >= end;
+}
+
+bool Replication::FollowersHaveAll() {
+  const uint64_t end = Stream().offset;
+  for (const auto& follower : feeder_.followers())
+    if (!follower->request.old && !follower->gone.load(std::memory_order_relaxed) &&
+        !HasAll(*follower, end))
+      return false;
+  return true;
+}
+
+bool Replication::BeginLeaving() {
+  std::lock_guard guard(role_mutex_);
+  if (stopped_ || FailingOver() || engine_.modes.Has(kModeFollower) || FollowersHaveAll())
+    return false;
+  // A busy script has what it has written still to itself, and may never end.
+  Gate& gate = engine_.keyspace.gate();
+  if (!gate.CloseUnlessHeld()) return false;
+  engine_.modes.Set(kModeFailover, true);
+  gate.Open();
+  failover_state_.store(FailoverState::kLeaving);
+  AskHowFar();
+  return true;
+}
+
+void Replication::EndLeaving() {
+  std::lock_guard guard(role_mutex_);
+  failover_state_.store(FailoverState::kNone);
+  engine_.modes.Set(kModeFailover, false);
+  if (resume_parked_) resume_parked_();
 }
 
 // Under role_mutex_: who has everything, and may take over.
@@ -92,9 +136,7 @@ std::shared_ptr<Follower> Replication::Successor() const {
     if (!failover_.host.empty() &&
         (follower->address != failover_.host || follower->port != failover_.port))
       continue;
-    // Held replies are answered before the role changes.
-    const bool told = engine_.config.min_replicas_durable() == 0 || follower->durable.load() >= end;
-    if (follower->acknowledged.load() >= end && told) return follower;
+    if (HasAll(*follower, end)) return follower;
   }
   return nullptr;
 }

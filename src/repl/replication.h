@@ -69,12 +69,17 @@ class Replication final : public ReplicationControl {
   std::string TakeOver(const std::string& id) override;
   bool FailingOver() override { return failover_state_.load() != FailoverState::kNone; }
   const char* FailoverStateName() override;
+  bool BeginLeaving() override;
+  bool FollowersHaveAll() override;
+  void EndLeaving() override;
   uint64_t AtSnapshot(AuxRecords* aux) override;
 
  private:
-  enum class FailoverState { kNone, kWaiting, kProceeding };
+  enum class FailoverState { kNone, kWaiting, kProceeding, kLeaving };
 
   void FailoverCron();
+  void AskHowFar();
+  bool HasAll(const Follower& follower, uint64_t end) const;
   void EndFailover();
   void GiveUpFailover(const char* reason);
   std::shared_ptr<Follower> FindFollower(const std::string& host, int port) const;

@@ -15,6 +15,7 @@
 #include "exec/audit_log.h"
 #include "exec/memory_report.h"
 #include "script/registry.h"
+#include "server/departure.h"
 #include "server/info_replication.h"
 #include "server/persistence.h"
 #include "server/server.h"
@@ -132,6 +133,8 @@ class InfoWriter {
     Line("config_file:%s", s_.store_.file().c_str());
     Number("io_threads_active", s_.workers() > 1);
     Number("worker_threads", s_.workers());
+    if (const int64_t left = s_.departure_->milliseconds_left(); left >= 0)
+      Number("shutdown_in_milliseconds", static_cast<uint64_t>(left));
   }
 
   static std::string Executable() {

@@ -19,6 +19,7 @@
 #include "script/registry.h"
 #include "server/client.h"
 #include "server/client_memory.h"
+#include "server/departure.h"
 #include "server/metrics_server.h"
 #include "server/persistence.h"
 #include "server/process.h"
@@ -119,6 +120,7 @@ Status Server::Start() {
       engine_.get(), std::vector<AuxSource*>{function_source_.get()}, [this] { ResumeParked(); });
   engine_->snapshots = persistence_.get();
   replication_ = std::make_unique<Replication>(engine_.get(), [this] { ResumeParked(); });
+  departure_ = std::make_unique<Departure>(engine_.get(), persistence_.get(), replication_.get());
   engine_->replication = replication_.get();
   CAIRN_RETURN_IF_ERROR(RefuseUnfinishedBackup(RealFileSystem(), config_.dir()));
   // Before anybody can connect: what a second server on this folder would promise is void.
@@ -333,7 +335,7 @@ void Server::ResumeParked() {
 bool Server::StopAsked() const {
   sigset_t pending;
   sigpending(&pending);
-  return shutdown_.load() || sigismember(&pending, SIGTERM) == 1 ||
+  return (departure_ != nullptr && departure_->pending()) || sigismember(&pending, SIGTERM) == 1 ||
          sigismember(&pending, SIGINT) == 1;
 }
 
@@ -341,17 +343,24 @@ int Server::Wait() {
   sigset_t signals;
   sigemptyset(&signals);
   for (int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, s);
-  while (!shutdown_.load()) {
-    int received = 0;
-    if (sigwait(&signals, &received) != 0) continue;
+  while (!departure_->Step()) {
+    // What a departure waits for sends no signal.
+    static constexpr timespec kSoon{0, 10'000'000};
+    const int received = departure_->pending() ? sigtimedwait(&signals, nullptr, &kSoon)
+                                               : sigwaitinfo(&signals, nullptr);
     if (received == SIGHUP) {
       const Status status = log_.Open(config_.logfile());
       if (!status.ok()) log_.Warning("%s", status.message().c_str());
       engine_->audit->Reopen();
       ReloadCertificates();
-      continue;
     }
-    if (shutdown_.load()) break;
+    if (received != SIGTERM && received != SIGINT) continue;
+    if (departure_->pending() && received == SIGINT) {
+      log_.Warning("You insist... exiting now.");
+      RemoveFiles();
+      _exit(1);
+    }
+    if (woken_.exchange(false)) continue;
     log_.Warning("Received %s scheduling shutdown...", received == SIGTERM ? "SIGTERM" : "SIGINT");
     const int64_t how =
         received == SIGTERM ? config_.shutdown_on_sigterm() : config_.shutdown_on_sigint();
@@ -359,7 +368,7 @@ int Server::Wait() {
     request.save = (how & kShutdownSave) != 0;
     request.nosave = (how & kShutdownNoSave) != 0;
     request.force = (how & kShutdownForce) != 0;
-    (void)Shutdown(request);
+    departure_->Ask(request, {});
   }
   log_.Notice("User requested shutdown...");
   TellSupervisorStopping(config_);
@@ -491,16 +500,14 @@ void Server::EndPause() {
   ResumeParked();
 }
 
-Status Server::Shutdown(const ShutdownRequest& request) {
-  if (request.abort) return Status::Invalid("No shutdown in progress.");
-  if (const Status saved = persistence_->SaveForShutdown(request.save, request.nosave);
-      !saved.ok() && !request.force) {
-    log_.Warning("Error trying to save the DB, can't exit: %s", saved.message().c_str());
-    return Status::Io("Errors trying to SHUTDOWN. Check logs.");
-  }
-  shutdown_.store(true);
+void Server::Shutdown(const ShutdownRequest& request, std::function<void()> went_on) {
+  departure_->Ask(request, std::move(went_on));
+  woken_.store(true);
   kill(getpid(), SIGTERM);  // wakes Wait
-  return Status::Ok();
+}
+
+bool Server::AbortShutdown() {
+  return departure_->Abort();
 }
 
 void Server::ResetStatistics() {

@@ -38,6 +38,7 @@ class Replication;
 class ClientMemory;
 class MetricsServer;
 class TlsService;
+class Departure;
 
 class Server final : public ServerControl, public JournalListener {
  public:
@@ -78,7 +79,8 @@ class Server final : public ServerControl, public JournalListener {
   bool Kill(uint64_t client_id) override;
   std::shared_ptr<ClientRecord> FindClient(uint64_t client_id) override;
   void Pause(int64_t until_ms, bool writes_only) override;
-  Status Shutdown(const ShutdownRequest& request) override;
+  void Shutdown(const ShutdownRequest& request, std::function<void()> went_on) override;
+  bool AbortShutdown() override;
   std::string Info(const std::vector<std::string>& sections) override;
   void ResetStatistics() override;
   bool Put(int worker, std::unique_ptr<WorkerTask> task) override;
@@ -174,7 +176,8 @@ class Server final : public ServerControl, public JournalListener {
   std::mutex pause_mutex_;  // of the pause's modes and end; a leaf
   int64_t pause_until_ms_ = 0;
   std::atomic<size_t> client_count_{0};
-  std::atomic<bool> shutdown_{false};
+  std::unique_ptr<Departure> departure_;
+  std::atomic<bool> woken_{false};  // the SIGTERM that comes is our own
   Rate commands_rate_, input_rate_, output_rate_;  // sampled by worker 0
   mutable std::mutex clients_mutex_;
   std::map<uint64_t, std::shared_ptr<ClientRecord>> clients_;
