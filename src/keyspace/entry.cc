@@ -8,6 +8,7 @@
 #include <new>
 
 #include "base/hash.h"
+#include "base/large_block.h"
 #include "base/memory.h"
 #include "base/numbers.h"
 #include "keyspace/object_ops.h"
@@ -96,7 +97,7 @@ Entry* NewObject(std::string_view key, Type type, uint64_t rep, int64_t expiry_m
 
 StringBlock* StringBlock::New(size_t size, size_t capacity) {
   CHECK(size <= capacity);
-  auto* block = static_cast<StringBlock*>(Allocate(sizeof(StringBlock) + capacity));
+  auto* block = static_cast<StringBlock*>(AllocateLarge(sizeof(StringBlock) + capacity));
   new (&block->references) std::atomic<uint32_t>(1);
   block->size = size;
   block->capacity = capacity;

@@ -155,7 +155,7 @@ void RequestParser::EnsureOwnRoom(size_t bytes) {
   }
   const bool doubles = in_own_ && bytes < rest / 2;
   size_t capacity = std::max(rest + bytes, doubles ? own_capacity_ * 2 : 0);
-  auto fresh = std::make_unique_for_overwrite<char[]>(capacity);
+  LargeBytes fresh = MakeLargeBytes(capacity);
   memcpy(fresh.get(), parse_, rest);
   Rebase(parse_, fresh.get());
   own_ = std::move(fresh);

@@ -39,6 +39,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/large_block.h"
+
 namespace cairn {
 
 struct Request {
@@ -158,7 +160,7 @@ class RequestParser {
 
   char* parse_ = nullptr;
   char* end_ = nullptr;
-  std::unique_ptr<char[]> own_;
+  LargeBytes own_;
   size_t own_capacity_ = 0;
   bool in_own_ = false;  // [parse_, end_) lies in own_
   Partial partial_;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/crash.h"
+#include "base/large_block.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "cluster/migrator.h"
@@ -246,6 +247,7 @@ void Server::Cron(size_t index) {
   ResumeOverdue(context, now);
   if (index == 0) {
     engine_->memory.Measure();
+    DecayLarge();
     MemoryMeter::NotePeak(static_cast<size_t>(std::max<int64_t>(engine_->memory.Used(), 0)));
     SampleRates(now);
     persistence_->Cron(now);

@@ -12,7 +12,7 @@ mkdir -p "$out"
 fuzz() {  # NAME SOURCE...
   local name=$1
   shift
-  clang++ -std=c++20 -O1 -g -march=x86-64-v2 -Wall -Wextra -Werror -Isrc \
+  clang++ -std=c++20 -O1 -g -DCAIRN_NO_JEMALLOC -march=x86-64-v2 -Wall -Wextra -Werror -Isrc \
     -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
     -o "$out/$name" "tests/fuzz/${name}_fuzz.cc" "$@"
   mkdir -p "$out/$name.found"
@@ -24,4 +24,5 @@ fuzz() {  # NAME SOURCE...
 }
 
 fuzz request_parser src/resp/request_parser.cc src/resp/inline_arguments.cc \
-  src/base/numbers.cc src/base/check.cc src/base/crash.cc src/base/random.cc
+  src/base/numbers.cc src/base/check.cc src/base/crash.cc src/base/random.cc \
+  src/base/large_block.cc

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/large_block.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+
+#ifndef CAIRN_NO_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+
+namespace cairn {
+
+#ifndef CAIRN_NO_JEMALLOC
+
+namespace {
+
+// Made with the first block; 0, which is a thread's, if there can be no more arenas.
+unsigned SharedArena() {
+  static const unsigned arena = [] {
+    unsigned made = 0;
+    size_t length = sizeof made;
+    return mallctl("arenas.create", &made, &length, nullptr, 0) == 0 ? made : 0;
+  }();
+  return arena;
+}
+
+}  // namespace
+
+void* AllocateLarge(size_t bytes) {
+  void* block =
+      bytes < kSharedBlockBytes
+          ? malloc(bytes)
+          : mallocx(bytes, static_cast<int>(MALLOCX_ARENA(SharedArena())) | MALLOCX_TCACHE_NONE);
+  CHECK(block != nullptr);
+  return block;
+}
+
+void DecayLarge() {
+  char name[64];
+  snprintf(name, sizeof name, "arena.%u.decay", SharedArena());
+  mallctl(name, nullptr, nullptr, nullptr, 0);
+}
+
+#else
+
+void* AllocateLarge(size_t bytes) {
+  void* block = malloc(bytes);
+  CHECK(block != nullptr);
+  return block;
+}
+
+void DecayLarge() {}
+
+#endif
+
+}  // namespace cairn

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Memory for what is large and comes and goes: strings in blocks, arguments on their way in. From
+// kSharedBlockBytes on it comes from one arena of the allocator that all threads share. In arenas
+// of their own, as threads have them for everything else, each would keep the pages that it freed
+// for its own use, for seconds: under a storm of megabyte values on four threads the process took
+// three times the memory that it held. The price is a lock, short beside filling such a block.
+//
+// Blocks are freed by free(), smaller ones come from malloc. Any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+
+namespace cairn {
+
+inline constexpr size_t kSharedBlockBytes = size_t{128} << 10;
+
+// Never nullptr: a CHECK.
+void* AllocateLarge(size_t bytes);
+// Gives back pages of that arena that have long been free, in small steps; to be called now and
+// then.
+void DecayLarge();
+
+struct FreeBlock {
+  void operator()(void* block) const { free(block); }
+};
+using LargeBytes = std::unique_ptr<char[], FreeBlock>;
+inline LargeBytes MakeLargeBytes(size_t bytes) {
+  return LargeBytes(static_cast<char*>(AllocateLarge(bytes)));
+}
+
+}  // namespace cairn
