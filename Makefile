@@ -135,6 +135,11 @@ $(OBJ)/tests/unit/%.o: tests/unit/%.cc $(CATCH).gch
 	$(CCACHE) $(CXX) $(CXXFLAGS) -include $(CATCH) -MMD -MP -c -o $@ $<
 $(OUT)/unit-tests: $(UNIT_SOURCES:%.cc=$(OBJ)/%.o) $(OBJECTS)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) -lhiredis $(ALLOCATOR)
+# Of the unit tests what is worth a run under the thread sanitizer, where the rest would take long
+# to compile.
+MODEL_SOURCES := tests/unit/main.cc tests/unit/support/fault_fs.cc tests/unit/snapshot/model_test.cc
+$(OUT)/model-test: $(MODEL_SOURCES:%.cc=$(OBJ)/%.o) $(OBJECTS)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
 unit-binary: $(OUT)/unit-tests
 unit:
 	$(MAKE) --no-print-directory VARIANT=$(if $(SANITIZE),sanitize,dev) unit-binary

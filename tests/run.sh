@@ -79,10 +79,9 @@ build() {  # NAME MAKE-ARGUMENTS...
 }
 
 # Catch2 says "All tests passed (N assertions in M test cases)" or "test cases: M | N passed | ...".
-unit_tests() {
-  local output=$results/unit.catch
-  CAIRN_MODEL_ROUNDS=$([[ $long ]] && echo 600 || echo 60) \
-    "$address_out/unit-tests" --durations yes > "$output" 2>&1
+unit_tests() {  # BINARY ROUNDS-OF-THE-MODEL
+  local output=$results/${1//\//-}.catch
+  CAIRN_MODEL_ROUNDS=$2 "$1" --durations yes > "$output" 2>&1
   local status=$?
   cat "$output"
   if [[ $(tail -5 "$output") =~ in\ ([0-9]+)\ test\ case ]]; then
@@ -126,6 +125,7 @@ release_suites() {
 }
 
 thread_suites() {
+  suite thread-model unit_tests build/thread/model-test $([[ $long ]] && echo 600 || echo 20)
   suite thread-blackbox python_suite "$thread" harness.runner tests/blackbox --jobs "$JOBS"
   suite thread-concurrency python_suite "$thread" concurrency.run --seconds 8
   suite thread-blocked-clients python_suite "$thread" concurrency.blocking --seconds 8
@@ -134,9 +134,9 @@ thread_suites() {
 
 # The same seed of mutated files every time; --long takes more files, of a seed that nobody had.
 address_suites() {
-  local payloads=100000 files=100000 file_seed=1 seconds=240
-  [[ $long ]] && payloads=1000000 files=2000000 file_seed=$RANDOM seconds=2400
-  suite address-unit unit_tests
+  local payloads=100000 files=100000 file_seed=1 seconds=240 rounds=60
+  [[ $long ]] && payloads=1000000 files=2000000 file_seed=$RANDOM seconds=2400 rounds=600
+  suite address-unit unit_tests "$address_out/unit-tests" $rounds
   suite address-files "$address_out/file-fuzz" --count $files --seed $file_seed --jobs "$JOBS"
   suite address-stock-tools tests/journal/stock_tools_test.sh \
     "$address_out/unit-tests" "$address_out/cairn-check"
@@ -153,8 +153,9 @@ foreground_lane() {
       blocked-clients together facts config-names instructions bench package sentinel clients; then
     build release-build server build/{cairn-load,echo-floor} && release_suites
   fi
-  if any_wanted thread-blackbox thread-concurrency thread-blocked-clients thread-together; then
-    build thread-build SANITIZE=thread server && thread_suites
+  if any_wanted thread-model thread-blackbox thread-concurrency thread-blocked-clients \
+      thread-together; then
+    build thread-build SANITIZE=thread server build/thread/model-test && thread_suites
   fi
 }
 

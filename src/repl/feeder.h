@@ -62,6 +62,7 @@ class Feeder {
 
  private:
   using State = Follower::State;
+  static constexpr int kPiecesPerStep = 8;  // for one follower, then the others have their turn
 
   void Main();
   bool Step(Follower& follower);
