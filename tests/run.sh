@@ -125,7 +125,7 @@ release_suites() {
 }
 
 thread_suites() {
-  suite thread-model unit_tests build/thread/model-test $([[ $long ]] && echo 600 || echo 20)
+  suite thread-model unit_tests build/thread/model-test $([[ $long ]] && echo 600 || echo 10)
   suite thread-blackbox python_suite "$thread" harness.runner tests/blackbox --jobs "$JOBS"
   suite thread-concurrency python_suite "$thread" concurrency.run --seconds 8
   suite thread-blocked-clients python_suite "$thread" concurrency.blocking --seconds 8
