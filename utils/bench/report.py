@@ -66,7 +66,7 @@ class Table:
         for row, server in (one, other):
             figures += [line.found[server].cpu for line in self.rows
                         if line.title == row and server in line.found]
-        if len(figures) == 2:
+        if len(figures) == 2 and figures[1] > 0:
             self.ratios.append(Line(title, {}, aim, figures[0] / figures[1]))
             self.tell(self.ratios[-1], {})
 

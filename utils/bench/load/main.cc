@@ -54,11 +54,11 @@ struct Sample {
   double cpu_seconds = 0;
 };
 
-class Run {
+class Run final : public RunObserver {
  public:
   explicit Run(const Plan* plan) : plan_(*plan) {
     for (uint64_t i = 0; i < plan->options.threads; ++i)
-      runners_.push_back(std::make_unique<Runner>(plan, i));
+      runners_.push_back(std::make_unique<Runner>(plan, i, this));
     for (auto& runner : runners_) runner->Connect();
     Check();
   }
@@ -71,6 +71,7 @@ class Run {
       begin_ns += static_cast<uint64_t>(options.warmup_seconds * 1e9);
       end_ns = begin_ns + static_cast<uint64_t>(options.seconds * 1e9);
     }
+    first_ = Take();
     std::vector<std::jthread> threads;
     for (auto& runner : runners_) {
       runner->EndAt(end_ns);
@@ -79,12 +80,9 @@ class Run {
         Finish(*runner);
       });
     }
-    SleepUntil(begin_ns);
-    first_ = Take();
-    SleepUntil(end_ns);
-    for (auto& runner : runners_) runner->EndAt(std::min(NowNs(), end_ns));
-    last_ = Take();
+    WaitForThreads();
     threads.clear();
+    if (end_ns == kNever) last_ = Take();
     Check();
   }
 
@@ -98,14 +96,28 @@ class Run {
     if (++finished_ == runners_.size()) all_finished_.notify_one();
   }
 
-  // Or until the threads are through, or somebody interrupts: signals are looked for now and then.
-  void SleepUntil(uint64_t ns) {
+  // Without a schedule the seconds count from here: where the machine is crowded that may be late.
+  void OnBegin() override {
+    const Options& options = plan_.options;
+    if (options.requests > 0) return;
+    first_ = Take();
+    if (options.rate == 0) EndAt(first_.at_ns + static_cast<uint64_t>(options.seconds * 1e9));
+  }
+  void OnEnd() override { last_ = Take(); }
+
+  void EndAt(uint64_t end_ns) {
+    for (auto& runner : runners_) runner->EndAt(end_ns);
+  }
+
+  // Signals are looked for now and then.
+  void WaitForThreads() {
+    constexpr auto kLook = std::chrono::milliseconds(50);
     std::unique_lock lock(mutex_);
-    for (uint64_t now = NowNs(); now < ns && interrupted == 0; now = NowNs()) {
-      const auto wait = std::chrono::nanoseconds(std::min<uint64_t>(ns - now, 50'000'000));
-      if (all_finished_.wait_for(lock, wait, [this] { return finished_ == runners_.size(); }))
-        return;
-    }
+    while (!all_finished_.wait_for(lock, kLook, [this] { return finished_ == runners_.size(); }))
+      if (interrupted != 0) {
+        EndAt(NowNs());
+        interrupted = 0;
+      }
   }
 
   Sample Take() const {

@@ -39,11 +39,12 @@ uint64_t NowNs() {
   return static_cast<uint64_t>(now.tv_sec) * kSecond + static_cast<uint64_t>(now.tv_nsec);
 }
 
-Runner::Runner(const Plan* plan, uint64_t index)
+Runner::Runner(const Plan* plan, uint64_t index, RunObserver* observer)
     : plan_(*plan),
       options_(plan->options),
       index_(index),
       replies_each_(static_cast<uint64_t>(plan->requests[0].replies())),
+      observer_(index == 0 ? observer : nullptr),
       keys_(options_.distribution, options_.keys, options_.seed + index, plan->draws),
       random_(options_.seed + 1000 + index),
       scratch_(kScratchBytes) {
@@ -108,11 +109,23 @@ void Runner::Run(uint64_t start_ns, uint64_t begin_ns) {
   FirstDue();
   for (;;) {
     const uint64_t now = NowNs();
+    if (observer_ != nullptr) Observe(now);
     if (stopped_.load(std::memory_order_relaxed) || Finished(now)) break;
     SendDue(now);
     Wait(now);
   }
   CountUnsent();
+}
+
+void Runner::Observe(uint64_t now) {
+  if (!begun_ && now >= begin_ns_) {
+    begun_ = true;
+    observer_->OnBegin();
+  }
+  if (!ended_ && now >= end_ns()) {
+    ended_ = true;
+    observer_->OnEnd();
+  }
 }
 
 // The connections' first batches, spread over an interval. Without a rate all are due at once.
@@ -145,6 +158,7 @@ void Runner::SendDue(uint64_t now) {
 
 void Runner::Wait(uint64_t now) {
   uint64_t until = now + kWaitNsMax;
+  if (now < begin_ns_) until = std::min(until, begin_ns_);
   if (now < end_ns()) {
     until = std::min(until, end_ns());
     if (!idle_.empty() && left_ > 0) until = std::min(until, idle_.top().first);

@@ -45,10 +45,19 @@ struct Plan {
 
 constexpr uint64_t kNever = UINT64_MAX;
 
+// Told by the first of the threads, from its loop, when what is measured begins and ends.
+class RunObserver {
+ public:
+  virtual ~RunObserver() = default;
+  virtual void OnBegin() = 0;
+  virtual void
+  OnEnd() = 0;  // not where the requests are counted: then it ends with the last thread
+};
+
 class Runner {
  public:
   // Of the plan's threads this is number `index`.
-  Runner(const Plan* plan, uint64_t index);
+  Runner(const Plan* plan, uint64_t index, RunObserver* observer);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -85,6 +94,7 @@ class Runner {
   void Fail(const std::string& message);
   bool AddConnection(bool subscriber);
   void FirstDue();
+  void Observe(uint64_t now);
   void SendDue(uint64_t now);
   void Wait(uint64_t now);
   bool Finished(uint64_t now);
@@ -99,6 +109,8 @@ class Runner {
   const Options& options_;
   const uint64_t index_;
   const uint64_t replies_each_;
+  RunObserver* const observer_;  // of the first thread
+  bool begun_ = false, ended_ = false;
   Keys keys_;
   Random random_;
   uint64_t start_ns_ = 0, begin_ns_ = 0;
