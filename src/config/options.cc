@@ -126,7 +126,7 @@ constexpr Option kOptions[] = {
     // Network
     Integer<&C::port>("port", 0, 65535, "6379", kMutable, "TCP port; 0 listens on none"),
     Other<&C::bind>(K::kWords, "bind", 0, 16, "* -::*", kMutable, "addresses to listen on; '-' before one: optional"),
-    Text<&C::bind_source_addr>("bind-source-addr", "", kNotYet, "source address of outgoing connections"),
+    Text<&C::bind_source_addr>("bind-source-addr", "", kMutable, "source address of outgoing connections"),
     Text<&C::unixsocket>("unixsocket", "", kImmutable, "path of the unix socket; empty: none"),
     Other<&C::unixsocketperm>(K::kOctal, "unixsocketperm", 0, 0777, "0", kImmutable, "mode of the unix socket; 0: as umask says"),
     Bool<&C::protected_mode>("protected-mode", "yes", kMutable, "without a password, serve this machine only"),

@@ -99,8 +99,8 @@ void Link::Main() {
 Status Link::RunOnce() {
   SetState(State::kConnecting);
   engine_.log.Notice("Connecting to MASTER %s:%d", target_.host.c_str(), target_.port);
-  // Redis binds to the first address that it listens on, if that is one address.
-  CAIRN_RETURN_IF_ERROR(socket_.Connect(target_.host, target_.port, "", timeout_ms()));
+  CAIRN_RETURN_IF_ERROR(socket_.Connect(target_.host, target_.port,
+                                        engine_.config.bind_source_addr(), timeout_ms()));
   SetState(State::kHandshake);
   if (engine_.config.tls_replication()) {
     auto context = TlsContext::ForClient(ReadTlsSettings(engine_.config));

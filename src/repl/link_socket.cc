@@ -87,6 +87,20 @@ Status LinkSocket::StartTls(std::shared_ptr<TlsContext> context, int64_t timeout
   }
 }
 
+// `source`: numeric, or "" for any.
+Status LinkSocket::BindTo(const std::string& source, int family) {
+  if (source.empty()) return Status::Ok();
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_family = family;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICHOST;
+  const int error = getaddrinfo(source.c_str(), nullptr, &hints, &found);
+  if (error != 0) return Status::Io("bind-source-addr " + source + ": " + gai_strerror(error));
+  const int result = bind(fd_, found->ai_addr, found->ai_addrlen);
+  freeaddrinfo(found);
+  return result == 0 ? Status::Ok() : Failure("bind");
+}
+
 Status LinkSocket::Connect(const std::string& host, int port, const std::string& source_address,
                            int64_t timeout_ms) {
   addrinfo hints{}, *found = nullptr;
@@ -99,16 +113,8 @@ Status LinkSocket::Connect(const std::string& host, int port, const std::string&
     Close();
     fd_ = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd_ < 0) continue;
-    if (!source_address.empty()) {
-      addrinfo numeric{}, *source = nullptr;
-      numeric.ai_family = address->ai_family;
-      numeric.ai_socktype = SOCK_STREAM;
-      numeric.ai_flags = AI_NUMERICHOST;
-      if (getaddrinfo(source_address.c_str(), nullptr, &numeric, &source) == 0) {
-        (void)bind(fd_, source->ai_addr, source->ai_addrlen);
-        freeaddrinfo(source);
-      }
-    }
+    status = BindTo(source_address, address->ai_family);
+    if (!status.ok()) continue;
     const int on = 1;
     (void)setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd_, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);

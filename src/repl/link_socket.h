@@ -50,6 +50,7 @@ class LinkSocket {
  private:
   // kUnavailable if interrupted; false when the time is up, or at a nudge if that counts.
   Result<bool> WaitFor(short events, int64_t timeout_ms, bool nudged = false);
+  Status BindTo(const std::string& source, int family);
   ssize_t ReadSome(char* buffer, size_t length);
   ssize_t WriteSome(std::string_view bytes);
   Status Broken(const char* what, ssize_t error) const;

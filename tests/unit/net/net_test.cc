@@ -22,7 +22,6 @@
 #include <thread>
 #include <vector>
 
-#include "net/connector.h"
 #include "net/listener.h"
 #include "net/worker_pool.h"
 
@@ -477,41 +476,6 @@ TEST_CASE("net: unix sockets have permissions and a path as address") {
   }
   unlink(path.c_str());
   rmdir(folder);
-}
-
-TEST_CASE("connector: connects, is refused, times out, is cut short by the end") {
-  EchoServer server(1);
-  Worker worker(9, SystemClock());
-  REQUIRE(worker.Start().ok());
-  auto attempt = [&](ConnectTarget target) {
-    auto result = std::make_shared<std::promise<Status>>();
-    worker.Post([&worker, target, result] {
-      Connect(&worker, target, [result](Result<int> fd) {
-        if (fd.ok()) close(*fd);
-        result->set_value(fd.status());
-      });
-    });
-    return result;
-  };
-  REQUIRE(attempt({"127.0.0.1", server.port, "", 5000})->get_future().get().ok());
-  REQUIRE(attempt({"localhost", server.port, "127.0.0.1", 5000})->get_future().get().ok());
-  int fd = ListenTcp("127.0.0.1", 0, {}).value();
-  int unused = LocalPort(fd);
-  close(fd);
-  REQUIRE_FALSE(attempt({"127.0.0.1", unused, "", 5000})->get_future().get().ok());
-  REQUIRE_FALSE(attempt({"127.0.0.1", unused, "203.0.113.1", 5000})->get_future().get().ok());
-  // A listening socket whose queue is full answers no SYN.
-  SocketOptions tiny;
-  tiny.backlog = 0;
-  int full = ListenTcp("127.0.0.1", 0, tiny).value();
-  Peer first(LocalPort(full));
-  Status late = attempt({"127.0.0.1", LocalPort(full), "", 50})->get_future().get();
-  REQUIRE_FALSE(late.ok());
-  auto cut = attempt({"127.0.0.1", LocalPort(full), "", 60'000});
-  worker.Stop();
-  worker.Join();
-  REQUIRE(cut->get_future().get().code() == StatusCode::kUnavailable);
-  close(full);
 }
 
 }  // namespace
