@@ -2,6 +2,7 @@
 #include "script/sandbox.h"
 
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <ctime>
 #include <new>
@@ -162,14 +163,17 @@ int ProtectedCall(lua_State* L) {
   return 2;
 }
 
-// -- math.random: Lua's own is the C library's, which all threads would share --
+// -- math.random: Lua's own is the C library's rand, which all threads would share. As in Redis it
+// is lrand48, so that a seed gives the same numbers there and here --
 
-Random& RandomOf(lua_State* L) {
-  return *static_cast<Random*>(lua_touserdata(L, lua_upvalueindex(1)));
+drand48_data& RandomOf(lua_State* L) {
+  return *static_cast<drand48_data*>(lua_touserdata(L, lua_upvalueindex(1)));
 }
 
 int MathRandom(lua_State* L) {
-  const double unit = RandomOf(L).Unit();
+  long drawn;
+  lrand48_r(&RandomOf(L), &drawn);
+  const double unit = static_cast<double>(drawn % INT32_MAX) / INT32_MAX;
   switch (lua_gettop(L)) {
     case 0:
       lua_pushnumber(L, unit);
@@ -193,7 +197,7 @@ int MathRandom(lua_State* L) {
 }
 
 int MathRandomSeed(lua_State* L) {
-  RandomOf(L) = Random(static_cast<uint64_t>(luaL_checkint(L, 1)));
+  srand48_r(luaL_checkint(L, 1), &RandomOf(L));
   return 0;
 }
 
@@ -273,9 +277,9 @@ void ProtectStrings(lua_State* L) {
 
 // Adds random and randomseed to the table on the top; they share a generator.
 void AddRandom(lua_State* L) {
-  uint64_t seed;
+  int32_t seed;
   RandomBytes(&seed, sizeof seed);
-  new (lua_newuserdata(L, sizeof(Random))) Random(seed);
+  srand48_r(seed, new (lua_newuserdata(L, sizeof(drand48_data))) drand48_data());
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, MathRandom, 1);
   lua_setfield(L, -3, "random");

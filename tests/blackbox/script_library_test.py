@@ -252,6 +252,9 @@ return tostring(math.pi)
 return math.random() < 1
 return math.random(5) <= 5
 return math.randomseed(5)
+math.randomseed(7) return {math.random(1000000),tostring(math.random()),math.random(-5,5)}
+math.randomseed(-3.7) local t={} for i=1,50 do t[i]=math.random(2147483647) end return t
+math.randomseed(2^31) return math.random(1000000)
 return tostring(1e15)..tostring(2^53)..tostring(0.1)..tostring(1e100)
 return tostring(1/0)..tostring(-1/0)
 return 0x10
