@@ -16,15 +16,19 @@ bool Executor::FitsUnit(const Session& session, const Command& command, Argument
   if (scope == Scope::kNone) return true;
   if (scope != Scope::kKeys) return false;
   const bool writes = command.Is(kWrite);
+  const auto fits = [&](std::string_view key) {
+    const uint64_t hash = HashBytes(key);
+    return unit_.Holds(ShardOf(hash)) && (!writes || unit_.MayRemember(session.db, key, hash));
+  };
+  // Most commands have one key.
+  const auto single = static_cast<size_t>(command.single_key);
+  if (single != 0 && single < arguments.size()) return fits(arguments[single]);
   keys_.Clear();
   // Where the keys cannot be told the handler takes none; it words the error.
   if (!ExtractKeys(command, arguments, keys_)) return true;
   for (const KeyReference& reference : keys_.keys()) {
     if ((reference.flags & kNotKey) != 0) continue;
-    const std::string_view key = arguments[static_cast<size_t>(reference.position)];
-    const uint64_t hash = HashBytes(key);
-    if (!unit_.Holds(ShardOf(hash))) return false;
-    if (writes && !unit_.MayRemember(session.db, key, hash)) return false;
+    if (!fits(arguments[static_cast<size_t>(reference.position)])) return false;
   }
   return true;
 }

@@ -45,6 +45,13 @@ ScriptHost::ScriptHost(Executor* executor)
   lua_pop(L_, 1);
   PushLoadBuiltins(L_, this);
   load_builtins_ = luaL_ref(L_, LUA_REGISTRYINDEX);
+  // What each run needs, made once.
+  lua_pushliteral(L_, "KEYS");
+  keys_name_ = luaL_ref(L_, LUA_REGISTRYINDEX);
+  lua_pushliteral(L_, "ARGV");
+  argv_name_ = luaL_ref(L_, LUA_REGISTRYINDEX);
+  lua_pushcfunction(L_, HandleScriptError);
+  error_handler_ = luaL_ref(L_, LUA_REGISTRYINDEX);
   SetHook();
 }
 
@@ -194,8 +201,8 @@ void ScriptHost::PushTable(Arguments values) {
 }
 
 // Sets a field of the builtins, which are on the top.
-void ScriptHost::SetGlobal(const char* name, Arguments values) {
-  lua_pushstring(L_, name);
+void ScriptHost::SetGlobal(int name, Arguments values) {
+  lua_rawgeti(L_, LUA_REGISTRYINDEX, name);
   PushTable(values);
   lua_rawset(L_, -3);
 }
@@ -205,8 +212,8 @@ void ScriptHost::ForgetKeys() {
   if (!keys_set_) return;
   keys_set_ = false;
   lua_rawgeti(L_, LUA_REGISTRYINDEX, builtins_);
-  for (const char* name : {"KEYS", "ARGV"}) {
-    lua_pushstring(L_, name);
+  for (const int name : {keys_name_, argv_name_}) {
+    lua_rawgeti(L_, LUA_REGISTRYINDEX, name);
     lua_pushnil(L_);
     lua_rawset(L_, -3);
   }
@@ -245,10 +252,10 @@ void ScriptHost::Eval(Context& ctx, const Compiled& compiled, Arguments keys, Ar
   Begin(ctx, &run, script.flags, read_only);
   lua_rawgeti(L_, LUA_REGISTRYINDEX, builtins_);
   keys_set_ = true;
-  SetGlobal("KEYS", keys);
-  SetGlobal("ARGV", args);
+  SetGlobal(keys_name_, keys);
+  SetGlobal(argv_name_, args);
   lua_pop(L_, 1);
-  lua_pushcfunction(L_, HandleScriptError);
+  lua_rawgeti(L_, LUA_REGISTRYINDEX, error_handler_);
   lua_rawgeti(L_, LUA_REGISTRYINDEX, compiled.function);
   Finish(ctx, ProtectedRun(0, 1));
 }

@@ -138,7 +138,7 @@ class ScriptHost {
   bool Admit(Context& ctx, uint64_t flags, bool read_only);
   void Begin(Context& ctx, ScriptRun* run, uint64_t flags, bool read_only);
   void PushTable(Arguments values);
-  void SetGlobal(const char* name, Arguments values);
+  void SetGlobal(int name, Arguments values);
   void ForgetKeys();
   bool RunLibrary(const Library& library, std::vector<FunctionInfo>* functions,
                   std::vector<int>* references, std::string* error);
@@ -160,7 +160,8 @@ class ScriptHost {
   LuaMemory memory_;
   lua_State* L_;
   int builtins_, load_builtins_;  // registry references: the globals while running, while loading
-  bool keys_set_ = false;         // the globals KEYS and ARGV are there
+  int keys_name_, argv_name_, error_handler_;  // registry references, too
+  bool keys_set_ = false;                      // the globals KEYS and ARGV are there
   uint64_t generation_;
   int runs_since_gc_ = 0;
   size_t logged_bytes_ = 0;    // by the script that runs, or the library that is loaded

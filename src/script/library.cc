@@ -281,7 +281,7 @@ void ScriptHost::CallFunction(Context& ctx, const CalledFunction& function, Argu
   run.needs_all = &function.library->needs_all;
   Begin(ctx, &run, function.info->flags, read_only);
   ForgetKeys();
-  lua_pushcfunction(L_, HandleScriptError);
+  lua_rawgeti(L_, LUA_REGISTRYINDEX, error_handler_);
   lua_rawgeti(L_, LUA_REGISTRYINDEX, function.reference);
   PushTable(keys);
   PushTable(args);
