@@ -17,13 +17,16 @@ ON_PURPOSE = "redis-server never kills a script that has written"
 
 # One of each type, some with a time to live.
 PREPARE = (("SET", "text", "before"), ("SET", "number", "17"), ("SET", "lasting", "v", "EX", "9000"),
-           ("SET", "gone", "v"), ("HSET", "hash", "f", "1", "g", "2"), ("RPUSH", "list", "a", "b"),
+           ("SET", "gone", "v"), ("HSET", "hash", "f", "1", "g", "2"),
+           ("HSET", "fields", "f", "1", "g", "2"), ("HEXPIRE", "fields", "9000", "FIELDS", "1", "g"),
+           ("RPUSH", "list", "a", "b"),
            ("SADD", "set", "1", "2", "x"), ("ZADD", "zset", "1", "a", "2", "b"),
            ("XADD", "stream", "1-1", "f", "v"), ("XGROUP", "CREATE", "stream", "g", "0"),
            ("SELECT", "3"), ("SET", "other", "elsewhere"), ("SELECT", "0"))
 CHANGES = """
 redis.call('append', 'text', '-after') redis.call('incr', 'number') redis.call('persist', 'lasting')
-redis.call('del', 'gone') redis.call('hset', 'hash', 'f', '2', 'h', '3') redis.call('expire', 'hash', 5)
+redis.call('del', 'gone') redis.call('hpexpire', 'fields', 60000, 'FIELDS', 1, 'f')
+redis.call('hset', 'hash', 'f', '2', 'h', '3') redis.call('expire', 'hash', 5)
 redis.call('del', 'list') redis.call('lpush', 'list', 'z') redis.call('sadd', 'set', 'y')
 redis.call('zadd', 'zset', 5, 'a') redis.call('xadd', 'stream', '*', 'f', 'w')
 redis.call('xreadgroup', 'GROUP', 'g', 'c', 'STREAMS', 'stream', '>')
