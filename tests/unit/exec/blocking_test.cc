@@ -23,7 +23,8 @@ class TestControl final : public ServerControl {
     return nullptr;
   }
   void Pause(int64_t, bool) override {}
-  Status Shutdown(const ShutdownRequest&) override { return Status::Ok(); }
+  void Shutdown(const ShutdownRequest&, std::function<void()>) override {}
+  bool AbortShutdown() override { return false; }
   std::string Info(const std::vector<std::string>&) override { return ""; }
   void ResetStatistics() override {}
   bool Put(int worker, std::unique_ptr<WorkerTask> task) override {

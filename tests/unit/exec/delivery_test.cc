@@ -18,7 +18,8 @@ struct OneWorker final : ServerControl, LocalClients {
   bool Kill(uint64_t) override { return false; }
   std::shared_ptr<ClientRecord> FindClient(uint64_t) override { return nullptr; }
   void Pause(int64_t, bool) override {}
-  Status Shutdown(const ShutdownRequest&) override { return Status::Ok(); }
+  void Shutdown(const ShutdownRequest&, std::function<void()>) override {}
+  bool AbortShutdown() override { return false; }
   std::string Info(const std::vector<std::string>&) override { return ""; }
   void ResetStatistics() override {}
   Status ReloadJournal() override { return Status::Ok(); }

@@ -19,7 +19,8 @@ struct NoServer final : ServerControl {
   bool Kill(uint64_t) override { return ++kills != 0; }
   std::shared_ptr<ClientRecord> FindClient(uint64_t) override { return nullptr; }
   void Pause(int64_t, bool) override {}
-  Status Shutdown(const ShutdownRequest&) override { return Status::Ok(); }
+  void Shutdown(const ShutdownRequest&, std::function<void()>) override {}
+  bool AbortShutdown() override { return false; }
   std::string Info(const std::vector<std::string>&) override { return ""; }
   void ResetStatistics() override {}
   bool Put(int, std::unique_ptr<WorkerTask>) override { return false; }
