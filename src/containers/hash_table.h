@@ -3,33 +3,34 @@
 // HashTable: the one hash table of Cairn: the keyspace, and the big encodings of hashes, sets and
 // sorted sets. It stores pointers to items that the caller owns; the key is inside the item.
 //
-//   bucket (one cache line)      home bucket of hash h, N buckets, 2^L <= N < 2^(L+1):
-//   +---------+------+           i = h mod 2^(L+1); if (i >= N) i = h mod 2^L
-//   | 7 tags  | meta |
-//   +---------+------+-----+     tag: one byte of the hash, never 0; 0 marks a free slot.
-//   | 7 slots: item pointer|     meta: bit 0..6 = the "mark" of each slot (the keyspace: has a
-//   | (bits 0..47) and 16  |     TTL), bit 7 = chained: slot 6 points to an overflow bucket.
-//   | bits of its hash     |
-//   +----------------------+
+//   home bucket of hash h, N buckets, 2^L <= N < 2^(L+1):
+//   i = h mod 2^(L+1); if (i >= N) i = h mod 2^L
+//
+// A bucket (hash_bucket.h) is one cache line of eight items, and a row of further ones where that
+// is full. With an item it keeps one byte of its hash to find it by (the tag), one for the splits
+// to come, and the item's "mark" (the keyspace: has a TTL).
 //
 // Linear hashing (Litwin, "Linear hashing: a new tool for file and table addressing", 1980): the
 // table grows by splitting bucket N - 2^L into itself and a new bucket N, and shrinks by the
 // reverse, a bucket at a time; there is never a second table nor a pause. Buckets live in segments
 // that double in size (segment k holds buckets [2^(k-1), 2^k)) and never move; a bucket is first
-// touched when it comes alive, so untouched parts of a segment cost no memory. The hash bits kept
-// beside the pointers let a split proceed without touching the items. From 1,024 buckets on each
-// doubling comes in eight parts, found through a directory, so that what is allocated stays within
-// an eighth of what is used:
+// touched when it comes alive, so untouched parts of a segment cost no memory. From 256 buckets on
+// each doubling comes in eight parts, found through a directory, so that what is allocated stays
+// within an eighth of what is used:
 //
-//   whole_      [1] [1] [2] [4] ... [512]      buckets in segment 0, 1, 2, ...
-//   parts_ ->   [128] x 8, [256] x 8, ...      of the doublings after them
+//   whole_      [1] [1] [2] [4] ... [128]      buckets in segment 0, 1, 2, ...
+//   parts_ ->   [32] x 8, [64] x 8, ...        of the doublings after them
+//
+// The level of a bucket is how many bits of the hash decided that an item is in it: L, or L + 1
+// where its split of this doubling is behind it. The split to come asks for bit number "level", so
+// byte level / 8 of the hash is what is kept beside an item: splits touch no item, but for every
+// eighth doubling, in which they read the next byte.
 //
 // Invariants:
-//  1. An item is in its home bucket or in the overflow chain of it, never elsewhere; it leaves
-//     that chain only by Split or Merge. Scan (reverse-binary cursor, Noordhuis 2012) therefore
-//     returns every item that stays in the table from start to end at least once.
-//  2. Items in a chain are dense: an overflow bucket exists only if those before it are full.
-//  3. Only Split, Merge, Clear and Trim change the number of buckets; Insert and Erase do not.
+//  1. An item is in its home bucket or in the row of it, never elsewhere; it leaves them only by
+//     Split or Merge. Scan (reverse-binary cursor, Noordhuis 2012) therefore returns every item
+//     that stays in the table from start to end at least once.
+//  2. Only Split, Merge, Clear and Trim change the number of buckets; Insert and Erase do not.
 //
 // Threads: not synchronised; the owner's lock guards it. The Prefetch functions alone may run
 // without the lock while another thread changes the table: they read with relaxed atomics and
@@ -37,34 +38,32 @@
 // readers prefetch unlocked must exclude them around those two (the keyspace: scope All).
 #pragma once
 
-#include <emmintrin.h>
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include "base/check.h"
 #include "base/random.h"
+#include "containers/hash_bucket.h"
 
 namespace cairn {
 
-// Traits: `using Item`, `static uint64_t Hash(const Item*)` (the hash given to Insert), and perhaps
-// `static constexpr size_t kItemsPerBucketMax`: the mean load from which the table grows.
+// Traits: `using Item`, `static uint64_t Hash(const Item*)` (the hash given to Insert).
 template <typename Traits>
 class HashTable {
  public:
   using Item = typename Traits::Item;
-  static constexpr int kSlots = 7;
 
   HashTable() = default;
   HashTable(const HashTable&) = delete;
   HashTable& operator=(const HashTable&) = delete;
-  ~HashTable() { Clear([](Item*) {}); }  // frees the table, not the items
+  ~HashTable() {
+    Clear([](Item*) {});
+  }  // frees the table, not the items
 
   size_t size() const { return size_.load(std::memory_order_relaxed); }
   // Acquire: a prefetcher that sees a bucket counted sees its memory initialised.
@@ -74,8 +73,15 @@ class HashTable {
   // The item with this hash for which equals(item) holds, or nullptr. O(1).
   template <typename Equals>
   Item* Find(uint64_t hash, const Equals& equals) const {
-    const Place place = FindPlace(hash, equals);
-    return place.bucket != nullptr ? place.bucket->item(place.slot) : nullptr;
+    const HashBucket* bucket = HomeBucket(hash);
+    if (bucket == nullptr) return nullptr;
+    Item* found = nullptr;
+    bucket->Find(HashBucket::TagOf(hash), [&](void* candidate) {
+      if (!equals(static_cast<const Item*>(candidate))) return false;
+      found = static_cast<Item*>(candidate);
+      return true;
+    });
+    return found;
   }
 
   // Adds an item that is not in the table. Does not grow it: see Maintain.
@@ -117,7 +123,8 @@ class HashTable {
   void Clear(const Free& free);
 
   // Calls visit(item) for the items of the next bucket(s) of `cursor`; returns the cursor to go on
-  // with, 0 at the end. Start with 0. Any number is a valid cursor. visit must not change the table.
+  // with, 0 at the end. Start with 0. Any number is a valid cursor. visit must not change the
+  // table.
   template <typename Visit>
   uint64_t Scan(uint64_t cursor, const Visit& visit) const;
   // visit(item) for all, in bucket order; stops when it returns false.
@@ -126,7 +133,7 @@ class HashTable {
   // visit(item) for the items of bucket `index` (< bucket_count()).
   template <typename Visit>
   void VisitBucket(size_t index, const Visit& visit) const {
-    VisitChain(BucketAt(index), visit);
+    VisitItems(BucketAt(index), visit);
   }
   // Whether bucket `index` or its chain holds a marked slot; reads only table memory.
   bool BucketHasMark(size_t index) const;
@@ -138,95 +145,38 @@ class HashTable {
 
   // Bring the home bucket, then the items in it that may match, into the cache. Any thread. With
   // what the first returned the second has nothing to find again.
-  const void* PrefetchBucket(uint64_t hash) const {
-    const Bucket* bucket = HomeBucket(hash);
+  const HashBucket* PrefetchBucket(uint64_t hash) const {
+    const HashBucket* bucket = HomeBucket(hash);
     __builtin_prefetch(bucket);
     return bucket;
   }
-  static void PrefetchItem(const void* bucket, uint64_t hash);
+  static void PrefetchItem(const HashBucket* bucket, uint64_t hash) {
+    if (bucket != nullptr) bucket->Prefetch(HashBucket::TagOf(hash));
+  }
   void PrefetchItem(uint64_t hash) const { PrefetchItem(HomeBucket(hash), hash); }
 
   // CHECKs the invariants above. O(n).
   void CheckInvariants() const;
 
  private:
-  // Means for 7 slots: above the first the chains get long, below the second memory is wasted.
-  // 6 instead of 5 saves 1.2 bytes an item and adds 3 % to the cache misses of a look-up.
-  static constexpr size_t kItemsPerBucketMax = [] {
-    if constexpr (requires { Traits::kItemsPerBucketMax; }) return Traits::kItemsPerBucketMax;
-    return size_t{5};
-  }();
+  // Means for 8 slots: above the first the rows get long, below the second memory is wasted. 7
+  // instead of 6 saves 1.1 bytes an item; look-ups take as long, but one in 17 more meets a row.
+  static constexpr size_t kItemsPerBucketMax = 7;
   static constexpr size_t kItemsPerBucketMin = 1;
-  static constexpr int kWholeSegments = 11;  // 2^10 buckets in all
+  static constexpr int kWholeSegments = 9;  // 2^8 buckets in all
   static constexpr int kPartBits = 3;
   static constexpr int kBucketBitsMax = 36;
   static constexpr size_t kParts = size_t{kBucketBitsMax - kWholeSegments + 1} << kPartBits;
-  static constexpr uint64_t kPointerMask = (uint64_t{1} << 48) - 1;
-  static constexpr uint64_t kChained = uint64_t{1} << 63;
-  static constexpr int kMarkShift = 56;
-  // Which 16 bits of the hash are kept beside the pointer: those that decide splits of tables with
-  // 2^6 to 2^21 buckets. The leak checker could not follow such pointers, so it gets plain ones.
-  static constexpr int kKeptShift = 6;
-#if defined(__SANITIZE_ADDRESS__)
-  static constexpr int kKeptBits = 0;
-#else
-  static constexpr int kKeptBits = 16;
-#endif
 
-  struct alignas(64) Bucket {
-    uint64_t head;            // tags in bytes 0..6, meta in byte 7
-    uint64_t slots[kSlots];
-
-    uint64_t Head() const { return __atomic_load_n(&head, __ATOMIC_RELAXED); }
-    void SetHead(uint64_t h) { __atomic_store_n(&head, h, __ATOMIC_RELAXED); }
-    uint64_t Slot(int i) const { return __atomic_load_n(&slots[i], __ATOMIC_RELAXED); }
-    void SetSlot(int i, uint64_t s) { __atomic_store_n(&slots[i], s, __ATOMIC_RELAXED); }
-
-    Item* item(int i) const { return reinterpret_cast<Item*>(Slot(i) & kPointerMask); }
-    bool chained() const { return (Head() & kChained) != 0; }
-    Bucket* next() const { return reinterpret_cast<Bucket*>(Slot(kSlots - 1)); }
-    int capacity() const { return chained() ? kSlots - 1 : kSlots; }
-    uint8_t tag(int i) const { return static_cast<uint8_t>(Head() >> (8 * i)); }
-    bool mark(int i) const { return (Head() >> (kMarkShift + i)) & 1; }
-
-    void Put(int i, uint8_t tag, uint64_t slot, bool mark) {
-      SetSlot(i, slot);
-      uint64_t h = Head() & ~(uint64_t{0xff} << (8 * i)) & ~(uint64_t{1} << (kMarkShift + i));
-      SetHead(h | uint64_t{tag} << (8 * i) | uint64_t{mark} << (kMarkShift + i));
-    }
-    void Drop(int i) { Put(i, 0, 0, false); }
-    // Bit i is set where tag i equals `tag`; tag 0 finds free slots (and the chain pointer's).
-    unsigned Match(uint8_t tag) const {
-      const __m128i tags = _mm_cvtsi64_si128(static_cast<long long>(Head()));
-      const __m128i equal = _mm_cmpeq_epi8(tags, _mm_set1_epi8(static_cast<char>(tag)));
-      return static_cast<unsigned>(_mm_movemask_epi8(equal)) & 0x7f;
-    }
-    // Bit i is set where slot i holds an item.
-    unsigned used() const { return ~Match(0) & 0x7f; }
-    size_t size() const { return static_cast<size_t>(std::popcount(used())); }
-  };
-  static_assert(sizeof(Bucket) == 64);
-
-  struct Place {
-    Bucket* bucket = nullptr;
-    int slot = 0;
-  };
-
-  static uint8_t TagOf(uint64_t hash) {
-    const uint8_t tag = static_cast<uint8_t>(hash >> 40);
-    return tag != 0 ? tag : 1;
+  // The byte of the hash that is kept in a bucket of this level.
+  static uint8_t KeptOf(uint64_t hash, int level) {
+    return static_cast<uint8_t>(hash >> (level & ~7));
   }
-  static uint64_t SlotOf(uint64_t hash, const Item* item) {
-    uint64_t slot = reinterpret_cast<uint64_t>(item);
-    if constexpr (kKeptBits > 0) slot |= (hash >> kKeptShift) << 48;
-    return slot;
+  static HashCell CellOf(uint64_t hash, const Item* item, bool mark, int level) {
+    return {reinterpret_cast<uint64_t>(item) | uint64_t{mark}, HashBucket::TagOf(hash),
+            KeptOf(hash, level)};
   }
-  // Bit `level` of the hash of the item in a slot.
-  static bool HashBit(uint64_t slot, int level) {
-    if (level >= kKeptShift && level < kKeptShift + kKeptBits)
-      return (slot >> (48 + level - kKeptShift)) & 1;
-    return (Traits::Hash(reinterpret_cast<const Item*>(slot & kPointerMask)) >> level) & 1;
-  }
+  static Item* ItemOf(const HashCell& cell) { return static_cast<Item*>(cell.item()); }
 
   size_t HomeIndex(uint64_t hash) const {
     const size_t n = bucket_count();  // not 0
@@ -234,7 +184,12 @@ class HashTable {
     const size_t i = hash & mask;
     return i < n ? i : hash & (mask >> 1);
   }
-  using SegmentPointer = std::atomic<Bucket*>;
+  int LevelOf(size_t index) const {
+    const size_t n = bucket_count();
+    const size_t half = std::bit_floor(n);
+    return std::bit_width(n) - 1 + (index >= half || index < n - half);
+  }
+  using SegmentPointer = std::atomic<HashBucket*>;
   // Where a bucket is: the part of its doubling, or -1 in `part` if that is whole.
   struct Address {
     int doubling;
@@ -257,150 +212,75 @@ class HashTable {
       return size_t{1} << (part >= 0 ? doubling - 1 - kPartBits : std::max(doubling - 1, 0));
     }
   };
-  Bucket* BucketAt(size_t index) const {
+  HashBucket* BucketAt(size_t index) const {
     const Address at(index);
     if (at.part < 0) return whole_[at.doubling].load(std::memory_order_acquire) + at.offset;
     const SegmentPointer* parts = parts_.load(std::memory_order_acquire);
     return parts[at.part].load(std::memory_order_acquire) + at.offset;
   }
-  Bucket* HomeBucket(uint64_t hash) const {
+  HashBucket* HomeBucket(uint64_t hash) const {
     // An empty table has no memory at all; prefetching nullptr does no harm.
     return bucket_count() == 0 ? nullptr : BucketAt(HomeIndex(hash));
   }
 
-  template <typename Equals>
-  Place FindPlace(uint64_t hash, const Equals& equals) const;
   template <typename Visit>
-  static void VisitChain(const Bucket* bucket, const Visit& visit) {
-    for (; bucket != nullptr; bucket = bucket->chained() ? bucket->next() : nullptr)
-      for (int i = 0; i < bucket->capacity(); ++i)
-        if (bucket->tag(i) != 0) visit(bucket->item(i));
+  static void VisitItems(const HashBucket* bucket, const Visit& visit) {
+    bucket->VisitAll([&visit](const HashCell& cell) { visit(ItemOf(cell)); });
   }
-
-  static size_t ItemsOf(const Bucket* bucket) {
-    size_t items = bucket->size();
-    while (bucket->chained()) {
-      bucket = bucket->next();
-      items += bucket->size();
-    }
-    return items;
-  }
-  // The item that `index` others of its chain come before.
-  static Item* ItemOf(const Bucket* bucket, size_t index) {
-    while (index >= bucket->size()) {
-      index -= bucket->size();
-      bucket = bucket->next();
-    }
-    unsigned used = bucket->used();
-    for (; index > 0; --index) used &= used - 1;
-    return bucket->item(std::countr_zero(used));
-  }
-
-  static Bucket* NewBuckets(size_t count) {
-    void* memory = aligned_alloc(alignof(Bucket), count * sizeof(Bucket));
+  static HashBucket* NewBuckets(size_t count) {
+    void* memory = aligned_alloc(alignof(HashBucket), count * sizeof(HashBucket));
     CHECK(memory != nullptr);
-    return static_cast<Bucket*>(memory);
+    return static_cast<HashBucket*>(memory);
   }
-  static void Wipe(Bucket* bucket) {
-    bucket->SetHead(0);
-    for (int i = 0; i < kSlots; ++i) bucket->SetSlot(i, 0);
+  void Add(HashBucket* bucket, const HashCell& cell) {
+    row_bytes_ += static_cast<size_t>(bucket->Add(cell));
   }
-  void AppendToChain(Bucket* bucket, uint8_t tag, uint64_t slot, bool mark);
-  void EraseAt(Bucket* home, Place place);
-  void FreeChain(Bucket* bucket);
   void AddBucket();
   void Split();
   void Merge();
 
   std::atomic<size_t> size_{0};
   std::atomic<size_t> buckets_{0};  // N; 0 until the first insert
-  size_t overflow_buckets_ = 0;
+  size_t row_bytes_ = 0;
   SegmentPointer whole_[kWholeSegments] = {};
   std::atomic<SegmentPointer*> parts_{nullptr};  // kParts of them
 };
 
 template <typename Traits>
-template <typename Equals>
-typename HashTable<Traits>::Place HashTable<Traits>::FindPlace(uint64_t hash,
-                                                               const Equals& equals) const {
-  const uint8_t tag = TagOf(hash);
-  for (Bucket* bucket = HomeBucket(hash); bucket != nullptr;
-       bucket = bucket->chained() ? bucket->next() : nullptr) {
-    for (unsigned match = bucket->Match(tag); match != 0; match &= match - 1) {
-      const int i = std::countr_zero(match);
-      if (equals(static_cast<const Item*>(bucket->item(i)))) return {bucket, i};
-    }
-  }
-  return {};
-}
-
-template <typename Traits>
-void HashTable<Traits>::AppendToChain(Bucket* bucket, uint8_t tag, uint64_t slot, bool mark) {
-  while (bucket->chained()) bucket = bucket->next();
-  if (const unsigned free = bucket->Match(0); free != 0) {
-    bucket->Put(std::countr_zero(free), tag, slot, mark);
-    return;
-  }
-  // Full: the last slot gives way to a pointer, and its item moves to the new bucket.
-  Bucket* overflow = NewBuckets(1);
-  Wipe(overflow);
-  ++overflow_buckets_;
-  constexpr int kLast = kSlots - 1;
-  overflow->Put(0, bucket->tag(kLast), bucket->Slot(kLast), bucket->mark(kLast));
-  overflow->Put(1, tag, slot, mark);
-  bucket->Put(kLast, 0, reinterpret_cast<uint64_t>(overflow), false);
-  bucket->SetHead(bucket->Head() | kChained);
-}
-
-template <typename Traits>
 void HashTable<Traits>::Insert(uint64_t hash, Item* item, bool mark) {
-  DCHECK((reinterpret_cast<uint64_t>(item) & ~kPointerMask) == 0);
+  DCHECK((reinterpret_cast<uint64_t>(item) & 1) == 0);
+  DCHECK(reinterpret_cast<uint64_t>(item) >> HashBucket::kAddressBits == 0);
   if (bucket_count() == 0) AddBucket();
-  AppendToChain(HomeBucket(hash), TagOf(hash), SlotOf(hash, item), mark);
+  const size_t home = HomeIndex(hash);
+  Add(BucketAt(home), CellOf(hash, item, mark, LevelOf(home)));
   size_.store(size() + 1, std::memory_order_relaxed);
-}
-
-template <typename Traits>
-void HashTable<Traits>::EraseAt(Bucket* home, Place place) {
-  // The hole is filled with the last item of the chain, so that chains stay dense.
-  Bucket* before_last = nullptr;
-  Bucket* last = home;
-  while (last->chained()) {
-    before_last = last;
-    last = last->next();
-  }
-  const unsigned used = ~last->Match(0) & ((1u << last->capacity()) - 1);
-  if (last != place.bucket) {
-    const int i = std::bit_width(used) - 1;
-    place.bucket->Put(place.slot, last->tag(i), last->Slot(i), last->mark(i));
-    place = {last, i};
-  }
-  last->Drop(place.slot);
-  if (before_last != nullptr && last->Match(0) == 0x7f) {
-    before_last->SetHead(before_last->Head() & ~kChained);
-    before_last->SetSlot(kSlots - 1, 0);
-    free(last);
-    --overflow_buckets_;
-  }
 }
 
 template <typename Traits>
 template <typename Equals>
 typename HashTable<Traits>::Item* HashTable<Traits>::Remove(uint64_t hash, const Equals& equals) {
-  const Place place = FindPlace(hash, equals);
-  if (place.bucket == nullptr) return nullptr;
-  Item* item = place.bucket->item(place.slot);
-  EraseAt(HomeBucket(hash), place);
+  HashBucket* bucket = HomeBucket(hash);
+  if (bucket == nullptr) return nullptr;
+  const int place = bucket->Find(HashBucket::TagOf(hash), [&equals](void* candidate) {
+    return equals(static_cast<const Item*>(candidate));
+  });
+  if (place < 0) return nullptr;
+  Item* item = ItemOf(bucket->At(place));
+  row_bytes_ += static_cast<size_t>(bucket->Remove(place));
   size_.store(size() - 1, std::memory_order_relaxed);
   return item;
 }
 
 template <typename Traits>
 void HashTable<Traits>::Relocate(uint64_t hash, const Item* old_item, Item* new_item, bool mark) {
+  CHECK(bucket_count() != 0);
+  const size_t home = HomeIndex(hash);
+  HashBucket* bucket = BucketAt(home);
   // Compares addresses only: the old item may be freed already.
-  const Place place = FindPlace(hash, [old_item](const Item* item) { return item == old_item; });
-  CHECK(place.bucket != nullptr);
-  place.bucket->Put(place.slot, TagOf(hash), SlotOf(hash, new_item), mark);
+  const int place = bucket->Find(HashBucket::TagOf(hash),
+                                 [old_item](void* candidate) { return candidate == old_item; });
+  CHECK(place >= 0);
+  bucket->Set(place, CellOf(hash, new_item, mark, LevelOf(home)));
 }
 
 template <typename Traits>
@@ -410,11 +290,11 @@ void HashTable<Traits>::AddBucket() {
   CHECK(at.doubling <= kBucketBitsMax);
   if (at.part >= 0 && parts_.load(std::memory_order_relaxed) == nullptr)
     parts_.store(new SegmentPointer[kParts](), std::memory_order_release);
-  SegmentPointer& segment = at.part < 0 ? whole_[at.doubling]
-                                        : parts_.load(std::memory_order_relaxed)[at.part];
+  SegmentPointer& segment =
+      at.part < 0 ? whole_[at.doubling] : parts_.load(std::memory_order_relaxed)[at.part];
   if (segment.load(std::memory_order_relaxed) == nullptr)
     segment.store(NewBuckets(at.size()), std::memory_order_release);
-  Wipe(BucketAt(index));
+  BucketAt(index)->Wipe();
   // Release: who sees the new count (a prefetcher) sees its segment too.
   buckets_.store(index + 1, std::memory_order_release);
 }
@@ -424,51 +304,40 @@ void HashTable<Traits>::Split() {
   const size_t n = bucket_count();
   if (n == 0) return AddBucket();
   const int level = std::bit_width(n) - 1;
-  Bucket* low = BucketAt(n - (size_t{1} << level));
+  HashBucket* low = BucketAt(n - (size_t{1} << level));
   AddBucket();
-  Bucket* high = BucketAt(n);
-  // The old chain is taken off, then its items are dealt out to both buckets anew.
-  const Bucket old = *low;
-  Wipe(low);
-  const Bucket* source = &old;
-  Bucket* owned = nullptr;
-  while (source != nullptr) {
-    for (int i = 0; i < source->capacity(); ++i) {
-      if (source->tag(i) == 0) continue;
-      Bucket* target = HashBit(source->Slot(i), level) ? high : low;
-      AppendToChain(target, source->tag(i), source->Slot(i), source->mark(i));
-    }
-    Bucket* next = source->chained() ? source->next() : nullptr;
-    if (owned != nullptr) {
-      free(owned);
-      --overflow_buckets_;
-    }
-    source = owned = next;
-  }
+  HashBucket* high = BucketAt(n);
+  // The items are taken off, then dealt out to both buckets anew.
+  HashBucket old = *low;
+  low->Wipe();
+  const bool next_byte = ((level + 1) & 7) == 0;
+  old.VisitAll([&](HashCell cell) {
+    HashBucket* target = (cell.kept >> (level & 7)) & 1 ? high : low;
+    if (next_byte) cell.kept = KeptOf(Traits::Hash(ItemOf(cell)), level + 1);
+    Add(target, cell);
+  });
+  row_bytes_ -= old.FreeRow();
 }
 
 template <typename Traits>
 void HashTable<Traits>::Merge() {
   const size_t last = bucket_count() - 1;
-  Bucket* high = BucketAt(last);
-  Bucket* low = BucketAt(last - std::bit_floor(last));
-  for (const Bucket* b = high; b != nullptr; b = b->chained() ? b->next() : nullptr)
-    for (int i = 0; i < b->capacity(); ++i)
-      if (b->tag(i) != 0) AppendToChain(low, b->tag(i), b->Slot(i), b->mark(i));
-  FreeChain(high);
-  Wipe(high);
-  buckets_.store(last, std::memory_order_release);
-}
-
-template <typename Traits>
-void HashTable<Traits>::FreeChain(Bucket* bucket) {
-  Bucket* next = bucket->chained() ? bucket->next() : nullptr;
-  while (next != nullptr) {
-    Bucket* after = next->chained() ? next->next() : nullptr;
-    free(next);
-    --overflow_buckets_;
-    next = after;
+  HashBucket* high = BucketAt(last);
+  HashBucket* low = BucketAt(last - std::bit_floor(last));
+  // Both are of this level + 1.
+  const int level = std::bit_width(last) - 1;
+  HashBucket old[] = {*low, *high};
+  low->Wipe();
+  high->Wipe();
+  const bool previous_byte = ((level + 1) & 7) == 0;
+  for (HashBucket& bucket : old) {
+    bucket.VisitAll([&](HashCell cell) {
+      if (previous_byte) cell.kept = KeptOf(Traits::Hash(ItemOf(cell)), level);
+      Add(low, cell);
+    });
+    row_bytes_ -= bucket.FreeRow();
   }
+  buckets_.store(last, std::memory_order_release);
 }
 
 template <typename Traits>
@@ -476,7 +345,7 @@ void HashTable<Traits>::Trim() {
   // Segments from `keep` on; there are no gaps between those that exist.
   const auto release = [](SegmentPointer* segments, size_t keep, size_t count) {
     for (size_t i = keep; i < count; ++i) {
-      Bucket* segment = segments[i].load(std::memory_order_relaxed);
+      HashBucket* segment = segments[i].load(std::memory_order_relaxed);
       if (segment == nullptr) break;
       segments[i].store(nullptr, std::memory_order_relaxed);
       free(segment);
@@ -500,8 +369,8 @@ template <typename Free>
 void HashTable<Traits>::Clear(const Free& free_item) {
   const size_t n = bucket_count();
   for (size_t i = 0; i < n; ++i) {
-    VisitChain(BucketAt(i), free_item);
-    FreeChain(BucketAt(i));
+    VisitItems(BucketAt(i), free_item);
+    row_bytes_ -= BucketAt(i)->FreeRow();
   }
   size_.store(0, std::memory_order_relaxed);
   buckets_.store(0, std::memory_order_relaxed);
@@ -515,8 +384,8 @@ uint64_t HashTable<Traits>::Scan(uint64_t cursor, const Visit& visit) const {
   if (n == 0) return 0;
   const uint64_t half = std::bit_floor(n);
   const uint64_t mask = half - 1;
-  VisitChain(BucketAt(cursor & mask), visit);
-  if ((cursor & mask) + half < n) VisitChain(BucketAt((cursor & mask) + half), visit);
+  VisitItems(BucketAt(cursor & mask), visit);
+  if ((cursor & mask) + half < n) VisitItems(BucketAt((cursor & mask) + half), visit);
   // Increments the reversed cursor, so that its high bits count first: buckets that split or merge
   // between two calls are then either wholly behind or wholly ahead of it.
   auto reverse = [](uint64_t v) {
@@ -533,24 +402,21 @@ template <typename Visit>
 void HashTable<Traits>::ForEach(const Visit& visit) const {
   const size_t n = bucket_count();
   for (size_t index = 0; index < n; ++index)
-    for (const Bucket* b = BucketAt(index); b != nullptr; b = b->chained() ? b->next() : nullptr)
-      for (int i = 0; i < b->capacity(); ++i)
-        if (b->tag(i) != 0 && !visit(b->item(i))) return;
+    if (!BucketAt(index)->VisitWhile([&](const HashCell& cell) { return visit(ItemOf(cell)); }))
+      return;
 }
 
 template <typename Traits>
 bool HashTable<Traits>::BucketHasMark(size_t index) const {
-  for (const Bucket* b = BucketAt(index); b != nullptr; b = b->chained() ? b->next() : nullptr)
-    if ((b->Head() & ~kChained) >> kMarkShift) return true;
-  return false;
+  return !BucketAt(index)->VisitWhile([](const HashCell& cell) { return !cell.mark(); });
 }
 
 template <typename Traits>
 template <typename Visit>
 void HashTable<Traits>::VisitMarked(size_t index, const Visit& visit) const {
-  for (const Bucket* b = BucketAt(index); b != nullptr; b = b->chained() ? b->next() : nullptr)
-    for (int i = 0; i < b->capacity(); ++i)
-      if (b->mark(i)) visit(b->item(i));
+  BucketAt(index)->VisitAll([&visit](const HashCell& cell) {
+    if (cell.mark()) visit(ItemOf(cell));
+  });
 }
 
 template <typename Traits>
@@ -558,63 +424,50 @@ typename HashTable<Traits>::Item* HashTable<Traits>::RandomItem(Random& random) 
   if (size() == 0) return nullptr;
   // A bucket is accepted in proportion to its items, else items of full ones would be rarer. So
   // more than one is looked at as a rule: a few are drawn at once, and their cache misses overlap.
-  constexpr size_t kDraws = 3;
+  constexpr size_t kDraws = 3, kBound = 2 * HashBucket::kSlots;
   for (;;) {
-    const Bucket* homes[kDraws];
-    for (const Bucket*& home : homes) {
+    const HashBucket* homes[kDraws];
+    for (const HashBucket*& home : homes) {
       home = BucketAt(random.Below(bucket_count()));
       __builtin_prefetch(home);
     }
-    for (const Bucket* home : homes) {
-      const size_t items = ItemsOf(home);
-      size_t chosen = random.Below(2 * kSlots);
-      if (items > 2 * kSlots) [[unlikely]]
+    for (const HashBucket* home : homes) {
+      const size_t items = home->size();
+      size_t chosen = random.Below(kBound);
+      if (items > kBound) [[unlikely]]
         chosen = random.Below(items);
-      if (chosen < items) return ItemOf(home, chosen);
+      if (chosen < items) return static_cast<Item*>(home->ItemAt(chosen));
     }
   }
-}
-
-template <typename Traits>
-void HashTable<Traits>::PrefetchItem(const void* home, uint64_t hash) {
-  const auto* bucket = static_cast<const Bucket*>(home);
-  if (bucket == nullptr) return;
-  for (unsigned match = bucket->Match(TagOf(hash)); match != 0; match &= match - 1)
-    __builtin_prefetch(bucket->item(std::countr_zero(match)));
 }
 
 template <typename Traits>
 size_t HashTable<Traits>::MemoryBytes() const {
   const bool has_parts = parts_.load(std::memory_order_relaxed) != nullptr;
   return sizeof *this + (has_parts ? kParts * sizeof(SegmentPointer) : 0) +
-         (bucket_count() + overflow_buckets_) * sizeof(Bucket);
+         bucket_count() * sizeof(HashBucket) + row_bytes_;
 }
 
 template <typename Traits>
 void HashTable<Traits>::CheckInvariants() const {
-  size_t items = 0, overflow = 0;
+  size_t items = 0, row_bytes = 0;
   for (size_t index = 0; index < bucket_count(); ++index) {
-    for (const Bucket* b = BucketAt(index); b != nullptr; b = b->chained() ? b->next() : nullptr) {
-      if (b != BucketAt(index)) ++overflow;
-      int used = 0;
-      for (int i = 0; i < b->capacity(); ++i) {
-        if (b->tag(i) == 0) {
-          CHECK(!b->mark(i));
-          continue;
-        }
-        ++used;
-        const uint64_t hash = Traits::Hash(b->item(i));
-        CHECK(HomeIndex(hash) == index);
-        CHECK(TagOf(hash) == b->tag(i));
-        CHECK(SlotOf(hash, b->item(i)) == b->Slot(i));
-      }
-      items += static_cast<size_t>(used);
-      CHECK(!b->chained() || used == b->capacity());
-      CHECK(b == BucketAt(index) || used > 0);
-    }
+    const HashBucket* bucket = BucketAt(index);
+    size_t here = 0;
+    bucket->VisitAll([&](const HashCell& cell) {
+      const Item* item = ItemOf(cell);
+      const uint64_t hash = Traits::Hash(item);
+      CHECK(HomeIndex(hash) == index);
+      CHECK(cell.tag == HashBucket::TagOf(hash));
+      CHECK(cell.kept == KeptOf(hash, LevelOf(index)));
+      ++here;
+    });
+    CHECK(here == bucket->size());
+    items += here;
+    row_bytes += bucket->CheckInvariants();
   }
   CHECK(items == size());
-  CHECK(overflow == overflow_buckets_);
+  CHECK(row_bytes == row_bytes_);
 }
 
 }  // namespace cairn

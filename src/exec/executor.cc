@@ -20,7 +20,7 @@ void PrefetchKeys(const Keyspace& keyspace, int db, Arguments arguments,
   using Table = HashTable<EntryTraits>;
   if (keys.size() < 2) return;
   uint64_t hashes[kPrefetchedKeys];
-  const void* buckets[kPrefetchedKeys];
+  const HashBucket* buckets[kPrefetchedKeys];
   size_t count = 0;
   for (const KeyReference& key : keys.first(std::min(keys.size(), kPrefetchedKeys))) {
     if ((key.flags & kNotKey) != 0) continue;
@@ -82,7 +82,7 @@ inline void Executor::Prepare(const Request& request, Prepared* prepared) {
 // all of them are under way before the first one is looked into.
 void Executor::Prefetch(const Session& session, std::span<const Prepared> chunk) {
   using Table = HashTable<EntryTraits>;
-  const void* buckets[kChunk];
+  const HashBucket* buckets[kChunk];
   for (size_t i = 0; i < chunk.size(); ++i) {
     buckets[i] = nullptr;
     if (chunk[i].key.data() == nullptr) continue;

@@ -46,7 +46,6 @@ class HashBig {
  public:
   struct Traits {
     using Item = HashItem;
-    static constexpr size_t kItemsPerBucketMax = 6;
     static uint64_t Hash(const HashItem* item) { return HashBytes(item->field()); }
   };
   using Table = HashTable<Traits>;

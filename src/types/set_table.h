@@ -31,7 +31,6 @@ struct SetMember {
 struct SetTable {
   struct Traits {
     using Item = SetMember;
-    static constexpr size_t kItemsPerBucketMax = 6;
     static uint64_t Hash(const SetMember* member) { return HashBytes(member->text()); }
   };
   HashTable<Traits> members;

@@ -15,7 +15,6 @@ namespace cairn {
 struct SortedSetTable {
   struct Traits {
     using Item = ScoredMember;
-    static constexpr size_t kItemsPerBucketMax = 6;
     static uint64_t Hash(const ScoredMember* member) { return HashBytes(member->bytes()); }
   };
 
