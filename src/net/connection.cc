@@ -22,8 +22,7 @@ void ConnectionHandler::OnOutputCap(Connection& connection) { connection.Close()
 
 // Lives until libuv has let go of it, then ends the connection.
 struct Connection::PollHandle {
-  uv_poll_t poll;
-  Connection* connection;
+  uv_poll_t poll;  // its data: the connection
 };
 
 namespace {
@@ -78,8 +77,7 @@ Connection::~Connection() = default;
 void Connection::Start() {
   DescribeAddresses();
   auto* handle = new PollHandle;
-  handle->connection = this;
-  handle->poll.data = handle;
+  handle->poll.data = this;
   int error = uv_poll_init(&worker_.loop_->loop, &handle->poll, fd_);
   if (error != 0) {
     delete handle;
@@ -119,7 +117,7 @@ void Connection::UpdateInterest() {
     return;
   }
   int error = uv_poll_start(&poll_->poll, wanted, [](uv_poll_t* poll, int status, int events) {
-    static_cast<PollHandle*>(poll->data)->connection->OnEvents(status, events);
+    static_cast<Connection*>(poll->data)->OnEvents(status, events);
   });
   if (error != 0) Fail(-error);
 }
@@ -288,9 +286,8 @@ void Connection::Close() {
     worker_.Post([this] { Finish(); });
   } else {
     uv_close(reinterpret_cast<uv_handle_t*>(&poll_->poll), [](uv_handle_t* handle) {
-      auto* self = static_cast<PollHandle*>(handle->data);
-      Connection* connection = self->connection;
-      delete self;
+      auto* connection = static_cast<Connection*>(handle->data);
+      delete reinterpret_cast<PollHandle*>(handle);
       connection->Finish();
     });
   }

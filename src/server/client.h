@@ -69,14 +69,14 @@ class Client final : public ConnectionHandler, public Subscriber {
   Server& server_;
   WorkerContext& context_;
   Connection* connection_ = nullptr;
-  Session session_;
   int64_t soft_limit_since_ms_ = -1;  // monotonic; -1: below the soft limit
-  uint64_t held_position_ = 0;        // of the first held reply, as cron saw it last
-  int64_t held_since_ms_ = -1;        // monotonic; -1: nothing was held
   int64_t counted_bytes_ = 0;         // of this client by ClientMemory
+  int64_t held_since_ms_ = -1;        // monotonic; -1: nothing was held
+  Session session_;
   RequestParser parser_;
-  Timer wait_timer_;           // of a blocking command
-  int64_t wait_ends_ms_ = 0;  // monotonic
+  uint64_t held_position_ = 0;  // of the first held reply, as cron saw it last
+  Timer wait_timer_;            // of a blocking command
+  int64_t wait_ends_ms_ = 0;    // monotonic
 };
 
 }  // namespace cairn

@@ -240,7 +240,7 @@ void Server::Cron(size_t index) {
     for (Client* client : idle) client->connection()->Close();
   }
   context.ForgetWaits();
-  for (auto& [id, client] : context.clients) client->WithinOutputLimits();
+  context.CheckOutputs();
   if (config_.min_replicas_durable() > 0)
     for (auto& [id, client] : context.clients) client->CheckHeld();
   LimitTracking(context, index);

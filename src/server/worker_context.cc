@@ -64,4 +64,13 @@ void WorkerContext::EndSyncWaits() {
   }
 }
 
+void WorkerContext::CheckOutputs() {
+  const size_t buckets = clients.bucket_count();
+  const size_t end = buckets * (output_turn + 1) / kOutputTurns;
+  for (size_t bucket = buckets * output_turn / kOutputTurns; bucket < end; ++bucket)
+    for (auto at = clients.begin(bucket); at != clients.end(bucket); ++at)
+      at->second->WithinOutputLimits();
+  output_turn = (output_turn + 1) % kOutputTurns;
+}
+
 }  // namespace cairn

@@ -29,6 +29,9 @@ struct WorkerContext final : LocalClients {
   void ForgetWaits();
   // Answers WAIT and WAITAOF of the clients whose writes are where they are to be.
   void EndSyncWaits();
+  // Judges the unread output of some of the clients, of each once in kOutputTurns calls (cron):
+  // time alone may put it above the soft limit. Of thousands none is in the cache.
+  void CheckOutputs();
   // If a script was put aside: goes on with it once a turn, until it ends.
   void DriveAside();
 
@@ -39,6 +42,8 @@ struct WorkerContext final : LocalClients {
   std::vector<uint64_t> parked;      // clients whose request waits for a mode or the log
   std::vector<uint64_t> sync_waits;  // clients in WAIT and WAITAOF
   std::vector<std::shared_ptr<Waiter>> unforgotten;  // over, but still in queues
+  static constexpr size_t kOutputTurns = 10;
+  size_t output_turn = 0;
   Timer cron;
   bool driving = false;      // DriveAside is at work
   Client* orphan = nullptr;  // closed, but its script is not over; owned
