@@ -2,7 +2,9 @@
 #include "server/persistence.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include "base/memory.h"
 #include "base/numbers.h"
@@ -388,7 +390,13 @@ Status Persistence::SaveForShutdown(bool save, bool nosave) {
   engine_.log.Notice("Saving the final RDB snapshot before exiting.");
   const bool paused = engine_.modes.Has(kModePausedAll);
   engine_.modes.Set(kModePausedAll, true);
-  engine_.keyspace.gate().Close();
+  // A script that never ends would keep the gate for ever. It is killed as by SCRIPT KILL; one that
+  // has written what cannot be taken back is waited for.
+  while (!engine_.keyspace.gate().CloseUnlessHeld()) {
+    if (!engine_.busy.Kill(/*is_function=*/false).empty())
+      (void)engine_.busy.Kill(/*is_function=*/true);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
   engine_.keyspace.gate().Open();
   Status status = Status::Unavailable("a snapshot is under way");
   if (Claim(Kind::kSave, false) == Claimed::kStarted) status = Run();

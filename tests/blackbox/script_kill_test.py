@@ -5,7 +5,7 @@ cannot be killed. Redis 7.0 never kills a script that has written."""
 import threading
 
 from harness.checks import check, equal, eventually
-from harness.matrix import THREADS, cairn_only, matrix
+from harness.matrix import THREADS, cairn_only, limit, matrix
 from harness.resp import Error
 
 KILLED = b"ERR Script killed by user with SCRIPT KILL..."
@@ -235,18 +235,24 @@ def test_what_cannot_be_taken_back_cannot_be_killed(env):
         equal(runner.call("EXISTS", "large"), 1 if n < 3 else 0)
 
 
+@limit(120)
 @matrix(THREADS)
 @cairn_only(ON_PURPOSE)
 def test_a_server_that_ends_does_not_wait_for_it(env):
-    server, runner = start(env, appendonly="yes", save="3600 1")
-    other = env.client(server=server)
-    runner.call("SET", "k", "before")
-    runner.send("EVAL", "redis.call('set', 'k', 'after')" + FOREVER, 0)
-    until_busy(other)
-    server.stop()  # by SIGTERM, with a last snapshot
-    server.start()
-    with server.client() as client:
-        equal(client.call("GET", "k"), b"before")
+    runs = (("EVAL", "redis.call('set', 'k', 'after')" + FOREVER, 0),
+            ("FCALL", "loop", 0), ("EVAL", FOREVER, 0))
+    for number, (journal, run) in enumerate((j, r) for j in ("yes", "no") for r in runs):
+        server, runner = start(env, appendonly=journal, save="3600 1")
+        other = env.client(server=server)
+        runner.call("SET", "k", "before")
+        runner.call("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('loop', function() "
+                    "redis.call('set', 'k', 'after')" + FOREVER + " end)")
+        runner.send(*run)
+        until_busy(other)
+        server.stop()  # by SIGTERM, with a last snapshot where there is no log
+        server.start()
+        with server.client() as client:
+            equal(client.call("GET", "k"), b"before", "%d: %r" % (number, run))
 
 
 @matrix(THREADS)
