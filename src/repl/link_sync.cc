@@ -3,6 +3,7 @@
 // A full sync: the leader's snapshot into a file, the file in the dataset's place.
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -18,6 +19,7 @@ namespace cairn {
 namespace {
 
 constexpr size_t kReadBytes = 256 << 10;
+constexpr int64_t kKeepAliveMs = 1000;
 
 // Keeps what is read in a file, if there is one.
 class KeepingSource final : public ByteSource {
@@ -150,16 +152,17 @@ Status Link::LoadFile(const std::string& path, const std::string& id, uint64_t l
   // Whoever waits for the log to be durable is told before its positions change.
   (void)journal.SyncTo(journal.tail());
   EmptyAll();
-  int64_t kept_alive_ms = 0;
+  std::atomic<int64_t> kept_alive_ms{0};
   SnapshotControl::SyncLoad load;
   load.path = path;
   load.lsn = lsn;
+  // Asked by all loading threads; one of them writes.
   load.stopped = [&] {
     const int64_t now_ms = engine_.clock.MonotonicMs();
-    if (now_ms - kept_alive_ms > 1000) {
-      kept_alive_ms = now_ms;
+    int64_t before_ms = kept_alive_ms.load(std::memory_order_relaxed);
+    if (now_ms - before_ms > kKeepAliveMs &&
+        kept_alive_ms.compare_exchange_strong(before_ms, now_ms))
       (void)socket_.Write("\n", 0);
-    }
     return abandoned_.load();
   };
   load.settle = [&](int database) { return Settle(path, id, lsn, database); };
