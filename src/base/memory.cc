@@ -10,6 +10,12 @@
 
 #ifndef CAIRN_NO_JEMALLOC
 #include <jemalloc/jemalloc.h>
+
+// Read by the allocator when it starts; MALLOC_CONF in the environment comes after it. A slab has a
+// head of 128 bytes elsewhere, which for the classes of one page a slab, where most keys and small
+// values are, is up to 4 bytes a block: four pages a slab make it one.
+__attribute__((used, visibility("default"))) const char* malloc_conf =
+    "slab_sizes:32-32:4|64-64:4|128-128:4";
 #endif
 
 namespace cairn {
