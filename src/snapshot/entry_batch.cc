@@ -37,15 +37,22 @@ bool EntryBatch::InsertOne(const Item& item) {
   return fresh;
 }
 
-Status EntryBatch::Insert() {
-  size_t done = 0;
+Status EntryBatch::Insert(std::atomic<uint64_t>* keys, std::atomic<uint64_t>* volatile_keys) {
+  size_t done = 0, with_expiry = 0;
   keyspace_.gate().Enter(slot_);
   for (size_t i = 0; i < count_; ++i) {
     const KeyTable* table = keyspace_.PeekTable(ShardOf(items_[i].hash), items_[i].db);
     if (table != nullptr) table->entries.PrefetchBucket(items_[i].hash);
   }
-  while (done < count_ && InsertOne(items_[done])) ++done;
+  for (; done < count_; ++done) {
+    // Once it is there it may be anybody's.
+    const bool expires = items_[done].entry->has_expiry();
+    if (!InsertOne(items_[done])) break;
+    with_expiry += expires;
+  }
   keyspace_.gate().Leave(slot_);
+  keys->fetch_add(done, std::memory_order_relaxed);
+  volatile_keys->fetch_add(with_expiry, std::memory_order_relaxed);
   Status status;
   if (done < count_)
     status = Status::Corrupt("key '" + std::string(items_[done].entry->key().substr(0, 64)) +

@@ -7,6 +7,7 @@
 // called inside the gate.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,12 +26,12 @@ class EntryBatch {
   EntryBatch& operator=(const EntryBatch&) = delete;
 
   bool full() const { return count_ == kEntriesMax; }
-  size_t size() const { return count_; }
   // Takes the entry over. Not when full.
   void Add(int db, Entry* entry);
   // Puts all into the keyspace, which has the batch empty again. kCorrupt if a key is there twice:
-  // then what comes behind it is dropped.
-  Status Insert();
+  // then what comes behind it is dropped. Adds to both how many went in, and of them with an
+  // expiry.
+  Status Insert(std::atomic<uint64_t>* keys, std::atomic<uint64_t>* volatile_keys);
 
  private:
   struct Item {

@@ -2,7 +2,6 @@
 #include "snapshot/record_loader.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "rdb/value.h"
 
@@ -214,17 +213,12 @@ uint32_t RecordLoader::Access() const {
 
 Status RecordLoader::Take(Entry* entry) {
   entry->set_access(Access());
-  batch_volatile_ += entry->has_expiry();
   batch_.Add(db_, entry);
   return batch_.full() ? InsertBatch() : Status::Ok();
 }
 
 Status RecordLoader::InsertBatch() {
-  const size_t keys = batch_.size();
-  CAIRN_RETURN_IF_ERROR(batch_.Insert());
-  totals_.keys.fetch_add(keys, std::memory_order_relaxed);
-  totals_.volatile_keys.fetch_add(std::exchange(batch_volatile_, 0), std::memory_order_relaxed);
-  return Status::Ok();
+  return batch_.Insert(&totals_.keys, &totals_.volatile_keys);
 }
 
 }  // namespace cairn

@@ -83,7 +83,6 @@ class RecordLoader {
   int frequency_ = -1;
   std::string key_;
   EntryBatch batch_;
-  uint64_t batch_volatile_ = 0;
 };
 
 }  // namespace cairn
