@@ -19,12 +19,13 @@ ProcessTitle::ProcessTitle(int argc, char** argv)
     if (text == begin_ + size_) size_ += strlen(text) + 1;
   };
   for (int i = 0; i < argc; ++i) take(argv[i]);
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    take(*variable);
-    environment_.push_back(strdup(*variable));
-  }
-  environment_.push_back(nullptr);
-  environ = environment_.data();
+  size_t variables = 0;
+  while (environ[variables] != nullptr) take(environ[variables++]);
+  // For ever: what runs behind main may ask for variables, too.
+  auto** copies = new char*[variables + 1];
+  for (size_t i = 0; i < variables; ++i) copies[i] = strdup(environ[i]);
+  copies[variables] = nullptr;
+  environ = copies;
   // glibc's messages name the program.
   char* name = strdup(begin_);
   program_invocation_short_name = name + (program_invocation_short_name - program_invocation_name);

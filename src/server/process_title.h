@@ -15,7 +15,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "config/config.h"
 
@@ -34,7 +33,6 @@ class ProcessTitle {
 
  private:
   std::string program_;
-  std::vector<char*> environment_;  // what `environ` points to
   char* begin_;
   size_t size_;  // bytes of the arguments and of the environment
 };
