@@ -36,8 +36,8 @@ TEST_CASE("ACL LOG: the same refusal within a minute raises a count", "[acl]") {
 TEST_CASE("ACL LOG: texts and entries are bounded", "[acl]") {
   AclLog log;
   AclLogEntry large = Refused(std::string(1 << 20, 'o'), 0);
-  large.user = std::string(1 << 20, 'u');
-  large.client_info = std::string(1 << 20, 'c');
+  large.user.assign(1 << 20, 'u');
+  large.client_info.assign(1 << 20, 'c');
   log.Add(large, 2);
   log.Add(large, 2);
   const auto entries = log.Newest(10);
