@@ -99,8 +99,13 @@ uint64_t RequestParser::MissingOfBigArgument() const {
 std::span<char> RequestParser::ReadTarget(std::span<char> scratch) {
   const size_t room = RoomAhead();
   if (room == 0) return scratch;
-  EnsureOwnRoom(room);
-  return {end_, std::min(room, kReadBytesMax)};
+  // What the last growth has left is used up first: else each short read would move everything.
+  size_t left = in_own_ ? static_cast<size_t>(own_.get() + own_capacity_ - end_) : 0;
+  if (left < std::min(room, kAheadBytesMin)) {
+    EnsureOwnRoom(room);
+    left = room;
+  }
+  return {end_, std::min({room, left, kReadBytesMax})};
 }
 
 // Room ahead by what has come already. The larger, the fewer bytes move when the buffer grows (at

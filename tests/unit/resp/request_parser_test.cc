@@ -277,6 +277,27 @@ TEST_CASE("request parser: a big argument is read into a buffer of its final siz
   REQUIRE(parser.memory_bytes() == 0);
 }
 
+TEST_CASE("request parser: a big argument that comes in small reads is moved a few times") {
+  const std::string text = Encode({"SET", "k", std::string(8 << 20, 'v')});
+  RequestParser parser;
+  RequestBatch batch;
+  std::vector<char> scratch(64 * 1024);
+  size_t at = 0, moves = 0;
+  const char* end = nullptr;
+  while (at < text.size()) {
+    const std::span<char> target = parser.ReadTarget(scratch);
+    moves += target.data() != end && target.data() != scratch.data();
+    const size_t n = std::min({text.size() - at, target.size(), size_t{1000}});
+    memcpy(target.data(), text.data() + at, n);
+    parser.Feed(target.data(), n);
+    at += n;
+    end = target.data() + n;
+    if (parser.Next({}, &batch) != ParseOutcome::kRequest) parser.EndRead();
+  }
+  REQUIRE(batch[0].raw == text);
+  REQUIRE(moves <= 10);
+}
+
 TEST_CASE("request parser: very many arguments") {
   Args args(20'000, "x");
   Feeder feeder;
