@@ -243,8 +243,11 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     return;
   }
   const uint64_t mode = engine_.modes.word();
-  if (engine_.config.maxmemory() != 0 || out_of_memory()) [[unlikely]]
+  if (engine_.config.maxmemory() != 0 || out_of_memory()) [[unlikely]] {
     evictor_.BeforeCommand(clock_ms_, CurrentExpiryMode());
+    // A unit under All among its own lets a busy script in before us.
+    if (!engine_.keyspace.gate().inside(slot_)) engine_.keyspace.gate().Enter(slot_);
+  }
   if (mode != lane || command->spec.handler == nullptr || !Unobstructed(*command, request.args))
       [[unlikely]] {
     if (!PassGates(session, *command, request.args, mode, reply)) {

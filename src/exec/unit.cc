@@ -45,6 +45,8 @@ Unit::Unit(Engine* engine, int slot, ReadyServer* server)
 }
 
 void Unit::Begin(const LockPlan& plan, int64_t clock_ms, ExpiryMode mode) {
+  // The thread's last unit may have left it outside: one under All, which a busy script followed.
+  if (!keyspace().gate().inside(slot_)) keyspace().gate().Enter(slot_);
   while (!TryBegin(plan, clock_ms, mode)) keyspace().gate().Enter(slot_);
 }
 
