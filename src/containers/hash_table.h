@@ -107,10 +107,10 @@ class HashTable {
     }
     return false;
   }
-  // Insert and Remove that maintain: for owners without open places (the collections).
+  // For owners without open places (the collections). Never shrinks what was reserved.
   void InsertAndGrow(uint64_t hash, Item* item, bool mark = false) {
     Insert(hash, item, mark);
-    Maintain();
+    if (size() > bucket_count() * kItemsPerBucketMax) Split();
   }
   // Grows at once to hold `items`, for bulk loads into an empty table.
   void Reserve(size_t items) {
