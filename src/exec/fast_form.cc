@@ -18,7 +18,10 @@ bool Executor::FitsUnit(const Session& session, const Command& command, Argument
   const bool writes = command.Is(kWrite);
   const auto fits = [&](std::string_view key) {
     const uint64_t hash = HashBytes(key);
-    return unit_.Holds(ShardOf(hash)) && (!writes || unit_.MayRemember(session.db, key, hash));
+    if (!unit_.Holds(ShardOf(hash))) return false;
+    // A read deletes a key that is due.
+    return (!writes && !unit_.IsDue(session.db, key, hash)) ||
+           unit_.MayRemember(session.db, key, hash);
   };
   // Most commands have one key.
   const auto single = static_cast<size_t>(command.single_key);

@@ -11,7 +11,8 @@
 namespace cairn {
 namespace {
 
-constexpr size_t kSampledElements = 4;
+// All there are: one may be large.
+constexpr size_t kSampledElements = UndoLog::kElementsMax;
 
 bool IsSmall(const Entry* entry, size_t string_bytes_max, size_t object_bytes_max) {
   if (entry == nullptr) return true;
@@ -85,6 +86,11 @@ Entry* Unit::FindRaw(int db, std::string_view key, uint64_t hash) {
 
 bool Unit::MayRemember(int db, std::string_view key, uint64_t hash) {
   return undo_.Find(db, hash, key) != nullptr || undo_.HasRoom(key, FindRaw(db, key, hash));
+}
+
+bool Unit::IsDue(int db, std::string_view key, uint64_t hash) {
+  const Entry* entry = FindRaw(db, key, hash);
+  return entry != nullptr && IsExpired(entry);
 }
 
 void Unit::Remember(int db, std::string_view key, uint64_t hash, const Entry* entry) {

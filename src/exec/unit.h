@@ -133,6 +133,8 @@ class Unit {
   // Whether the key's value is small enough, and the unit's images few enough, that a change of it
   // is worth being remembered. The key's shard is held.
   bool MayRemember(int db, std::string_view key, uint64_t hash);
+  // The key has expired, but is still there: who looks it up may delete it. Its shard is held.
+  bool IsDue(int db, std::string_view key, uint64_t hash);
   // It needs All after all. Whoever runs it stops soon; then it is rolled back and run again.
   void Retreat() { retreating_ = true; }
   bool retreating() const { return retreating_; }

@@ -261,8 +261,12 @@ void ScriptHost::Eval(Context& ctx, const Compiled& compiled, Arguments keys, Ar
 }
 
 void ScriptHost::Finish(Context& ctx, int status) {
-  // One that retreats has no result: it is run again.
-  if (!ctx.unit().retreating()) ReplyResult(ctx, status);
+  if (run_->busy && run_->stop == nullptr) SettleKill();
+  if (run_->taken_back && status == 0) {
+    WriteError(ctx.reply(), run_->stop, false);
+  } else if (!ctx.unit().retreating()) {  // one that retreats has no result: it is run again
+    ReplyResult(ctx, status);
+  }
   // What the commands changed is journaled as their effects, never as the script.
   ctx.NoEffect();
   run_->taken_back ? ctx.unit().ReturnToSavepoint() : ctx.unit().DropSavepoint();
@@ -387,6 +391,7 @@ bool ScriptHost::CallCommand(lua_State* L) {
   PushCommandReply(L);
   // Between commands that take long the hook would look too seldom.
   if (++run_->calls % kCallsPerLook == 0 || ticks > kTicksPerLook) YieldIfLong();
+  if (run_->stop != nullptr) return PushStop(L), false;
   return !failed;
 }
 

@@ -131,6 +131,7 @@ class ScriptHost {
   // Before a write command. False: it may not run, and the script is to end.
   bool NoteWrite(const Command& command);
   void EndEarly(const char* why);
+  void SettleKill();
   void BeginBusy();
   void EndBusy();
   // Pushes the error that ends the script, and sees to it that none keeps it alive.

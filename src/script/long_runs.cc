@@ -101,6 +101,13 @@ void ScriptHost::YieldIfLong() {
   if (engine.busy.kill_requested()) EndEarly(kKilled);
 }
 
+// At its end: from here on nobody kills it. Whoever was promised that what it has written goes gets
+// what was promised, however near the script was to its end.
+void ScriptHost::SettleKill() {
+  Unit& unit = executor_.unit();
+  if (unit.has_savepoint() && !unit.GiveUpSavepoint()) EndEarly(kKilled);
+}
+
 void ScriptHost::EndEarly(const char* why) {
   run_->stop = why;
   run_->taken_back = run_->wrote;

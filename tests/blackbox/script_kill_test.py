@@ -3,6 +3,7 @@
 cannot be killed. Redis 7.0 never kills a script that has written."""
 
 import threading
+import time
 
 from harness.checks import check, equal, eventually
 from harness.matrix import THREADS, cairn_only, limit, matrix
@@ -315,3 +316,34 @@ def test_with_writers_beside_it(env):
     server.start()
     with server.client() as client:
         equal(look(client), sums)
+
+
+@matrix(THREADS)
+@cairn_only(ON_PURPOSE)
+def test_a_kill_at_the_very_end_is_kept_or_refused(env):
+    """Whoever was told that the script is killed finds nothing of it; else all of it is there."""
+    server, runner = start(env, busy_reply_threshold="20")
+    other = env.client(server=server)
+    for number in range(30):
+        runner.send("EVAL", "redis.call('set', KEYS[1], 1) local t = redis.call('time') "
+                    "local stop = t[1] * 1000000 + t[2] + 60000 "
+                    "repeat t = redis.call('time') until t[1] * 1000000 + t[2] > stop return 'OK'",
+                    1, "order:%d" % number)
+        time.sleep(0.045 + 0.001 * number)
+        killed = other.call("SCRIPT", "KILL") == b"OK"
+        reply = runner.read()
+        equal(reply != b"OK", killed, repr(reply))
+        equal(other.call("EXISTS", "order:%d" % number), 0 if killed else 1)
+
+
+@matrix(THREADS)
+@cairn_only(ON_PURPOSE)
+def test_sigterm_beside_a_snapshot_that_waits_for_the_script(env):
+    for save in ("", "3600 1000000"):
+        server, runner = start(env, save=save, enable_debug_command="yes")
+        other = env.client(server=server)
+        equal(runner.call("DEBUG", "POPULATE", 200000), b"OK")
+        for request in (("BGSAVE",), ("EVAL", "redis.call('set', 'k', 1)" + FOREVER, 0)):
+            runner.send(*request)
+        until_busy(other)
+        equal(server.stop(seconds=60), 0)
