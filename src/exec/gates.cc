@@ -157,7 +157,12 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, errors::kMonitorKeyspace, reply);
     return false;
   }
-  if (Modes::Has(mode, kModeLoading) && !command.Is(kLoading) && !EndsSync(engine_, command))
+  // EXEC may what all that it runs may.
+  const auto may = [&](uint64_t flag) {
+    return command.Is(flag) &&
+           (&command != exec_command_ || (session.transaction.lacks & flag) == 0);
+  };
+  if (Modes::Has(mode, kModeLoading) && !may(kLoading) && !EndsSync(engine_, command))
       [[unlikely]] {
     Reject(session, &command, errors::kLoading, reply);
     return false;
@@ -182,7 +187,7 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, errors::kNoReplicas, reply);
     return false;
   }
-  if (Modes::Has(mode, kModeStale) && !command.Is(kStale)) {
+  if (Modes::Has(mode, kModeStale) && !may(kStale)) {
     Reject(session, &command, errors::kMasterDown, reply);
     return false;
   }

@@ -112,6 +112,7 @@ struct Transaction {
   std::vector<QueuedCommand> queue;
   size_t bytes = 0;
   uint64_t flags = 0;  // the OR of the queued commands' flags
+  uint64_t lacks = 0;  // the OR of those that they do not have
 };
 
 enum class ReplyMode : uint8_t { kOn, kOff, kSkipThis, kSkipNext };

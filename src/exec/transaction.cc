@@ -47,6 +47,7 @@ void Executor::Queue(Session& session, const Command& command, Arguments argumen
     return Reject(session, &command, "ERR transaction is too large", reply);
   transaction.bytes += owned.bytes();
   transaction.flags |= command.spec.flags;
+  transaction.lacks |= ~command.spec.flags;
   transaction.queue.push_back({&command, std::move(owned)});
   session.record->multi.store(static_cast<int>(transaction.queue.size()),
                               std::memory_order_relaxed);

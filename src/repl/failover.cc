@@ -107,7 +107,8 @@ bool Replication::FollowersHaveAll() {
 
 bool Replication::BeginLeaving() {
   std::lock_guard guard(role_mutex_);
-  if (stopped_ || FailingOver() || engine_.modes.Has(kModeFollower) || FollowersHaveAll())
+  if (stopped_ || FailingOver() || engine_.modes.Has(kModeFollower) ||
+      feeder_.followers().empty())
     return false;
   // A busy script has what it has written still to itself, and may never end.
   Gate& gate = engine_.keyspace.gate();
@@ -115,7 +116,7 @@ bool Replication::BeginLeaving() {
   engine_.modes.Set(kModeFailover, true);
   gate.Open();
   failover_state_.store(FailoverState::kLeaving);
-  AskHowFar();
+  if (!FollowersHaveAll()) AskHowFar();
   return true;
 }
 

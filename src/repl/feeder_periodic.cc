@@ -32,6 +32,12 @@ void Feeder::Periodic() {
 void Feeder::CheckTimeouts(int64_t now_ms) {
   const int64_t timeout_ms = engine_.config.repl_timeout() * 1000;
   for (const auto& follower : followers()) {
+    if (follower->state.load() == State::kSending && follower->file != nullptr &&
+        follower->file_offset < follower->file->available.load() &&
+        now_ms - follower->moved_ms > timeout_ms) {
+      Drop(*follower, "it takes nothing more of the snapshot");
+      continue;
+    }
     if (follower->state.load() != State::kOnline && !follower->sent_all.load()) continue;
     if (follower->request.old) continue;
     const int64_t heard_ms =

@@ -78,6 +78,7 @@ struct Follower {
   std::unique_ptr<JournalReader> reader;
   bool probing = false;
   int64_t kept_alive_ms = 0;
+  int64_t moved_ms = 0;  // wall clock: when it last had room for more of the file, or had it all
 
   Follower() = default;
   Follower(const Follower&) = delete;

@@ -195,8 +195,10 @@ Status Link::LoadAsItComes(SyncBody* body, const std::string& id, uint64_t lsn) 
     if (!created.ok()) return created.status();
     file = std::move(*created);
   }
+  // The try before may have left memory without its log: then nothing is shown before they agree.
+  const bool unsettled = engine_.modes.Has(kModeLoading);
   BeginLoading();
-  loads_as_it_comes_.store(true);
+  loads_as_it_comes_.store(!unsettled);
   (void)journal.SyncTo(journal.tail());
   KeepingSource source(body, file.get());
   bool settling = false;
@@ -219,8 +221,9 @@ Status Link::LoadAsItComes(SyncBody* body, const std::string& id, uint64_t lsn) 
     if (status.code() == StatusCode::kCorrupt) needs_file_ = true;
     if (file != nullptr) unlink(file->path().c_str());
     EmptyAll();
-    // The manifest may name what came, or not.
-    if (settling) consistent = StartEmpty().ok();
+    // The manifest may name what came, or what was here before, or not.
+    if (settling || unsettled) consistent = StartEmpty().ok();
+    if (!consistent) needs_file_ = true;
   }
   loads_as_it_comes_.store(false);
   if (consistent) EndLoading();

@@ -34,12 +34,16 @@ Status Replication::Start() {
   if (leader.empty()) {
     (void)UpdateConfirmed();
     UpdateFewFollowers(engine_.clock.WallMs());
+    engine_.modes.Set(kModeLoading, false);
     return Status::Ok();
   }
   const size_t space = leader.rfind(' ');
   int64_t port = 0;
   (void)ParseInt64(leader.substr(space + 1), &port);
   std::lock_guard guard(role_mutex_);
+  // From the link's beginning on its thread says whether something is being loaded.
+  SetMode(kModeFollower, true);
+  engine_.modes.Set(kModeLoading, false);
   return BecomeFollower(leader.substr(0, space), static_cast<int>(port));
 }
 

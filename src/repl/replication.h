@@ -34,7 +34,8 @@ class Replication final : public ReplicationControl {
     database_ = database;
     unclean_ = unclean;
   }
-  // After loading, before the first command: follows whom the configuration says.
+  // After loading, before the first command: follows whom the configuration says, and ends
+  // kModeLoading.
   Status Start();
   // The server ends: before its workers do.
   void Stop();

@@ -131,6 +131,7 @@ SnapshotControl::Claimed Persistence::Claim(Kind kind, bool may_schedule) {
   claimed_ = true;
   cancel_at_start_ = false;
   kind_ = kind;
+  for_others_ = false;
   figures_.saving = kind != Kind::kRewrite;
   figures_.rewriting = kind == Kind::kRewrite;
   last_try_s_ = engine_.clock.WallMs() / 1000;
@@ -148,7 +149,14 @@ Status Persistence::Run() {
   if (kind == Kind::kRewrite) engine_.log.Notice("Background append only file rewriting started");
   // The one before has said that it is done, and may still be on its last line.
   snapshotter_.Wait();
-  const Status status = snapshotter_.Start(MakeRequest());
+  bool given_up;
+  {
+    std::lock_guard guard(mutex_);
+    given_up = std::exchange(cancel_at_start_, false);
+  }
+  // A small one would have its file before it heard of it.
+  const Status status = given_up ? Status::Unavailable("the snapshot was cancelled")
+                                 : snapshotter_.Start(MakeRequest());
   if (!status.ok()) {
     // Claims are made one at a time, so nobody else can have started one.
     SnapshotResult result;
@@ -381,22 +389,25 @@ Status Persistence::SaveForShutdown(bool save, bool nosave) {
   // One under way is not waited for, as in Redis; its end comes soon, without a file.
   {
     std::lock_guard guard(mutex_);
-    if (claimed_ && kind_ != Kind::kSave) snapshotter_.Cancel();
+    if (claimed_ && (kind_ != Kind::kSave || for_others_)) snapshotter_.Cancel();
   }
-  // It cannot end while a busy script has the gate, and the script may never end.
-  if (nosave && engine_.busy.running()) return Status::Ok();
-  snapshotter_.Wait();
+  // It cannot end while a busy script has the gate, and the script may never end. That is killed as
+  // by SCRIPT KILL if a snapshot is wanted (one that has written what cannot be taken back is waited
+  // for); else the workers leave it in its middle.
+  const auto kill_script = [this] {
+    if (!engine_.busy.Kill(/*is_function=*/false).empty())
+      (void)engine_.busy.Kill(/*is_function=*/true);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  };
+  while (snapshotter_.busy()) {
+    if (!wanted && engine_.busy.running()) return Status::Ok();
+    kill_script();
+  }
   if (!wanted) return Status::Ok();
   engine_.log.Notice("Saving the final RDB snapshot before exiting.");
   const bool paused = engine_.modes.Has(kModePausedAll);
   engine_.modes.Set(kModePausedAll, true);
-  // A script that never ends would keep the gate for ever. It is killed as by SCRIPT KILL; one that
-  // has written what cannot be taken back is waited for.
-  while (!engine_.keyspace.gate().CloseUnlessHeld()) {
-    if (!engine_.busy.Kill(/*is_function=*/false).empty())
-      (void)engine_.busy.Kill(/*is_function=*/true);
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  while (!engine_.keyspace.gate().CloseUnlessHeld()) kill_script();
   engine_.keyspace.gate().Open();
   Status status = Status::Unavailable("a snapshot is under way");
   if (Claim(Kind::kSave, false) == Claimed::kStarted) status = Run();

@@ -145,6 +145,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   bool claimed_ = false;
   bool cancel_at_start_ = false;
   Kind kind_ = Kind::kSave;
+  bool for_others_ = false;  // a full sync or a backup: nobody waits for it at the end
   bool save_scheduled_ = false, rewrite_scheduled_ = false;
   size_t used_memory_ = 0;        // before the instant
   int64_t changes_at_instant_ = 0;  // under All, then by Done alone

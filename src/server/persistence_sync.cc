@@ -26,6 +26,7 @@ Status Persistence::ClaimForOthers() {
     claimed_ = figures_.saving = true;
     cancel_at_start_ = false;
     kind_ = Kind::kSave;
+    for_others_ = true;
   }
   // The one before has said that it is done, and may still be on its last line.
   snapshotter_.Wait();
@@ -110,6 +111,7 @@ Status Persistence::LoadSync(const SyncLoad& load) {
       if (!claimed_) {
         claimed_ = true;
         kind_ = Kind::kSave;
+        for_others_ = false;
         break;
       }
     }

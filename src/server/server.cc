@@ -143,7 +143,6 @@ Status Server::Start() {
     CAIRN_RETURN_IF_ERROR(persistence_->LoadAtStart([this] { return StopAsked(); }));
   }
   CAIRN_RETURN_IF_ERROR(replication_->Start());
-  engine_->modes.Set(kModeLoading, false);
   if (const Status status = AdjustOomScore(config_, false); !status.ok())
     log_.Warning("%s", status.message().c_str());
   log_.Notice("Ready to accept connections");

@@ -113,7 +113,8 @@ Status Server::RemoveTemporaryFiles() {
   if (!names.ok()) return names.status();
   for (const std::string& name : *names)
     if ((name.starts_with("temp-") && name.ends_with(".rdb.lz4")) ||
-        ((name.starts_with("sync-") || name.starts_with("temp-sync")) && name.ends_with(".rdb")))
+        ((name.starts_with("sync-") || name.starts_with("temp-sync") ||
+          name.starts_with("temp-temp-sync")) && name.ends_with(".rdb")))
       (void)RealFileSystem()->Remove(dir + "/" + name);
   return RemoveUnbased(RealFileSystem(), dir);
 }

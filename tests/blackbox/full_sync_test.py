@@ -51,10 +51,16 @@ def test_an_empty_follower_loads_what_comes(env):
         fill(leader)
         proxy = starved(leader)
         try:
+            queued, harmless = follower.client(), follower.client()
+            queued.pipeline([("MULTI",), ("GET", "k:1")])
+            harmless.pipeline([("MULTI",), ("LASTSAVE",)])
             follow(follower, proxy)
             reach(proxy, 1 << 20)
             with follower.client() as c:
                 eventually(lambda: loading(c), PATIENCE, "it does not load")
+                equal(queued.call("EXEC"), Error(b"EXECABORT Transaction discarded because of: " +
+                                                 LOADING.text))
+                equal(len(harmless.call("EXEC")), 1)
                 equal(c.call("GET", "k:1"), LOADING)
                 equal(c.call("DBSIZE"), LOADING)
                 equal(info(c, "master_sync_in_progress"), "1")

@@ -5,8 +5,10 @@ up; SHUTDOWN NOW does not wait, SHUTDOWN ABORT makes the server go on."""
 import signal
 
 from harness import ONCE, check, equal, eventually
+from harness.checks import skip
 from harness.replication import PATIENCE, cairn, follow, freeze, in_step, thaw
 from harness.resp import Error
+from harness.server import server_binary, slow_build
 
 MATRIX = ONCE
 FAILED = Error(b"ERR Errors trying to SHUTDOWN. Check logs.")
@@ -84,6 +86,15 @@ def test_signals(env):
         eventually(lambda: is_waiting(client), PATIENCE)
         equal(client.call("SHUTDOWN", "ABORT"), b"OK")
         eventually(lambda: not is_waiting(client), PATIENCE)
+    thaw(follower)
+    in_step(leader, follower)
+
+
+def test_a_second_sigint_ends_it_at_once(env):
+    if slow_build(server_binary()):
+        skip("such an end leaves threads, which sanitizers report")
+    leader, follower = with_frozen_follower(env, shutdown_timeout=1000)
+    with leader.client() as client:
         leader.process.send_signal(signal.SIGINT)
         eventually(lambda: is_waiting(client), PATIENCE)
         leader.process.send_signal(signal.SIGINT)
