@@ -4,8 +4,8 @@
 # Runs every suite; `make test` calls it.   tests/run.sh [--long] [WORD]
 #
 # WORD picks the suites whose names contain it. Two lanes share the cores: the foreground tests the
-# release server and then the one with the thread sanitizer, while the background runs the unit
-# tests, the file fuzzer and the server with the address sanitizer. Each suite prints
+# release server, meanwhile builds the one with the thread sanitizer and tests that, while the
+# background runs the unit tests, the file fuzzer and the server with the address sanitizer. Each suite prints
 # `name: N passed, N failed`, after its output if it failed. The last line is `N passed, N failed`;
 # the exit status is 0 only if all passed and something ran. Logs stay in build/test-results/.
 set -uo pipefail
@@ -124,6 +124,7 @@ release_suites() {
   suite clients python_suite "$release" harness.runner tests/clients
 }
 
+thread_names=(thread-model thread-blackbox thread-concurrency thread-blocked-clients thread-together)
 thread_suites() {
   suite thread-model unit_tests build/thread/model-test $([[ $long ]] && echo 600 || echo 10)
   suite thread-blackbox python_suite "$thread" harness.runner tests/blackbox --jobs "$JOBS"
@@ -149,13 +150,23 @@ address_suites() {
 }
 
 foreground_lane() {
+  local thread_build=
+  thread_build() {
+    build thread-build SANITIZE=thread server build/thread/model-test
+  }
   if any_wanted blackbox differential keyspace-events crash crash-maintain crash-faults concurrency \
       blocked-clients together facts config-names instructions bench package sentinel clients; then
-    build release-build server build/{cairn-load,echo-floor} && release_suites
+    if build release-build server build/{cairn-load,echo-floor}; then
+      # Beside the suites, which wait for disks and clocks more than they compute.
+      if any_wanted "${thread_names[@]}"; then
+        thread_build &
+        thread_build=$!
+      fi
+      release_suites
+    fi
   fi
-  if any_wanted thread-model thread-blackbox thread-concurrency thread-blocked-clients \
-      thread-together; then
-    build thread-build SANITIZE=thread server build/thread/model-test && thread_suites
+  if any_wanted "${thread_names[@]}"; then
+    if [[ $thread_build ]]; then wait "$thread_build"; else thread_build; fi && thread_suites
   fi
 }
 
