@@ -154,7 +154,7 @@ def test_a_changed_line_is_found_and_a_torn_one_is_cut(env):
     server, c, path = start(env)
     for i in range(10):
         c.call("SET", "k:%d" % i, "v")
-    wait_for(path, 10)
+    eventually(lambda: last_keys(path) == ["k:9"])
     server.kill()
     with open(path, "rb") as file:
         whole = file.read()
