@@ -109,6 +109,7 @@ release_suites() {
   suite blackbox python_suite "$release" harness.runner tests/blackbox --jobs "$JOBS"
   suite differential python_suite "$release" differential.run --commands $commands --seed $seeds
   suite keyspace-events python_suite "$release" differential.events --commands 60000 --seed 23
+  suite scripts python_suite "$release" differential.scripts --scripts $((commands / 12)) --seed 1,new
   suite crash python_suite "$release" crash.run --rounds $rounds
   suite crash-maintain python_suite "$release" crash.run --rounds $((rounds / 2)) --maintain
   suite crash-faults python_suite "$release" crash.run --rounds $((rounds / 4)) --maintain --faults
@@ -145,6 +146,7 @@ address_suites() {
   suite address-concurrency python_suite "$address" concurrency.run --seconds 5
   suite address-blocked-clients python_suite "$address" concurrency.blocking --seconds 5
   suite address-differential python_suite "$address" differential.run --commands 20000 --seed 1,11,new
+  suite address-scripts python_suite "$address" differential.scripts --scripts 2000 --seed 2,new
   suite address-restore python_suite "$address" fuzz.restore_fuzz --count "$payloads" \
     --jobs "$JOBS" --seconds $seconds
 }
@@ -154,7 +156,7 @@ foreground_lane() {
   thread_build() {
     build thread-build SANITIZE=thread server build/thread/model-test
   }
-  if any_wanted blackbox differential keyspace-events crash crash-maintain crash-faults concurrency \
+  if any_wanted blackbox differential keyspace-events scripts crash crash-maintain crash-faults concurrency \
       blocked-clients together facts config-names instructions bench package sentinel clients; then
     if build release-build server build/{cairn-load,echo-floor}; then
       # Beside the suites, which wait for disks and clocks more than they compute.
@@ -174,7 +176,8 @@ background_lane() {
   suite layers python3 utils/check_layers.py --headers
   suite options python3 utils/check_options.py
   if any_wanted address-unit address-files address-stock-tools address-blackbox \
-      address-concurrency address-blocked-clients address-differential address-restore; then
+      address-concurrency address-blocked-clients address-differential address-scripts \
+      address-restore; then
     build address-build SANITIZE=address,undefined server \
       "$address_out"/{unit-tests,file-fuzz} && address_suites
   fi

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <string>
 
 #include "resp/reply_writer.h"
 #include "script/sandbox.h"
@@ -73,6 +74,8 @@ class Writer {
     const char* text = lua_tolstring(L_, index, &length);
     return {text, length};
   }
+  // What Redis takes for a text of C: up to a zero byte.
+  std::string_view CText(int index) { return lua_tostring(L_, index); }
   void Boolean(bool value) {
     if (script_resp_ >= 3) return reply_.Bool(value);
     value ? reply_.Integer(1) : reply_.Null();
@@ -94,7 +97,7 @@ class Writer {
     }
     lua_pop(L_, 1);
     if (Field("ok") == LUA_TSTRING) {
-      reply_.SimpleString(OneLine(Text(-1)));
+      reply_.SimpleString(OneLine(CText(-1)));
     } else if (lua_pop(L_, 1), Field("double") == LUA_TNUMBER) {
       reply_.Double(lua_tonumber(L_, -1));
     } else if (lua_pop(L_, 1), Field("map") == LUA_TTABLE) {
@@ -144,7 +147,8 @@ class Writer {
   bool Verbatim() {
     bool written = false;
     if (Field("format") == LUA_TSTRING) {
-      const std::string format = OneLine(Text(-1)).substr(0, 3);
+      std::string format(CText(-1));
+      format.resize(3, ' ');  // of so many, whatever the script says
       lua_pushliteral(L_, "string");
       lua_rawget(L_, -3);
       if (lua_type(L_, -1) == LUA_TSTRING) {
@@ -191,9 +195,7 @@ void WriteLuaValue(lua_State* L, int script_resp, ReplyWriter& reply) {
 LuaError TakeError(lua_State* L) {
   LuaError error;
   const auto text = [L] {
-    size_t length;
-    const char* bytes = lua_tolstring(L, -1, &length);
-    return bytes == nullptr ? std::string() : std::string(bytes, length);
+    return std::string(lua_tostring(L, -1));  // as Redis, up to a zero byte
   };
   const auto field = [&](const char* name) {
     lua_pushstring(L, name);
@@ -205,8 +207,10 @@ LuaError TakeError(lua_State* L) {
   if (!lua_istable(L, -1)) {
     error.text = "ERR " + (lua_isstring(L, -1) ? text() : std::string("unknown error"));
   } else {
-    error.text = field("err");
-    if (error.text.empty()) error.text = "ERR unknown error";
+    lua_pushliteral(L, "err");
+    lua_rawget(L, -2);
+    error.text = lua_isstring(L, -1) ? text() : std::string("ERR unknown error");
+    lua_pop(L, 1);
     error.source = field("source");
     error.line = field("line");
     lua_pushliteral(L, "ignore_error_stats_update");
@@ -220,6 +224,7 @@ LuaError TakeError(lua_State* L) {
 
 void WriteError(ReplyWriter& reply, std::string_view text, bool counted) {
   if (!counted) return reply.Error(text);
+  while (text.ends_with('\r') || text.ends_with('\n')) text.remove_suffix(1);
   reply.Raw("-" + OneLine(text) + "\r\n");
 }
 

@@ -3,6 +3,7 @@
 // The functions of the table `redis` that scripts call. Each finds its host in its first upvalue.
 // Where one raises, the error is a table {err="CODE text"}, so that its text stays as it is; Lua
 // adds no position to it.
+#include <cmath>
 #include <string>
 #include <string_view>
 
@@ -49,23 +50,30 @@ int ProtectedCall(lua_State* L) {
   return 1;
 }
 
+std::string_view WithoutLineEnds(std::string_view text) {
+  while (text.starts_with('\r') || text.starts_with('\n')) text.remove_prefix(1);
+  while (text.ends_with('\r') || text.ends_with('\n')) text.remove_suffix(1);
+  return text;
+}
+
 // redis.error_reply(text)
 int ErrorReply(lua_State* L) {
   if (lua_gettop(L) != 1 || lua_type(L, 1) != LUA_TSTRING) {
     PushError(L, "ERR wrong number or type of arguments");
     return 1;
   }
-  size_t length;
-  const char* bytes = lua_tolstring(L, 1, &length);
-  std::string_view text(bytes, length);
+  std::string_view text = lua_tostring(L, 1);  // as Redis, up to a zero byte
   if (text.starts_with('-')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
   // The code is ERR where the text is a single word.
-  lua_pushstring(L, text.find(' ') == std::string_view::npos ? "ERR " : "");
+  const size_t space = text.find(' ');
+  const std::string_view code = space == std::string_view::npos ? "ERR" : text.substr(0, space);
+  if (space != std::string_view::npos) text.remove_prefix(space + 1);
+  text = WithoutLineEnds(text);
+  lua_pushlstring(L, code.data(), code.size());
+  lua_pushliteral(L, " ");
   lua_pushlstring(L, text.data(), text.size());
-  lua_concat(L, 2);
-  const char* coded = lua_tolstring(L, -1, &length);
-  PushError(L, {coded, length});
+  lua_concat(L, 3);
+  PushError(L, lua_tostring(L, -1));
   return 1;
 }
 
@@ -133,7 +141,7 @@ int WriteLog(lua_State* L) {
 // redis.setresp(2 | 3): how replies of commands are given to the script from here on.
 int SetResp(lua_State* L) {
   if (lua_gettop(L) != 1) return Raise(L, "ERR redis.setresp() requires one argument.");
-  const lua_Number version = lua_tonumber(L, 1);
+  const lua_Number version = std::floor(lua_tonumber(L, 1));  // of a number its whole part counts
   if (version != 2 && version != 3) return Raise(L, "ERR RESP version must be 2 or 3.");
   HostOf(L).session().resp = static_cast<int>(version);
   return 0;

@@ -29,6 +29,12 @@ bool PushReal(lua_State* L, int index) {
   return false;
 }
 
+constexpr const char* kBytecodeRefused = "attempt to load chunk with wrong mode";
+
+bool IsBytecode(std::string_view chunk) {
+  return chunk.starts_with(LUA_SIGNATURE[0]);
+}
+
 int RaiseMissingGlobal(lua_State* L) {
   const char* name = lua_type(L, 2) == LUA_TBOOLEAN ? nullptr : lua_tostring(L, 2);
   return luaL_error(L, "Script attempted to access nonexistent global variable '%s'",
@@ -107,10 +113,10 @@ int SetMetatable(lua_State* L) {
   return 1;
 }
 
-// load and loadstring take text only: bytecode could break out of the interpreter. Pushes the
-// function, or nil and the error.
-int LoadText(lua_State* L, const char* text, size_t length, const char* name) {
-  if (LoadLuaText(L, {text, length}, name)) return 1;
+// load and loadstring take text only: bytecode could break out of the interpreter. They return the
+// function on the top, or nil and the error that is there.
+int LoadResult(lua_State* L, bool loaded) {
+  if (loaded) return 1;
   lua_pushnil(L);
   lua_insert(L, -2);
   return 2;
@@ -119,27 +125,37 @@ int LoadText(lua_State* L, const char* text, size_t length, const char* name) {
 int LoadString(lua_State* L) {
   size_t length;
   const char* text = luaL_checklstring(L, 1, &length);
-  return LoadText(L, text, length, luaL_optstring(L, 2, text));
+  return LoadResult(L, LoadLuaText(L, {text, length}, luaL_optstring(L, 2, text)));
+}
+
+// The next piece of a text for Lua's parser: what the function at index 1 returns. It is kept at
+// index 3 while the parser reads it.
+const char* ReadPiece(lua_State* L, void* data, size_t* bytes) {
+  constexpr uint32_t kPiecesPerLook = 1000;
+  auto& pieces = *static_cast<uint32_t*>(data);
+  luaL_checkstack(L, 2, "too many nested functions");
+  // A function of the library may go on giving pieces for ever, without an instruction of Lua's.
+  if (++pieces % kPiecesPerLook == 0 && lua_gethook(L) != nullptr) lua_gethook(L)(L, nullptr);
+  lua_pushvalue(L, 1);
+  lua_call(L, 0, 1);
+  if (lua_isnil(L, -1)) {
+    *bytes = 0;
+    return nullptr;
+  }
+  if (!lua_isstring(L, -1)) luaL_error(L, "reader function must return a string");
+  lua_replace(L, 3);
+  const char* text = lua_tolstring(L, 3, bytes);
+  if (pieces == 1 && IsBytecode({text, *bytes})) luaL_error(L, kBytecodeRefused);
+  return text;
 }
 
 // load(function [, name]): the function gives the text piece by piece, up to an empty one or nil.
 int Load(lua_State* L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   const char* name = luaL_optstring(L, 2, "=(load)");
-  lua_settop(L, 2);
-  lua_pushliteral(L, "");
-  for (;;) {
-    lua_pushvalue(L, 1);
-    lua_call(L, 0, 1);
-    if (lua_isnil(L, -1)) break;
-    if (!lua_isstring(L, -1)) return luaL_error(L, "reader function must return a string");
-    if (lua_objlen(L, -1) == 0) break;
-    lua_concat(L, 2);
-  }
-  lua_pop(L, 1);
-  size_t length;
-  const char* text = lua_tolstring(L, 3, &length);
-  return LoadText(L, text, length, name);
+  lua_settop(L, 3);
+  uint32_t pieces = 0;
+  return LoadResult(L, lua_load(L, ReadPiece, &pieces, name) == 0);
 }
 
 // pcall gives an error that is a table {err=...} as its text, as scripts have always seen it.
@@ -150,17 +166,15 @@ int ProtectedCall(lua_State* L) {
     lua_insert(L, 1);
     return lua_gettop(L);
   }
-  if (lua_istable(L, -1)) {
-    lua_getfield(L, -1, "err");
-    if (lua_isstring(L, -1)) {
-      lua_replace(L, -2);
-    } else {
-      lua_pop(L, 1);
-    }
+  const int error = lua_gettop(L);
+  if (lua_istable(L, error)) {
+    lua_getfield(L, error, "err");
+    // Redis gives what it looked for as a third result where it is no text.
+    if (lua_isstring(L, -1)) lua_replace(L, error);
   }
   lua_pushboolean(L, 0);
-  lua_insert(L, -2);
-  return 2;
+  lua_insert(L, error);
+  return lua_gettop(L) - error + 1;
 }
 
 // -- math.random: Lua's own is the C library's rand, which all threads would share. As in Redis it
@@ -334,8 +348,8 @@ void PushBuiltins(lua_State* L) {
 }  // namespace
 
 bool LoadLuaText(lua_State* L, std::string_view text, const char* name) {
-  if (text.starts_with(LUA_SIGNATURE[0])) {
-    lua_pushfstring(L, "attempt to load chunk with wrong mode");
+  if (IsBytecode(text)) {
+    lua_pushstring(L, kBytecodeRefused);
     return false;
   }
   return luaL_loadbuffer(L, text.data(), text.size(), name) == 0;

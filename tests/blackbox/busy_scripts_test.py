@@ -94,6 +94,8 @@ def test_everybody_is_told_and_the_script_can_be_killed(env):
                    "table.sort(t,function(a,b) while true do end end)",
                    "string.gsub('x','x',function() while true do end end)",
                    "coroutine.wrap(function() while true do end end)()",
+                   "load(os.clock)", "pcall(load,os.clock)",
+                   "load(function() return ' ' end)",
                    "while true do redis.call('get','k') end",
                    "while true do pcall(redis.call,'get','k') redis.pcall('nosuch') end"):
         runner.send("EVAL", script, 0)

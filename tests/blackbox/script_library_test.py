@@ -29,6 +29,20 @@ return {1,2.5,false,true}
 return {ok='fine'}
 return {ok='a\r\nb'}
 return {ok=1}
+return {ok='a\0b'}
+return {err='E a\0b'}
+return {err='E a\r\n'}
+return {err='',ok='x'}
+return {big_number='1\0002'}
+return redis.error_reply('E a\0b')
+return redis.error_reply('\0b')
+return redis.error_reply('\r\nabc\r\n')
+return redis.error_reply('E \r\nabc\r\n')
+return redis.error_reply('E ')
+return redis.error_reply(' ')
+return redis.error_reply('-')
+return redis.status_reply('a\0b')
+error('E a\0b')
 return {err='abc'}
 return {err='ABC def'}
 return {err='ABC\ndef'}
@@ -43,6 +57,12 @@ return {set={}}
 return {big_number='123'}
 return {verbatim_string={string='a',format='txt'}}
 return {verbatim_string={string='a'}}
+return {verbatim_string={string='a',format='x'}}
+return {verbatim_string={string='',format=''}}
+return {verbatim_string={string='a',format='long'}}
+return {verbatim_string={string='a',format='a\0bc'}}
+return {verbatim_string={string='a',format='\r\nx'}}
+return {verbatim_string={string='a',format=1}}
 return {{ok='x'},{err='E y'},{double=1}}
 return function() end
 return print
@@ -100,6 +120,8 @@ local ok,e = pcall(redis.call,'nosuch','a') return {tostring(ok),type(e),e}
 local ok,e = pcall(function() local x = nil; return x.y end) return e
 local ok,e = pcall(function() error({code=5}) end) return {type(e),e.code}
 local ok,e = pcall(function() error({err='a b'}) end) return {type(e),e}
+return {select('#',pcall(error,{code=5})),select('#',pcall(error,{err='a'})),select('#',pcall(error,'a'))}
+local ok,e,x = pcall(error,{err={1}}) return {tostring(ok),type(e),x}
 local ok,e = pcall(error) return {tostring(ok),tostring(e)}
 local ok,a,b,c = pcall(function(...) return ... end,1,nil,3) return {tostring(ok),a,tostring(b),c}
 local ok,e = xpcall(function() error('x') end, function(m) return 'handled '..m end) return e
@@ -152,6 +174,8 @@ return redis.log(redis.LOG_DEBUG,'from a test',1)
 return redis.setresp()
 redis.setresp(4)
 redis.setresp('x')
+redis.setresp(2.7) redis.setresp('3') return redis.call('hgetall','hash')
+redis.setresp(1.9)
 redis.setresp(3) return redis.call('hgetall','hash')
 redis.setresp(3) return redis.call('hgetall','hash').map.f
 redis.setresp(3) return redis.call('get','none')
@@ -226,6 +250,18 @@ return select(2, loadstring('x x', '@name'))
 return load('return 1')
 return load(function() return nil end) ~= nil
 local n=0 return load(function() n=n+1 return ({'return',' 7'})[n] end)()
+return {load(function() return {} end)}
+return select(2,load(function() return {} end))
+return select(2,load(function() error('in the reader') end))
+return select(2,load(function() error({err='a table'}) end)).err
+return select(2,load(function() return 'x x ' end))
+return select(2,load(function() return 'x x ' end,'=named'))
+local n=0 return {type(load(function() n=n+1 return 'x x ' end)),n}
+local n=0 return load(function() n=n+1 return n==1 and 'return 1' or n==2 and 2 or nil end)()
+local n=0 return load(function() n=n+1 return n==1 and 'return 1' or '' end)()
+return load(function() return '' end)==nil
+return select(2,load(function() return redis.call('incr','str') end)).err
+local c=string.dump(function() return 1 end) return {load(function() local x=c c=nil return x end)}
 return string.format('%5.2f|%d|%s|%q|%x',3.14159,42,'s','a\n"',255)
 return ('x'):rep(5) .. ('abc'):upper() .. #'abc' .. ('abc'):sub(2,3)
 return string.gsub('hello world','o','0')

@@ -105,8 +105,10 @@ def parse(buf, pos=0):
         return (None, pos) if line == b"-1" else _bulk(buf, pos, int(line))
     if kind == b"+":
         return Simple(line), pos
-    if kind in (b":", b"("):
+    if kind == b":":
         return int(line), pos
+    if kind == b"(":  # A script may say anything for a number.
+        return (int(line) if line.lstrip(b"-").isdigit() else Simple(line)), pos
     if kind == b"-":
         return Error(line), pos
     if kind == b"*":
