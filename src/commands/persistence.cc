@@ -26,9 +26,12 @@ void Save(Context& ctx) {
   if (control->Claim(Kind::kSave, false) != Claimed::kStarted)
     return ctx.Error("ERR Background save already in progress");
   // The reply is written when it is done: SAVE is not allowed where others would follow it.
-  ctx.unit().AfterUnit([control, reply = &ctx.reply()] {
-    if (control->Run().ok()) return reply->Ok();
-    reply->Error("ERR");
+  ctx.unit().AfterUnit([control, reply = &ctx.reply(), busy = &ctx.engine().busy] {
+    const Status saved = control->Run();
+    if (saved.ok()) return reply->Ok();
+    // A script was let in meanwhile, and may never end.
+    const bool held = saved.code() == StatusCode::kUnavailable && busy->running();
+    reply->Error(held ? busy->Error() : "ERR");
   });
 }
 

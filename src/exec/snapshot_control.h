@@ -48,7 +48,8 @@ class SnapshotControl {
     // `bytes` of the file; if it is encrypted, of the RDB in it. On the snapshot's thread.
     std::function<void(const Status&, uint64_t bytes)> done;
   };
-  // kUnavailable while another snapshot is under way: to be asked again.
+  // kUnavailable while another snapshot is under way or a busy script has all locks: to be asked
+  // again. Then nothing of the request is called.
   virtual Status StartSync(SyncRequest request) = 0;
   virtual std::string SyncFolder() = 0;
 

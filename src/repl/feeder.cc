@@ -12,6 +12,7 @@ namespace {
 constexpr auto kIdleWait = std::chrono::milliseconds(100);
 constexpr auto kAloneWait = std::chrono::seconds(1);         // nobody follows
 constexpr auto kBacklogWait = std::chrono::milliseconds(1);  // somebody's window is full
+constexpr auto kHeldWait = std::chrono::milliseconds(10);    // a busy script has all locks
 constexpr int64_t kKeepAliveMs = 1000;
 
 // Puts bytes into the follower's connection, and says how much of what it holds is unsent.
@@ -54,8 +55,15 @@ void Feeder::Start() {
 }
 
 Status Feeder::EnsureJournal() {
-  std::lock_guard step(step_mutex_);
-  return engine_.open_journal != nullptr ? Status::Ok() : engine_.control->EnsureJournal();
+  for (;;) {
+    {
+      std::lock_guard step(step_mutex_);
+      if (engine_.open_journal != nullptr) return Status::Ok();
+      Status status = engine_.control->EnsureJournal();
+      if (status.code() != StatusCode::kUnavailable) return status;
+    }
+    std::this_thread::sleep_for(kHeldWait);
+  }
 }
 
 Feeder::~Feeder() {
@@ -141,8 +149,7 @@ void Feeder::Main() {
 bool Feeder::Step(Follower& follower) {
   switch (follower.state.load()) {
     case State::kAsked:
-      Decide(follower);
-      return true;
+      return Decide(follower);
     case State::kWaiting:
       WaitForFile(follower);
       return follower.state.load() != State::kWaiting;
@@ -182,10 +189,15 @@ bool Feeder::CanContinue(const Follower& follower) {
       .ok();
 }
 
-void Feeder::Decide(Follower& follower) {
+// False: not now.
+bool Feeder::Decide(Follower& follower) {
   if (engine_.open_journal == nullptr) {
-    if (const Status status = engine_.control->EnsureJournal(); !status.ok())
-      return Drop(follower, "no journal for its stream: " + status.message());
+    const Status status = engine_.control->EnsureJournal();
+    if (status.code() == StatusCode::kUnavailable) return false;
+    if (!status.ok()) {
+      Drop(follower, "no journal for its stream: " + status.message());
+      return true;
+    }
   }
   if (CanContinue(follower)) {
     engine_.log.Notice("Partial resynchronization request from %s:%d accepted, from offset %lld",
@@ -198,11 +210,13 @@ void Feeder::Decide(Follower& follower) {
     Send(follower, follower.second_id_understood
                        ? "+CONTINUE " + engine_.replication->Stream().id + "\r\n"
                        : "+CONTINUE\r\n");
-    return GoOnline(follower);
+    GoOnline(follower);
+    return true;
   }
   engine_.log.Notice("Full resync requested by replica %s:%d", follower.address.c_str(),
                      follower.port);
   follower.state.store(State::kWaiting);
+  return true;
 }
 
 void Feeder::GoOnline(Follower& follower) {

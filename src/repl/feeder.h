@@ -66,7 +66,7 @@ class Feeder {
 
   void Main();
   bool Step(Follower& follower);
-  void Decide(Follower& follower);
+  bool Decide(Follower& follower);
   bool CanContinue(const Follower& follower);
   void WaitForFile(Follower& follower);
   std::shared_ptr<SyncFile> FileFor(const Follower& follower);

@@ -42,7 +42,7 @@ void Feeder::StartSync() {
     file->state.store(status.ok() ? SyncFile::State::kReady : SyncFile::State::kFailed);
     Notify();
   };
-  // Another snapshot is under way: once more with the next step.
+  // Another snapshot is under way, or a busy script: once more with the next step.
   if (!snapshots.StartSync(std::move(request)).ok()) return;
   sync_ = std::move(file);
 }

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t kRetryAfterFailureS = 5;
 constexpr int kLoadThreads = 2;
+constexpr int64_t kLookAgainMs = 10;  // whether another script has become busy
 constexpr size_t kPreImageBytesMin = 64 << 20;
 constexpr size_t kPreImageShare = 25;  // one part in so many of used memory: 4 %
 
@@ -157,6 +158,11 @@ Status Persistence::Run() {
   // A small one would have its file before it heard of it.
   const Status status = given_up ? Status::Unavailable("the snapshot was cancelled")
                                  : snapshotter_.Start(MakeRequest());
+  if (!status.ok() && !given_up && kind != Kind::kSave) {
+    // A script that was let in meanwhile has all locks and may never end: Cron begins it behind it.
+    PutOff(kind);
+    return status;
+  }
   if (!status.ok()) {
     // Claims are made one at a time, so nobody else can have started one.
     SnapshotResult result;
@@ -173,6 +179,13 @@ Status Persistence::Run() {
   snapshotter_.Wait();
   std::lock_guard guard(mutex_);
   return last_result_;
+}
+
+// What was claimed and could not begin is scheduled.
+void Persistence::PutOff(Kind kind) {
+  std::lock_guard guard(mutex_);
+  claimed_ = figures_.saving = figures_.rewriting = false;
+  (kind == Kind::kRewrite ? rewrite_scheduled_ : save_scheduled_) = true;
 }
 
 // With a journal the file becomes its base, and what the log held before it may go.
@@ -386,28 +399,32 @@ Status Persistence::SaveForShutdown(bool save, bool nosave) {
   // A journal is complete without a last snapshot; one is made only on request.
   if (engine_.modes.Has(kModeLoading)) return Status::Ok();
   const bool wanted = !nosave && (save || (!config_.save().empty() && !engine_.journal_kept));
-  // One under way is not waited for, as in Redis; its end comes soon, without a file.
-  {
+  // One under way is not waited for, as in Redis; its end comes soon, without a file. One that was
+  // claimed and has not begun is not heard of yet, so this is said again.
+  const auto give_up = [this] {
     std::lock_guard guard(mutex_);
     if (claimed_ && (kind_ != Kind::kSave || for_others_)) snapshotter_.Cancel();
-  }
+  };
   // It cannot end while a busy script has the gate, and the script may never end. That is killed as
   // by SCRIPT KILL if a snapshot is wanted (one that has written what cannot be taken back is waited
   // for); else the workers leave it in its middle.
   const auto kill_script = [this] {
     if (!engine_.busy.Kill(/*is_function=*/false).empty())
       (void)engine_.busy.Kill(/*is_function=*/true);
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   };
-  while (snapshotter_.busy()) {
+  do {
+    give_up();
     if (!wanted && engine_.busy.running()) return Status::Ok();
-    kill_script();
-  }
+    if (wanted) kill_script();
+  } while (!snapshotter_.WaitFor(kLookAgainMs));
   if (!wanted) return Status::Ok();
   engine_.log.Notice("Saving the final RDB snapshot before exiting.");
   const bool paused = engine_.modes.Has(kModePausedAll);
   engine_.modes.Set(kModePausedAll, true);
-  while (!engine_.keyspace.gate().CloseUnlessHeld()) kill_script();
+  while (!engine_.keyspace.gate().CloseUnlessHeld()) {
+    kill_script();
+    std::this_thread::sleep_for(std::chrono::milliseconds(kLookAgainMs));
+  }
   engine_.keyspace.gate().Open();
   Status status = Status::Unavailable("a snapshot is under way");
   if (Claim(Kind::kSave, false) == Claimed::kStarted) status = Run();

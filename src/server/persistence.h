@@ -106,6 +106,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   SnapshotRequest MakeRequest();
   void AtInstant(SnapshotInstant* instant);
   void Done(const SnapshotResult& result);
+  void PutOff(Kind kind);
   Status Install(const SnapshotResult& result);
   void LogResult(Kind kind, const SnapshotResult& result, const Status& status);
   // The journal is the database or becomes it, and snapshots are its bases.

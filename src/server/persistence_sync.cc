@@ -34,6 +34,8 @@ Status Persistence::ClaimForOthers() {
 }
 
 Status Persistence::StartSync(SyncRequest request) {
+  // Asked again soon: nothing is prepared in vain.
+  if (engine_.keyspace.gate().held()) return Status::Unavailable("a busy script has all locks");
   CAIRN_RETURN_IF_ERROR(ClaimForOthers());
   sync_ = std::move(request);
   SnapshotRequest snapshot = MakeRequest();
@@ -46,12 +48,12 @@ Status Persistence::StartSync(SyncRequest request) {
   if (keys_ == nullptr) snapshot.followed = sync_->grown;
   snapshot.done = [this](const SnapshotResult& result) { SyncDone(result); };
   engine_.log.Notice("Starting a snapshot for replicas");
-  if (const Status status = snapshotter_.Start(std::move(snapshot)); !status.ok()) {
-    SnapshotResult result;
-    result.status = status;
-    SyncDone(result);
-  }
-  return Status::Ok();
+  const Status status = snapshotter_.Start(std::move(snapshot));
+  if (status.ok()) return status;
+  sync_.reset();
+  std::lock_guard guard(mutex_);
+  claimed_ = figures_.saving = false;
+  return status;
 }
 
 void Persistence::SyncDone(const SnapshotResult& result) {

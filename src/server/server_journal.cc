@@ -263,14 +263,16 @@ JournalOptions Server::JournalSettings(const std::string& dir) {
 }
 
 // With appendonly no the stream of a replication is a journal that no start ever reads, in a folder
-// of its own: emptied here, never synced.
+// of its own: emptied here, never synced. kUnavailable while a busy script has all locks.
 Status Server::EnsureJournal() {
   if (journal_ != nullptr) return Status::Ok();
+  if (keyspace_->gate().held()) return Status::Unavailable("a busy script has all locks");
   FileSystem* files = RealFileSystem();
   const std::string dir = config_.dir() + "/replication-" + std::to_string(config_.port());
   CAIRN_RETURN_IF_ERROR(files->MakeDirectory(dir));
   auto lock = LockJournalFolder(dir);
-  if (!lock.ok()) return lock.status();
+  // Unlike a busy script, another server does not go away.
+  if (!lock.ok()) return Status::Io(lock.status().message());
   journal_lock_ = std::move(*lock);
   auto names = files->List(dir);
   if (!names.ok()) return names.status();
@@ -284,7 +286,11 @@ Status Server::EnsureJournal() {
   auto journal = Journal::Open(std::move(options), std::move(*recovered));
   if (!journal.ok()) return journal.status();
   Gate& gate = keyspace_->gate();
-  gate.Close();
+  if (!gate.CloseUnlessHeld()) {
+    (void)(*journal)->Close();
+    journal_lock_ = {};
+    return Status::Unavailable("a busy script has all locks");
+  }
   journal_ = std::move(*journal);
   engine_->journal = engine_->open_journal = journal_.get();
   gate.Open();

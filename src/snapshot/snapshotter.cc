@@ -2,6 +2,7 @@
 #include "snapshot/snapshotter.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace cairn {
 
@@ -21,10 +22,19 @@ bool Snapshotter::Claim() {
   return busy_.compare_exchange_strong(idle, true);
 }
 
+void Snapshotter::Release() {
+  std::lock_guard guard(mutex_);
+  busy_.store(false, std::memory_order_release);
+  idle_.notify_all();
+}
+
 Status Snapshotter::Start(SnapshotRequest request) {
   if (!Claim()) return Status::Unavailable("a snapshot is under way");
+  if (!keyspace_.gate().CloseUnlessHeld()) {
+    Release();
+    return Status::Unavailable("a busy script has all locks");
+  }
   request_ = std::move(request);
-  keyspace_.gate().Close();
   Instant();
   keyspace_.gate().Open();
   Launch();
@@ -77,6 +87,11 @@ void Snapshotter::Wait() {
   idle_.wait(lock, [this] { return !busy(); });
 }
 
+bool Snapshotter::WaitFor(int64_t milliseconds) {
+  std::unique_lock lock(mutex_);
+  return idle_.wait_for(lock, std::chrono::milliseconds(milliseconds), [this] { return !busy(); });
+}
+
 Snapshotter::Progress Snapshotter::progress() const {
   Progress progress;
   if (!busy()) return progress;
@@ -107,9 +122,7 @@ void Snapshotter::Main() {
   }
   SnapshotRequest request = std::exchange(request_, {});
   if (request.done != nullptr) request.done(result);
-  std::lock_guard guard(mutex_);
-  busy_.store(false, std::memory_order_release);
-  idle_.notify_all();
+  Release();
 }
 
 void Snapshotter::AddHead() {

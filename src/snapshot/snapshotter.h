@@ -69,13 +69,16 @@ class Snapshotter {
   // Gives a snapshot under way up.
   ~Snapshotter();
 
-  // kUnavailable if one is under way (also one that was cancelled and still sets bits).
+  // kUnavailable if one is under way (also one that was cancelled and still sets bits), or while a
+  // busy script has all locks: that one may never end.
   Status Start(SnapshotRequest request);
   Status StartUnderAll(SnapshotRequest request);
   // False if none is under way.
   bool Cancel();
   // Returns when none is under way.
   void Wait();
+  // The same, but after so many milliseconds at the latest. True: none is.
+  bool WaitFor(int64_t milliseconds);
 
   bool busy() const { return busy_.load(std::memory_order_acquire); }
   struct Progress {
@@ -86,6 +89,7 @@ class Snapshotter {
 
  private:
   bool Claim();
+  void Release();
   void Instant();
   void Launch();
   void Main();

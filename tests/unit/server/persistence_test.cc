@@ -3,6 +3,8 @@
 // When snapshots are made by themselves: the journal grew, or lost bytes to a failing disk.
 #include "server/persistence.h"
 
+#include <atomic>
+
 #include "repl/replication.h"
 #include "tests/unit/exec/engine_harness.h"
 #include "tests/unit/journal/journal_harness.h"
@@ -109,6 +111,40 @@ TEST_CASE("persistence: a journal that lost bytes gets a new base by itself") {
       return file == "manifest" || m.journal->manifest().Lists(file);
     });
   }));
+}
+
+TEST_CASE("persistence: nobody waits for a busy script, and snapshots begin behind it") {
+  Machine m(3);
+  using Kind = SnapshotControl::Kind;
+  Gate& gate = m.test.engine->keyspace.gate();
+  m.client.Send("SET a 1\r\n");
+  std::atomic<int> told{0};
+  const auto ask = [&] {
+    SnapshotControl::SyncRequest request;
+    request.name = "sync-1.rdb";
+    request.at_instant = [&](uint64_t) { ++told; };
+    request.done = [&](const Status& status, uint64_t) { told += status.ok(); };
+    return m.persistence->StartSync(std::move(request));
+  };
+  gate.Close();
+  gate.Hold(true);
+  REQUIRE(ask().code() == StatusCode::kUnavailable);
+  // Let in before the script was.
+  for (Kind kind : {Kind::kSave, Kind::kRewrite}) {
+    REQUIRE(m.persistence->Claim(kind, true) == SnapshotControl::Claimed::kStarted);
+    REQUIRE(m.persistence->Run().code() == StatusCode::kUnavailable);
+    REQUIRE_FALSE(m.persistence->figures().rewriting);
+  }
+  REQUIRE(m.persistence->figures().rewrite_scheduled);
+  m.Cron(1);
+  REQUIRE(m.persistence->figures().rewrite_scheduled);
+  gate.Hold(false);
+  gate.Open();
+  REQUIRE(told == 0);
+  m.Cron(2);
+  REQUIRE(m.Eventually([&] { return m.rewrites() == 1; }));
+  REQUIRE(m.Eventually([&] { return ask().ok(); }));
+  REQUIRE(m.Eventually([&] { return told == 2; }));
 }
 
 }  // namespace cairn
