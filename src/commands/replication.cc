@@ -137,8 +137,8 @@ void Role(Context& ctx) {
   ReplicationControl& replication = *ctx.engine().replication;
   ReplyWriter& reply = ctx.reply();
   const auto offset = static_cast<int64_t>(replication.Stream().offset);
-  if (ctx.engine().modes.Has(kModeFollower)) {
-    const LinkFacts link = replication.Link();
+  const LinkFacts link = replication.Link();
+  if (ctx.engine().modes.Has(kModeFollower) || link.follower) {
     reply.Array(5);
     reply.Bulk("slave");
     reply.Bulk(link.host);

@@ -15,6 +15,20 @@ std::string HostOf(const std::string& address) {
   return host;
 }
 
+// Of `replicaof`: "HOST PORT", or "" for none.
+LinkFacts ConfiguredLink(const std::string& leader) {
+  LinkFacts facts;
+  if (leader.empty()) return facts;
+  const size_t space = leader.rfind(' ');
+  int64_t port = 0;
+  (void)ParseInt64(leader.substr(space + 1), &port);
+  facts.follower = true;
+  facts.host = leader.substr(0, space);
+  facts.port = static_cast<int>(port);
+  facts.state = "connect";
+  return facts;
+}
+
 }  // namespace
 
 Replication::Replication(Engine* engine, std::function<void()> resume_parked)
@@ -22,7 +36,10 @@ Replication::Replication(Engine* engine, std::function<void()> resume_parked)
       feeder_(engine),
       link_executor_(engine),
       role_executor_(engine),
-      resume_parked_(std::move(resume_parked)) {}
+      resume_parked_(std::move(resume_parked)) {
+  promotion_.answered = [this] { LookAtFailover(); };
+  configured_ = ConfiguredLink(engine_.config.replicaof());
+}
 
 Replication::~Replication() {
   Stop();
@@ -30,8 +47,7 @@ Replication::~Replication() {
 
 Status Replication::Start() {
   feeder_.Start();
-  const std::string leader = engine_.config.replicaof();
-  if (leader.empty()) {
+  if (!configured_.follower) {
     (void)UpdateConfirmed();
     UpdateFewFollowers(engine_.clock.WallMs());
     engine_.modes.Set(kModeLoading, false);
@@ -44,7 +60,9 @@ Status Replication::Start() {
   // From the link's beginning on its thread says whether something is being loaded.
   SetMode(kModeFollower, true);
   engine_.modes.Set(kModeLoading, false);
-  return BecomeFollower(leader.substr(0, space), static_cast<int>(port));
+  const Status status = BecomeFollower(configured_.host, configured_.port);
+  started_.store(true);
+  return status;
 }
 
 void Replication::Stop() {
@@ -229,7 +247,8 @@ StreamFacts Replication::Stream() const {
 
 LinkFacts Replication::Link() {
   std::lock_guard guard(mutex_);
-  return link_ == nullptr ? LinkFacts{} : link_->facts();
+  if (link_ != nullptr) return link_->facts();
+  return started_.load() ? LinkFacts{} : configured_;
 }
 
 uint64_t Replication::AtSnapshot(AuxRecords* aux) {

@@ -112,6 +112,9 @@ class Replication final : public ReplicationControl {
   PromotionRequest promotion_;
   bool stopped_ = false;
   bool needs_file_ = false;  // the last link left data that is not its leader's to the end
+  // A server that loads says whom it will follow: nobody is to take it for a leader.
+  LinkFacts configured_;
+  std::atomic<bool> started_{false};
 };
 
 }  // namespace cairn

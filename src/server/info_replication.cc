@@ -48,9 +48,10 @@ std::string ReplicationInfo(Engine& engine) {
   ReplicationControl& replication = *engine.replication;
   const StreamFacts stream = replication.Stream();
   Lines lines;
-  const bool follower = engine.modes.Has(kModeFollower);
+  const LinkFacts link = replication.Link();
+  const bool follower = engine.modes.Has(kModeFollower) || link.follower;
   lines.Text("role", follower ? "slave" : "master");
-  if (follower) WriteLink(&lines, engine, replication.Link(), stream.offset);
+  if (follower) WriteLink(&lines, engine, link, stream.offset);
   const std::vector<FollowerFacts> followers = replication.Followers();
   lines.Number("connected_slaves", static_cast<int64_t>(followers.size()));
   const Config& config = engine.config;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Loading: the journal replayed at start and by DEBUG LOADAOF, and what is said meanwhile."""
 
+import os
 import random
 import re
 import signal
@@ -94,6 +95,35 @@ def test_a_signal_ends_a_start_that_loads(env):
     with env.client(2, server) as c:
         equal(c.call("MGET", "first", "last"), [b"1", b"1"])
         equal(c.call("STRLEN", "log"), 600_000)
+
+
+@cairn_only("redis-server opens its file before it listens")
+@matrix(ONCE)
+def test_a_follower_that_loads_says_so(env):
+    """Nobody is to take it for a leader meanwhile."""
+    server = env.start(appendonly="no", save="", replicaof="127.0.0.1 1")
+    server.stop()
+    # Its start waits for somebody to write the other end.
+    os.mkfifo(os.path.join(server.folder, "dump.rdb"))
+    with open(server.log_path, "ab") as log:
+        process = subprocess.Popen(server.command_line(), stdout=log, stderr=log,
+                                   cwd=server.folder)
+    try:
+        def connect():
+            try:
+                return server.client()
+            except OSError:
+                return None
+        with eventually(connect, 60) as c:
+            equal(c.call("PING").code, b"LOADING")
+            equal(c.call("ROLE"), [b"slave", b"127.0.0.1", 1, b"connect", -1])
+            told = c.call("INFO", "replication").decode().splitlines()
+            for line in ("role:slave", "master_host:127.0.0.1", "master_port:1",
+                         "master_link_status:down"):
+                check(line in told, "no " + line + " in " + repr(told))
+    finally:
+        process.kill()
+        process.wait()
 
 
 @cairn_only("replay is ours")
