@@ -16,6 +16,8 @@ constexpr int64_t kRetryMs = 1000;
 constexpr int64_t kAckMs = 1000;
 constexpr int64_t kPollMs = 100;
 constexpr size_t kReadBytes = 256 << 10;
+// Nobody has written so much; and what comes behind it needs room below kLsnMax.
+constexpr int64_t kOffsetMax = static_cast<int64_t>(kLsnMax / 2);
 
 // What this server shows its leader, and whom it believes. Read afresh for every connection.
 TlsSettings ReadTlsSettings(const Config& config) {
@@ -204,7 +206,7 @@ Status Link::Synchronize() {
   int64_t lsn;
   if (!line.starts_with("+FULLRESYNC ") || space == std::string::npos ||
       !IsReplicationId(line.substr(12, space - 12)) || !ParseInt64(line.substr(space + 1), &lsn) ||
-      lsn < 0)
+      lsn < 0 || lsn > kOffsetMax)
     return Status::Io("unexpected reply to PSYNC from the leader: " + line);
   return FullSync(line.substr(12, space - 12), static_cast<uint64_t>(lsn));
 }

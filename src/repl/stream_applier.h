@@ -41,7 +41,6 @@ class StreamApplier {
   Status Apply(std::span<const AppliedCommand> commands);
   Status WaitForRoom();
   void AppendRest();
-  void Append(AppliedCommand applied, bool own);
   bool Select(Arguments arguments);
   void EnterGate();
   void LeaveGate();

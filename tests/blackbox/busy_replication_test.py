@@ -86,3 +86,49 @@ def test_a_follower_that_cannot_load_can_end(env):
         until_busy(down)
         eventually(lambda: "Full resync requested" in leader.log_text(), PATIENCE)
         end_it(follower, down)
+
+
+class Impostor:
+    """A leader that says yes to everything, and `answer` to PSYNC."""
+
+    def __init__(self):
+        self.answer = b""
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            connection = self.listener.accept()[0]
+            try:
+                with connection:
+                    self.serve(connection)
+            except OSError:
+                pass
+
+    def serve(self, connection):
+        requests = connection.makefile("rb")
+        while True:
+            head = requests.readline()
+            if not head:
+                return
+            parts = [requests.read(int(requests.readline()[1:]) + 2)[:-2]
+                     for _ in range(int(head[1:]))]
+            connection.sendall(self.answer if parts[0] == b"PSYNC" else b"+OK\r\n")
+
+
+def test_a_leader_with_an_impossible_offset(env):
+    """One that no log has room behind is refused, and nothing of it stays."""
+    follower, impostor = cairn(env), Impostor()
+    with follower.client() as c:
+        for offset in ((1 << 63) - 1, 1 << 52, (1 << 52) - 2):
+            answer = "+FULLRESYNC %s %d" % ("a" * 40, offset)
+            impostor.answer = answer.encode() + b"\r\n$0\r\n"
+            equal(c.call("REPLICAOF", "127.0.0.1", impostor.port), b"OK")
+            eventually(lambda: "unexpected reply to PSYNC from the leader: " + answer in
+                       follower.log_text(), PATIENCE, "it was believed")
+            equal(c.call("REPLICAOF", "NO", "ONE"), b"OK")
+            eventually(lambda: info(c, "role") == "master", PATIENCE)
+            check(int(info(c, "master_repl_offset")) < 1000, "it went there")
+            equal(c.call("SET", "k", "v"), b"OK")
