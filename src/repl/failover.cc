@@ -11,7 +11,25 @@
 //   leaving     the same waiting before the server ends, for all followers; nobody takes over
 #include "repl/replication.h"
 
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "exec/delivery.h"
+
 namespace cairn {
+namespace {
+
+class Look final : public WorkerTask {
+ public:
+  explicit Look(std::function<void()> look) : look_(std::move(look)) {}
+  void Run(LocalClients&) override { look_(); }
+
+ private:
+  const std::function<void()> look_;
+};
+
+}  // namespace
 
 // Under role_mutex_, as the next. Whoever waited to write finds out how it ended.
 void Replication::EndFailover() {
@@ -142,10 +160,23 @@ std::shared_ptr<Follower> Replication::Successor() const {
   return nullptr;
 }
 
+// Writes wait: what may go on now does so at once, on the worker that would see it with its next
+// turn of cron. Any thread.
+void Replication::LookAtFailover() {
+  if (failover_look_posted_.exchange(true)) return;
+  auto task = std::make_unique<Look>([this] {
+    failover_look_posted_.store(false);
+    FailoverCron();
+  });
+  if (engine_.control->Put(0, std::move(task))) engine_.control->Wake(0);
+}
+
 void Replication::FailoverCron() {
   if (!FailingOver()) return;
   std::unique_lock guard(role_mutex_, std::try_to_lock);
   if (!guard.owns_lock() || stopped_) return;
+  // The role changes under All; a worker must not wait for that behind a busy script.
+  if (engine_.keyspace.gate().held()) return;
   if (failover_state_.load() == FailoverState::kProceeding) {
     // The link's thread only tells; a role is changed by who can wait for that thread's end.
     const LinkFacts link = Link();

@@ -200,6 +200,7 @@ Status Link::Synchronize() {
   }
   if (promote && line.starts_with("-")) promotion_->refused.store(true);
   if (line.starts_with("+")) promotion_->asked.store(false);
+  if (promote && promotion_->answered) promotion_->answered();
   if (line.starts_with("+CONTINUE") && !none)
     return Continue(line.size() > 10 ? line.substr(10) : id_);
   const size_t space = line.find(' ', 12);

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -34,6 +35,7 @@ namespace cairn {
 struct PromotionRequest {
   std::atomic<bool> asked{false};    // until it has agreed
   std::atomic<bool> refused{false};  // the last time it was asked
+  std::function<void()> answered;    // one of the two has changed; on the link's thread
 };
 
 class ReceivedFile;

@@ -50,12 +50,10 @@ Status Replication::Start() {
   if (!configured_.follower) {
     (void)UpdateConfirmed();
     UpdateFewFollowers(engine_.clock.WallMs());
+    started_.store(true);
     engine_.modes.Set(kModeLoading, false);
     return Status::Ok();
   }
-  const size_t space = leader.rfind(' ');
-  int64_t port = 0;
-  (void)ParseInt64(leader.substr(space + 1), &port);
   std::lock_guard guard(role_mutex_);
   // From the link's beginning on its thread says whether something is being loaded.
   SetMode(kModeFollower, true);
@@ -153,6 +151,7 @@ void Replication::Acknowledge(Session& session, uint64_t applied, uint64_t durab
   if (!follower.answered.exchange(true)) feeder_.Notify();
   (void)UpdateConfirmed();
   engine_.control->OnAcknowledged();
+  if (failover_state_.load() == FailoverState::kWaiting) LookAtFailover();
 }
 
 bool Replication::UpdateConfirmed() {

@@ -79,6 +79,7 @@ class Replication final : public ReplicationControl {
   enum class FailoverState { kNone, kWaiting, kProceeding, kLeaving };
 
   void FailoverCron();
+  void LookAtFailover();
   void AskHowFar();
   bool HasAll(const Follower& follower, uint64_t end) const;
   void EndFailover();
@@ -107,14 +108,15 @@ class Replication final : public ReplicationControl {
   bool unclean_ = false;
   const std::function<void()> resume_parked_;
   std::atomic<FailoverState> failover_state_{FailoverState::kNone};  // set under role_mutex_
+  std::atomic<bool> failover_look_posted_{false};                    // see LookAtFailover
   FailoverRequest failover_;          // of the one under way; under role_mutex_, as the next
   int64_t failover_deadline_ms_ = 0;  // monotonic; 0: none
   PromotionRequest promotion_;
-  bool stopped_ = false;
-  bool needs_file_ = false;  // the last link left data that is not its leader's to the end
   // A server that loads says whom it will follow: nobody is to take it for a leader.
   LinkFacts configured_;
   std::atomic<bool> started_{false};
+  bool stopped_ = false;
+  bool needs_file_ = false;  // the last link left data that is not its leader's to the end
 };
 
 }  // namespace cairn
