@@ -16,6 +16,7 @@
 #include "commands/families.h"
 #include "commands/stream_common.h"
 #include "exec/args.h"
+#include "spec/registry.h"
 
 namespace cairn {
 namespace {
@@ -396,11 +397,29 @@ void XReadGroup(Context& ctx) {
   streams.empty() ? FinishEmpty(ctx, request, streams) : streams.Finish();
 }
 
+// A group or a consumer may be called STREAMS, so the options are passed one by one, as the handler
+// passes them, rather than searched for the word.
+bool GroupReadKeys(Arguments arguments, KeySink& sink) {
+  size_t i = 1;
+  for (; i < arguments.size() && !EqualsIgnoreCase(arguments[i], "STREAMS"); ++i) {
+    if (EqualsIgnoreCase(arguments[i], "GROUP")) {
+      i += 2;
+    } else if (EqualsIgnoreCase(arguments[i], "BLOCK") || EqualsIgnoreCase(arguments[i], "COUNT") ||
+               EqualsIgnoreCase(arguments[i], "CLAIM")) {
+      ++i;
+    }
+  }
+  if (i + 1 >= arguments.size()) return true;
+  const size_t first = i + 1, keys = (arguments.size() - first) / 2;
+  for (size_t k = 0; k < keys; ++k) sink.Add(static_cast<int>(first + k), kRO | kAccess);
+  return true;
+}
+
 constexpr CommandSpec kRows[] = {
     {"XREAD", -4, kReadonly | kBlocking, KeyAfter(kRO | kAccess, "STREAMS", 1, -1, 2), kAclStream,
      &XRead},
     {"XREADGROUP", -7, kWrite | kBlocking, KeyAfter(kRO | kAccess, "STREAMS", 4, -1, 2), kAclStream,
-     &XReadGroup},
+     &XReadGroup, Scope::kKeys, nullptr, &GroupReadKeys},
 };
 
 }  // namespace
