@@ -7,6 +7,7 @@
 #include "base/numbers.h"
 #include "commands/hash_common.h"
 #include "exec/args.h"
+#include "types/field_time.h"
 
 namespace cairn {
 namespace {
@@ -14,7 +15,6 @@ namespace {
 // The latest time a client may ask for, Redis's HFE_MAX_ABS_TIME_MSEC; a payload of RESTORE may
 // hold later ones, which then come back from the journal.
 constexpr int64_t kTimeMaxMs = (int64_t{1} << 46) - 1;
-constexpr int64_t kJournaledTimeMaxMs = (int64_t{1} << 48) - 2;
 
 constexpr std::string_view kNoFields =
     "ERR Mandatory argument FIELDS is missing or not at the right position";
@@ -46,7 +46,7 @@ bool ReadTime(Context& ctx, std::string_view text, Time time, int64_t* when_ms) 
   }
   const int64_t base_ms = Relative(time) ? ctx.now_ms() : 0;
   const int64_t max_ms =
-      ctx.unit().expiry_mode() == ExpiryMode::kApply ? kJournaledTimeMaxMs : kTimeMaxMs;
+      ctx.unit().expiry_mode() == ExpiryMode::kApply ? kFieldTimeMaxMs : kTimeMaxMs;
   const bool too_late = InSeconds(time) && value > max_ms / 1000;
   if (!too_late && InSeconds(time)) value *= 1000;
   if (too_late || value > max_ms - base_ms) {

@@ -11,13 +11,11 @@
 #include "rdb/stream_codec.h"
 #include "rdb/value.h"
 #include "rdb/ziplist.h"
+#include "types/field_time.h"
 #include "types/sorted_set_builder.h"
 
 namespace cairn {
 namespace {
-
-// Field expiry times that Redis takes: 48 bits.
-constexpr uint64_t kFieldExpiryMax = (uint64_t{1} << 48) - 2;
 
 Status Empty() { return Status::NotFound("empty collection"); }
 Status Bad(const char* what) { return Status::Corrupt(what); }
@@ -175,7 +173,7 @@ Result<RdbValue> LoadHashMetadata(RdbType type, const Thresholds& thresholds, Rd
     if (offset == 0) continue;
     uint64_t expiry;
     if (__builtin_add_overflow(offset - 1, earliest, &expiry) || expiry == 0 ||
-        expiry > kFieldExpiryMax) {
+        expiry > uint64_t{kFieldTimeMaxMs}) {
       return Bad("hash field with an impossible expiry");
     }
     hash.SetExpiry(field, static_cast<int64_t>(expiry), ExpiryCondition::kAlways,
@@ -200,7 +198,7 @@ Result<RdbValue> LoadHashValkey(const Thresholds& thresholds, RdbReader* reader)
     }
     const int64_t expiry = reader->Int64();
     if (expiry == -1 || !reader->ok()) continue;
-    if (expiry <= 0 || static_cast<uint64_t>(expiry) > kFieldExpiryMax) {
+    if (expiry <= 0 || expiry > kFieldTimeMaxMs) {
       return Bad("hash field with an impossible expiry");
     }
     hash.SetExpiry(field, expiry, ExpiryCondition::kAlways, Hash::kNeverExpired);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "types/field_time.h"
 
 namespace cairn {
 
@@ -95,9 +96,8 @@ bool IsHashPack(ListpackView pack, size_t stride) {
       // Ascending, then none.
       const int64_t expiry = element.is_int() ? element.integer() : -1;
       ordered = expiry == 0 || expiry >= last_expiry;
-      if (expiry < 0) ordered = false;
+      if (expiry < 0 || expiry > kFieldTimeMaxMs) ordered = false;
       last_expiry = expiry == 0 ? INT64_MAX : expiry;
-      if (expiry == INT64_MAX) ordered = false;
       return ordered;
     }
     char digits[kInt64CharsMax];

@@ -33,7 +33,8 @@ void MoveInHashPack(Listpack* pack, const HashPackEntry& entry, int64_t expiry_m
 Listpack AddExpiryColumn(ListpackView pack);
 // How many triples at the start have expired.
 size_t CountExpiredInHashPack(ListpackView pack, int64_t now_ms);
-// Whether valid listpack bytes are a hash: whole rows, no field twice, expiries in order.
+// Whether valid listpack bytes are a hash: whole rows, no field twice, expiries in order and none
+// behind kFieldTimeMaxMs.
 bool IsHashPack(ListpackView pack, size_t stride);
 
 }  // namespace cairn

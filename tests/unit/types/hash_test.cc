@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "base/numbers.h"
+#include "types/field_time.h"
+
 using namespace cairn;
 
 namespace {
@@ -306,6 +309,9 @@ TEST_CASE("a hash loads only bytes that are one") {
   REQUIRE_FALSE(loads({"a", "1", "0", "b", "2", "50"}, true));
   REQUIRE_FALSE(loads({"a", "1", "soon"}, true));
   REQUIRE_FALSE(loads({"a", "1", "-5"}, true));
+  // Larger forms could not be saved with a later time.
+  REQUIRE(loads({"a", "1", ToString(kFieldTimeMaxMs)}, true));
+  REQUIRE_FALSE(loads({"a", "1", ToString(kFieldTimeMaxMs + 1)}, true));
   REQUIRE_FALSE(loads({"a", "1"}, true));
   Thresholds tight;
   tight.hash_max_listpack_entries = 1;
