@@ -12,6 +12,7 @@
 
 #include "commands/families.h"
 #include "commands/geo_replies.h"
+#include "commands/sorted_set_effects.h"
 #include "exec/args.h"
 #include "exec/refs.h"
 #include "types/sorted_set_builder.h"
@@ -264,9 +265,13 @@ void Run(Context& ctx, GeoQuery query) {
     bool added;
     builder.Add(query.store_distance ? one.distance / query.unit : one.score, one.member, &added);
   }
+  const int64_t dirty = ctx.unit().dirty();
   ctx.Store(ctx.arg(query.target),
             Value::FromObject(builder.Build(ctx.engine().ReadThresholds())), kNotifyZset,
             query.search() ? "geosearchstore" : "georadiusstore");
+  // Polygons are newer than Redis 7.0.
+  if (query.kind == GeoShape::Kind::kPolygon && ctx.unit().dirty() != dirty)
+    SendStoredSortedSet(ctx, ctx.arg(query.target));
   ctx.reply().Integer(static_cast<int64_t>(found.size()));
 }
 

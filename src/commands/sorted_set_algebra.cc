@@ -2,6 +2,7 @@
 //
 // ZUNION, ZINTER, ZDIFF, their STORE forms, ZINTERCARD. Inputs may be sorted sets or sets.
 #include "commands/families.h"
+#include "commands/sorted_set_effects.h"
 #include "commands/sorted_set_replies.h"
 #include "exec/args.h"
 #include "exec/context.h"
@@ -109,21 +110,11 @@ void Store(Context& ctx, Operation operation, const char* event) {
   if (!ReadQuery(ctx, 2, operation, true, false, &query)) return;
   SortedSet result = Compute(ctx, operation, query);
   const uint64_t size = result.Size();
+  const int64_t dirty = ctx.unit().dirty();
   ctx.Store(ctx.arg(1), Value::FromObject(std::move(result)), kNotifyZset, event);
   // AGGREGATE COUNT is newer than 7.0: the result itself is recorded.
-  if (query.aggregate == Aggregate::kCount && ctx.unit().dirty() > 0 && size == 0) {
-    ctx.Effect({"DEL", ctx.arg(1)});
-  } else if (query.aggregate == Aggregate::kCount && size > 0) {
-    const Entry* entry = ctx.Find(ctx.arg(1), Context::Touch::kNo);
-    std::vector<std::string> words = {"ZADD", std::string(ctx.arg(1))};
-    const SortedSet& stored = const_cast<Entry*>(entry)->object<SortedSet>();
-    for (auto it = stored.Iterate(); it.Valid(); it.Next()) {
-      words.push_back(ToString(it.score()));
-      words.emplace_back(it.member());
-    }
-    ctx.Effect({"DEL", ctx.arg(1)});
-    ctx.Effect(std::vector<std::string_view>(words.begin(), words.end()));
-  }
+  if (query.aggregate == Aggregate::kCount && ctx.unit().dirty() != dirty)
+    SendStoredSortedSet(ctx, ctx.arg(1));
   ctx.reply().Integer(static_cast<int64_t>(size));
 }
 

@@ -110,6 +110,7 @@ bool CheckTrimOptions(Context& ctx, bool for_add, TrimOptions* options) {
   if (ctx.unit().expiry_mode() == ExpiryMode::kApply) {
     // Redis leaves LIMIT in what it records beside an exact threshold; it has done its work.
     trim.limit = 0;
+    trim.thorough = true;
   } else if (options->limit_given && !trim.approximate) {
     ctx.Error("ERR syntax error, LIMIT cannot be used without the special ~ option");
     return false;
@@ -129,10 +130,12 @@ void AddDoneTrim(EffectWords* words, const StreamTrim& trim, const Stream& strea
 }
 
 // Trims with ACKED: what stays is not a tail of the stream. The effect is an XDEL of what went, and
-// an XSETID that puts right what trimming leaves alone.
+// an XSETID that puts right what trimming leaves alone, where XDEL changed it. (Where it did not,
+// an id was deleted that lies behind the last one now, and XSETID would refuse it.)
 void SendTrimmedAcked(Context& ctx, std::string_view key, const Stream& stream,
                       const StreamDeletions& done) {
   EffectWords({"XDEL", key}).Add(done.deleted).Send(ctx);
+  if (done.deleted.back() <= stream.max_deleted_id()) return;
   EffectWords({"XSETID", key})
       .Add(stream.last_id())
       .Add("ENTRIESADDED")
@@ -217,7 +220,8 @@ void XAdd(Context& ctx) {
   ReplyStreamId(ctx.reply(), id);
   stream.Notify(kNotifyStream, "xadd");
   if (!options.trims) {
-    if (kind != StreamIdKind::kGiven) SendAdd(ctx, id, nullptr, value, fields);
+    const bool as_it_is = kind == StreamIdKind::kGiven && options.next == 2;
+    if (!as_it_is) SendAdd(ctx, id, nullptr, value, fields);
     return stream.Commit(kNotifyStream, nullptr);
   }
   int64_t trimmed;
@@ -300,7 +304,7 @@ void XSetId(Context& ctx) {
   std::optional<uint64_t> entries_added;
   std::optional<StreamId> max_deleted;
   // Counters may have wrapped around; what was journaled is applied as it is. That goes for a
-  // MAXDELETEDID of 0-0 as well, which a client cannot set.
+  // MAXDELETEDID of 0-0 as well, which a client cannot set, and for one behind the last id.
   const bool journaled = ctx.unit().expiry_mode() == ExpiryMode::kApply;
   for (size_t i = 3; i < ctx.argc(); i += 2) {
     const bool more = i + 1 < ctx.argc();
@@ -311,7 +315,7 @@ void XSetId(Context& ctx) {
       entries_added = static_cast<uint64_t>(value);
     } else if (more && EqualsIgnoreCase(ctx.arg(i), "MAXDELETEDID")) {
       if (!ReadStreamId(ctx, ctx.arg(i + 1), &max_deleted.emplace())) return;
-      if (id < *max_deleted)
+      if (id < *max_deleted && !journaled)
         return ctx.Error(
             "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id");
     } else {

@@ -168,6 +168,7 @@ int64_t Stream::TrimInside(Nodes::Pos pos, const StreamTrim& trim, StreamDeletio
   int64_t deleted = 0;
   for (bool more = reader.First(); more; more = reader.Next()) {
     const StreamId id = reader.entry().id;
+    if (!reader.live() && trim.thorough) continue;
     if (trim.kind == StreamTrim::kMaxLength ? d.length <= trim.max_length : id >= trim.min_id)
       break;
     if (!reader.live()) continue;
@@ -203,8 +204,9 @@ int64_t Stream::Trim(const StreamTrim& trim, StreamDeletions* done) {
     }
     const int64_t inside = TrimInside(pos, trim, done);
     deleted += inside;
-    pos = inside == entries ? d.nodes.Erase(pos) : d.nodes.Next(pos);
-    if (!whole) break;
+    const bool emptied = inside == entries;
+    pos = emptied ? d.nodes.Erase(pos) : d.nodes.Next(pos);
+    if (!whole && !(emptied && trim.thorough)) break;
   }
   if (deleted > 0) UpdateFirstId();
   return deleted;

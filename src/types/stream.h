@@ -44,6 +44,9 @@ struct StreamTrim {
   uint64_t max_length = 0;
   StreamId min_id;
   bool approximate = false;  // whole nodes only
+  // Goes on behind a deleted entry with an id that would end it. Such entries stand before lower
+  // ids after an XSETID; Redis stops at them, but has what it did be done again elsewhere.
+  bool thorough = false;
   int64_t limit = 0;         // entries at most, in whole nodes; 0: no limit
   StreamReferences references = StreamReferences::kKeep;
 };

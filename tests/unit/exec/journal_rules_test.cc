@@ -105,6 +105,31 @@ TEST_CASE("Rule 5: a unit is one record, in MULTI if it has several effects", "[
   REQUIRE(engine.NewEffects() == "{MULTI}{DEL gone}{T.APPEND gone w}{EXEC}");
 }
 
+TEST_CASE("What Redis 7.0 does not know is recorded by what it did", "[exec]") {
+  JournaledEngine engine(FsyncPolicy::kEverySecond);
+  TestClient client(engine);
+  client.Send("ZADD g 3479447370796909 b\r\nZADD z 1 a 2 b\r\nSADD s a\r\nZADD old 1 x\r\n");
+  engine.NewEffects();
+  const struct {
+    const char *requests, *effects;
+  } kCases[] = {
+      {"XADD x KEEPREF 1-1 f v\r\n", "{XADD x 1-1 f v}"},
+      {"GEOSEARCHSTORE t g BYPOLYGON 4 14 37 14 39 17 39 17 36\r\n",
+       "{MULTI}{DEL t}{ZADD t 3479447370796909 b}{EXEC}"},
+      {"GEOSEARCHSTORE old g BYPOLYGON 3 -60 -10 -61 -10 -60 -11\r\n", "{DEL old}"},
+      {"GEOSEARCHSTORE old g BYPOLYGON 3 -60 -10 -61 -10 -60 -11\r\n", ""},
+      {"ZUNIONSTORE u 2 z s AGGREGATE COUNT\r\n", "{MULTI}{DEL u}{ZADD u 1 b 2 a}{EXEC}"},
+      {"ZINTERSTORE u 2 z none AGGREGATE COUNT\r\n", "{DEL u}"},
+      {"MULTI\r\nT.SET a 1\r\nZINTERSTORE u 2 z none AGGREGATE COUNT\r\nEXEC\r\n",
+       "{T.SET a 1}"},
+  };
+  for (const auto& test : kCases) {
+    INFO(test.requests);
+    client.Send(test.requests);
+    REQUIRE(engine.NewEffects() == test.effects);
+  }
+}
+
 TEST_CASE("While the log is broken, reads of what is not durable wait a while", "[exec]") {
   JournaledEngine engine(FsyncPolicy::kAlways);
   Modes& modes = engine.engine->modes;
