@@ -218,8 +218,10 @@ char* StringRef::MutableBytes(size_t size) {
     // First, because a snapshot may borrow the block, which is then shared.
     if (block != nullptr) unit.BeforeChange(id_.db, entry, id_.hash);
     if (block == nullptr || block->shared() || block->capacity < new_size) {
-      // Grows by half again, so that appending byte by byte stays linear.
-      const size_t capacity = new_size > old_size ? new_size + new_size / 2 : new_size;
+      // Grows by half again, so that appending byte by byte stays linear. A string that begins with
+      // a byte far behind (SETBIT, SETRANGE) gets what it asks for: it may well be all it will need.
+      const bool grows = old_size > 0 && new_size > old_size;
+      const size_t capacity = grows ? new_size + new_size / 2 : new_size;
       StringBlock* larger = StringBlock::New(old_size, capacity);
       if (old_size > 0) memcpy(larger->data, view().data(), old_size);
       Finish(Entry::New(id_.key, Value::FromBlock(larger), expiry));

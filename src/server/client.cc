@@ -245,7 +245,8 @@ bool Client::WithinOutputLimits() {
   if (limit.soft_bytes != 0 && bytes >= limit.soft_bytes) {
     const int64_t now_ms = context_.worker.monotonic_ms();
     if (soft_limit_since_ms_ < 0) soft_limit_since_ms_ = now_ms;
-    over |= now_ms - soft_limit_since_ms_ > limit.soft_seconds * 1000;
+    over |= now_ms - soft_limit_since_ms_ >
+            std::min(limit.soft_seconds, INT64_MAX / 1000) * 1000;
   } else {
     soft_limit_since_ms_ = -1;
   }
