@@ -99,6 +99,7 @@ void GeoAdd(Context& ctx) {
     added += result.added;
     updated += result.updated;
   }
+  if (fresh) value.Settle();
   ctx.reply().Integer(change_count ? added + updated : added);
   if (added + updated > 0) {
     set.Commit(kNotifyZset, "zadd", added + updated);

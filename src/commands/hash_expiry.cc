@@ -359,6 +359,7 @@ void HSetEx(Context& ctx) {
   Expired done;
   for (size_t i = 0; i < options.pairs.size(); i += 2)
     hash.Set(options.pairs[i], options.pairs[i + 1], FieldTime(ctx), thresholds, options.keep_ttl);
+  hash.Settle();
   for (size_t i = 0; options.has_time && i < options.pairs.size(); i += 2) {
     const std::string_view field = options.pairs[i];
     done.Note(hash.SetExpiry(field, options.when_ms, ExpiryCondition::kAlways, FieldTime(ctx)),

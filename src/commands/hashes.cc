@@ -179,6 +179,7 @@ bool SetPairs(Context& ctx, int64_t* created) {
   *created = 0;
   for (size_t i = 0; i < pairs.size(); i += 2)
     *created += target.Set(pairs[i], pairs[i + 1], FieldTime(ctx), thresholds) == HashSet::kCreated;
+  target.Settle();
   hash.Commit(kNotifyHash, "hset", static_cast<int64_t>(pairs.size() / 2));
   return true;
 }

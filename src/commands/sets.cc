@@ -29,6 +29,7 @@ void SAdd(Context& ctx) {
   if (fresh) target = Set::ForMembers(members[0], members.size(), thresholds);
   int64_t added = 0;
   for (std::string_view member : members) added += target.Add(member, thresholds);
+  if (fresh) target.Settle();
   ctx.reply().Integer(added);
   added > 0 ? set.Commit(kNotifySet, "sadd", added) : set.Unchanged();
 }

@@ -53,6 +53,7 @@ void AddMembers(Context& ctx, SortedSet::AddFlags flags, bool change_count, size
     added += result.added;
     updated += result.updated;
   }
+  if (fresh) value.Settle();
   if (result.nan) {
     ctx.Error(kNan);
   } else if (flags.incr) {

@@ -190,6 +190,10 @@ void Hash::Reserve(size_t fields) {
   if (rep_ == 0 || tag() != kBigTag) ConvertToBig(fields);
 }
 
+void Hash::Settle() {
+  if (rep_ != 0 && tag() == kBigTag) big()->Settle();
+}
+
 void Hash::ConvertToListpackEx() {
   DCHECK(tag() == kListpackTag);
   Listpack triples = AddExpiryColumn(pack());

@@ -88,6 +88,8 @@ class Hash {
   void Prepare(size_t fields, size_t longest, const Thresholds& thresholds);
   // Turns it into a hashtable with room for `fields`, for loaders.
   void Reserve(size_t fields);
+  // Gives back what Prepare() made room for and did not come.
+  void Settle();
 
   // Visits the fields that have not expired; true if the walk came to its end.
   bool ForEach(int64_t now_ms, VisitWhile visit) const;

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "containers/hash_table.h"
 #include "types/hash_item.h"
+#include "types/settle_table.h"
 
 namespace cairn {
 
@@ -57,6 +58,7 @@ class HashBig {
   const Table& table() const { return table_; }
   size_t size() const { return table_.size(); }
   void Reserve(size_t fields) { table_.Reserve(fields); }
+  void Settle() { SettleTable(&table_); }
 
   // `hash` is HashBytes(field).
   HashItem* Find(uint64_t hash, std::string_view field) const {

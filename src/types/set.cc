@@ -9,6 +9,7 @@
 
 #include "containers/intset.h"
 #include "types/set_table.h"
+#include "types/settle_table.h"
 
 namespace cairn {
 namespace {
@@ -260,6 +261,10 @@ void Set::ConvertToTable(size_t capacity) {
 
 void Set::Reserve(size_t size) {
   if (rep_ == 0 || tag() != kTableTag) ConvertToTable(size);
+}
+
+void Set::Settle() {
+  if (rep_ != 0 && tag() == kTableTag) SettleTable(&table()->members);
 }
 
 bool Set::ForEach(VisitWhile visit) const {

@@ -72,6 +72,8 @@ class Set {
   bool Remove(const ListpackValue& member);
   // Turns it into a hashtable with room for `size` members, for loaders.
   void Reserve(size_t size);
+  // Gives back what ForMembers() made room for and did not come.
+  void Settle();
 
   // True if the walk came to its end.
   bool ForEach(VisitWhile visit) const;

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/random.h"
+#include "types/settle_table.h"
 #include "types/sorted_set_listpack.h"
 #include "types/sorted_set_table.h"
 
@@ -152,6 +153,10 @@ SortedSet::AddResult SortedSet::AddSmall(double score, std::string_view member, 
     table()->Add(score, member);
   }
   return result;
+}
+
+void SortedSet::Settle() {
+  if (IsLarge()) SettleTable(&table()->members);
 }
 
 bool SortedSet::Remove(std::string_view member) {

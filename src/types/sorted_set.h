@@ -110,6 +110,8 @@ class SortedSet {
   // `score` is no NaN; gt and lt exclude each other and nx. O(log n).
   AddResult Add(double score, std::string_view member, AddFlags flags,
                 const Thresholds& thresholds);
+  // Gives back what the constructor made room for and did not come.
+  void Settle();
   bool Remove(std::string_view member);  // false: not there; O(log n)
   // Takes out the span's members; O(log n + count). Returns how many.
   uint64_t RemoveSpan(RankSpan span);

@@ -114,6 +114,22 @@ def test_a_million_arguments(env):
         equal(honest.call("GET", "0000001"), b"v")
 
 
+@cairn_only("how much room it makes is redis-server's own matter")
+def test_one_element_a_hundred_thousand_times(env):
+    """Room is made for as many elements as there are words, and given back."""
+    call, count = env.c.call, 100_000
+    equal(call("SADD", "set", *["x"] * count), 1)
+    equal(call("HSET", "hash", *["x", "v"] * count), 1)
+    equal(call("HSETEX", "hashes", "FIELDS", count, *["x", "v"] * count), 1)
+    equal(call("ZADD", "zset", *[1, "x"] * count), 1)
+    equal(call("GEOADD", "places", *[1, 2, "x"] * count), 1)
+    for key in ("set", "hash", "hashes", "zset", "places"):
+        used = call("MEMORY", "USAGE", key)
+        check(used < 2000, "%s: %d bytes" % (key, used))
+    equal(call("SRANDMEMBER", "set", -3), [b"x"] * 3)
+    equal(call("HRANDFIELD", "hash", -3), [b"x"] * 3)
+
+
 @cairn_only("Redis's own file is Redis's own matter")
 def test_debians_redis_conf_starts_the_server_unchanged(env):
     """Each directive is honoured, or named in one warning; only where to listen and to write is
