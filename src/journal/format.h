@@ -22,10 +22,11 @@
 //    40 u64 sequence     48 u64 created, ms  32 u32 offset of the first record start, ~0 = none
 //    56 char[40] replid  96 u32 database     36 u32 database there, ~0 = none selected
 //   100 char[16] key id 116 char[76] key     40 u64 end of the last complete unit so far
-//   192 zeros                               48 u64 first wall time, ms   56 u64 last
+//   192 u64 salt        200 zeros            48 u64 first wall time, ms   56 u64 last
 //                                            64 u64 durable LSN when sealed
 //                                            72 u32 crc of the header before it in this segment
-//   index  kind 3, 40 + 16 n bytes           76 u32 timeline      80 u64 nonce counter  88 zeros
+//   index  kind 3, 40 + 16 n bytes           76 u32 timeline      80 u64 nonce counter
+//                                            88 u64 salt of the segment
 //     0 u32 magic   4 u32 content bytes
 //     8 u32 crc of 12..end  12 u32 n
 //    16 u64 first LSN  24 u64 end LSN
@@ -41,6 +42,10 @@
 // A unit is a whole top-level record (a MULTI..EXEC group is one). A unit may span blocks, never
 // segments. A block with neither plain nor stored bytes is a mark: it only says how far the log
 // was durable, so that damage to the last group before a pause is told from a torn write.
+//
+// The salt is random, and 0 in segments of before there was one. Recovery looks for blocks behind a
+// damaged place, hence also inside of what a torn block held, which is what some client sent: without
+// knowing the salt nobody can send what is taken for a block.
 // Any thread: pure functions.
 #pragma once
 
@@ -89,6 +94,7 @@ struct SegmentHeader {
   uint64_t created_ms = 0;
   uint32_t database = kNoDatabase;
   FileKey key;       // key_id is empty if the segment is not encrypted
+  uint64_t salt = 0;
   uint32_t crc = 0;  // set by both functions below
 };
 
@@ -106,6 +112,7 @@ struct BlockHeader {
   uint32_t previous_crc = 0;
   uint32_t timeline = 0;
   uint64_t nonce = 0;  // of an encrypted block: a counter, never twice in one segment
+  uint64_t salt = 0;
   uint32_t crc = 0;    // set by both functions below
 
   bool encrypted() const { return (flags & kBlockEncrypted) != 0; }

@@ -47,6 +47,12 @@ class Words {
   bool ok_ = true;
 };
 
+// Names stand for files of the journal's own folder: a manifest that came from elsewhere must not
+// have others read or deleted.
+bool IsFileName(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos;
+}
+
 bool DecodeSegment(Words* words, SegmentEntry* segment) {
   std::string_view state = words->Text();
   auto name = std::find(std::begin(kStateNames), std::end(kStateNames), state);
@@ -72,7 +78,8 @@ bool DecodeLine(std::string_view line, Manifest* m) {
     m->replid2 = words.Text();
     if (m->replid2 == "-") m->replid2.clear();
     m->second_offset = words.Number();
-    return words.Done() && IsReplicationId(m->replid);
+    return words.Done() && IsReplicationId(m->replid) &&
+           (m->replid2.empty() || IsReplicationId(m->replid2));
   }
   if (kind == "timeline") {
     Timeline t;
@@ -88,7 +95,7 @@ bool DecodeLine(std::string_view line, Manifest* m) {
     if (!m->base_name.empty()) return false;
     m->base_name = words.Text();
     m->base_lsn = words.Number(kLsnMax);
-    return words.Done() && !m->base_name.empty();
+    return words.Done() && IsFileName(m->base_name);
   }
   if (kind == "snapshot") {
     SnapshotEntry s;
@@ -98,8 +105,9 @@ bool DecodeLine(std::string_view line, Manifest* m) {
     s.created_ms = words.Number();
     s.bytes = words.Number();
     const bool ascends = m->snapshots.empty() || m->snapshots.back().lsn <= s.lsn;
+    const bool named = s.name.empty() || IsFileName(s.name);
     m->snapshots.push_back(std::move(s));
-    return words.Done() && ascends;
+    return words.Done() && ascends && named;
   }
   if (kind == "segment") {
     SegmentEntry segment;

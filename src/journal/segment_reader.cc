@@ -17,7 +17,9 @@ Result<std::unique_ptr<SegmentReader>> SegmentReader::OpenDamaged(FileSystem* fs
                                                                   const std::string& path) {
   auto file = fs->Open(path, FileSystem::Mode::kRead);
   if (!file.ok()) return file.status();
-  return std::unique_ptr<SegmentReader>(new SegmentReader(std::move(*file), path));
+  std::unique_ptr<SegmentReader> reader(new SegmentReader(std::move(*file), path));
+  reader->header_status_ = DecodeSegmentHeader(reader->Peek(kSegmentHeaderBytes), &reader->header_);
+  return reader;
 }
 
 Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(FileSystem* fs, const std::string& path,
@@ -25,9 +27,9 @@ Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(FileSystem* fs, const
   auto reader = OpenDamaged(fs, path);
   if (!reader.ok()) return reader;
   SegmentReader& r = **reader;
-  Status status = DecodeSegmentHeader(r.Peek(kSegmentHeaderBytes), &r.header_);
   if (!r.status_.ok()) return r.status_;
-  if (!status.ok()) return Status(status.code(), path + ": " + status.message());
+  if (const Status& status = r.header_status_; !status.ok())
+    return Status(status.code(), path + ": " + status.message());
   if (!r.header_.key.key_id.empty()) {
     if (keys == nullptr)
       return Status::Invalid(path + ": it is encrypted with key '" + r.header_.key.key_id +
@@ -92,6 +94,7 @@ SegmentReader::End SegmentReader::Next(Block* block) {
   if (Status status = CheckBlock(bytes, header); !status.ok()) return Bad(status);
   if (header.timeline != header_.timeline.number)
     return Bad(Status::Corrupt("block of timeline " + std::to_string(header.timeline)));
+  if (header.salt != header_.salt) return Bad(Status::Corrupt("block of another segment"));
   if (chained_ && header.previous_crc != previous_crc_)
     return Bad(Status::Corrupt("block does not follow the one before it"));
   if (header.first_lsn != next_lsn_)
@@ -118,7 +121,8 @@ bool SegmentReader::ScanForBlock(Block* block) {
     }
     offset_ += at;
     BlockHeader& header = block->header;
-    if (DecodeBlockHeader(Peek(kBlockHeaderBytes), &header).ok()) {
+    const bool block_like = DecodeBlockHeader(Peek(kBlockHeaderBytes), &header).ok();
+    if (block_like && (!header_status_.ok() || header.salt == header_.salt)) {
       bytes = Peek(kBlockHeaderBytes + header.stored_bytes);
       if (CheckBlock(bytes, header).ok()) {
         block->offset = offset_;

@@ -32,15 +32,15 @@ class SegmentReader {
   // operator, if it is encrypted and `keys` (null: none) do not open it.
   static Result<std::unique_ptr<SegmentReader>> Open(FileSystem* fs, const std::string& path,
                                                      const KeyRing* keys = nullptr);
-  // For damaged files: reads on without a segment header, for ScanForBlock.
+  // For damaged files: reads on without a valid segment header, for ScanForBlock.
   static Result<std::unique_ptr<SegmentReader>> OpenDamaged(FileSystem* fs,
                                                             const std::string& path);
 
   const SegmentHeader& header() const { return header_; }
   // The next block, marks and the preamble included.
   End Next(Block* block);
-  // From any place: the next block with a valid checksum, whatever stands between. False at the
-  // end of the file.
+  // From any place: the next block with a valid checksum and, if the segment header could be read,
+  // its salt, whatever stands between. False at the end of the file.
   bool ScanForBlock(Block* block);
   // Continues at a block that the segment's index names as the last one that begins at or below
   // `lsn`. Without an index (a segment in use) nothing changes.
@@ -70,6 +70,7 @@ class SegmentReader {
   std::unique_ptr<File> file_;
   const std::string path_;
   SegmentHeader header_;
+  Status header_status_;  // of decoding it
   std::unique_ptr<BlockCipher> cipher_;
   uint64_t offset_ = 0;
   Lsn next_lsn_ = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "journal/segment_writer.h"
 
+#include "base/random.h"
+
 namespace cairn {
 namespace {
 
@@ -20,6 +22,8 @@ void SegmentWriter::Begin(StreamPoint point, uint64_t wall_ms) {
   header.created_ms = wall_ms;
   header.database = point.database;
   if (keys_ != nullptr) cipher_ = keys_->NewFile(&header.key);
+  RandomBytes(reinterpret_cast<unsigned char*>(&salt_), sizeof salt_);
+  header.salt = salt_;
   EncodeSegmentHeader(&header, &buffer_);
   previous_crc_ = header.crc;
   if (point.database == kNoDatabase || point.database == 0) return;
@@ -35,6 +39,7 @@ void SegmentWriter::AddBlock(BlockHeader header, std::string_view plain, int acc
   DCHECK(begun_);
   header.timeline = timeline_.number;
   header.previous_crc = previous_crc_;
+  header.salt = salt_;
   const bool data = header.in_stream() && !plain.empty();
   if (data && (index_.empty() || header.first_lsn - index_.back().lsn >= kIndexStepBytes))
     index_.push_back({header.first_lsn, bytes()});

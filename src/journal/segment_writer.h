@@ -54,6 +54,7 @@ class SegmentWriter {
   Lsn first_lsn_ = 0;
   uint64_t first_ms_ = 0;
   uint64_t last_ms_ = 0;
+  uint64_t salt_ = 0;
   uint32_t previous_crc_ = 0;
   uint64_t offset_ = 0;  // of buffer_ in the file
   std::string buffer_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -49,22 +50,22 @@ void AppendFixed(std::string_view content, uint32_t magic, std::string* out) {
 
 void AppendFrame(std::string_view plain, int acceleration, std::string* out) {
   out->append(kFrameStart, sizeof kFrameStart);
+  out->reserve(out->size() + FrameBytesStored(plain.size()));
+  // Not into `out`, which would be cleared first.
+  const auto packed =
+      std::make_unique_for_overwrite<char[]>(std::min(plain.size(), kPackedBlockBytesMax));
   while (!plain.empty()) {
     const std::string_view block = plain.substr(0, kPackedBlockBytesMax);
     plain.remove_prefix(block.size());
-    const size_t at = out->size();
     int size = 0;
-    if (acceleration > 0) {
-      // One byte less than the block: what does not shrink is stored.
-      out->resize(at + 4 + block.size() - 1);
-      size = LZ4_compress_fast(block.data(), out->data() + at + 4, static_cast<int>(block.size()),
+    // One byte less than the block: what does not shrink is stored.
+    if (acceleration > 0)
+      size = LZ4_compress_fast(block.data(), packed.get(), static_cast<int>(block.size()),
                                static_cast<int>(block.size() - 1), acceleration);
-    }
     if (size > 0) {
-      StoreLe(out->data() + at, static_cast<uint32_t>(size));
-      out->resize(at + 4 + static_cast<size_t>(size));
+      AppendU32(static_cast<uint32_t>(size), out);
+      out->append(packed.get(), static_cast<size_t>(size));
     } else {
-      out->resize(at);
       AppendU32(static_cast<uint32_t>(block.size()) | kStoredBit, out);
       out->append(block);
     }

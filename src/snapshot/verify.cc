@@ -70,6 +70,8 @@ class Scan {
     PartHeader header;
     CAIRN_RETURN_IF_ERROR(ReadExactly(file_, offset_, kPartHeaderBytes, &stored_));
     CAIRN_RETURN_IF_ERROR(DecodePartHeader(stored_, &header));
+    if (header.stored_bytes > kPartStoredBytesMax)
+      return Status::Corrupt("part is longer than parts may be");
     if (header.stored_bytes > summary_.file_bytes - offset_ - kPartHeaderBytes)
       return Status::Corrupt("the file is cut short in a part");
     CAIRN_RETURN_IF_ERROR(

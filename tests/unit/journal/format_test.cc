@@ -5,6 +5,7 @@
 
 #include <lz4frame.h>
 
+#include "base/crc.h"
 #include "base/random.h"
 #include "journal/manifest.h"
 #include "journal/segment_writer.h"
@@ -95,6 +96,12 @@ TEST_CASE("format: one whole segment, byte for byte") {
   REQUIRE(block.substr(24, 2 * (96 - 12 - 24)) ==
           "01000000" "d204000000000000" "05000000" "14000000" "00000000" "05000000"
           "d704000000000000" "0168e5cf8b010000" "0168e5cf8b010000" "d204000000000000");
+  // The segment's salt, in every block of it.
+  const std::string salt = hex.substr(2 * 192, 16);
+  REQUIRE(salt != std::string(16, '0'));
+  REQUIRE(hex.substr(2 * 200, 2 * 56) == std::string(2 * 56, '0'));
+  REQUIRE(block.substr(2 * 80, 16) == std::string(16, '0'));
+  REQUIRE(block.substr(2 * 88, 16) == salt);
   REQUIRE(block.substr(2 * 96, 2 * 20) == "04224d186050fb" "05000080" "68656c6c6f" "00000000");
   REQUIRE(hex.substr(hex.size() - 16) == "3800000043494458");
 }
@@ -133,12 +140,33 @@ TEST_CASE("manifest: text round trip, damage and contradictions are refused") {
   }
   m.segments[1].first_lsn = 13;
   REQUIRE_FALSE(Manifest::Decode(m.Encode()).ok());
+  m.segments.clear();
+  REQUIRE(Manifest::Decode(m.Encode()).ok());
+  m.replid2 = "../x";
+  REQUIRE_FALSE(Manifest::Decode(m.Encode()).ok());
   uint32_t timeline;
   uint64_t sequence;
   REQUIRE(ParseSegmentName("0002-00000007.aof.lz4", &timeline, &sequence));
   REQUIRE(timeline == 2);
   REQUIRE(sequence == 7);
   REQUIRE_FALSE(ParseSegmentName("0002-00000007.aof.lz4.tmp", &timeline, &sequence));
+}
+
+TEST_CASE("manifest: names of files lie in its folder, whoever wrote it") {
+  const auto with = [](const std::string& lines) {
+    const std::string id(40, '1');
+    const std::string body =
+        "cairn-journal 1\nids " + id + " - 0\ntimeline 1 " + id + " 0 0\n" + lines;
+    char crc[32];
+    snprintf(crc, sizeof crc, "crc %08x\n", Crc32c(0, body));
+    return Manifest::Decode(body + crc);
+  };
+  REQUIRE(with("base b 5\nsnapshot - 0 0 0\nsnapshot b 5 0 0\n").ok());
+  for (const std::string name : {"../b", "/etc/b", "..", ".", "x/b"}) {
+    INFO(name);
+    REQUIRE_FALSE(with("base " + name + " 5\n").ok());
+    REQUIRE_FALSE(with("base b 5\nsnapshot " + name + " 0 0 0\nsnapshot b 5 0 0\n").ok());
+  }
 }
 
 }  // namespace

@@ -292,6 +292,14 @@ TEST_CASE("No part is longer than parts may be, and none is unpacked further tha
   REQUIRE(keys == 1);
   REQUIRE(ScanSnapshot(&files.fs, "d/s", nullptr).ok());
 
+  // Checking a file takes no more memory than loading it, whatever it announces.
+  std::string file = files.fs.Get("d/s");
+  const size_t first = kSnapshotHeaderBytes + FrameBytesStored(kRdbHeaderBytes);
+  StoreLe<uint64_t>(file.data() + first + 24, 2 * kPartStoredBytesMax);
+  files.fs.Put("d/s", file.insert(first + kPartHeaderBytes, 2 * kPartStoredBytesMax, 'x'));
+  REQUIRE(ScanSnapshot(&files.fs, "d/s", nullptr).status().message().find("longer than parts") !=
+          std::string::npos);
+
   const auto decode = [](std::string part, std::string* plain) {
     StoreLe(part.data() + 8, Crc32c(0, std::string_view(part).substr(12)));
     PartHeader header;
