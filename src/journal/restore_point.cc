@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <algorithm>
+
 #include "base/numbers.h"
 #include "journal/reader.h"
 
@@ -24,6 +26,15 @@ bool ParseTime(const std::string& text, uint64_t* ms) {
   return *rest == '\0' || strcmp(rest, "Z") == 0;
 }
 
+// Of the state at earlier times nothing is known: when the first segment or, if nothing was written
+// since, the oldest snapshot was made.
+uint64_t BeginsAtMs(const Manifest& m) {
+  uint64_t ms = m.segments.empty() ? UINT64_MAX : m.segments.front().first_ms;
+  if (!m.snapshots.empty() && m.snapshots.front().created_ms > 0)
+    ms = std::min(ms, m.snapshots.front().created_ms);
+  return ms == UINT64_MAX ? 0 : ms;
+}
+
 }  // namespace
 
 Result<Lsn> FindRestorePoint(FileSystem* fs, const std::string& dir, Recovered* recovered,
@@ -33,6 +44,11 @@ Result<Lsn> FindRestorePoint(FileSystem* fs, const std::string& dir, Recovered* 
   Lsn lsn;
   uint64_t ms;
   if (ParseTime(target, &ms)) {
+    // Before it nothing is known, unless that there was nothing, which is hardly what is meant.
+    if (ms < BeginsAtMs(m))
+      return Status::Invalid(option + " " + target +
+                             ": the log here begins later; cairn-check points lists what can be "
+                             "restored");
     auto found = FindLsnAtTime(fs, dir, m, ms, keys);
     if (!found.ok()) return found.status();
     lsn = *found;

@@ -114,7 +114,8 @@ def test_targets_that_make_no_sense_are_refused(env):
     last = lsn(c)
     server.stop()
     for target, text in (("yesterday", "takes an LSN or a time"), (str(last + 1), "goes from LSN 0"),
-                         ("2026-01-31", "takes an LSN or a time")):
+                         ("2026-01-31", "takes an LSN or a time"),
+                         ("2020-01-31T12:00:00Z", "begins later")):
         output = refused(server, "--restore-to", target)
         check(text in output, output)
     points = check_tool("points", folder(server))
