@@ -5,6 +5,7 @@
 // reply leaves.
 #include "commands/blocking_common.h"
 #include "commands/families.h"
+#include "commands/help.h"
 #include "exec/args.h"
 #include "exec/context.h"
 #include "exec/snapshot_control.h"
@@ -92,6 +93,15 @@ void BackupTo(Context& ctx) {
   ctx.Block(request);
 }
 
+// BACKUP HELP
+void BackupHelp(Context& ctx) {
+  static constexpr std::string_view kLines[] = {
+      "TO <path>",
+      "    Copy the data into a new or empty folder inside backup-dir, check the copy, and",
+      "    return its LSN, bytes, keys and files. Start a server with `dir` there to restore it."};
+  ReplyHelp(ctx, "BACKUP", kLines);
+}
+
 // LASTSAVE  O(1)
 void LastSave(Context& ctx) {
   ctx.reply().Integer(ctx.engine().snapshots->LastSaveSeconds());
@@ -104,6 +114,7 @@ constexpr CommandSpec kRows[] = {
     {"BGREWRITEAOF", 1, kFlags, {}, 0, &BackgroundRewrite},
     {"BACKUP", -2, kAdmin, {}, 0, nullptr},
     {"BACKUP|TO", 3, kFlags | kNoMulti, {}, 0, &BackupTo},
+    {"BACKUP|HELP", 2, kLoading | kStale, {}, 0, &BackupHelp},
     {"LASTSAVE", 1, kLoading | kStale | kFast, {}, kAclAdmin | kAclDangerous, &LastSave},
 };
 

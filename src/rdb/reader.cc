@@ -232,8 +232,12 @@ int RdbReader::FileHeader() {
     good = good && c >= '0' && c <= '9';
     version = version * 10 + (c - '0');
   }
-  if (!good || version < 1 || valkey != (version >= kRdbVersionValkey)) {
+  if (!good || version < 1) {
     Fail("not an RDB file");
+    return 0;
+  }
+  if (valkey != (version >= kRdbVersionValkey)) {
+    Fail("can't handle RDB format version " + std::to_string(version));
     return 0;
   }
   version_ = version;

@@ -59,6 +59,7 @@ constexpr Row kServer[] = {
     {"acl|users", "6.0.0", "O(N) for N users", "Lists the names of users"},
     {"acl|whoami", "6.0.0", "O(1)", "Answers the user of this connection"},
     {"backup", "7.4.0", "Depends on the subcommand", "Holds the commands about backups"},
+    {"backup|help", "7.4.0", "O(1)", "Lists the subcommands"},
     {"backup|to", "7.4.0", "O(N) for N bytes of data",
      "Makes a copy of the data in a folder and checks it"},
     {"bgrewriteaof", "1.0.0", "O(1)", "Starts to compact the journal in the background"},

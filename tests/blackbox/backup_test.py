@@ -144,6 +144,7 @@ def test_only_administrators_and_no_transactions(env):
     c.call("MULTI")
     check("not allowed" in failure(c, "copy"), "not in MULTI")
     c.call("DISCARD")
+    check(c.call("BACKUP", "HELP")[0].startswith(b"BACKUP <subcommand>"), "help")
 
 
 @cairn_only("BACKUP is ours")

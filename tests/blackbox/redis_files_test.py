@@ -462,6 +462,7 @@ def test_what_newer_servers_write(env):
 def test_snapshots_that_are_refused_and_why(env):
     cases = {
         "a later version": (rdb(15, string(b"k", b"v")), "can't handle RDB format version 15"),
+        "a version of nobody's": (b"REDIS0099" + b"x" * 20, "can't handle RDB format version 99"),
         "a later Valkey": (rdb(81, magic=b"VALKEY%03d"), "can't handle RDB format version 81"),
         "an array of Redis 8.8": (rdb(14, key(b"k", 28, b"\x00")), "offset 10: a record or value of"),
         "no end mark": (rdb(4, string(b"k", b"v"))[:-1], "offset 16: the file ends without its end"),
