@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The half of Persistence that loads: at the start, for DEBUG RELOAD, and what tells how far it is.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/numbers.h"
@@ -111,6 +113,17 @@ void Persistence::EmptyKeyspace() {
   engine_.lazy_free.Post(std::move(all));
 }
 
+// Half of the data is not what a log goes on from.
+Status Persistence::LoadAgain(bool flush) {
+  const std::string name = Logged() ? engine_.journal->manifest().base_name : config_.dbfilename();
+  if (flush) EmptyKeyspace();
+  const Status status = LoadFile(FileDir() + "/" + name, nullptr).status();
+  if (status.ok() || !flush || !Logged()) return status;
+  engine_.log.Warning("DEBUG RELOAD failed, the process ends; its data is in the journal: %s",
+                      status.message().c_str());
+  _exit(1);
+}
+
 Status Persistence::Reload(const ReloadRequest& request) {
   Gate& gate = engine_.keyspace.gate();
   if (!request.save && Logged())
@@ -128,12 +141,8 @@ Status Persistence::Reload(const ReloadRequest& request) {
     std::lock_guard guard(mutex_);
     claimed_ = figures_.saving = false;
   }
-  if (status.ok()) {
-    const std::string name =
-        Logged() ? engine_.journal->manifest().base_name : config_.dbfilename();
-    if (request.flush) EmptyKeyspace();
-    status = LoadFile(FileDir() + "/" + name, nullptr).status();
-  }
+  // No snapshot is taken of what is half loaded, as a follower that comes meanwhile would have it.
+  if (status.ok()) WithoutSnapshot([&] { status = LoadAgain(request.flush); });
   engine_.modes.Set(kModeLoading, false);
   if (!status.ok()) engine_.log.Warning("DEBUG RELOAD: %s", status.message().c_str());
   return status;

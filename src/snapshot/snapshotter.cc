@@ -116,10 +116,12 @@ void Snapshotter::Main() {
     result.plain_bytes = sink_->plain_bytes();
   }
   result.duration_ms = clock_.MonotonicMs() - started_ms_;
+  std::unique_ptr<SnapshotSink> ended;  // removes its file, if that came to nothing: not under mutex_
   {
     std::lock_guard guard(mutex_);
-    sink_.reset();
+    ended = std::move(sink_);
   }
+  ended.reset();
   SnapshotRequest request = std::exchange(request_, {});
   if (request.done != nullptr) request.done(result);
   Release();
