@@ -13,7 +13,7 @@
 //  1. written, durable and every segment border are record ends.
 //  2. Memory is kept until it is durable under kAlways, else at least until it is written.
 //  3. A file in use is listed in a durable manifest and in a synced folder before its first byte.
-//  4. A file whose write or sync failed is never written or synced again.
+//  4. A file whose write failed is never written again, one whose sync failed not synced either.
 //  5. A file that leaves the manifest is deleted only once a manifest without it is durable.
 //
 // States: kOk -> kFailed (a write or sync failed; the gate closes) -> kRebasing (the bytes from
@@ -211,8 +211,10 @@ class Journal {
   // The files that hold the database as of `lsn`, a record end, in folder `to`: hard links where the
   // file system makes them, else copies; durable but for the manifest, which the caller saves once
   // it is content. The log goes on in a new segment, so that what is linked never changes again.
-  // kNotFound if a newer base has replaced what led up to `lsn` meanwhile: ask for a later one.
-  Result<JournalCopy> CopyTo(const std::string& to, Lsn lsn, const std::function<bool()>& stopped);
+  // kNotFound if a newer base has replaced what led up to `lsn` meanwhile, or `timeline`, in which
+  // it was read, has ended: ask for a later one.
+  Result<JournalCopy> CopyTo(const std::string& to, uint32_t timeline, Lsn lsn,
+                             const std::function<bool()>& stopped);
   // Nobody may append meanwhile. On error the old timeline goes on.
   Status StartTimeline(const TimelineStart& start);
 
@@ -247,6 +249,7 @@ class Journal {
   void CollectGarbage(const Manifest& saved);
   bool TrimDue() const;
   Status Trim();
+  Status DropSegments(Lsn lsn);
   Result<NextSegment> CreateSegmentFile(uint32_t timeline);
   void DeleteFiles(const std::vector<SegmentEntry>& segments);
   void RemoveUnlisted(const std::string& name);
@@ -285,8 +288,9 @@ class Journal {
   bool CheckLateness(int64_t now_us);
 
   // journal_failure.cc
-  void Fail(const Status& status);
+  void Fail(const Status& status, bool in_write);
   void TryRecover(Lock* lock);
+  bool SyncWritten(Lock* lock);
   StreamPoint ResumePoint() const;
   Status RewriteFrom(StreamPoint from, const std::string& base_name);
   void ListRewritten(const SegmentEntry& entry, const std::string& base_name);
@@ -307,7 +311,10 @@ class Journal {
   std::atomic<bool> followed_{false};
   std::atomic<Lsn> retain_from_{kLsnMax};
 
-  // mutex_ is never held across a file operation; the two others are, and come first.
+  // mutex_ is never held across a file operation; the others are, and come first, in this order.
+  // Held by whoever changes the chain, from the first look at manifest_ until it is saved or taken
+  // back: a timeline that begins must not bring back what a new base has done away with.
+  std::mutex chain_mutex_;
   std::mutex manifest_file_mutex_;
   // Held while files are deleted, and by whoever needs that those of manifest_ stay for a moment.
   std::mutex deletion_mutex_;

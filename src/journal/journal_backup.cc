@@ -11,6 +11,8 @@ namespace cairn {
 namespace {
 
 constexpr int64_t kSealPollMs = 20;
+// Without a next segment, as on a full disk, nothing is sealed: the backup fails.
+constexpr int64_t kSealWaitUs = 30'000'000;
 constexpr size_t kCopyBytes = 1 << 20;  // at a time
 
 // The part of the chain that holds the database as of `lsn`, and the points before it that can be
@@ -51,10 +53,13 @@ Status Journal::SealThrough(Lsn lsn, const std::function<bool()>& stopped) {
   const auto open = [lsn](const SegmentEntry& s) {
     return s.state == SegmentState::kOpen && s.first_lsn < lsn;
   };
+  const int64_t start_us = options_.clock->MonotonicUs();
   Status status;
   while (std::any_of(manifest_.segments.begin(), manifest_.segments.end(), open)) {
     if (stop_ || stopped()) status = Status::Unavailable("the server ends");
     if (state() != JournalState::kOk) status = Status::Io(failure_);
+    if (next_ == nullptr && options_.clock->MonotonicUs() - start_us > kSealWaitUs)
+      status = Status::Io("the journal's next segment cannot be created");
     if (!status.ok()) break;
     roll_now_ = true;
     if (next_ == nullptr) {
@@ -83,15 +88,19 @@ Status Journal::LinkInto(const std::string& to, JournalCopy* copy, UnlinkedFiles
   return Status::Ok();
 }
 
-Result<JournalCopy> Journal::CopyTo(const std::string& to, Lsn lsn,
+Result<JournalCopy> Journal::CopyTo(const std::string& to, uint32_t timeline, Lsn lsn,
                                     const std::function<bool()>& stopped) {
-  CAIRN_RETURN_IF_ERROR(SealThrough(lsn, stopped));
+  const Status ended = Status::NotFound("another timeline has begun");
+  const Status sealed = SealThrough(lsn, stopped);
+  if (manifest().LastTimeline() != timeline) return ended;
+  CAIRN_RETURN_IF_ERROR(sealed);
   JournalCopy copy;
   UnlinkedFiles unlinked;
   {
     // What manifest_ lists while this is held is there until it is released.
     std::lock_guard<std::mutex> guard(deletion_mutex_);
     copy.manifest = manifest();
+    if (copy.manifest.LastTimeline() != timeline) return ended;
     if (copy.manifest.base_lsn > lsn) return Status::NotFound("a newer base snapshot is in place");
     CutToBackup(&copy.manifest, lsn);
     CAIRN_RETURN_IF_ERROR(LinkInto(to, &copy, &unlinked));

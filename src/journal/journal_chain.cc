@@ -9,8 +9,9 @@
 namespace cairn {
 
 Status Journal::SyncTo(Lsn lsn) {
-  CHECK(lsn <= tail());
   Lock lock(mutex_);
+  // Of a timeline that has ended meanwhile.
+  if (lsn > tail()) return Status::Invalid("the log does not reach this LSN");
   while (durable_point_.lsn < lsn) {
     if (stop_) return Status::Unavailable("the journal is closed");
     if (state() != JournalState::kOk) {
@@ -42,6 +43,7 @@ void Journal::PrepareRoll() {
 
 Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
   Status status = SyncTo(lsn);
+  std::unique_lock chain(chain_mutex_);
   std::string old_name;
   Lsn old_lsn = 0;
   bool first = false, awaited = false;
@@ -85,7 +87,9 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
     if (first) manifest_.snapshots.clear();
     awaits_base_ = awaited;
   }
+  writer_wake_.notify_one();  // an idle one has not begun the segment yet that begins at `lsn`
   lock.unlock();
+  chain.unlock();
   CAIRN_RETURN_IF_ERROR(status);
   if (awaited) CAIRN_RETURN_IF_ERROR(NoteBaseInstalled());
   return Trim();
@@ -110,6 +114,7 @@ bool Journal::TrimDue() const {
 }
 
 Status Journal::Trim() {
+  std::lock_guard chain(chain_mutex_);
   Lsn from;
   bool changed = false;
   {
@@ -121,11 +126,17 @@ Status Journal::Trim() {
     }
     from = manifest_.RestorableFrom();
   }
-  CAIRN_RETURN_IF_ERROR(DropBefore(from));
+  CAIRN_RETURN_IF_ERROR(DropSegments(from));
   return changed ? SaveCurrentManifest() : Status::Ok();
 }
 
 Status Journal::DropBefore(Lsn lsn) {
+  std::lock_guard chain(chain_mutex_);
+  return DropSegments(lsn);
+}
+
+// Under chain_mutex_.
+Status Journal::DropSegments(Lsn lsn) {
   lsn = std::min(lsn, retain_from_.load(std::memory_order_relaxed));
   std::vector<SegmentEntry> dropped;
   std::vector<Timeline> timelines;
@@ -188,6 +199,9 @@ Status Journal::StartTimeline(const TimelineStart& start) {
   Lock lock(mutex_);
   PauseThreads(&lock);
   if (stop_) return Status::Unavailable("the journal is closed");
+  lock.unlock();
+  std::unique_lock chain(chain_mutex_);
+  lock.lock();
   const Lsn lsn = jump ? start.lsn : tail();
   Manifest m = manifest_;
   lock.unlock();
@@ -200,6 +214,7 @@ Status Journal::StartTimeline(const TimelineStart& start) {
   Status status = created.ok() ? Status::Ok() : created.status();
   std::vector<SegmentEntry> dropped;
   std::vector<std::string> old_snapshots;
+  SegmentEntry entry;
   if (status.ok()) {
     if (jump) {
       dropped = std::move(m.segments);
@@ -216,7 +231,6 @@ Status Journal::StartTimeline(const TimelineStart& start) {
         return s.state == SegmentState::kNext;
       });
     }
-    SegmentEntry entry;
     entry.state = SegmentState::kOpen;
     entry.sequence = created->sequence;
     entry.timeline = timeline.number;
@@ -253,9 +267,16 @@ Status Journal::StartTimeline(const TimelineStart& start) {
       ClearGate(kGateFailed);
     }
     UpdateHorizons();
+  } else if (created.ok()) {
+    Discard({entry});
   }
   ResumeThreads(&lock);
   lock.unlock();
+  chain.unlock();
+  // Either manifest may be on disk, and by the new one the log ends here: the old timeline goes on
+  // only once its own is there for certain.
+  if (!status.ok() && created.ok())
+    if (const Status saved = SaveCurrentManifest(); !saved.ok()) Fail(saved, false);
   // A restore or full sync may be regretted: the segments of other timelines stay as files.
   if (status.ok() && (!jump || start.delete_old)) {
     DeleteFiles(dropped);

@@ -10,10 +10,11 @@
 
 namespace cairn {
 
-// Writer or sync thread, without mutex_.
-void Journal::Fail(const Status& status) {
+// Without mutex_.
+void Journal::Fail(const Status& status, bool in_write) {
   Lock lock(mutex_);
   if (state() != JournalState::kOk) return;
+  failed_in_write_ = in_write;
   state_.store(JournalState::kFailed, std::memory_order_release);
   failure_ = status.message();
   rebase_asked_ = false;
@@ -26,14 +27,33 @@ void Journal::Fail(const Status& status) {
   changed_.notify_all();
 }
 
-// Under kNo nothing behind `written` was promised, and what the kernel took it keeps; after a
-// failed sync, though, that is exactly what is in doubt.
+// Under kNo nothing behind `written` was promised, and what the kernel took it keeps (SyncWritten
+// makes sure); after a failed sync, though, that is exactly what is in doubt.
 StreamPoint Journal::ResumePoint() const {
   return policy() == FsyncPolicy::kNo && failed_in_write_ ? written_point_ : durable_point_;
 }
 
+// The new segment will say that all before it is durable, so it has to be. The file whose write
+// failed is whole up to `written`. False: it could not be synced, and is not to be believed.
+bool Journal::SyncWritten(Lock* lock) {
+  const std::vector<UnsyncedFile> files = std::exchange(unsynced_, {});
+  const StreamPoint target = written_point_;
+  lock->unlock();
+  Status status;
+  for (const UnsyncedFile& f : files)
+    if (status.ok()) status = f.file->Sync();
+  lock->lock();
+  failed_in_write_ = status.ok();
+  if (!status.ok()) return false;
+  durable_point_ = target;
+  durable_.store(target.lsn, std::memory_order_release);
+  return true;
+}
+
 // Writer thread, with mutex_, while no sync runs.
 void Journal::TryRecover(Lock* lock) {
+  if (rebase_base_.empty() && !switch_pending_ && ResumePoint().lsn > durable_point_.lsn)
+    (void)SyncWritten(lock);
   StreamPoint from = ResumePoint();
   const std::string base = rebase_base_;
   if (!base.empty()) from = {rebase_lsn_, kNoDatabase};
@@ -124,6 +144,7 @@ Status Journal::RewriteFrom(StreamPoint from, const std::string& base_name) {
 }
 
 void Journal::ListRewritten(const SegmentEntry& entry, const std::string& base_name) {
+  std::lock_guard chain(chain_mutex_);
   std::vector<SegmentEntry> dropped;
   Lock lock(mutex_);
   if (base_name.empty()) {

@@ -14,6 +14,13 @@ constexpr int64_t kEverySecondLateUs = 1'000'000;  // ... and admit no more writ
 constexpr int64_t kLatenessCheckUs = 50'000;
 constexpr uint64_t kWriterSyncBytes = 256 * 1024;
 
+// Whether the first segment ends before all that a restore could begin at.
+bool FirstIsReplaced(const Manifest& manifest) {
+  if (manifest.segments.empty()) return false;
+  const SegmentEntry& first = manifest.segments.front();
+  return first.ended() && first.end_lsn <= manifest.RestorableFrom();
+}
+
 }  // namespace
 
 bool Journal::SyncDue(int64_t now_us, int64_t* due_us) const {
@@ -68,13 +75,14 @@ void Journal::SyncOnce(Lock* lock) {
   for (const UnsyncedFile& f : files)
     if (status.ok()) status = f.file->Sync();
   if (always) NoteLatency("aof-fsync-always", start_us);
-  if (!status.ok()) Fail(status);
+  if (!status.ok()) Fail(status, false);
   lock->lock();
   syncing_ = false;
   syncing_since_us_ = 0;
   // Under kAlways the writer waits for this to start the next group.
   writer_wake_.notify_one();
   if (!status.ok()) {
+    // A write may have failed first: what it follows is in doubt now, too.
     failed_in_write_ = false;
     return;
   }
@@ -128,7 +136,11 @@ void Journal::KeeperMain() {
       keeper_wake_.wait_for(lock, std::chrono::seconds(1));
       continue;
     }
-    if (!paused_ && state() == JournalState::kOk && TrimDue()) {
+    // What followers kept, or was not sealed yet when its base came, goes when it can.
+    const bool replaced = !awaits_base_ && !installing_ && FirstIsReplaced(manifest_);
+    const bool drop = replaced && manifest_.segments.front().end_lsn <=
+                                      retain_from_.load(std::memory_order_relaxed);
+    if (!paused_ && state() == JournalState::kOk && (drop || TrimDue())) {
       lock.unlock();
       const Status status = Trim();
       lock.lock();
@@ -147,8 +159,8 @@ void Journal::KeeperMain() {
     changed_.notify_all();
     if (unsynced_since_us_ == 0 && pending_since_us_ == 0 && syncing_since_us_ == 0) {
       keeper_sleeps_ = true;
-      // What is kept for restores ages.
-      if (manifest_.snapshots.size() > 1 && retention_ms_ > 0) {
+      // What is kept for restores ages; what is kept for followers, they may leave.
+      if (replaced || (manifest_.snapshots.size() > 1 && retention_ms_ > 0)) {
         keeper_wake_.wait_for(lock, std::chrono::seconds(1));
       } else {
         keeper_wake_.wait(lock);
@@ -181,6 +193,7 @@ void Journal::CreateNext(Lock* lock) {
     next_ = std::make_unique<NextSegment>(std::move(*created));
     next_wanted_ = false;
     changed_.notify_all();
+    writer_wake_.notify_one();  // a snapshot's instant may wait for it
     return;
   }
   // The manifest on disk may list it: the file stays, unused. The live segment grows meanwhile.

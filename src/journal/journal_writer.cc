@@ -31,9 +31,8 @@ void Journal::WriterMain() {
     }
     lock.unlock();
     Status status = WritePass();
-    if (!status.ok()) Fail(status);
+    if (!status.ok()) Fail(status, true);
     lock.lock();
-    if (!status.ok()) failed_in_write_ = true;
     if (status.ok() && WriterSyncs()) SyncOnce(&lock);
   }
 }
@@ -52,7 +51,9 @@ void Journal::WaitForWork(Lock* lock) {
     int64_t due_us = -1;  // of a timer; -1 = none
     Lsn wake_at = ~Lsn{0};
     if (WriterSyncs()) return;
-    if (ok && !paused_ && next_ != nullptr && at_boundary_ && roll_now_ && live_->begun()) return;
+    // Without more to write: a backup waits for the segment's end, a new base to be rid of it.
+    const bool roll = roll_now_ || roll_at_.load(std::memory_order_relaxed) == position_.lsn;
+    if (ok && !paused_ && next_ != nullptr && at_boundary_ && roll && live_->begun()) return;
     if (!ok && !paused_) {
       if (now_us >= retry_at_us_ && !syncing) return;
       due_us = retry_at_us_;
@@ -105,8 +106,11 @@ void Journal::ClampTime() {
 
 Status Journal::WritePass() {
   const StreamPoint complete = buffer_.Complete();
-  if (complete.lsn == position_.lsn)
-    return at_boundary_ && roll_now_ && RollWanted() ? Roll() : WriteMark();
+  if (complete.lsn == position_.lsn) {
+    const bool roll = roll_now_ || roll_at_.load(std::memory_order_relaxed) == position_.lsn;
+    if (at_boundary_ && roll && RollWanted()) CAIRN_RETURN_IF_ERROR(Roll());
+    return WriteMark();
+  }
   ClampTime();
   Status status = WriteRange(complete);
   Lock lock(mutex_);

@@ -176,10 +176,11 @@ Status Backups::CopyJournal(const std::string& folder, Report* report) {
     report->keys = 0;
     gate.Close();
     report->lsn = journal.tail();
+    const uint32_t timeline = journal.manifest().LastTimeline();
     for (int db = 0; db < engine_.keyspace.databases(); ++db)
       report->keys += engine_.keyspace.Size(db);
     gate.Open();
-    copy = journal.CopyTo(folder, report->lsn, stopped);
+    copy = journal.CopyTo(folder, timeline, report->lsn, stopped);
   }
   if (!copy.ok()) return copy.status();
   const Manifest& m = copy->manifest;

@@ -58,7 +58,7 @@ TEST_CASE("backup: the copy ends at the LSN asked for and stays so") {
   h.Write(20);
   const Lsn lsn = h.journal->tail();
   h.Write(3);
-  auto copy = h.journal->CopyTo("copy", lsn, kGoOn);
+  auto copy = h.journal->CopyTo("copy", 1, lsn, kGoOn);
   REQUIRE(copy.ok());
   REQUIRE(SaveManifest(&h.fs, "copy", copy->manifest).ok());
   const std::string wanted = h.ReadAll(h.journal->manifest(), 0, lsn);
@@ -81,20 +81,20 @@ TEST_CASE("backup: the copy ends at the LSN asked for and stays so") {
 TEST_CASE("backup: an idle log is sealed for it, and an empty one has nothing to copy") {
   Source h(2);
   REQUIRE(h.Open().ok());
-  auto empty = h.journal->CopyTo("empty", 0, kGoOn);
+  auto empty = h.journal->CopyTo("empty", 1, 0, kGoOn);
   REQUIRE(empty.ok());
   REQUIRE(empty->files == 0);
   REQUIRE(SaveManifest(&h.fs, "empty", empty->manifest).ok());
   REQUIRE(RecoverJournal(&h.fs, "empty").ok());
   h.Write(1);
   for (const char* dir : {"one", "two"}) {
-    auto copy = h.journal->CopyTo(dir, h.journal->tail(), kGoOn);
+    auto copy = h.journal->CopyTo(dir, 1, h.journal->tail(), kGoOn);
     REQUIRE(copy.ok());
     REQUIRE(copy->files == 1);
   }
   // With a base and nothing behind it.
   h.Base();
-  auto based = h.journal->CopyTo("based", h.journal->tail(), kGoOn);
+  auto based = h.journal->CopyTo("based", 1, h.journal->tail(), kGoOn);
   REQUIRE(based.ok());
   REQUIRE(based->manifest.segments.empty());
   REQUIRE(SaveManifest(&h.fs, "based", based->manifest).ok());
@@ -110,7 +110,24 @@ TEST_CASE("backup: a base that overtakes it asks for another LSN") {
   const Lsn lsn = h.journal->tail();
   h.Write(1);
   h.Base();
-  REQUIRE(h.journal->CopyTo("copy", lsn, kGoOn).status().code() == StatusCode::kNotFound);
+  REQUIRE(h.journal->CopyTo("copy", 1, lsn, kGoOn).status().code() == StatusCode::kNotFound);
+}
+
+TEST_CASE("backup: a timeline that ends meanwhile asks for another LSN") {
+  Source h(5);
+  REQUIRE(h.Open().ok());
+  h.Write(5);
+  const Lsn lsn = h.journal->tail();
+  TimelineStart full_sync;
+  full_sync.anew = true;
+  full_sync.lsn = 3;
+  REQUIRE(h.journal->StartTimeline(full_sync).ok());
+  REQUIRE(h.journal->CopyTo("copy", 1, lsn, kGoOn).status().code() == StatusCode::kNotFound);
+  // The new one may have got there, too.
+  h.Write(10);
+  REQUIRE(h.journal->tail() > lsn);
+  REQUIRE(h.journal->CopyTo("copy", 1, lsn, kGoOn).status().code() == StatusCode::kNotFound);
+  REQUIRE(h.journal->CopyTo("copy", 2, h.journal->tail(), kGoOn).ok());
 }
 
 TEST_CASE("backup: copies while others write and compact are whole") {
@@ -129,7 +146,7 @@ TEST_CASE("backup: copies while others write and compact are whole") {
   for (int i = 0; i < 20; ++i) {
     const std::string dir = "copy" + std::to_string(i);
     const Lsn lsn = h.journal->tail();
-    auto copy = h.journal->CopyTo(dir, lsn, kGoOn);
+    auto copy = h.journal->CopyTo(dir, 1, lsn, kGoOn);
     if (copy.status().code() == StatusCode::kNotFound) continue;
     REQUIRE(copy.ok());
     REQUIRE(VerifyChain(&h.fs, dir, copy->manifest, lsn, nullptr).ok());
@@ -151,7 +168,7 @@ TEST_CASE("backup: at every step a crash leaves the log whole and the copy whole
     const Lsn base = h.journal->manifest().base_lsn;
     const std::string wanted = h.ReadAll(h.journal->manifest(), base, lsn);
     h.fs.FreezeAfter(step);
-    auto copy = h.journal->CopyTo("copy", lsn, [&] { return h.fs.frozen(); });
+    auto copy = h.journal->CopyTo("copy", 1, lsn, [&] { return h.fs.frozen(); });
     if (copy.ok()) (void)SaveManifest(&h.fs, "copy", copy->manifest);
     const bool done = copy.ok() && !h.fs.frozen();
     h.journal.reset();

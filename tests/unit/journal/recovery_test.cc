@@ -175,6 +175,87 @@ TEST_CASE("recovery: power cuts under everysec and no cut a tail, never refuse")
   for (uint64_t seed = 300; seed < 304; ++seed) PowerCuts(seed, FsyncPolicy::kNo);
 }
 
+TEST_CASE("recovery: what a client sent is never taken for a promise of ours") {
+  // A mark that says all was durable, in the value of a record whose block is torn.
+  BlockHeader forged;
+  forged.timeline = 1;
+  forged.first_lsn = forged.last_unit_lsn = 1 << 20;
+  forged.synced_lsn = 1 << 20;
+  std::string mark;
+  EncodeBlock(&forged, {}, 0, &mark);
+  JournalHarness h(9);
+  h.options.policy = FsyncPolicy::kNo;
+  REQUIRE(h.Open().ok());
+  const Lsn whole = h.Append(h.Record(1, 40));
+  REQUIRE(h.Eventually([&] { return h.journal->written() == whole; }));
+  const std::string path = "d/" + SegmentName(1, 1);
+  const size_t first = h.fs.Get(path).size();
+  h.Append(mark);
+  REQUIRE(h.Eventually([&] { return h.journal->written() == h.journal->tail(); }));
+  h.journal.reset();
+  std::string bytes = h.fs.Get(path);
+  REQUIRE(bytes.find(mark) != std::string::npos);
+  bytes[first + 30] ^= 1;
+  h.fs.Put(path, bytes);
+  auto recovered = RecoverJournal(&h.fs, "d");
+  INFO(recovered.status().message());
+  REQUIRE(recovered.ok());
+  REQUIRE(recovered->tail_lsn == whole);
+}
+
+TEST_CASE("failure: under no what a new segment calls durable survives a power cut") {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    JournalHarness h(seed);
+    h.options.policy = FsyncPolicy::kNo;
+    REQUIRE(h.Open().ok());
+    for (int i = 0; i < 10; ++i) h.Append(h.Record(i, 1000));
+    REQUIRE(h.Eventually([&] { return h.journal->written() == h.journal->tail(); }));
+    h.fs.TearNextWrite(100);
+    h.Append(h.Record(10, 1000));
+    REQUIRE(h.Eventually([&] { return h.journal->durable() == h.journal->tail(); }));
+    const Lsn durable = h.journal->durable();
+    h.fs.FreezeAfter(0);
+    h.journal.reset();
+    h.fs.PowerCut();
+    const Status opened = h.Open();
+    INFO(opened.message());
+    REQUIRE(opened.ok());
+    REQUIRE(h.journal->tail() == durable);
+    REQUIRE(h.ReadAll(h.journal->manifest(), 0, durable).size() == durable);
+  }
+}
+
+TEST_CASE("failure: a timeline that could not begin leaves the old one whole") {
+  for (uint64_t step = 0; step < 12; ++step) {
+    for (bool anew : {false, true}) {
+      INFO("step " << step << " anew " << anew);
+      JournalHarness h(step);
+      h.options.policy = FsyncPolicy::kAlways;
+      REQUIRE(h.Open().ok());
+      h.Append(h.Record(1, 50));
+      REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+      h.fs.FreezeAfter(step);
+      TimelineStart start;
+      start.anew = anew;
+      start.lsn = 5;
+      const bool begun = h.journal->StartTimeline(start).ok();
+      h.fs.FreezeAfter(uint64_t{1} << 32);
+      REQUIRE(h.Eventually([&] { return h.journal->Admits(); }));
+      h.Append(h.Record(2, 50));
+      REQUIRE(h.Eventually([&] { return h.journal->durable() == h.journal->tail(); }));
+      const Lsn tail = h.journal->tail();
+      h.journal.reset();
+      h.fs.Kill();
+      if (begun && anew) continue;  // its base is the caller's
+      const Status opened = h.Open();
+      INFO(opened.message());
+      REQUIRE(opened.ok());
+      REQUIRE(h.journal->tail() == tail);
+    }
+  }
+}
+
 TEST_CASE("failure: write, sync and full disks heal, in memory order") {
   for (FsyncPolicy policy : {FsyncPolicy::kAlways, FsyncPolicy::kEverySecond, FsyncPolicy::kNo}) {
     for (int kind = 0; kind < 3; ++kind) {
@@ -291,6 +372,70 @@ TEST_CASE("failure: a manifest that cannot be renamed leaves no pile of files be
     }
     h.journal.reset();
     REQUIRE(h.Open().ok());
+  }
+}
+
+TEST_CASE("compaction: what a base replaced goes as soon as it can, also where nobody writes") {
+  for (bool followed : {false, true}) {
+    INFO("followed " << followed);
+    JournalHarness h(12);
+    REQUIRE(h.Open().ok());
+    h.Append(h.Record(1, 5000));
+    h.journal->PrepareRoll();
+    REQUIRE(h.Eventually([&] { return h.journal->manifest().segments.size() == 2; }));
+    REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+    if (followed) h.journal->RetainFrom(100);
+    const Lsn lsn = h.journal->BeginSnapshot();
+    h.fs.Put("d/base-1", "snapshot");
+    REQUIRE(h.journal->InstallBase("base-1", lsn).ok());
+    const std::string old = "d/" + SegmentName(1, 1);
+    if (followed) {
+      REQUIRE(h.Eventually([&] { return h.journal->manifest().segments.front().ended(); }));
+      REQUIRE(h.fs.Exists(old).value());
+      h.journal->RetainFrom(kLsnMax);
+    }
+    REQUIRE(h.Eventually([&] { return !h.fs.Exists(old).value(); }));
+    REQUIRE(h.journal->manifest().segments.front().first_lsn == lsn);
+    h.Append(h.Record(2, 50));
+    REQUIRE(h.journal->Close().ok());
+    h.journal.reset();
+    REQUIRE(h.Open().ok());
+    REQUIRE(h.journal->manifest().base_lsn == lsn);
+  }
+}
+
+TEST_CASE("compaction: a timeline that begins meanwhile does not bring the old base back") {
+  for (bool base_first : {false, true}) {
+    JournalHarness h(11);
+    REQUIRE(h.Open().ok());
+    h.Append(h.Record(1, 50));
+    h.journal->PrepareRoll();
+    REQUIRE(h.Eventually([&] { return h.journal->manifest().segments.size() == 2; }));
+    REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+    const Lsn lsn = h.journal->BeginSnapshot();
+    h.Append(h.Record(2, 50));
+    REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+    REQUIRE(h.Eventually([&] { return h.journal->manifest().segments.front().ended(); }));
+    h.fs.Put("d/base-1", "snapshot");
+    // Every sync takes long enough for the other one to be in its middle.
+    h.fs.SetSyncDelayUs(30'000);
+    std::thread installs([&] {
+      if (!base_first)
+        (void)h.Eventually([&] { return h.fs.Exists("d/" + SegmentName(2, 3)).value(); });
+      (void)h.journal->InstallBase("base-1", lsn);
+    });
+    if (base_first) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    REQUIRE(h.journal->StartTimeline({}).ok());
+    installs.join();
+    h.fs.SetSyncDelayUs(0);
+    const Lsn tail = h.journal->tail();
+    h.journal.reset();
+    h.fs.Kill();
+    const Status opened = h.Open();
+    INFO(opened.message());
+    REQUIRE(opened.ok());
+    REQUIRE(h.journal->manifest().base_name == "base-1");
+    REQUIRE(h.journal->tail() == tail);
   }
 }
 
