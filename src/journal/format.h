@@ -44,8 +44,8 @@
 // was durable, so that damage to the last group before a pause is told from a torn write.
 //
 // The salt is random, and 0 in segments of before there was one. Recovery looks for blocks behind a
-// damaged place, hence also inside of what a torn block held, which is what some client sent: without
-// knowing the salt nobody can send what is taken for a block.
+// damaged place, hence also inside of what a torn block held, which is what some client sent:
+// without knowing the salt nobody can send what is taken for a block.
 // Any thread: pure functions.
 #pragma once
 

@@ -116,7 +116,7 @@ void Snapshotter::Main() {
     result.plain_bytes = sink_->plain_bytes();
   }
   result.duration_ms = clock_.MonotonicMs() - started_ms_;
-  std::unique_ptr<SnapshotSink> ended;  // removes its file, if that came to nothing: not under mutex_
+  std::unique_ptr<SnapshotSink> ended;  // removes a file that came to nothing: not under mutex_
   {
     std::lock_guard guard(mutex_);
     ended = std::move(sink_);
