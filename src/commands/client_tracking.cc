@@ -68,8 +68,9 @@ bool Overlap(const std::string& a, const std::string& b) {
 }
 
 // Replies and returns false if a client would get the same key twice.
-bool PrefixesFit(Context& ctx, const std::vector<std::string>& had,
+bool PrefixesFit(Context& ctx, std::vector<std::string> had,
                  const std::vector<std::string>& asked) {
+  std::sort(had.begin(), had.end());  // the error names the first
   const auto refuse = [&](const std::string& prefix, const char* what, const std::string& other) {
     ctx.Error("ERR Prefix '" + prefix + "' overlaps with " + what + " prefix '" + other +
               "'. Prefixes for a single client must not overlap.");

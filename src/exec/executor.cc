@@ -409,7 +409,7 @@ LockPlan Executor::PlanFor(const Session& session, const Command& command, Argum
   }
   // A script without keys says nothing of what it touches; and what others are told of its commands
   // as they run (monitors, caches) must not be told twice.
-  if (RunsScripts(command) && (plan.shards.empty() || Observed() || engine_.tracking.active()))
+  if (RunsScripts(command) && (plan.shards.empty() || Observed() || engine_.tracking.has_clients()))
     plan.all = true;
   // SELECT inside MULTI changes where later commands look; shards do not depend on it.
   (void)db;

@@ -14,6 +14,8 @@
 namespace cairn {
 namespace {
 
+// In place of the client that changed a key: there are several, or none.
+constexpr uint64_t kSeveral = 0;
 constexpr std::string_view kChannel = "__redis__:invalidate";
 
 // Keys as the last element of a message; nullptr: everything was flushed.
@@ -137,22 +139,21 @@ void PostTo(Unit& unit, std::vector<Target> targets, std::shared_ptr<const std::
 // Keys under one prefix, on their way to a worker that collects them.
 class BroadcastTask final : public WorkerTask {
  public:
-  BroadcastTask(Tracking* tracking, int worker, std::string prefix, std::vector<std::string> keys,
-                uint64_t writer, uint64_t hold)
+  BroadcastTask(Tracking* tracking, int worker, std::string prefix, Tracking::ChangedKeys keys,
+                uint64_t hold)
       : tracking_(*tracking),
         worker_(worker),
         prefix_(std::move(prefix)),
         keys_(std::move(keys)),
-        writer_(writer),
         hold_(hold) {}
-  void Run(LocalClients&) override { tracking_.Collect(worker_, prefix_, keys_, writer_, hold_); }
+  void Run(LocalClients&) override { tracking_.Collect(worker_, prefix_, keys_, hold_); }
 
  private:
   Tracking& tracking_;
   const int worker_;
   const std::string prefix_;
-  const std::vector<std::string> keys_;
-  const uint64_t writer_, hold_;
+  const Tracking::ChangedKeys keys_;
+  const uint64_t hold_;
 };
 
 // Comes a turn behind the first key collected, so that the others of the turn travel with it.
@@ -166,13 +167,16 @@ class BroadcastFlush final : public WorkerTask {
   const int worker_;
 };
 
-void Tracking::Collect(int worker, const std::string& prefix, const std::vector<std::string>& keys,
-                       uint64_t writer, uint64_t hold) {
+void Tracking::Collect(int worker, const std::string& prefix, const ChangedKeys& keys,
+                       uint64_t hold) {
   Inbox& inbox = inboxes_[static_cast<size_t>(worker)];
   if (inbox.by_prefix.empty())
     PostNow(engine_, worker, std::make_unique<BroadcastFlush>(this, worker));
   Inbox::Pending& pending = inbox.by_prefix[prefix];
-  for (const std::string& key : keys) pending.keys[key] = writer;
+  for (const auto& [key, writer] : keys) {
+    const auto [found, fresh] = pending.keys.try_emplace(key, writer);
+    if (!fresh && found->second != writer) found->second = kSeveral;
+  }
   pending.hold = std::max(pending.hold, hold);
 }
 
@@ -199,17 +203,18 @@ void Tracking::PostBroadcasts(Unit& unit, const std::vector<Invalidation>& inval
                               uint64_t writer, uint64_t hold) {
   std::lock_guard guard(mutex_);
   for (const auto& [prefix, readers] : prefixes_) {
-    std::vector<std::string> keys;
+    ChangedKeys keys;
     for (const Invalidation& invalidation : invalidations)
       if (invalidation.broadcast && invalidation.key.starts_with(prefix))
-        keys.push_back(invalidation.key);
+        // Of a key that expires Redis does not say there who met it.
+        keys.emplace_back(invalidation.key, invalidation.expired ? kSeveral : writer);
     if (keys.empty()) continue;
     std::vector<int> workers;
     for (const TrackedClientRef& client : readers) workers.push_back(TargetOf(client).worker);
     std::sort(workers.begin(), workers.end());
     workers.erase(std::unique(workers.begin(), workers.end()), workers.end());
     for (int worker : workers)
-      unit.Post(worker, std::make_unique<BroadcastTask>(this, worker, prefix, keys, writer, hold));
+      unit.Post(worker, std::make_unique<BroadcastTask>(this, worker, prefix, keys, hold));
   }
 }
 

@@ -51,7 +51,10 @@ void Unit::Invalidate(std::string_view key, uint64_t hash) {
 }
 
 void Unit::ForgetCached() {
-  rare().flushed = engine_.tracking.active();
+  CHECK(all_);
+  if (!engine_.tracking.active()) return;
+  rare().flushed = true;
+  engine_.tracking.Forget();  // now: what is read behind it in this unit counts
 }
 
 void Unit::ForgetSomeCached(int shard, size_t limit) {
@@ -65,9 +68,7 @@ void Unit::TellOthers() {
   if (!rare_.events.empty() && engine_.pubsub.any()) TellSubscribers(hold);
   if (!rare_.invalidations.empty())
     engine_.tracking.Post(*this, rare_.invalidations, author_, hold);
-  if (!rare_.flushed) return;
-  engine_.tracking.Forget();
-  engine_.tracking.PostFlush(*this, hold);
+  if (rare_.flushed) engine_.tracking.PostFlush(*this, hold);
 }
 
 void Unit::TellSubscribers(uint64_t hold) {

@@ -231,6 +231,9 @@ void Executor::Serve(const std::shared_ptr<Waiter>& waiter) {
     command.spec.handler(ctx);
     unit_.SettleCommand(waiter->db, waiter->args.view(), {}, 0, ctx.has_effects());
   }
+  // It is the waiter's doing, not that of whoever woke it.
+  if (unit_.has_news()) [[unlikely]]
+    unit_.SetAuthor(waiter->record->id, 0);
   const uint64_t end = unit_.EndServed();
   // Errors and what only reads were replied without a claim.
   if (task->out().empty() || (!ctx.claimed() && !ClaimWait(*waiter))) return;

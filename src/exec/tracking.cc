@@ -14,8 +14,10 @@ void Tracking::Enable(const TrackedClientRef& client, uint32_t mode, uint64_t re
   client->redirect_worker.store(redirect_worker, std::memory_order_relaxed);
   client->redirect.store(redirect, std::memory_order_release);
   client->mode.store(mode | kTrackingOn, std::memory_order_relaxed);
-  clients_[client->id] = client;
-  active_.store(clients_.size(), std::memory_order_relaxed);
+  if (clients_.insert_or_assign(client->id, client).second) {
+    client_count_.fetch_add(1, std::memory_order_relaxed);
+    active_.fetch_add(1, std::memory_order_relaxed);
+  }
   for (const std::string& prefix : prefixes) prefixes_[prefix].push_back(client);
   prefix_total_.store(prefixes_.size(), std::memory_order_relaxed);
 }
@@ -23,8 +25,10 @@ void Tracking::Enable(const TrackedClientRef& client, uint32_t mode, uint64_t re
 void Tracking::Disable(const TrackedClientRef& client, const std::vector<std::string>& prefixes) {
   std::lock_guard guard(mutex_);
   client->mode.store(0, std::memory_order_relaxed);
-  clients_.erase(client->id);
-  active_.store(clients_.size(), std::memory_order_relaxed);
+  if (clients_.erase(client->id) != 0) {
+    client_count_.fetch_sub(1, std::memory_order_relaxed);
+    active_.fetch_sub(1, std::memory_order_relaxed);
+  }
   for (const std::string& prefix : prefixes) {
     auto found = prefixes_.find(prefix);
     std::erase(found->second, client);
@@ -39,6 +43,7 @@ void Tracking::Remember(const TrackedClientRef& client, std::string_view key, ui
   if (found == table.end()) {
     found = table.emplace(std::string(key), std::vector<TrackedClientRef>()).first;
     keys_.fetch_add(1, std::memory_order_relaxed);
+    active_.fetch_add(1, std::memory_order_relaxed);
   }
   std::vector<TrackedClientRef>& readers = found->second;
   auto place = std::lower_bound(readers.begin(), readers.end(), client);
@@ -54,6 +59,7 @@ std::vector<TrackedClientRef> Tracking::Take(std::string_view key, uint64_t hash
   std::vector<TrackedClientRef> readers = std::move(found->second);
   table.erase(found);
   keys_.fetch_sub(1, std::memory_order_relaxed);
+  active_.fetch_sub(1, std::memory_order_relaxed);
   items_.fetch_sub(readers.size(), std::memory_order_relaxed);
   return readers;
 }
@@ -71,7 +77,7 @@ std::vector<Invalidation> Tracking::TakeAny(int shard, size_t limit) {
 
 void Tracking::Forget() {
   for (Table& table : tables_) table.clear();
-  keys_.store(0, std::memory_order_relaxed);
+  active_.fetch_sub(keys_.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
   items_.store(0, std::memory_order_relaxed);
 }
 

@@ -27,6 +27,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "exec/delivery.h"
@@ -66,6 +67,7 @@ struct Invalidation {
   std::string key;
   bool broadcast;
   std::vector<TrackedClientRef> readers;
+  bool expired = false;  // to broadcasting clients nobody's doing, whatever NOLOOP says
 };
 
 class Tracking {
@@ -76,8 +78,11 @@ class Tracking {
   Tracking(const Tracking&) = delete;
   Tracking& operator=(const Tracking&) = delete;
 
-  // Some client tracks.
+  // A change may concern somebody: some client tracks, or the table holds keys (what clients read
+  // that do not track any more goes with the next change, or they would hear of it once they do).
   bool active() const { return active_.load(std::memory_order_relaxed) != 0; }
+  // Some client tracks.
+  bool has_clients() const { return client_count_.load(std::memory_order_relaxed) != 0; }
   bool broadcasting() const { return prefix_count() != 0; }
 
   // -- on the client's worker --
@@ -87,7 +92,7 @@ class Tracking {
 
   // -- under the shard's lock --
   void Remember(const TrackedClientRef& client, std::string_view key, uint64_t hash);
-  // Takes the key's readers out of the table.
+  // Takes the key's readers out of the table; some may not track any more.
   std::vector<TrackedClientRef> Take(std::string_view key, uint64_t hash);
   // Takes up to `limit` keys out of a shard's table, whichever they are.
   std::vector<Invalidation> TakeAny(int shard, size_t limit);
@@ -108,13 +113,14 @@ class Tracking {
  private:
   friend class BroadcastTask;
   friend class BroadcastFlush;
+  using ChangedKeys = std::vector<std::pair<std::string, uint64_t>>;  // and who changed each
   // Readers of a key are sorted by address.
   using Table =
       std::unordered_map<std::string, std::vector<TrackedClientRef>, NameHash, std::equal_to<>>;
   // What a worker has collected for its broadcasting clients. That worker only.
   struct Inbox {
     struct Pending {
-      std::map<std::string, uint64_t> keys;  // and who changed it last
+      std::map<std::string, uint64_t> keys;  // and who changed it, if it is one
       uint64_t hold = 0;
     };
     std::map<std::string, Pending> by_prefix;
@@ -122,13 +128,13 @@ class Tracking {
 
   void PostBroadcasts(Unit& unit, const std::vector<Invalidation>& invalidations, uint64_t writer,
                       uint64_t hold);
-  void Collect(int worker, const std::string& prefix, const std::vector<std::string>& keys,
-               uint64_t writer, uint64_t hold);
+  void Collect(int worker, const std::string& prefix, const ChangedKeys& keys, uint64_t hold);
   void FlushInbox(int worker, LocalClients& clients);
 
   Engine& engine_;
   std::array<Table, kShards> tables_;
-  std::atomic<size_t> active_{0}, keys_{0}, items_{0}, prefix_total_{0};
+  std::atomic<size_t> active_{0};  // client_count_ and keys_ together
+  std::atomic<size_t> client_count_{0}, keys_{0}, items_{0}, prefix_total_{0};
   std::mutex mutex_;
   std::map<uint64_t, TrackedClientRef> clients_;                   // that track
   std::map<std::string, std::vector<TrackedClientRef>> prefixes_;  // of broadcasting clients

@@ -3,7 +3,7 @@
 
 import time
 
-from harness.checks import check, equal, eventually, members, start_blocked
+from harness.checks import check, equal, eventually, members, pass_time, start_blocked
 from harness.matrix import FULL, cairn_only, matrix
 from harness.resp import Error, Push
 
@@ -63,6 +63,63 @@ def test_every_kind_of_change(env):
         w.call(*write)
         if key is not None:
             equal(told(c), [key], "%r" % (write,))
+
+
+def test_what_was_read_before_tracking_ended_is_forgotten_with_its_change(env):
+    c, w = env.c, env.client()
+    c.call("CLIENT", "TRACKING", "ON")
+    c.pipeline([("GET", "a"), ("GET", "b"), ("CLIENT", "TRACKING", "OFF")])
+    w.pipeline([("SET", "a", "1"), ("FLUSHALL",)])
+    c.call("CLIENT", "TRACKING", "ON")
+    w.pipeline([("SET", "a", "1"), ("SET", "b", "1")])
+    check(quiet(c, w))
+
+
+def test_a_key_that_expires_under_noloop(env):
+    """Who meets it is who changes it; but not where changes are broadcast."""
+    w = env.client()
+    w.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    try:
+        for options, hears in (((), False), (("BCAST",), True)):
+            c = env.client()
+            # Read while it lives, met again when its time is over.
+            c.call("CLIENT", "TRACKING", "ON", "NOLOOP", *options)
+            eventually(lambda: w.call("SET", "k", "v", "PX", 200) and c.call("GET", "k") == b"v")
+            pass_time(w, 250)
+            check(hears or quiet(c, w))
+            c.pushes.clear()
+            equal(c.call("GET", "k"), None)
+            if hears:
+                while not c.pushes or c.pushes[-1] != [b"invalidate", [b"k"]]:
+                    c.pushes.append(c.read_any()[0])
+                c.pushes.clear()
+            check(quiet(c, w), "%r" % (options,))
+    finally:
+        w.call("DEBUG", "SET-ACTIVE-EXPIRE", "1")
+
+
+def test_a_flush_in_a_transaction_forgets_what_was_read_before_it(env):
+    c, w = env.c, env.client()
+    c.call("CLIENT", "TRACKING", "ON")
+    c.pipeline([("GET", "a"), ("GET", "b")])
+    w.pipeline([("MULTI",), ("SET", "b", "1"), ("FLUSHALL",), ("SET", "a", "1"), ("EXEC",)])
+    equal(told(c), [b"b"])
+    equal(told(c), None)
+    check(quiet(c, w))
+
+
+@cairn_only("7.0 takes a key that two clients change in one turn for the first one's")
+def test_noloop_where_a_push_serves_a_waiter(env):
+    waiter, c, w = env.client(), env.c, env.client()
+    for client in (waiter, c, w):
+        client.call("CLIENT", "TRACKING", "ON", "BCAST", "NOLOOP", "PREFIX", "l")
+    start_blocked(env, "BLMOVE", "l1", "l2", "LEFT", "RIGHT", 0, client=waiter)
+    w.call("RPUSH", "l1", "e")
+    equal(waiter.read(), b"e")
+    equal(told(waiter), [b"l1"])  # what it has moved itself it knows
+    equal(sorted(told(w)), [b"l1", b"l2"])
+    equal(sorted(told(c)), [b"l1", b"l2"])
+    check(quiet(waiter, w) and quiet(w, c))
 
 
 def test_what_a_client_reads_after_waiting_is_remembered(env):
