@@ -101,15 +101,15 @@ $(OUT)/file-fuzz: $(OBJ)/tests/fuzz/file_fuzz.o $(OBJECTS)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
 
 # The standard headers are compiled once a variant: -include finds the .gch beside the file named.
-# Release goes without, as its objects are for the linker. ccache knows a .gch by its .sum, so that
-# one checkout's objects serve another.
+# `make pgo` goes without, as some of its objects have flags of their own. ccache knows a .gch by its
+# .sum, so that one checkout's objects serve another.
 export CCACHE_SLOPPINESS := pch_defines,time_macros
 export CCACHE_PCH_EXTSUM := 1
 STANDARD := algorithm array atomic bit cmath cstdint cstring deque functional map memory mutex \
   optional span string string_view unordered_map utility vector
 STD := $(OBJ)/std.hpp
 CATCH := $(OBJ)/catch.hpp
-USE_STD := $(if $(filter release pgo-train pgo,$(VARIANT)),,-include $(STD))
+USE_STD := $(if $(filter pgo-train pgo,$(VARIANT)),,-include $(STD))
 HOT := $(filter src/base/% src/net/% src/resp/% src/exec/% src/containers/% src/keyspace/% \
   src/types/% src/commands/strings% src/server/client%,$(SOURCES))
 
