@@ -5,6 +5,7 @@
 #include "commands/families.h"
 #include "commands/help.h"
 #include "commands/protected_action.h"
+#include "exec/audit_log.h"
 #include "exec/context.h"
 #include "exec/executor.h"
 #include "exec/late_reply.h"
@@ -43,6 +44,16 @@ void SwitchLog(Executor& executor, const ConfigStore::Pairs& before, ReplyWriter
               status.message());
 }
 
+// Who turns the audit log off, or its rules to others, stands in it.
+void TellAuditLog(Context& ctx, const ConfigStore::Pairs& pairs) {
+  Engine& engine = ctx.engine();
+  if (!engine.audited.load(std::memory_order_relaxed)) return;
+  std::vector<std::string_view> options;
+  for (const auto& [name, value] : pairs)
+    if (ToLower(name).starts_with("audit-log")) options.push_back(name);
+  if (!options.empty()) AuditSettings(engine, *ctx.session().record, options);
+}
+
 // CONFIG SET name value [name value ...]; scope All: most hooks change what every worker reads
 void ConfigSet(Context& ctx) {
   if (ctx.argc() % 2 != 0) return ctx.Error(errors::kSyntax);
@@ -51,6 +62,7 @@ void ConfigSet(Context& ctx) {
   ConfigStore& store = ctx.engine().config_store;
   const bool logged = ctx.config().appendonly();
   ConfigStore::Pairs before = ValuesOf(store, pairs);
+  TellAuditLog(ctx, pairs);
   const Status status = store.Set(pairs, MayDo(ctx, ctx.config().enable_protected_configs()));
   if (!status.ok()) return ctx.Error("ERR " + status.message());
   if (ctx.config().appendonly() == logged) return ctx.Ok();

@@ -2,6 +2,7 @@
 #include "exec/access.h"
 
 #include "base/numbers.h"
+#include "exec/audit_log.h"
 #include "exec/client_text.h"
 
 namespace cairn {
@@ -35,12 +36,13 @@ void AddNumber(std::string_view text, std::vector<int>* databases) {
   if (ParseInt64(text, &number)) databases->push_back(static_cast<int>(number));
 }
 
-// The databases that a call looks into or changes; -1 stands for all of them.
-void CollectDatabases(const Command& command, Arguments arguments, int db,
+// The databases that a call looks into or changes; -1 stands for all of them. WATCH and EVAL are in
+// none of the categories about data, but name keys.
+void CollectDatabases(const Command& command, Arguments arguments, int db, bool names_keys,
                       std::vector<int>* databases) {
   const std::string_view name = command.full_name;
   constexpr uint64_t kData = kAclRead | kAclWrite | kAclKeyspace;
-  if ((command.spec.acl & kData) != 0) databases->push_back(db);
+  if (names_keys || (command.spec.acl & kData) != 0) databases->push_back(db);
   if (name == "select") AddNumber(arguments[1], databases);
   if (name == "move") AddNumber(arguments[2], databases);
   if (name == "flushall") databases->push_back(-1);
@@ -76,9 +78,12 @@ AccessAnswer Ask(const User& user, const Command& command, Arguments arguments, 
   std::vector<AclKeyUse> keys;
   std::vector<AclChannelUse> channels;
   std::vector<int> databases;
-  CollectKeys(command, arguments, &keys);
-  CollectChannels(command, arguments, &channels);
-  CollectDatabases(command, arguments, db, &databases);
+  // Scripts ask about calls that lack arguments too.
+  if (command.ArityFits(arguments.size())) {
+    CollectKeys(command, arguments, &keys);
+    CollectChannels(command, arguments, &channels);
+    CollectDatabases(command, arguments, db, !keys.empty(), &databases);
+  }
   AccessAnswer answer;
   answer.denial = user.Check({&command, arguments, &keys, &channels, &databases, reads_any_key},
                              &answer.position);
@@ -104,6 +109,9 @@ AccessAnswer CheckAccess(Engine& engine, const Session& session, const ClientRec
   const std::string_view object =
       names_argument ? arguments[static_cast<size_t>(answer.position)] : command.full_name;
   LogRefusal(engine, client, answer.denial, context, object, session.user->name());
+  // Of what it refuses at the top level the pipeline tells the audit log itself.
+  if (context != "toplevel" && engine.audited.load(std::memory_order_relaxed))
+    AuditCall(engine, client, command, arguments, session.db, 0, "NOPERM");
   return answer;
 }
 

@@ -63,28 +63,51 @@ void Executor::NoteCost(ClientRecord& record, const Command& command, Arguments 
       config.commandlog_reply_larger_than(), config.commandlog_large_reply_max_len());
 }
 
-void Executor::Audit(ClientRecord& record, const Command& command, Arguments arguments,
-                     const CallCost& cost, std::string_view error) {
+namespace {
+
+// Calls tell(event) with who the client is; the texts of the event live so long.
+template <typename Tell>
+void WithSpeaker(const ClientRecord& record, const Tell& tell) {
   AuditEvent event;
-  event.command = &command;
   event.client_id = record.id;
-  event.db = cost.db;
-  event.duration_us = static_cast<int64_t>(static_cast<double>(cost.ticks) / ticks_per_us_);
-  event.outcome = error;
+  event.address = record.address;
   std::string user;
   {
     std::lock_guard guard(record.mutex);
     user = record.user;
   }
   event.user = user;
-  event.address = record.address;
+  tell(event);
+}
+
+}  // namespace
+
+void AuditCall(Engine& engine, const ClientRecord& record, const Command& command,
+               Arguments arguments, int db, int64_t duration_us, std::string_view outcome) {
   KeySink keys;  // a served client's: this thread's own may be in use
-  if (ExtractKeys(command, arguments, keys)) {
-    for (const KeyReference& key : keys.keys())
-      if ((key.flags & kNotKey) == 0)
-        event.keys.push_back(arguments[static_cast<size_t>(key.position)]);
-  }
-  engine_.audit->Add(event);
+  WithSpeaker(record, [&](AuditEvent& event) {
+    event.command = &command;
+    event.db = db;
+    event.duration_us = duration_us;
+    event.outcome = outcome;
+    if (ExtractKeys(command, arguments, keys)) {
+      for (const KeyReference& key : keys.keys())
+        if ((key.flags & kNotKey) == 0)
+          event.keys.push_back(arguments[static_cast<size_t>(key.position)]);
+    }
+    engine.audit->Add(event);
+  });
+}
+
+void AuditSettings(Engine& engine, const ClientRecord& record,
+                   const std::vector<std::string_view>& options) {
+  WithSpeaker(record, [&](AuditEvent& event) { engine.audit->AddSettings(event, options); });
+}
+
+void Executor::Audit(ClientRecord& record, const Command& command, Arguments arguments,
+                     const CallCost& cost, std::string_view error) {
+  const auto us = static_cast<int64_t>(static_cast<double>(cost.ticks) / ticks_per_us_);
+  AuditCall(engine_, record, command, arguments, cost.db, us, error);
 }
 
 void Executor::NoteHotKeys(const Command& command, Arguments arguments, const CallCost& cost) {

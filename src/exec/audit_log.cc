@@ -39,6 +39,16 @@ void AppendMember(std::string* out, const char* name, int64_t number) {
   out->append(",\"").append(name).append("\":").append(std::to_string(number));
 }
 
+void AppendList(std::string* out, const char* name, const std::vector<std::string_view>& texts) {
+  out->append(",\"").append(name).append("\":[");
+  for (size_t i = 0; i < std::min(texts.size(), AuditLog::kKeysMax); ++i) {
+    out->append(i == 0 ? "\"" : ",\"");
+    AppendJsonText(out, texts[i].substr(0, AuditLog::kKeyBytesMax));
+    out->push_back('"');
+  }
+  out->push_back(']');
+}
+
 }  // namespace
 
 Result<AuditRules> AuditRules::Parse(std::string_view text, const Registry& registry) {
@@ -201,24 +211,33 @@ void AuditLog::Add(const AuditEvent& event) {
     rules = rules_;
   }
   if (!rules->Match(event.user, *event.command, event.keys)) return;
-  std::string body = TimeMember();
-  AppendMember(&body, "event", "command");
-  AppendMember(&body, "id", static_cast<int64_t>(event.client_id));
-  AppendMember(&body, "user", event.user.substr(0, kKeyBytesMax));
-  AppendMember(&body, "addr", event.address);
+  std::string body = Begin("command", event);
   AppendMember(&body, "db", int64_t{event.db});
   AppendMember(&body, "cmd", event.command->full_name);
-  body += ",\"keys\":[";
-  for (size_t i = 0; i < std::min(event.keys.size(), kKeysMax); ++i) {
-    body += i == 0 ? "\"" : ",\"";
-    AppendJsonText(&body, event.keys[i].substr(0, kKeyBytesMax));
-    body += '"';
-  }
-  body += ']';
+  AppendList(&body, "keys", event.keys);
   if (event.keys.size() > kKeysMax)
     AppendMember(&body, "keys_total", static_cast<int64_t>(event.keys.size()));
   AppendMember(&body, "outcome", event.outcome.empty() ? "ok" : event.outcome);
   AppendMember(&body, "usec", event.duration_us);
+  Enqueue(std::move(body));
+}
+
+void AuditLog::AddSettings(const AuditEvent& event, const std::vector<std::string_view>& options) {
+  std::string body = Begin("settings", event);
+  AppendList(&body, "options", options);
+  Enqueue(std::move(body));
+}
+
+std::string AuditLog::Begin(const char* kind, const AuditEvent& event) const {
+  std::string body = TimeMember();
+  AppendMember(&body, "event", kind);
+  AppendMember(&body, "id", static_cast<int64_t>(event.client_id));
+  AppendMember(&body, "user", event.user.substr(0, kKeyBytesMax));
+  AppendMember(&body, "addr", event.address);
+  return body;
+}
+
+void AuditLog::Enqueue(std::string body) {
   Lock lock(mutex_);
   if (queued_bytes_ + body.size() > kQueueBytesMax) {
     ++dropped_unsaid_;

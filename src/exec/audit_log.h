@@ -8,6 +8,12 @@
 // `outcome` is "ok" or the code of the error reply; values never appear. Keys are shortened to
 // kKeyBytesMax, and of more than kKeysMax only the number is told ("keys_total").
 //
+// Who is about to set options of the log itself (to turn it off, say) is told before that is done,
+// whatever the rules, with the names of the options:
+//
+//   {"seq":8,"time":"...","event":"settings","id":3,"user":"alice","addr":"127.0.0.1:5001",
+//    "options":["audit-log"],"hash":"..."}
+//
 // Events go into a queue of kQueueBytesMax; what does not fit is dropped and counted, and a line
 // {"event":"dropped","count":n} stands in its place. A thread of its own writes them, some ten
 // milliseconds later: it takes the whole queue, and not again before all of that is in the file. So
@@ -35,6 +41,9 @@
 #include "spec/registry.h"
 
 namespace cairn {
+
+struct ClientRecord;
+struct Engine;
 
 // What is written: events that one of the rules is about; all events if there is no rule.
 //
@@ -91,6 +100,8 @@ class AuditLog {
 
   bool on() const { return on_.load(std::memory_order_relaxed); }
   void Add(const AuditEvent& event);
+  // The client of `event` sets these options of the log.
+  void AddSettings(const AuditEvent& event, const std::vector<std::string_view>& options);
 
   uint64_t written() const { return written_.load(std::memory_order_relaxed); }
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
@@ -114,6 +125,8 @@ class AuditLog {
   void Rotate();
   void Reopened();
   std::string TimeMember() const;
+  std::string Begin(const char* kind, const AuditEvent& event) const;
+  void Enqueue(std::string body);
 
   FileSystem& files_;
   Clock& clock_;
@@ -137,5 +150,12 @@ class AuditLog {
   std::deque<std::string> batch_;  // bodies taken from the queue and not in the file yet
   bool failing_ = false, rotation_failing_ = false;  // said in a message already
 };
+
+// Tells the log of a call of this client: `duration_us` 0 if it was refused.
+void AuditCall(Engine& engine, const ClientRecord& record, const Command& command,
+               Arguments arguments, int db, int64_t duration_us, std::string_view outcome);
+// The same client is about to set options of the log.
+void AuditSettings(Engine& engine, const ClientRecord& record,
+                   const std::vector<std::string_view>& options);
 
 }  // namespace cairn

@@ -100,6 +100,7 @@ bool Executor::RunWhileBusy(Session& session, const Request& request, OutputBuff
   const Command* command = engine_.registry.Resolve(request.args, &parent);
   // The script may end meanwhile, and users change.
   const auto users = engine_.users.KeepStill();
+  bool ran = false;
   if (command == nullptr) {
     RefuseUnknown(session, request, parent, reply);
   } else if (PassGates(session, *command, request.args, mode, reply)) {
@@ -107,8 +108,11 @@ bool Executor::RunWhileBusy(Session& session, const Request& request, OutputBuff
       Queue(session, *command, request.args, reply);
     } else {
       RunAllowed(session, *command, request, reply);
+      ran = true;
     }
   }
+  if (command != nullptr && Audited() && (ran || reply.error_count() != 0))
+    Audit(*session.record, *command, request.args, {0, 0, 0, session.db}, LastError(reply, 0));
   if (session.reply_mode != ReplyMode::kOn) Silence(session, command, start, out);
   return true;
 }

@@ -220,8 +220,11 @@ bool Executor::RunKeyed(Session& session, const Request& request, const Prepared
   const uint64_t start = out.end_position();
   outermost_ = &session;
   if (!BeginKeyed(session, command, request.args, prepared.hash, lane, reply) ||
-      !StillAdmitted(session, command, request.args, lane, reply)) [[unlikely]]
+      !StillAdmitted(session, command, request.args, lane, reply)) [[unlikely]] {
+    if (Audited() && reply.error_count() != 0)
+      Audit(*session.record, command, request.args, {0, 0, 0, session.db}, LastError(reply, 0));
     return true;
+  }
   session.record->last_command.store(command.id, std::memory_order_relaxed);
   Context ctx(*this, unit_, session, command, request.args, request.raw, reply);
   ctx.set_hashed_key(prepared.key, prepared.hash);
@@ -248,13 +251,13 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     // A unit under All among its own lets a busy script in before us.
     if (!engine_.keyspace.gate().inside(slot_)) engine_.keyspace.gate().Enter(slot_);
   }
+  const auto tell_of_refusal = [&] {
+    if (Audited() && reply.error_count() != 0)
+      Audit(*session.record, *command, request.args, {0, 0, 0, session.db}, LastError(reply, 0));
+  };
   if (mode != lane || command->spec.handler == nullptr || !Unobstructed(*command, request.args))
       [[unlikely]] {
-    if (!PassGates(session, *command, request.args, mode, reply)) {
-      if (Audited() && reply.error_count() != 0)
-        Audit(*session.record, *command, request.args, {0, 0, 0, session.db}, LastError(reply, 0));
-      return;
-    }
+    if (!PassGates(session, *command, request.args, mode, reply)) return tell_of_refusal();
     if (session.transaction.active && !RunsInsideMulti(*command)) {
       Queue(session, *command, request.args, reply);
       return;
@@ -263,7 +266,7 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
   if (command == exec_command_) [[unlikely]] {
     RunExec(session, *command, mode, reply);
   } else if (!RunSingle(session, *command, request, prepared, mode, reply)) {
-    return;
+    return tell_of_refusal();
   }
   Finish(session, *command, request, start, reply);
 }
@@ -434,7 +437,7 @@ uint64_t Executor::Call(Session& session, const Command& command, Arguments argu
   const uint64_t ticks = ReadTicks() - start;
   CountCall(command, ticks);
   if (caller == Caller::kScript && Audited()) [[unlikely]]
-    Audit(*session.record, command, arguments, {ticks, 0, 0, db}, LastError(reply, errors));
+    Audit(*outermost_->record, command, arguments, {ticks, 0, 0, db}, LastError(reply, errors));
   return ticks;
 }
 

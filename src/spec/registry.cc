@@ -294,6 +294,8 @@ uint16_t FlagsOfCall(const Command& command, Arguments arguments) {
 }  // namespace
 
 bool ExtractKeys(const Command& command, Arguments arguments, KeySink& sink) {
+  // Calls that are refused for their arity are asked about too: by the audit log, by scripts.
+  if (!command.ArityFits(arguments.size())) return false;
   if (command.spec.keys_of != nullptr) return command.spec.keys_of(arguments, sink);
   for (int i = 0; i < command.spec.keys.count; ++i) {
     KeySpec spec = command.spec.keys.specs[i];

@@ -23,13 +23,17 @@ def lines(path):
         return [json.loads(line) for line in file if line.endswith("\n")]
 
 
+def commands(path):
+    return [event for event in lines(path) if event["event"] == "command"]
+
+
 def last_keys(path):
     """None too while there is no file: a rotation is under way."""
     try:
         found = lines(path)
     except FileNotFoundError:
         return None
-    return found[-1]["keys"] if found else None
+    return found[-1].get("keys") if found else None
 
 
 def wait_for(path, count):
@@ -65,7 +69,7 @@ def test_events_name_keys_and_outcomes_but_no_values(env):
     eventually(lambda: any(e["outcome"] == "NOPERM" and e["keys"] == ["y"] for e in lines(path)))
     with open(path, encoding="ascii") as file:
         check("secret" not in file.read())
-    found = [(e["user"], e["db"], e["cmd"], e["keys"], e["outcome"]) for e in lines(path)]
+    found = [(e["user"], e["db"], e["cmd"], e["keys"], e["outcome"]) for e in commands(path)]
     for want in (("default", 0, "set", ["key\u00c3\u00bf\""], "ok"),
                  ("default", 0, "lpush", ["key\u00c3\u00bf\""], "WRONGTYPE"),
                  ("default", 0, "mset", ["a", "b"], "ok"),
@@ -101,7 +105,7 @@ def test_rules(env):
     c.call("GET", "last")
     eventually(lambda: last_keys(path) == ["last"])
     # CONFIG SET is judged by the rules it leaves behind.
-    equal([(e["cmd"], e["outcome"]) for e in lines(path)][3:],
+    equal([(e["cmd"], e["outcome"]) for e in commands(path)][3:],
           [("config|set", "ERR"), ("config|set", "ERR"), ("config|set", "ok"), ("get", "ok")])
 
 
@@ -121,9 +125,59 @@ def test_it_is_switched_and_counted(env):
     c.call("SET", "silent", "v")
     equal(c.call("CONFIG", "SET", "audit-log", path), b"OK")
     c.call("SET", "loud", "v")
-    eventually(lambda: any(e["keys"] == ["loud"] for e in lines(path)))
-    check(not any(e["keys"] == ["silent"] for e in lines(path)))
+    eventually(lambda: any(e["keys"] == ["loud"] for e in commands(path)))
+    check(not any(e["keys"] == ["silent"] for e in commands(path)))
+    # Who turned it off stands in it, though the command itself came to its end behind that.
+    off = [e for e in lines(path) if e["event"] == "settings"]
+    equal([(e["user"], e["options"]) for e in off], [("default", ["audit-log"])])
+    # So does who gave it other rules, whatever these say.
+    equal(c.call("CONFIG", "SET", "AUDIT-LOG-RULES", "user:nobody", "hz", 11), b"OK")
+    eventually(lambda: lines(path)[-1].get("options") == ["AUDIT-LOG-RULES"])
     equal(cairn_check("audit", path).returncode, 0)  # the chain goes on
+
+
+@cairn_only("Redis has no audit log")
+def test_what_scripts_and_transactions_do_and_may_not(env):
+    server, c, path = start(env, busy_reply_threshold=50)
+    c.call("ACL", "SETUSER", "ann", "on", "nopass", "+@all", "-incr", "~a*")
+    ann = env.client(server=server)
+    ann.call("AUTH", "ann", "any")
+    client = ann.call("CLIENT", "ID")
+    ann.call("EVAL", "redis.call('SET', KEYS[1], 1) redis.pcall('GET', 'b') "
+                     "redis.pcall('INCR', 'a')", 1, "a")
+    ann.call("MULTI")
+    ann.call("SET", "a2", 1)
+    c.call("ACL", "SETUSER", "ann", "-set")
+    ann.call("EXEC")
+    wanted = [("eval", ["a"], "ok"), ("set", ["a"], "ok"), ("get", ["b"], "NOPERM"),
+              ("incr", ["a"], "NOPERM"), ("set", ["a2"], "NOPERM"), ("exec", [], "NOPERM")]
+    # What a server busy with a script lets in or not.
+    other = env.client(server=server)
+    other.call("AUTH", "ann", "any")
+    ann.send("EVAL", "while true do end", 0)
+    eventually(lambda: str(other.call("GET", "a3")).find("BUSY") >= 0)
+    equal(other.call("SCRIPT", "KILL"), b"OK")
+    check(b"killed" in ann.read().text)
+    wanted += [("get", ["a3"], "BUSY"), ("script|kill", [], "ok"), ("eval", [], "ERR")]
+    eventually(lambda: all(
+        any((e["user"], e["cmd"], e["keys"], e["outcome"]) == ("ann", *want)
+            for e in commands(path)) for want in wanted), 10,
+        "not all of %r" % (wanted,))
+    scripted = [e for e in commands(path) if e["cmd"] in ("set", "incr") and e["keys"] == ["a"]]
+    equal({(e["id"], e["addr"].split(":")[0]) for e in scripted}, {(client, "127.0.0.1")})
+
+
+@cairn_only("Redis has no audit log")
+def test_a_call_without_its_arguments(env):
+    """Its keys are not looked for where no arguments are."""
+    server, c, path = start(env, requirepass="secret")
+    stranger = env.client(server=server, password=None)
+    for words in (("SORT",), ("SORT_RO",), ("GEORADIUS",), ("GEORADIUSBYMEMBER", "k"),
+                  ("MIGRATE",), ("XREAD",), ("XREADGROUP",), ("EVAL",), ("GET",)):
+        check(b"wrong number of arguments" in stranger.call(*words).text, words)
+    c.call("GET", "last")
+    eventually(lambda: last_keys(path) == ["last"])
+    equal([e["keys"] for e in commands(path) if e["cmd"].startswith("sort")], [[], []])
 
 
 @cairn_only("Redis has no audit log")
