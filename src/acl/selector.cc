@@ -23,6 +23,13 @@ bool HasSpaces(std::string_view text) {
                      [](unsigned char c) { return isspace(c) || c == 0; });
 }
 
+// A command that rename-command has given another name, or none, keeps its own here, as in Redis.
+const Command* FindCommand(const Registry& registry, std::string_view lower_name) {
+  for (const auto& command : registry.all())
+    if (command->full_name == lower_name) return command.get();
+  return registry.Find(lower_name);
+}
+
 void AppendWord(std::string* text, std::string_view word) {
   if (!text->empty()) *text += ' ';
   *text += word;
@@ -130,9 +137,9 @@ Status Selector::ApplyDatabases(std::string_view list) {
 Status Selector::ApplyCommand(std::string_view rule) {
   const bool allow = rule[0] == '+';
   const std::string name = ToLower(rule.substr(1));
-  if (const Command* command = registry_->Find(name)) {
+  if (const Command* command = FindCommand(*registry_, name)) {
     SetCommand(*command, allow);
-    NoteRule(name, allow);
+    NoteRule(command->full_name, allow);
     return Status::Ok();
   }
   // Only what is allowed may be narrowed down to a first argument.
@@ -147,12 +154,12 @@ Status Selector::ApplyFirstArgument(std::string_view name) {
   if (argument.empty() || HasSpaces(argument)) return SyntaxError();
   if (argument.find('|') != std::string_view::npos)
     return Status::Invalid("Allowing first-arg of a subcommand is not supported");
-  const Command* command = registry_->Find(name.substr(0, bar));
+  const Command* command = FindCommand(*registry_, name.substr(0, bar));
   if (command == nullptr || !command->subcommands.empty()) return UnknownName();
   std::vector<std::string>& allowed = first_arguments_[command->id];
   if (std::find(allowed.begin(), allowed.end(), argument) == allowed.end())
     allowed.emplace_back(argument);
-  NoteRule(std::string(name), true);
+  NoteRule(command->full_name + "|" + std::string(argument), true);
   return Status::Ok();
 }
 

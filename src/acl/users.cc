@@ -8,9 +8,11 @@ namespace {
 
 constexpr std::string_view kDefault = "default";
 
+// Redis takes the empty name too, but its file then names another user.
 bool IsUserName(std::string_view name) {
-  return std::none_of(name.begin(), name.end(),
-                      [](unsigned char c) { return isspace(c) || c == 0; });
+  return !name.empty() && std::none_of(name.begin(), name.end(), [](unsigned char c) {
+    return isspace(c) || c == 0;
+  });
 }
 
 std::shared_ptr<User> MakeDefaultUser(const Registry* registry, bool all_channels) {

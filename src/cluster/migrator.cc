@@ -2,6 +2,7 @@
 #include "cluster/migrator.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string_view>
 
 #include "base/clock.h"
@@ -137,7 +138,15 @@ void Migrator::Main(size_t number) {
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;
-    wake_.wait(lock, [this] { return stop_ || !tasks_.empty(); });
+    const auto called = [this] { return stop_ || !tasks_.empty(); };
+    while (!called()) {
+      if (kept_.empty()) {
+        wake_.wait(lock);
+      } else {
+        wake_.wait_for(lock, std::chrono::milliseconds(kIdleConnectionMs));
+        DropIdle();
+      }
+    }
     --idle_;
     if (stop_) return;
     Task task = std::move(tasks_.front());
@@ -152,12 +161,16 @@ void Migrator::Main(size_t number) {
   }
 }
 
-std::unique_ptr<Migrator::Connection> Migrator::TakeConnection(const std::string& name) {
+void Migrator::DropIdle() {
   const int64_t now_ms = SystemClock()->MonotonicMs();
-  std::lock_guard guard(mutex_);
   std::erase_if(kept_, [&](const auto& kept) {
-    return now_ms - kept.second->last_used_ms > kIdleConnectionMs;
+    return now_ms - kept.second->last_used_ms >= kIdleConnectionMs;
   });
+}
+
+std::unique_ptr<Migrator::Connection> Migrator::TakeConnection(const std::string& name) {
+  std::lock_guard guard(mutex_);
+  DropIdle();
   auto found = kept_.find(name);
   if (found == kept_.end()) return nullptr;
   auto connection = std::move(found->second);
@@ -172,7 +185,10 @@ void Migrator::KeepConnection(const std::string& name, std::unique_ptr<Connectio
 }
 
 MigrateResult Migrator::Run(const MigrateJob& job, size_t number) {
-  const std::string name = job.host + ":" + std::to_string(job.port) + " " + job.user;
+  // Who does not know the password does not get the connection of one who does. (No host has a
+  // NUL in it that any name service would find.)
+  const std::string name = job.host + ":" + std::to_string(job.port) + '\0' + job.user + '\0' +
+                           job.password;
   for (;;) {
     std::unique_ptr<Connection> connection = TakeConnection(name);
     const bool kept = connection != nullptr;

@@ -68,6 +68,7 @@ class Migrator {
   };
   void Main(size_t number);
   MigrateResult Run(const MigrateJob& job, size_t number);
+  void DropIdle();
   std::unique_ptr<Connection> TakeConnection(const std::string& name);
   void KeepConnection(const std::string& name, std::unique_ptr<Connection> connection);
 
@@ -78,7 +79,7 @@ class Migrator {
   std::vector<LinkSocket*> in_use_;  // by thread: to be interrupted at the end
   size_t idle_ = 0;
   bool stop_ = false;
-  std::map<std::string, std::unique_ptr<Connection>> kept_;  // by address and user
+  std::map<std::string, std::unique_ptr<Connection>> kept_;  // by address, user, password
 };
 
 }  // namespace cairn

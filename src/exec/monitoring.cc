@@ -80,14 +80,13 @@ std::vector<std::string_view> Redacted(const Command& command, Arguments argumen
   } else if (command.full_name == "config|set" || command.full_name == "acl|setuser") {
     hide(2, shown.size());
   } else if (command.full_name == "hello" || command.full_name == "migrate") {
-    for (size_t i = 2; i < arguments.size(); ++i) {
-      if (EqualsIgnoreCase(arguments[i], "auth2") ||
-          (EqualsIgnoreCase(arguments[i], "auth") && command.full_name == "hello")) {
+    // Whatever follows the word: it may be a name itself, and a call that is wrong shows nothing
+    // either.
+    for (size_t i = 1; i < arguments.size(); ++i) {
+      const bool one = EqualsIgnoreCase(arguments[i], "auth");
+      if (one && command.full_name == "migrate") hide(i + 1, 1);
+      if (EqualsIgnoreCase(arguments[i], "auth2") || (one && command.full_name == "hello"))
         hide(i + 1, 2);
-        i += 2;
-      } else if (EqualsIgnoreCase(arguments[i], "auth")) {
-        hide(++i, 1);
-      }
     }
   }
   return shown;

@@ -191,3 +191,14 @@ def test_a_kept_connection_may_have_ended(env):
     env.client(server=target).call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     equal(c.call("MIGRATE", HOST, target.port, "b", 0, 5000), b"OK")
     equal(env.client(server=target).call("MGET", "a", "b"), [b"1", b"2"])
+
+
+@cairn_only("redis-server keeps connections by address alone")
+def test_a_connection_is_kept_for_who_knows_its_password(env):
+    c = env.c
+    target = env.start(requirepass="secret")
+    for name in ("a", "b"):
+        c.call("SET", name, 1)
+    equal(c.call("MIGRATE", HOST, target.port, "a", 0, 5000, "AUTH", "secret"), b"OK")
+    check(b"NOAUTH" in c.call("MIGRATE", HOST, target.port, "b", 0, 5000).text)
+    equal(c.call("MIGRATE", HOST, target.port, "b", 0, 5000, "AUTH", "secret"), b"OK")
