@@ -19,6 +19,8 @@ constexpr size_t kPublishedOutputBytes = 16 << 10;   // less goes out before any
 constexpr int64_t kTimeoutMsMax = int64_t{1} << 52;  // of a wait; longer ones never end
 constexpr size_t kSharedMessageBytesMin = 2048;      // longer messages are not copied
 constexpr size_t kUnsentMessageBytesMax = 16 * 1024;
+// Of replies to one who has not logged in and does not read them.
+constexpr size_t kUnsentBytesMaxBeforeAuth = 16 * 1024;
 }  // namespace
 
 Client::Client(Server* server, WorkerContext* context, std::shared_ptr<ClientRecord> record)
@@ -237,6 +239,8 @@ BufferClass Client::OutputClass() const {
 
 bool Client::WithinOutputLimits() {
   if (connection_->closing()) return false;
+  if (!session_.authenticated && !WithinLimitBeforeAuth()) [[unlikely]]
+    return false;
   const Config& config = server_.engine().config;
   const BufferLimit& limit =
       config.client_output_buffer_limit()[static_cast<size_t>(OutputClass())];
@@ -252,14 +256,30 @@ bool Client::WithinOutputLimits() {
   }
   if (!over) [[likely]]
     return true;
+  CloseForOutput();
+  return false;
+}
+
+// client-output-buffer-limit is for clients; anybody can ask for errors without end.
+bool Client::WithinLimitBeforeAuth() {
+  if (server_.engine().users.default_open()) return true;
+  if (connection_->out().size() <= kUnsentBytesMaxBeforeAuth) return true;
+  connection_->Flush();
+  if (connection_->closing()) return false;
+  if (connection_->out().size() <= kUnsentBytesMaxBeforeAuth) return true;
+  CloseForOutput();
+  return false;
+}
+
+void Client::CloseForOutput() {
   Publish();
   server_.engine().log.Warning(
       "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.",
-      DescribeClient(*session_.record, server_.engine().registry, context_.worker.wall_ms())
+      DescribeClient(*session_.record, server_.engine().registry, context_.worker.wall_ms(),
+                     server_.engine().config.hide_user_data_from_log())
           .c_str());
   context_.executor.statistics().Add(Stat::kOutputLimitDisconnects);
   connection_->Close();
-  return false;
 }
 
 void Client::CheckHeld() {

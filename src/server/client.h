@@ -65,6 +65,8 @@ class Client final : public ConnectionHandler, public Subscriber {
   void EndWait(const std::shared_ptr<Waiter>& waiter);
   void AbandonWait();
   BufferClass OutputClass() const;
+  bool WithinLimitBeforeAuth();
+  void CloseForOutput();
 
   Server& server_;
   WorkerContext& context_;

@@ -399,10 +399,15 @@ class InfoWriter {
     }
   }
 
+  // Scripts word errors too: what would end a name or a line gives way, as in Redis.
   void WriteErrorStats() {
     Line("# Errorstats");
-    for (const auto& [code, count] : e_.statistics.Errors())
-      Line("errorstat_%s:count=%llu", code.c_str(), static_cast<unsigned long long>(count));
+    for (const auto& [code, count] : e_.statistics.Errors()) {
+      std::string name = code;
+      for (char& c : name)
+        if (c == '#' || c == ':' || c == '\n' || c == '\r') c = '_';
+      Line("errorstat_%s:count=%llu", name.c_str(), static_cast<unsigned long long>(count));
+    }
   }
 
   void WriteLatencyStats() {

@@ -38,8 +38,6 @@ constexpr Row kRows[] = {
     {"total_connections_received", "connections_received_total", "counter", "Connections accepted"},
     {"rejected_connections", "rejected_connections_total", "counter", "Connections refused"},
     {"total_commands_processed", "commands_processed_total", "counter", "Commands run"},
-    {"instantaneous_ops_per_sec", "instantaneous_ops_per_sec", "gauge",
-     "Commands a second, of late"},
     {"total_net_input_bytes", "net_input_bytes_total", "counter", "Bytes received"},
     {"total_net_output_bytes", "net_output_bytes_total", "counter", "Bytes sent"},
     {"expired_keys", "expired_keys_total", "counter", "Keys that expired"},
@@ -155,11 +153,19 @@ class Writer {
     out_ += std::string("redis_") + name + labels + " " + value + "\n";
   }
 
+  // Prometheus refuses all of a scrape that has one byte which is no UTF-8: others than printable
+  // ASCII become \xNN.
   static std::string Label(std::string_view name, std::string_view value) {
     std::string text = std::string(name) + "=\"";
     for (char c : value) {
+      if (c < ' ' || c > '~') {
+        char hex[8];
+        snprintf(hex, sizeof hex, "\\\\x%02x", static_cast<unsigned char>(c));
+        text += hex;
+        continue;
+      }
       if (c == '\\' || c == '"') text += '\\';
-      text += c == '\n' ? ' ' : c;
+      text += c;
     }
     return text + "\"";
   }

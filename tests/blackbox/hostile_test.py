@@ -100,6 +100,34 @@ def test_huge_counts_before_and_after_auth(env):
 
 
 @limit(120)
+@cairn_only("redis-server does so since 7.4.3")
+def test_a_stranger_who_reads_no_replies(env):
+    """Errors are all he gets, and no more of them than fit into little."""
+    server = env.start(requirepass="secret")
+    with server.client() as honest, socket.create_connection(("127.0.0.1", server.port)) as sock:
+        sock.settimeout(20)
+        requests = b"PING\r\n" * 100_000
+        try:
+            for _ in range(1000):
+                sock.sendall(requests)
+            check(False, "34 bytes for each of 100 million requests were kept")
+        except TimeoutError:
+            check(False, "he is neither served nor closed")
+        except OSError:
+            pass
+        eventually(lambda: clients(honest) == 1)
+        check(used_memory(honest) < 50 * 2**20)
+    # Who reads is answered, however many they are, and may log in behind them.
+    with socket.create_connection(("127.0.0.1", server.port), 60) as sock:
+        sock.sendall(b"PING\r\n" * 2000 + b"AUTH secret\r\n" + b"PING\r\n" * 2000)
+        wanted = b"-NOAUTH Authentication required.\r\n" * 2000 + b"+OK\r\n" + b"+PONG\r\n" * 2000
+        text = b""
+        while len(text) < len(wanted) and (chunk := sock.recv(65536)):
+            text += chunk
+        equal(text, wanted)
+
+
+@limit(120)
 def test_a_million_arguments(env):
     server = env.start()
     count = 1_000_000

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """HTTP for those who watch: /metrics in Prometheus's text format, /health, /ready.
 
-The format is checked by a strict parser below rather than by Debian's promtool, whose package
-(prometheus) would bring some 100 MB for this one check.
+The format is checked by a strict parser below, which knows the rules of the linter that our names
+might break; and by Debian's promtool where there is one. Its package (prometheus) would bring some
+100 MB for this one check, so deps/ does not ask for it.
 """
 
 import re
+import shutil
 import socket
+import subprocess
 
 from harness import ONCE, cairn_only, check, equal, eventually
 from harness.server import free_port
@@ -41,6 +44,8 @@ def parse(text):
         if line.startswith("# HELP "):
             _, _, name, help_text = line.split(" ", 3)
             check(name not in families and help_text, "%s: a second time, or without help" % name)
+            # "metric names should not contain abbreviated units", says promtool.
+            check(not set(name.split("_")) & {"s", "ms", "sec", "secs", "kb", "mb", "pct"}, name)
             current = name
             families[name] = [None, {}]
         elif line.startswith("# TYPE "):
@@ -82,6 +87,10 @@ def test_metrics(env):
     equal(headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8")
     equal(int(headers["Content-Length"]), len(body))
     families = parse(body)
+    if promtool := shutil.which("promtool"):
+        found = subprocess.run([promtool, "check", "metrics"], input=body, text=True,
+                               capture_output=True)
+        equal((found.returncode, found.stderr), (0, ""))
 
     def value(name, labels=None):
         return families["redis_" + name][1][labels]
@@ -101,6 +110,20 @@ def test_metrics(env):
                  "cpu_user_seconds_total", "connected_slaves", "aof_last_write_status"):
         check("redis_" + name in families, name + " is missing")
     check('role="master"' in list(families["redis_instance_info"][1])[0])
+
+
+@cairn_only("redis-server has no metrics port")
+def test_errors_that_scripts_word_spoil_no_scrape(env):
+    server = start(env)
+    with server.client() as c:
+        for code in (b"A:count=1,x", b"B\xff\xc3(", b"C\"} 1", b"D#\\", b"A_count=1,x"):
+            c.call("EVAL", b"return redis.error_reply(ARGV[1] .. ' x')", 0, code)
+        info = c.call("INFO", "errorstats")
+        check(b"errorstat_A_count=1,x:count=1\r\n" in info, info)
+        families = parse(get(server.metrics_port, "/metrics")[2])
+    errors = families["redis_errors_total"][1]
+    for label in (r'{err="A_count=1,x"}', r'{err="B\\xff\\xc3("}', r'{err="C\"}"}'):
+        check(label in errors, "%s is not in %r" % (label, errors))
 
 
 @cairn_only("redis-server has no metrics port")
