@@ -27,13 +27,13 @@ def main():
         if not field:
             continue  # nothing to read: the row has no field
         name = re.search(r'"([^"]+)"', arguments).group(1)
-        inert = re.search(r"\b(kInert|kNotYet|kRefused)\b", arguments) is not None
+        inert = re.search(r"\bkInert\b", arguments) is not None
         # kFixed options have one value, which needs no reader.
         fixed = "K::kFixed" in arguments
         used = re.search(rf'(?:\.|->|Config::){field}\b|"{name}"', text) is not None
         if used == inert and not fixed:
             print(f"{name}: " + ("is read but marked as having no effect" if used else
-                                 "is read nowhere; wire it or mark it kNotYet"))
+                                 "is read nowhere; wire it or make it kInert"))
             failed += 1
         else:
             passed += 1

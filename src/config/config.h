@@ -108,7 +108,7 @@ struct Config {
 
   // Process
   Setting<int64_t> threads;  // 0: one a core
-  Setting<bool> daemonize, set_proc_title, crash_log_enabled, always_show_logo, syslog_enabled;
+  Setting<bool> daemonize, set_proc_title, crash_log_enabled, syslog_enabled;
   Shared<std::string> pidfile, logfile, dir, proc_title_template, syslog_ident;
   Setting<LogLevel> loglevel;
   Setting<LogFormat> log_format;
@@ -118,7 +118,6 @@ struct Config {
   Shared<std::vector<int64_t>> oom_score_adj_values;
   Setting<int64_t> shutdown_timeout, shutdown_on_sigint, shutdown_on_sigterm;
   Setting<int64_t> databases, hz;
-  Setting<bool> dynamic_hz;
 
   // Journal and snapshots
   Setting<bool> appendonly, aof_load_truncated;
@@ -129,14 +128,12 @@ struct Config {
       journal_retention_bytes;
   Setting<int64_t> auto_aof_rewrite_percentage, auto_aof_rewrite_min_size;
   Shared<std::vector<SavePoint>> save;
-  Setting<bool> stop_writes_on_bgsave_error, rdbcompression, rdbchecksum, rdb_del_sync_files;
+  Setting<bool> stop_writes_on_bgsave_error, rdbcompression, rdbchecksum;
 
-  // Memory, expiry and lazy freeing
+  // Memory and expiry
   Setting<int64_t> maxmemory, maxmemory_samples, maxmemory_eviction_tenacity;
   Setting<MaxmemoryPolicy> maxmemory_policy;
   Setting<int64_t> lfu_log_factor, lfu_decay_time, active_expire_effort;
-  Setting<bool> lazyfree_lazy_eviction, lazyfree_lazy_expire, lazyfree_lazy_server_del,
-      lazyfree_lazy_user_del, lazyfree_lazy_user_flush, replica_lazy_flush;
 
   // Encodings (types/thresholds.h)
   Setting<int64_t> hash_max_listpack_entries, hash_max_listpack_value, set_max_intset_entries,
@@ -159,7 +156,7 @@ struct Config {
 
   // Scripts and dangerous commands
   Setting<int64_t> busy_reply_threshold;
-  Setting<ProtectedAction> enable_debug_command, enable_protected_configs, enable_module_command;
+  Setting<ProtectedAction> enable_debug_command, enable_protected_configs;
 
   // Users
   Shared<std::string> aclfile;
@@ -171,11 +168,9 @@ struct Config {
   Shared<std::string> replicaof;  // "host port", or "" for a leader
   Shared<std::string> masterauth, masteruser, replica_announce_ip;
   Setting<bool> replica_read_only, replica_serve_stale_data, replica_announced,
-      replica_ignore_maxmemory, replica_ignore_disk_write_errors, repl_diskless_sync,
-      repl_disable_tcp_nodelay;
+      repl_diskless_sync;
   Setting<int64_t> replica_priority, replica_announce_port;
-  Setting<int64_t> repl_diskless_sync_delay, repl_diskless_sync_max_replicas,
-      repl_ping_replica_period, repl_timeout, repl_backlog_size, repl_backlog_ttl;
+  Setting<int64_t> repl_ping_replica_period, repl_timeout, repl_backlog_size, repl_backlog_ttl;
   Setting<int64_t> min_replicas_to_write, min_replicas_max_lag;
   Setting<int64_t> min_replicas_durable, min_replicas_durable_timeout, repl_retention_max_bytes;
   Setting<bool> cluster_enabled;  // always false

@@ -381,10 +381,7 @@ OptionCell CellOf(const Option& o, Config* config) {
 
 Result<std::string> NormalizeOption(const Option& o, std::span<const std::string> given,
                                     const Config& config) {
-  auto value = NormalizeByKind(o, given, config);
-  if (value.ok() && o.is(kRefused) && *value != o.fallback)
-    return Status::Invalid("not supported yet");
-  return value;
+  return NormalizeByKind(o, given, config);
 }
 
 void StoreOption(const Option& o, std::string_view text, Config* config) {

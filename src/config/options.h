@@ -47,9 +47,7 @@ enum OptionFlags : uint8_t {
   kImmutable = 1,   // not by CONFIG SET
   kProtected = 2,   // by CONFIG SET only where enable-protected-configs allows it
   kSensitive = 4,   // never to be printed into a log
-  kInert = 8,       // accepted for compatibility, has no effect; see Option::help
-  kNotYet = 16,     // accepted, has no effect in this version
-  kRefused = 32     // as kNotYet, but to ignore it would do harm: only the default is accepted
+  kInert = 8        // accepted for compatibility, has no effect; see Option::help
 };
 
 struct EnumName {

@@ -95,18 +95,13 @@ std::string ConfigStore::Origin(std::string_view name) const {
 }
 
 std::string ConfigStore::InertWarning() const {
-  std::string never, not_yet;
+  std::string names;
   for (const Option& option : Options()) {
     // A directive at its default asks for nothing, so nobody needs to hear about it.
-    if (FormatOption(option, config_) == option.fallback) continue;
-    if (option.is(kInert)) (never += never.empty() ? "" : ", ") += option.name;
-    if (option.is(kNotYet)) (not_yet += not_yet.empty() ? "" : ", ") += option.name;
+    if (!option.is(kInert) || FormatOption(option, config_) == option.fallback) continue;
+    (names += names.empty() ? "" : ", ") += option.name;
   }
-  std::string line;
-  if (!never.empty()) line = "these directives have no effect in Cairn: " + never;
-  if (!not_yet.empty())
-    line += (line.empty() ? "" : "; ") + ("these have none in this version: " + not_yet);
-  return line;
+  return names.empty() ? names : "these directives have no effect in Cairn: " + names;
 }
 
 void ConfigStore::OnChange(std::vector<std::string> names, Hook hook) {

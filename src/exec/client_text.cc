@@ -12,7 +12,9 @@ std::string_view ClientType(const ClientRecord& record) {
   return "normal";
 }
 
-std::string DescribeClient(const ClientRecord& record, const Registry& registry, int64_t now_ms) {
+std::string DescribeClient(const ClientRecord& record, const Registry& registry, int64_t now_ms,
+                           bool hide_names) {
+  const std::string hidden = "*redacted*";
   constexpr auto kRelaxed = std::memory_order_relaxed;
   const uint32_t flags = record.flags.load(kRelaxed);
   std::string letters;
@@ -54,7 +56,8 @@ std::string DescribeClient(const ClientRecord& record, const Registry& registry,
   std::lock_guard guard(record.mutex);
   return "id=" + std::to_string(record.id) + " addr=" + record.address +
          " laddr=" + record.local_address + " fd=" + std::to_string(record.fd) +
-         " name=" + record.name + numbers + " user=" + record.user + " redir=" +
+         " name=" + (hide_names ? hidden : record.name) + numbers +
+         " user=" + (hide_names ? hidden : record.user) + " redir=" +
          std::to_string(record.redirect.load(kRelaxed)) + " resp=" +
          std::to_string(record.resp.load(kRelaxed)) + " lib-name=" + record.library_name +
          " lib-ver=" + record.library_version;

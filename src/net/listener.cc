@@ -23,7 +23,6 @@ namespace cairn {
 
 namespace {
 
-constexpr int kAcceptsPerTurn = 256;
 constexpr int64_t kAcceptPauseMs = 100;
 
 void SetOption(int fd, int level, int option, int value) {
@@ -156,7 +155,8 @@ class Listener::Socket : public LoopResident {
 
   void Accept() {
     home_->BeginTurn();
-    for (int i = 0; i < kAcceptsPerTurn; i++) {
+    const int accepts_max = shared_->accepts_per_turn.load(std::memory_order_relaxed);
+    for (int i = 0; i < accepts_max; i++) {
       int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd >= 0) {
         Listener::HandOver(shared_, fd);
@@ -186,6 +186,7 @@ Listener::Listener(WorkerPool* pool, std::vector<int> fds, const SocketOptions& 
     : shared_(std::make_shared<Shared>()), fds_(std::move(fds)) {
   shared_->pool = pool;
   shared_->tcp_keepalive_s = options.tcp_keepalive_s;
+  shared_->accepts_per_turn = options.accepts_per_turn;
   shared_->make_handler = std::move(make_handler);
   shared_->on_accepted = std::move(on_accepted);
 }

@@ -24,6 +24,7 @@ struct SocketOptions {
   int backlog = 511;
   int tcp_keepalive_s = 300;  // 0: off; see tcp(7) for what it sets
   int unix_permissions = 0;   // octal mode of the unix socket's file; 0: as umask says
+  int accepts_per_turn = 10;  // connections taken before the loop goes on to others
 };
 
 // A bound, listening, non-blocking socket, or why not. TCP: numeric address or host name, IPv4 or
@@ -60,6 +61,8 @@ class Listener {
   void Replace(std::vector<int> closed, std::vector<int> added);
   // For connections accepted from now on. Any thread.
   void set_tcp_keepalive(int seconds) { shared_->tcp_keepalive_s.store(seconds); }
+  // Any thread.
+  void set_accepts_per_turn(int count) { shared_->accepts_per_turn.store(count); }
   // Stops accepting and closes the sockets; `done` (may be empty) runs on `home` when that is so;
   // until then the Listener must live. Call it before `home` is stopped.
   void Close(std::function<void()> done);
@@ -73,7 +76,7 @@ class Listener {
  private:
   struct Shared {  // outlives the Listener in tasks under way
     WorkerPool* pool;
-    std::atomic<int> tcp_keepalive_s{0};
+    std::atomic<int> tcp_keepalive_s{0}, accepts_per_turn{1};
     MakeHandler make_handler;
     OnAccepted on_accepted;
     std::atomic<uint64_t> accepted{0};

@@ -13,6 +13,7 @@ SocketOptions ListenOptions(const Config& config) {
   options.backlog = static_cast<int>(config.tcp_backlog());
   options.tcp_keepalive_s = static_cast<int>(config.tcp_keepalive());
   options.unix_permissions = static_cast<int>(config.unixsocketperm());
+  options.accepts_per_turn = static_cast<int>(config.max_new_connections_per_cycle());
   return options;
 }
 

@@ -44,8 +44,10 @@ Status Server::ListenTls() {
       return Status::Io("Could not create server TLS listening socket " + status.message() + " (" +
                         store_.Origin("tls-port") + ")");
   }
+  SocketOptions options = ListenOptions(config_);
+  options.accepts_per_turn = static_cast<int>(config_.max_new_tls_connections_per_cycle());
   tls_listener_ = std::make_unique<Listener>(
-      pool_.get(), tls_ports_.fds(), ListenOptions(config_),
+      pool_.get(), tls_ports_.fds(), options,
       [this](Worker& worker, int fd, std::string* refusal) {
         ConnectionHandler* client = MakeClient(worker, fd, refusal);
         refusal->clear();  // plain words would be no TLS
@@ -93,6 +95,14 @@ void Server::RegisterPortHooks() {
     tls_listener_->set_tcp_keepalive(seconds);
     return Status::Ok();
   });
+  store_.OnChange(
+      {"max-new-connections-per-cycle", "max-new-tls-connections-per-cycle"},
+      [this](const Config& config) {
+        listener_->set_accepts_per_turn(static_cast<int>(config.max_new_connections_per_cycle()));
+        tls_listener_->set_accepts_per_turn(
+            static_cast<int>(config.max_new_tls_connections_per_cycle()));
+        return Status::Ok();
+      });
 }
 
 // Registered so that certificates are read before a port that needs them is opened: hooks run in

@@ -87,3 +87,17 @@ def test_normal_clients(env):
     check(reader.closed_by_server())
     # Reading it in small pieces is fine.
     check(len(env.client().call("GETRANGE", "big", 0, 500000)) == 500001)
+
+
+@cairn_only("Redis has it since 8.0")
+def test_names_can_be_kept_out_of_messages(env):
+    env.c.call("SET", "big", b"x" * 2000000)
+    env.config(client_output_buffer_limit="normal 1mb 0 0", hide_user_data_from_log="yes")
+    reader = env.client()
+    ident = reader.call("CLIENT", "ID")
+    reader.call("CLIENT", "SETNAME", "my-name")
+    reader.send("GET", "big")
+    check(reader.closed_by_server())
+    line = [line for line in env.server.log_text().splitlines() if "Client id=%d " % ident in line]
+    check("name=*redacted* " in line[0] and "user=*redacted* " in line[0], line)
+    check("my-name" not in line[0], line)

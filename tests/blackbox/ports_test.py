@@ -3,7 +3,7 @@
 
 import socket
 
-from harness import ONCE, Error, as_dict, check, equal, eventually, matrix
+from harness import ONCE, Error, as_dict, cairn_only, check, equal, eventually, matrix
 from harness.resp import Client
 from harness.server import free_port
 
@@ -64,3 +64,16 @@ def test_bind_changes_to_an_address_that_covers_the_old_one(env):
     with Client(server.port) as c:
         equal(c.call("CONFIG", "GET", "bind"), [b"bind", b"127.0.0.1"])
     check(refused(server.port, "127.0.0.3"), "127.0.0.3 answers after a refused change")
+
+
+@cairn_only("Redis has it since 7.2")
+@matrix(ONCE)
+def test_connections_taken_in_a_row(env):
+    """However few are taken at once, all get their turn."""
+    for count in (1, 1000):
+        env.config(max_new_connections_per_cycle=count)
+        crowd = [env.client(timeout=20) for _ in range(50)]
+        for client in crowd:
+            client.send("PING")
+        for client in crowd:
+            equal(client.read(), b"PONG")

@@ -134,8 +134,8 @@ TEST_CASE("directives without effect are accepted, and named once if set") {
   Load(&store, {"--activedefrag", "yes", "--io-threads", "4", "--disable-thp", "yes",
                 "--list-max-ziplist-entries", "3", "--repl-diskless-sync-delay", "7"});
   REQUIRE(store.InertWarning() ==
-          "these directives have no effect in Cairn: io-threads, activedefrag; "
-          "these have none in this version: repl-diskless-sync-delay");
+          "these directives have no effect in Cairn: io-threads, repl-diskless-sync-delay, "
+          "activedefrag");
   REQUIRE(Value(store, "io-threads") == "4");
   REQUIRE(LoadError(&files, {"--io-threads", "999"}) ==
           "command line: 'io-threads 999': argument must be between 1 and 128 inclusive");
