@@ -6,13 +6,12 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
 
-#include "net/loop.h"
+#include "net/bump.h"
 #include "net/worker.h"
 
 namespace cairn {
@@ -20,16 +19,7 @@ namespace cairn {
 void ConnectionHandler::OnEof(Connection& connection) { connection.CloseAfterFlush(); }
 void ConnectionHandler::OnOutputCap(Connection& connection) { connection.Close(); }
 
-// Lives until libuv has let go of it, then ends the connection.
-struct Connection::PollHandle {
-  uv_poll_t poll;  // its data: the connection
-};
-
 namespace {
-
-// A turn that serves many connections ends so early: what was touched for the first of them, its
-// output above all, would have left the caches by the time it is written.
-constexpr size_t kFlushTogether = 64;
 
 std::string SocketText(const sockaddr_storage& address, socklen_t length) {
   char text[INET6_ADDRSTRLEN];
@@ -64,28 +54,17 @@ bool IsLoopback(const sockaddr_storage& address) {
 Connection::Connection(Worker* worker, int fd, ConnectionHandler* handler)
     : worker_(*worker),
       handler_(handler),
-      transport_(std::make_unique<PlainTransport>(fd)),
+      transport_(&socket_),
+      socket_(fd),
       fd_(fd),
       out_(worker->chunk_pool()) {
   CHECK(handler != nullptr);
   linger_.set_callback([this] { Fail(ETIMEDOUT); });
-  read_on_.set_callback([this] { OnEvents(0, UV_READABLE); });
+  read_on_.set_callback([this] { OnReady(kReadable); });
+  DescribeAddresses();
 }
 
 Connection::~Connection() = default;
-
-void Connection::Start() {
-  DescribeAddresses();
-  auto* handle = new PollHandle;
-  handle->poll.data = this;
-  int error = uv_poll_init(&worker_.loop_->loop, &handle->poll, fd_);
-  if (error != 0) {
-    delete handle;
-    return Fail(-error);
-  }
-  poll_ = handle;
-  UpdateInterest();
-}
 
 // A unix socket shows its path on both sides, as Redis does.
 void Connection::DescribeAddresses() {
@@ -107,40 +86,45 @@ void Connection::DescribeAddresses() {
 
 void Connection::UpdateInterest() {
   if (state_ == State::kClosed) return;
-  int wanted = 0;
-  if (state_ == State::kOpen && !paused_ && !eof_) wanted |= UV_READABLE;
-  if (socket_full_ || transport_->WantsWritable()) wanted |= UV_WRITABLE;
-  if (wanted == interest_) return;
-  interest_ = wanted;
-  if (wanted == 0) {
-    uv_poll_stop(&poll_->poll);
+  uint8_t wanted = 0;
+  if (state_ == State::kOpen && !paused_ && !eof_) wanted |= kReadable;
+  if (socket_full_ || transport_->WantsWritable()) wanted |= kWritable;
+  if (wanted == interest_) [[likely]]
     return;
-  }
-  int error = uv_poll_start(&poll_->poll, wanted, [](uv_poll_t* poll, int status, int events) {
-    static_cast<Connection*>(poll->data)->OnEvents(status, events);
-  });
-  if (error != 0) Fail(-error);
+  const int error = worker_.poller_.Watch(fd_, interest_, wanted, this);
+  interest_ = wanted;
+  if (error != 0) Fail(error);
 }
 
-void Connection::OnEvents(int status, int events) {
-  worker_.BeginTurn();
-  if (status < 0) {
-    // libuv says EBADF for any error on the socket; the socket knows better.
-    int error = 0;
-    socklen_t length = sizeof error;
-    getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &length);
-    return Fail(error != 0 ? error : -status);
+void Connection::Approach(int step) {
+  if (step == 0) {
+    __builtin_prefetch(handler_);
+  } else {
+    handler_->OnApproach();
   }
-  if (events & UV_WRITABLE) {
+}
+
+void Connection::FailBySocket() {
+  int error = 0;
+  socklen_t length = sizeof error;
+  getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &length);
+  Fail(error != 0 ? error : EIO);
+}
+
+void Connection::OnReady(uint32_t events) {
+  if (state_ == State::kClosed) return;  // since the event was fetched
+  worker_.BeginTurn();
+  if (events == kFailed) return FailBySocket();
+  if (events & interest_ & kWritable) {
     socket_full_ = false;
     Flush();
   }
+  if (state_ == State::kClosed) return;
   // A handshake may wait to send before it can read on.
-  if ((events & UV_READABLE) || (state_ == State::kOpen && transport_->WantsWritable())) {
+  if ((events & kReadable) || (state_ == State::kOpen && transport_->WantsWritable())) {
     ReadAll();
   }
   UpdateInterest();
-  if (worker_.flush_list_.size() >= kFlushTogether) worker_.EndTurn();
 }
 
 void Connection::ReadAll() {
@@ -282,16 +266,11 @@ void Connection::Close() {
   read_on_.Cancel();
   if (orderly && !eof_) DiscardInput();
   // The loop lets go of the descriptor first: once closed, its number may be another connection's.
-  if (poll_ == nullptr) {
-    worker_.Post([this] { Finish(); });
-  } else {
-    uv_close(reinterpret_cast<uv_handle_t*>(&poll_->poll), [](uv_handle_t* handle) {
-      auto* connection = static_cast<Connection*>(handle->data);
-      delete reinterpret_cast<PollHandle*>(handle);
-      connection->Finish();
-    });
-  }
-  transport_.reset();
+  if (interest_ != 0) (void)worker_.poller_.Watch(fd_, interest_, 0, this);
+  interest_ = 0;
+  worker_.Release(this);
+  transport_ = nullptr;
+  layer_.reset();
   close(fd_);
   fd_ = -1;
 }
@@ -302,8 +281,7 @@ void Connection::Fail(int error_number) {
   Close();
 }
 
-void Connection::Finish() {
-  worker_.BeginTurn();
+void Connection::OnReleased() {
   out_.Clear();
   handler_->OnClosed(*this);
   worker_.Remove(this);

@@ -23,6 +23,7 @@
 #include <string>
 
 #include "base/output_buffer.h"
+#include "net/poller.h"
 #include "net/timer_wheel.h"
 #include "net/transport.h"
 
@@ -35,6 +36,9 @@ class Worker;
 class ConnectionHandler {
  public:
   virtual ~ConnectionHandler() = default;
+  // OnData comes soon: may ask for memory that it will touch (see PollWatcher::Approach). Of this
+  // object the first line is there.
+  virtual void OnApproach() {}
   // Where the next read goes. The default is the worker's scratch buffer.
   virtual std::span<char> OnReadBuffer(Connection&, std::span<char> scratch) { return scratch; }
   // `n` bytes were read to `data`. They are only valid during the call.
@@ -50,7 +54,7 @@ class ConnectionHandler {
 };
 
 // Its members stand in the order in which a turn touches them.
-class alignas(64) Connection {
+class alignas(64) Connection final : private PollWatcher {
  public:
   // Two texts for CLIENT LIST: "1.2.3.4:5", "[::1]:5", "/run/cairn.sock:0".
   const std::string& peer_address() const { return peer_address_; }
@@ -94,12 +98,14 @@ class alignas(64) Connection {
   uint64_t bytes_out() const { return bytes_out_; }
 
   // For the layer that wraps the socket (TLS), before the first byte.
-  void set_transport(std::unique_ptr<Transport> transport) { transport_ = std::move(transport); }
+  void set_transport(std::unique_ptr<Transport> transport) {
+    layer_ = std::move(transport);
+    transport_ = layer_.get();
+  }
 
  private:
   friend class Worker;
-  struct PollHandle;
-  enum class State { kOpen, kFlushing, kClosed };
+  enum class State : uint8_t { kOpen, kFlushing, kClosed };
   static constexpr int kVectorsMax = 64;
   // A flush that has sent this much lets others have their turn before it goes on.
   static constexpr size_t kFlushBytesMax = 4 << 20;
@@ -108,11 +114,13 @@ class alignas(64) Connection {
   static constexpr int kReadsMax = 1024;
 
   Connection(Worker* worker, int fd, ConnectionHandler* handler);
-  ~Connection();
+  ~Connection() override;
 
-  void Start();
+  void Approach(int step) override;
+  void OnReady(uint32_t events) override;
+  void OnReleased() override;
   void DescribeAddresses();
-  void OnEvents(int status, int events);
+  void FailBySocket();
   void ReadAll();
   void ReadOnce();
   void UpdateInterest();
@@ -120,15 +128,13 @@ class alignas(64) Connection {
   void AfterFlush();
   void FlushLate();
   void DiscardInput();
-  void Finish();
 
   Worker& worker_;
   ConnectionHandler* handler_;
-  std::unique_ptr<Transport> transport_;
-  PollHandle* poll_ = nullptr;
+  Transport* transport_;  // the socket, or the layer over it; nullptr once it is closed
+  PlainTransport socket_;
   int fd_;
-  int interest_ = 0;  // the events that the loop watches now
-  int error_ = 0;
+  uint8_t interest_ = 0;  // PollEvents that the loop watches for now
   State state_ = State::kOpen;
   bool paused_ = false;
   bool eof_ = false;
@@ -140,11 +146,13 @@ class alignas(64) Connection {
   bool cap_reported_ = false;
   bool is_unix_ = false;
   bool is_loopback_ = false;
-  OutputBuffer out_;
+  OutputBuffer out_;  // the second line
   size_t output_cap_ = 0;
   uint64_t bytes_in_ = 0;
   uint64_t bytes_out_ = 0;
   size_t worker_index_ = 0;  // in the worker's table of connections
+  int error_ = 0;
+  std::unique_ptr<Transport> layer_;
   Timer linger_;
   Timer read_on_;  // the transport has input of which the loop will not tell
   std::string peer_address_;

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,7 +16,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "net/loop.h"
+#include "net/poller.h"
 
 namespace cairn {
 
@@ -114,15 +113,12 @@ void ResumeListening(int fd, const SocketOptions& options) {
 }
 
 // One listening socket on its worker's loop. Deletes itself when the loop has let go of it.
-class Listener::Socket : public LoopResident {
+class Listener::Socket final : public LoopResident, private PollWatcher {
  public:
   Socket(std::shared_ptr<Shared> shared, Worker* home, int fd)
-      : shared_(std::move(shared)), home_(home), fd_(fd), resume_([this] { Poll(); }) {
-    int error = uv_poll_init(&home_->loop_->loop, &poll_, fd_);
-    CHECK(error == 0);
-    poll_.data = this;
+      : shared_(std::move(shared)), home_(home), fd_(fd), resume_([this] { Listen(true); }) {
     home_->AddResident(this);
-    Poll();
+    Listen(true);
   }
 
   int fd() const { return fd_; }
@@ -132,14 +128,9 @@ class Listener::Socket : public LoopResident {
     closing_ = true;
     done_ = std::move(done);
     resume_.Cancel();
-    uv_poll_stop(&poll_);
+    Listen(false);
     close(fd_);
-    uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) {
-      auto* self = static_cast<Socket*>(handle->data);
-      self->home_->RemoveResident(self);
-      if (self->done_) self->done_();
-      delete self;
-    });
+    home_->Release(this);
   }
 
  private:
@@ -147,13 +138,21 @@ class Listener::Socket : public LoopResident {
   // is a task that will not run any more, so nothing finds this object again.
   void OnWorkerStopping() override { Close(nullptr); }
 
-  void Poll() {
-    uv_poll_start(&poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
-      static_cast<Socket*>(handle->data)->Accept();
-    });
+  void OnReleased() override {
+    home_->RemoveResident(this);
+    if (done_) done_();
+    delete this;
   }
 
-  void Accept() {
+  void Listen(bool wanted) {
+    if (wanted == listening_) return;
+    listening_ = wanted;
+    const uint32_t before = wanted ? uint32_t{0} : kReadable;
+    CHECK(home_->poller_.Watch(fd_, before, kReadable - before, this) == 0);
+  }
+
+  void OnReady(uint32_t) override {
+    if (closing_) return;  // since the event was fetched
     home_->BeginTurn();
     const int accepts_max = shared_->accepts_per_turn.load(std::memory_order_relaxed);
     for (int i = 0; i < accepts_max; i++) {
@@ -163,7 +162,7 @@ class Listener::Socket : public LoopResident {
       } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         // The waiting connection keeps the socket readable: without a pause the loop would spin.
         shared_->failed.fetch_add(1, std::memory_order_relaxed);
-        uv_poll_stop(&poll_);
+        Listen(false);
         home_->ScheduleAfter(&resume_, kAcceptPauseMs);
         return;
       } else if (errno != EINTR && errno != ECONNABORTED) {
@@ -175,9 +174,8 @@ class Listener::Socket : public LoopResident {
   std::shared_ptr<Shared> shared_;
   Worker* home_;
   int fd_;
-  bool closing_ = false;
+  bool closing_ = false, listening_ = false;
   Timer resume_;
-  uv_poll_t poll_;
   std::function<void()> done_;
 };
 

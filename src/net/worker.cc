@@ -9,52 +9,25 @@
 #include <utility>
 
 #include "base/check.h"
-#include "net/loop.h"
+#include "net/bump.h"
 
 namespace cairn {
 
 Worker::Worker(int index, Clock* clock)
     : index_(index),
       clock_(clock),
-      loop_(std::make_unique<Loop>()),
       scratch_(std::make_unique_for_overwrite<char[]>(kScratchBytes)) {
   RefreshClock();
   timers_ = std::make_unique<TimerWheel>(monotonic_ms());
-  loop_->error = uv_loop_init(&loop_->loop);
-  if (loop_->error != 0) return;
-  uv_loop_t* loop = &loop_->loop;
-  loop->data = this;
-  loop_->error = uv_async_init(loop, &loop_->wake, [](uv_async_t* handle) {
-    auto* self = static_cast<Worker*>(handle->loop->data);
-    self->BeginTurn();
-    self->DrainMailbox();
-  });
-  uv_timer_init(loop, &loop_->timer);
-  uv_idle_init(loop, &loop_->spin);
-  uv_prepare_init(loop, &loop_->before_wait);
-  uv_check_init(loop, &loop_->after_wait);
-  uv_prepare_start(&loop_->before_wait, [](uv_prepare_t* handle) {
-    auto* self = static_cast<Worker*>(handle->loop->data);
-    self->EndTurn();
-    self->ArmTimer();
-  });
-  uv_check_start(&loop_->after_wait, [](uv_check_t* handle) {
-    static_cast<Worker*>(handle->loop->data)->EndTurn();
-  });
 }
 
 Worker::~Worker() {
   Join();
-  CHECK(connections_.empty() && residents_.empty());
-  uv_loop_t* loop = &loop_->loop;
-  if (loop->data == nullptr) return;  // never initialised
-  uv_walk(loop, [](uv_handle_t* handle, void*) { uv_close(handle, nullptr); }, nullptr);
-  uv_run(loop, UV_RUN_DEFAULT);
-  CHECK(uv_loop_close(loop) == 0);
+  CHECK(connections_.empty() && residents_.empty() && released_.empty());
 }
 
 Status Worker::Start() {
-  if (loop_->error != 0) return Status::FromErrno("event loop", -loop_->error);
+  if (!poller_.status().ok()) return poller_.status();
   try {
     thread_ = std::thread([this] { Run(); });
   } catch (const std::system_error& error) {
@@ -68,7 +41,7 @@ void Worker::Run() {
   thread_id_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   BeginTurn();
   DrainMailbox();
-  uv_run(&loop_->loop, UV_RUN_DEFAULT);
+  while (!ended_) Turn();
 }
 
 void Worker::Stop() {
@@ -82,8 +55,8 @@ void Worker::Join() {
 void Worker::Wake() {
   if (thread_id_.load(std::memory_order_relaxed) == std::this_thread::get_id()) {
     owes_drain_ = true;
-  } else if (loop_->error == 0) {
-    uv_async_send(&loop_->wake);
+  } else {
+    poller_.Wake();
   }
 }
 
@@ -100,6 +73,38 @@ void Worker::OpenTurn() {
   RefreshClock();
 }
 
+void Worker::Turn() {
+  if (timers_->DelayMs(monotonic_ms()) == 0) {
+    BeginTurn();
+    timers_->Advance(monotonic_ms());
+  }
+  if (Spins()) {
+    BeginTurn();
+    RunIdle();
+    FlushSomeLater();
+  }
+  EndTurn();
+  if (ended_) return;
+  const bool woken = poller_.Wait(WaitMs());
+  BeginTurn();
+  if (woken) DrainMailbox();
+  poller_.Tell();
+  EndTurn();
+  EndReleased();
+}
+
+// An idle worker sleeps until a timer is due, or until it is told something.
+int Worker::WaitMs() const {
+  if (Spins() || !released_.empty()) return 0;
+  return static_cast<int>(timers_->DelayMs(monotonic_ms()));
+}
+
+void Worker::EndReleased() {
+  if (released_.empty()) return;
+  BeginTurn();
+  for (PollWatcher* watcher : std::exchange(released_, {})) watcher->OnReleased();
+}
+
 // Runs before the loop waits (for what timers, idle slices and closings did) and after it.
 void Worker::EndTurn() {
   // One pass: what these tasks post comes in the next turn.
@@ -113,11 +118,10 @@ void Worker::EndTurn() {
   }
   if (!flush_list_.empty()) FlushList();
   if (stopping_) MaybeEndLoop();
-  UpdateSpin();
 }
 
 // One pass: what callbacks add to the list meanwhile goes out in the next turn, which comes at
-// once (UpdateSpin).
+// once (Spins).
 void Worker::FlushList() {
   size_t count = flush_list_.size();
   for (size_t i = 0; i < count; i++) {
@@ -137,22 +141,6 @@ void Worker::FlushSomeLater() {
     connection->in_later_list_ = false;
     connection->Flush();
   }
-}
-
-void Worker::UpdateSpin() {
-  bool wanted = !idle_.empty() || !flush_list_.empty() || !later_list_.empty() || owes_drain_;
-  if (wanted == spinning_) return;
-  spinning_ = wanted;
-  if (!wanted) {
-    uv_idle_stop(&loop_->spin);
-    return;
-  }
-  uv_idle_start(&loop_->spin, [](uv_idle_t* handle) {
-    auto* self = static_cast<Worker*>(handle->loop->data);
-    self->BeginTurn();
-    self->RunIdle();
-    self->FlushSomeLater();
-  });
 }
 
 void Worker::DrainMailbox() {
@@ -185,28 +173,6 @@ void Worker::ScheduleAfter(Timer* timer, int64_t delay_ms) {
   timers_->Schedule(timer, clock_->MonotonicMs() + delay_ms + 1);
 }
 
-// Sets the one uv_timer to the wheel's next tick that has timers. An idle worker sleeps on.
-void Worker::ArmTimer() {
-  if (timers_->size() == 0 && timer_armed_ms_ < 0) return;
-  int64_t delay = timers_->DelayMs(monotonic_ms());
-  int64_t deadline = delay < 0 ? -1 : monotonic_ms() + delay;
-  if (deadline == timer_armed_ms_) return;
-  timer_armed_ms_ = deadline;
-  if (deadline < 0) {
-    uv_timer_stop(&loop_->timer);
-    return;
-  }
-  uint64_t from_now = static_cast<uint64_t>(std::max<int64_t>(deadline - clock_->MonotonicMs(), 0));
-  uv_update_time(&loop_->loop);
-  auto fire = [](uv_timer_t* handle) {
-    auto* self = static_cast<Worker*>(handle->loop->data);
-    self->timer_armed_ms_ = -1;
-    self->BeginTurn();
-    self->timers_->Advance(self->monotonic_ms());
-  };
-  uv_timer_start(&loop_->timer, fire, from_now, 0);
-}
-
 // --- connections ------------------------------------------------------------------------------
 
 Connection* Worker::Adopt(int fd, ConnectionHandler* handler) {
@@ -219,7 +185,7 @@ Connection* Worker::AdoptCounted(int fd, ConnectionHandler* handler) {
   auto* connection = new Connection(this, fd, handler);
   connection->worker_index_ = connections_.size();
   connections_.push_back(connection);
-  connection->Start();
+  connection->UpdateInterest();
   if (stopping_) connection->Close();
   return connection;
 }
@@ -263,7 +229,7 @@ void Worker::MaybeEndLoop() {
   idle_.clear();
   if (!connections_.empty() || !residents_.empty()) return;
   DrainMailbox();
-  if (connections_.empty() && residents_.empty()) uv_stop(&loop_->loop);
+  if (connections_.empty() && residents_.empty()) ended_ = true;
 }
 
 }  // namespace cairn

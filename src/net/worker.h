@@ -2,10 +2,10 @@
 //
 // A worker: one thread with one event loop, its connections, mailbox, timers and cached clock.
 //
-//   one loop turn:  timers -> [flush] -> wait for events -> reads and mailbox tasks, as they come
+//   one loop turn:  timers -> [flush] -> wait for events -> mailbox tasks, reads, as they come
 //                   -> turn-end hooks -> flush of every connection that asked for it -> closings
 //
-// So replies of all connections that were ready in one turn leave together at its end, after the
+// A turn reads at most Poller::kEventsMax connections. So replies of all connections that were ready in one turn leave together at its end, after the
 // hooks (which wake the journal, deliver what was collected). The loop never waits for events
 // while a flush is owed. Tasks that the worker posted to itself run at the turn's end too, before
 // the hooks, without a wake-up by the kernel. Connections that asked for FlushLater are flushed
@@ -30,6 +30,7 @@
 #include "base/status.h"
 #include "net/connection.h"
 #include "net/mailbox.h"
+#include "net/poller.h"
 #include "net/timer_wheel.h"
 
 namespace cairn {
@@ -43,12 +44,11 @@ struct alignas(64) WorkerTotals {
   std::atomic<uint64_t> turns{0};
 };
 
-// What else lives on a worker's loop (listening sockets, outgoing connects) and must go before the
-// loop can end.
+// What else lives on a worker's loop (listening sockets) and must go before the loop can end.
 class LoopResident {
  public:
   virtual ~LoopResident() = default;
-  // The worker stops: give up now, and call RemoveResident when the last handle is closed.
+  // The worker stops: give up now, and call RemoveResident when the loop has let go of it.
   virtual void OnWorkerStopping() = 0;
 };
 
@@ -131,10 +131,10 @@ class Worker {
  private:
   friend class Connection;
   friend class Listener;
-  friend class OutgoingConnect;
-  struct Loop;  // the libuv handles
 
   void Run();
+  void Turn();
+  int WaitMs() const;
   void BeginTurn() {
     if (!turn_open_) OpenTurn();
   }
@@ -142,10 +142,16 @@ class Worker {
   void EndTurn();
   void DrainMailbox();
   void RunIdle();
-  void ArmTimer();
   void FlushList();
   void FlushSomeLater();
-  void UpdateSpin();
+  // There is something to do that no event will tell of.
+  bool Spins() const {
+    return !idle_.empty() || !flush_list_.empty() || !later_list_.empty() || owes_drain_;
+  }
+  // The loop is to let go of it: OnReleased comes at the turn's end. Its descriptor is not watched
+  // any more.
+  void Release(PollWatcher* watcher) { released_.push_back(watcher); }
+  void EndReleased();
   // Adopt for a listener, which counted the connection when it chose this worker.
   Connection* AdoptCounted(int fd, ConnectionHandler* handler);
   void BeginStop();
@@ -156,7 +162,7 @@ class Worker {
 
   const int index_;
   Clock* const clock_;
-  std::unique_ptr<Loop> loop_;
+  Poller poller_;
   std::thread thread_;
   std::atomic<std::thread::id> thread_id_;
   std::unique_ptr<char[]> scratch_;
@@ -168,12 +174,12 @@ class Worker {
   uint64_t durable_ = UINT64_MAX;
   bool turn_open_ = false;
   bool stopping_ = false;
-  bool spinning_ = false;        // the loop does not sleep
-  bool owes_drain_ = false;      // the worker has posted to itself
-  int64_t timer_armed_ms_ = -1;  // monotonic; -1: not armed
+  bool ended_ = false;
+  bool owes_drain_ = false;  // the worker has posted to itself
   std::vector<std::function<void()>> turn_end_hooks_;
   std::vector<std::function<bool()>> idle_;
   std::vector<LoopResident*> residents_;
+  std::vector<PollWatcher*> released_;
   std::vector<Connection*> connections_;
   std::vector<Connection*> flush_list_;
   std::deque<Connection*> later_list_;

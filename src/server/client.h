@@ -49,6 +49,7 @@ class Client final : public ConnectionHandler, public Subscriber {
   // Answers the client's WAIT or WAITAOF if what it waits for is there. False: it waits on.
   bool EndSyncWait();
 
+  void OnApproach() override;
   std::span<char> OnReadBuffer(Connection& connection, std::span<char> scratch) override;
   void OnData(Connection& connection, char* data, size_t n) override;
   void OnEof(Connection& connection) override;
@@ -71,11 +72,12 @@ class Client final : public ConnectionHandler, public Subscriber {
   Server& server_;
   WorkerContext& context_;
   Connection* connection_ = nullptr;
+  const ClientRecord* const record_;  // the session's
   int64_t soft_limit_since_ms_ = -1;  // monotonic; -1: below the soft limit
   int64_t counted_bytes_ = 0;         // of this client by ClientMemory
-  int64_t held_since_ms_ = -1;        // monotonic; -1: nothing was held
   Session session_;
   RequestParser parser_;
+  int64_t held_since_ms_ = -1;  // monotonic; -1: nothing was held
   uint64_t held_position_ = 0;  // of the first held reply, as cron saw it last
   Timer wait_timer_;            // of a blocking command
   int64_t wait_ends_ms_ = 0;    // monotonic

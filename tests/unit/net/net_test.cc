@@ -33,6 +33,7 @@ using namespace std::chrono_literals;
 // Sends back what comes in. Commands are single bytes that no test text holds:
 //   \1 reply, then close   \2 close at once   \3 hold the echo of the rest at LSN 100
 //   \4 pause reading, resume after 50 ms      \5 answer with 32 MiB      \6 no answer
+//   \7 close all others
 class EchoHandler : public ConnectionHandler {
  public:
   struct Shared {
@@ -51,6 +52,11 @@ class EchoHandler : public ConnectionHandler {
     std::string_view text(data, n);
     shared_->reads++;
     if (text[0] == '\6') return;
+    if (text[0] == '\7') {
+      const auto all = connection.worker().connections();
+      for (Connection* other : std::vector<Connection*>(all.begin(), all.end()))
+        if (other != &connection) other->Close();
+    }
     uint64_t start = connection.out().end_position();
     if (text[0] == '\5') {
       static const std::string big(32 << 20, 'B');
@@ -322,6 +328,29 @@ TEST_CASE("net: a turn with very many ready connections ends in between") {
   all_sent.set_value();
   for (auto& peer : peers) REQUIRE(peer->Receive(5) == "hello");
   REQUIRE(worker.totals().turns.load() >= before + kPeers / 64);
+}
+
+TEST_CASE("net: who is closed in the turn that has something for it hears nothing more") {
+  EchoServer server(1);
+  constexpr size_t kPeers = 20;
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (size_t i = 0; i < kPeers; ++i) peers.push_back(std::make_unique<Peer>(server.port));
+  Worker& worker = server.pool[0];
+  REQUIRE(Eventually([&] { return worker.connection_count() == kPeers; }));
+  std::promise<void> stopped, all_sent;
+  worker.Post([&] {
+    stopped.set_value();
+    all_sent.get_future().wait();
+  });
+  stopped.get_future().wait();
+  for (auto& peer : peers) peer->Send("\7");
+  all_sent.set_value();
+  REQUIRE(Eventually([&] { return worker.connection_count() == 1; }));
+  size_t answered = 0;
+  for (auto& peer : peers)
+    answered += peer->Receive(1).size();  // nothing from those that were closed
+  REQUIRE(answered == 1);
+  REQUIRE(server.shared.reads == 1);
 }
 
 TEST_CASE("net: many clients on four workers get their bytes back") {
