@@ -109,7 +109,7 @@ release_suites() {
   suite blackbox python_suite "$release" harness.runner tests/blackbox --jobs "$JOBS"
   suite differential python_suite "$release" differential.run --commands $commands --seed $seeds
   suite keyspace-events python_suite "$release" differential.events --commands 60000 --seed 23
-  suite scripts python_suite "$release" differential.scripts --scripts $((commands / 12)) --seed 1,new
+  suite scripts python_suite "$release" differential.scripts --scripts $((commands / 12)) --seed 1,101
   suite crash python_suite "$release" crash.run --rounds $rounds
   suite crash-maintain python_suite "$release" crash.run --rounds $((rounds / 2)) --maintain
   suite crash-faults python_suite "$release" crash.run --rounds $((rounds / 4)) --maintain --faults
@@ -146,7 +146,7 @@ address_suites() {
   suite address-concurrency python_suite "$address" concurrency.run --seconds 5
   suite address-blocked-clients python_suite "$address" concurrency.blocking --seconds 5
   suite address-differential python_suite "$address" differential.run --commands 20000 --seed 1,11,new
-  suite address-scripts python_suite "$address" differential.scripts --scripts 2000 --seed 2,new
+  suite address-scripts python_suite "$address" differential.scripts --scripts 2000 --seed 2
   suite address-restore python_suite "$address" fuzz.restore_fuzz --count "$payloads" \
     --jobs "$JOBS" --seconds $seconds
 }

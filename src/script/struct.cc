@@ -274,10 +274,7 @@ int Unpack(lua_State* L) {
         if (size == 0) {
           if (results == 0 || !lua_isnumber(L, -1))
             return luaL_error(L, "format 'c0' needs a previous size");
-          const lua_Number before = lua_tonumber(L, -1);
-          size = before >= 0 && before <= static_cast<lua_Number>(length)
-                     ? static_cast<size_t>(before)
-                     : length + 1;
+          size = ToWord(lua_tonumber(L, -1));
           lua_pop(L, 1);
           --results;
           fits(size);

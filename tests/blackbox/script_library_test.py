@@ -470,6 +470,13 @@ return {struct.unpack('c2','abc')}
 return {struct.unpack('bc0',"\3abcd")}
 return {struct.unpack('c0','abc')}
 return {struct.unpack('bc0',"\9abc")}
+return {struct.unpack('dc0b',struct.pack('dc1b',-0.5,'a',7))}
+return {struct.unpack('dc0b',struct.pack('dc1b',-1,'a',7))}
+return {struct.unpack('dc0b',struct.pack('dc1b',1.9,'a',7))}
+return {struct.unpack('dc0b',struct.pack('dc1b',0/0,'a',7))}
+return {struct.unpack('dc0b',struct.pack('dc1b',2^70,'a',7))}
+return {struct.unpack('dc0b',struct.pack('dc1b',2^63,'a',7))}
+return {struct.unpack('dc0b',struct.pack('dc1b',-2^70,'a',7))}
 return {struct.unpack('h','a')}
 return {struct.unpack('b','abc',2)}
 return {struct.unpack('b','abc',4)}

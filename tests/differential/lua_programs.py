@@ -204,7 +204,8 @@ class Programs:
             lambda: "{pcall(redis.call,%s)}" % self.command(),
             lambda: "{unpack(%s,%s,%s)}" % (t(), n(), self.pick(("3", "5", "0", "-1"))),
             lambda: "(function(x) table.sort(x) return x end)(%s)" % t(),
-            lambda: "(function(x) table.insert(x,%s) return x end)(%s)" % (v(), t()),
+            # One value: two could be a position two billions below the table, where 7.0 moves on.
+            lambda: "(function(x) table.insert(x,(%s)) return x end)(%s)" % (v(), t()),
             lambda: "(function(x) table.insert(x,%s,%s) return x end)(%s)" % (
                 self.pick(("1", "2", "9")), v(), t()),
             lambda: "(function(x) return {table.remove(x,%s),x} end)(%s)" % (n(), t()),
