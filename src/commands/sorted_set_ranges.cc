@@ -2,6 +2,11 @@
 //
 // Ranges of sorted sets by rank, score and text: ZRANGE and the older commands it unites,
 // ZRANGESTORE, the counts, and the removals.
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "base/numbers.h"
 #include "commands/families.h"
 #include "commands/sorted_set_replies.h"
 #include "exec/args.h"
@@ -114,23 +119,42 @@ void ZRangeByLex(Context& ctx) { ReplyRange(ctx, By::kLex, Direction::kForward);
 // ZREVRANGEBYLEX key max min [LIMIT offset count]  O(log N + M)
 void ZRevRangeByLex(Context& ctx) { ReplyRange(ctx, By::kLex, Direction::kReverse); }
 
+// A range by members is recorded by the ranks that it was found to be. Where scores differ it depends
+// on how the tree has grown, and the tree of a follower, or after a restart, is another.
+void SendRanks(Context& ctx, std::initializer_list<std::string_view> head, RankSpan span) {
+  const std::string first = ToString(static_cast<int64_t>(span.first));
+  const std::string last = ToString(static_cast<int64_t>(span.first + span.count - 1));
+  std::vector<std::string_view> words(head);
+  words.insert(words.end(), {first, last});
+  ctx.Effect(Arguments(words));
+}
+
 // ZRANGESTORE dst src min max [BYSCORE|BYLEX] [REV] [LIMIT offset count]  O(log N + M)
 void ZRangeStore(Context& ctx) {
   RangeQuery query;
   if (!ReadQuery(ctx, 3, By::kAuto, Direction::kAuto, true, &query)) return;
   const Thresholds thresholds = ctx.engine().ReadThresholds();
   SortedSet result;
+  RankSpan span;
   {
     auto source = ctx.Read<SortedSet>(ctx.arg(2));
     if (source.failed()) return;
     if (source) {
-      const RankSpan span = query.SpanIn(*source);
+      span = query.SpanIn(*source);
       for (auto it = source->Iterate(span, query.reverse); it.Valid(); it.Next())
         result.Add(it.score(), it.member(), {}, thresholds);
     }
   }
   const uint64_t size = result.Size();
+  const int64_t dirty = ctx.unit().dirty();
   ctx.Store(ctx.arg(1), Value::FromObject(std::move(result)), kNotifyZset, "zrangestore");
+  if (query.by == By::kLex && ctx.unit().dirty() != dirty) {
+    if (size == 0) {
+      ctx.Effect({"DEL", ctx.arg(1)});
+    } else {
+      SendRanks(ctx, {"ZRANGESTORE", ctx.arg(1), ctx.arg(2)}, span);
+    }
+  }
   ctx.reply().Integer(static_cast<int64_t>(size));
 }
 
@@ -158,9 +182,11 @@ void RemoveRange(Context& ctx, By by, const char* event) {
   auto set = ctx.Write<SortedSet>(ctx.arg(1));
   if (set.failed()) return;
   if (!set) return ctx.reply().Integer(0);
-  const uint64_t removed = set.Mutable().RemoveSpan(query.SpanIn(*set));
+  const RankSpan span = query.SpanIn(*set);
+  const uint64_t removed = set.Mutable().RemoveSpan(span);
   ctx.reply().Integer(static_cast<int64_t>(removed));
   if (removed > 0) {
+    if (by == By::kLex) SendRanks(ctx, {"ZREMRANGEBYRANK", ctx.arg(1)}, span);
     set.Commit(kNotifyZset, event, static_cast<int64_t>(removed));
   } else {
     set.Unchanged();

@@ -130,6 +130,30 @@ TEST_CASE("What Redis 7.0 does not know is recorded by what it did", "[exec]") {
   }
 }
 
+TEST_CASE("A range by members is recorded by its ranks", "[exec]") {
+  JournaledEngine engine(FsyncPolicy::kEverySecond);
+  TestClient client(engine);
+  client.Send("ZADD z 1 a 1 b 1 c 1 d 1 e\r\nZADD old 1 x\r\n");
+  engine.NewEffects();
+  const struct {
+    const char *requests, *effects;
+  } kCases[] = {
+      {"ZRANGESTORE t z [b [d BYLEX\r\n", "{ZRANGESTORE t z 1 3}"},
+      {"ZRANGESTORE t z + - BYLEX REV LIMIT 1 2\r\n", "{ZRANGESTORE t z 2 3}"},
+      {"ZRANGESTORE old z [x [y BYLEX\r\n", "{DEL old}"},
+      {"ZRANGESTORE old z [x [y BYLEX\r\n", ""},
+      {"ZRANGESTORE t z 1 2 BYSCORE\r\n", "{ZRANGESTORE t z 1 2 BYSCORE}"},
+      {"ZREMRANGEBYLEX z (a (c\r\n", "{ZREMRANGEBYRANK z 1 1}"},
+      {"ZREMRANGEBYLEX z [x +\r\n", ""},
+      {"ZREMRANGEBYLEX z - +\r\n", "{ZREMRANGEBYRANK z 0 3}"},
+  };
+  for (const auto& test : kCases) {
+    INFO(test.requests);
+    client.Send(test.requests);
+    REQUIRE(engine.NewEffects() == test.effects);
+  }
+}
+
 TEST_CASE("While the log is broken, reads of what is not durable wait a while", "[exec]") {
   JournaledEngine engine(FsyncPolicy::kAlways);
   Modes& modes = engine.engine->modes;
