@@ -19,7 +19,7 @@ constexpr size_t kHeader = ListpackView::kHeaderBytes;
 constexpr size_t kDoublingFrom = 1024;
 constexpr size_t kShrinkFrom = 512;
 // What Redis uses: smaller nodes are left alone, and so are those that hardly shrink.
-constexpr size_t kCompressBytesMin = 48;
+constexpr size_t kCompressChunkMin = 48;
 constexpr size_t kCompressGainMin = 8;
 constexpr size_t kRawSizeBytes = 4;
 
@@ -253,7 +253,7 @@ ListChunk::Pos ListChunk::Seek(size_t index) const {
 
 ListChunk* ListChunk::Compress(const ListChunk* chunk) {
   const size_t raw = chunk->Bytes();
-  if (raw < kCompressBytesMin || raw > size_t{LZ4_MAX_INPUT_SIZE}) return nullptr;
+  if (raw < kCompressChunkMin || raw > size_t{LZ4_MAX_INPUT_SIZE}) return nullptr;
   const size_t most = raw - kCompressGainMin;
   ListChunk* packed = Allocate(sizeof(ListChunk) + most,
                                chunk->holds_plain() ? kPlainLz4 : kPackedLz4);
