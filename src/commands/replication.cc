@@ -25,6 +25,17 @@ void ReadAck(Context& ctx) {
                                         static_cast<uint64_t>(durable));
 }
 
+// Of the words of REPLCONF rdb-filter-only, what a snapshot is to hold beside nothing: the first that
+// is not "functions"; "" if there is none.
+std::string_view UnknownFilter(std::string_view words) {
+  while (!words.empty()) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    if (!word.empty() && !EqualsIgnoreCase(word, "functions")) return word;
+    words.remove_prefix(std::min(word.size() + 1, words.size()));
+  }
+  return {};
+}
+
 // REPLCONF option value [option value ...]  O(1)
 void ReplConf(Context& ctx) {
   if (ctx.argc() % 2 == 0) return ctx.Error(errors::kSyntax);
@@ -39,6 +50,9 @@ void ReplConf(Context& ctx) {
     if (EqualsIgnoreCase(option, "rdb-only") &&
         (!ParseInt64(value, &number) || number < 0 || number > 1))
       return ctx.Error("ERR value is out of range, value must between 0 and 1");
+    if (EqualsIgnoreCase(option, "rdb-filter-only"))
+      if (const std::string_view word = UnknownFilter(value); !word.empty())
+        return ctx.Error("ERR Unsupported rdb-filter-only option: " + std::string(word));
     if (EqualsIgnoreCase(option, "ip-address") && value.size() > kAddressBytesMax)
       return ctx.Error("ERR REPLCONF ip-address provided by replica instance is too long: " +
                        std::to_string(value.size()) + " bytes");

@@ -52,6 +52,9 @@ class SnapshotControl {
   // again. Then nothing of the request is called.
   virtual Status StartSync(SyncRequest request) = 0;
   virtual std::string SyncFolder() = 0;
+  // An RDB of this instant without keys, `functions` or nothing at all in it, and the LSN behind
+  // which the stream goes on. kUnavailable while a busy script has all locks.
+  virtual Result<std::string> KeylessRdb(bool functions, uint64_t* lsn) = 0;
 
   // A leader's snapshot that is to take the place of the dataset, which the caller has emptied,
   // with kModeLoading set.

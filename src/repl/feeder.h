@@ -72,6 +72,7 @@ class Feeder {
   std::shared_ptr<SyncFile> FileFor(const Follower& follower);
   bool Shared(const SyncFile& file, const Follower& follower) const;
   void StartSync();
+  void SendKeyless(Follower& follower);
   bool OpenFile(Follower& follower);
   void BeginFile(Follower& follower);
   bool SendFile(Follower& follower);

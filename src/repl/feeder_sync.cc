@@ -15,6 +15,16 @@
 #include "repl/feeder.h"
 
 namespace cairn {
+namespace {
+
+// Which SYNC is not told.
+std::string FullSyncHead(const Follower& follower, const std::string& id, Lsn lsn) {
+  if (follower.request.old) return "";
+  return "+FULLRESYNC " + id + " " + std::to_string(lsn) + "\r\n";
+}
+
+}  // namespace
+
 void Feeder::StartSync() {
   SnapshotControl& snapshots = *engine_.snapshots;
   const std::string name = "sync-" + std::to_string(++syncs_) + ".rdb";
@@ -69,6 +79,7 @@ std::shared_ptr<SyncFile> Feeder::FileFor(const Follower& follower) {
 
 void Feeder::WaitForFile(Follower& follower) {
   KeepAlive(follower);
+  if (follower.content != SnapshotContent::kAll) return SendKeyless(follower);
   if (follower.file == nullptr) follower.file = FileFor(follower);
   if (follower.file == nullptr) return;
   const SyncFile& file = *follower.file;
@@ -86,11 +97,21 @@ void Feeder::WaitForFile(Follower& follower) {
   BeginFile(follower);
 }
 
+// Small and made at once: it needs no file.
+void Feeder::SendKeyless(Follower& follower) {
+  uint64_t lsn;
+  const bool functions = follower.content == SnapshotContent::kFunctions;
+  const auto rdb = engine_.snapshots->KeylessRdb(functions, &lsn);
+  if (!rdb.ok()) return;  // once more with the next step
+  Send(follower, FullSyncHead(follower, engine_.replication->Stream().id, lsn) + "$" +
+                     std::to_string(rdb->size()) + "\r\n" + *rdb);
+  follower.next = lsn;
+  follower.state.store(State::kSending);
+}
+
 void Feeder::BeginFile(Follower& follower) {
   const SyncFile& file = *follower.file;
-  std::string head;
-  if (!follower.request.old)
-    head = "+FULLRESYNC " + file.id + " " + std::to_string(file.lsn) + "\r\n";
+  const std::string head = FullSyncHead(follower, file.id, file.lsn);
   const std::string end =
       follower.mark.empty() ? std::to_string(file.available.load()) : "EOF:" + follower.mark;
   Send(follower, head + "$" + end + "\r\n");
@@ -118,6 +139,7 @@ bool Feeder::SendFile(Follower& follower) {
     if (follower.answered.load()) GoOnline(follower);
     return follower.answered.load();
   }
+  if (follower.file == nullptr) return EndFile(follower);
   const SyncFile& file = *follower.file;
   // Before its size: when it is made it grows no more.
   const SyncFile::State state = file.state.load();

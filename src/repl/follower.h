@@ -45,6 +45,9 @@ struct SyncFile {
   std::string error;  // written before `state` is kFailed
 };
 
+// What of a snapshot a follower wants: REPLCONF rdb-filter-only.
+enum class SnapshotContent { kAll, kFunctions, kNothing };
+
 struct Follower {
   enum class State { kAsked, kWaiting, kSending, kOnline };
 
@@ -56,6 +59,7 @@ struct Follower {
   bool mark_understood = false;       // capa eof: takes a snapshot whose length is not known
   bool packed_understood = false;     // capa cairn-packed
   bool snapshot_only = false;         // rdb-only: goes when it has the file
+  SnapshotContent content = SnapshotContent::kAll;
   StreamTail tail;                    // what it has before the offset that it asks for
 
   std::atomic<State> state{State::kAsked};
@@ -99,6 +103,7 @@ struct FollowerSession final : Session::Extension {
   int port = 0;
   bool capable_psync2 = false, capable_eof = false, capable_packed = false;
   bool snapshot_only = false;
+  SnapshotContent content = SnapshotContent::kAll;
   StreamTail tail;
   Feeder* feeder = nullptr;
   std::shared_ptr<Follower> follower;

@@ -99,6 +99,9 @@ bool Replication::Describe(Session& session, std::string_view option, std::strin
     if (EqualsIgnoreCase(value, kPackedCapability)) state.capable_packed = true;
   } else if (EqualsIgnoreCase(option, "rdb-only")) {
     state.snapshot_only = ParseInt64(value, &number) && number != 0;
+  } else if (EqualsIgnoreCase(option, "rdb-filter-only")) {
+    const bool functions = value.find_first_not_of(' ') != std::string_view::npos;
+    state.content = functions ? SnapshotContent::kFunctions : SnapshotContent::kNothing;
   } else if (EqualsIgnoreCase(option, "cairn-tail")) {
     const auto tail = StreamTail::Parse(value);
     if (!tail) return false;
@@ -128,6 +131,7 @@ std::string Replication::Follow(Session& session, const FollowerRequest& request
   follower->mark_understood = state.capable_eof;
   follower->packed_understood = state.capable_packed;
   follower->snapshot_only = state.snapshot_only;
+  follower->content = state.content;
   follower->tail = state.tail;
   state.follower = follower;
   session.record->flags.fetch_or(kClientReplica, std::memory_order_relaxed);

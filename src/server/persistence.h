@@ -79,6 +79,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   int64_t LastSaveSeconds() override { return last_save_s_.load(std::memory_order_relaxed); }
   Status StartSync(SyncRequest request) override;
   std::string SyncFolder() override;
+  Result<std::string> KeylessRdb(bool functions, uint64_t* lsn) override;
   Status LoadSync(const SyncLoad& load) override;
   bool Empty() override;
   Status Reload(const ReloadRequest& request) override;

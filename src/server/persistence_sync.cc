@@ -2,8 +2,12 @@
 //
 // The half of Persistence that replication and backups ask for: snapshots for others, and the
 // loading of a leader's.
+#include "base/crc.h"
+#include "base/version.h"
+#include "exec/replication_control.h"
 #include "journal/journal.h"
 #include "rdb/opcodes.h"
+#include "rdb/writer.h"
 #include "script/registry.h"
 #include "server/persistence.h"
 
@@ -71,6 +75,27 @@ void Persistence::SyncDone(const SnapshotResult& result) {
   const uint64_t rdb_bytes =
       keys_ == nullptr ? result.file_bytes : kRdbHeaderBytes + result.plain_bytes;
   request.done(result.status, rdb_bytes);
+}
+
+Result<std::string> Persistence::KeylessRdb(bool functions, uint64_t* lsn) {
+  Gate& gate = engine_.keyspace.gate();
+  if (!gate.CloseUnlessHeld()) return Status::Unavailable("a busy script has all locks");
+  ReplicationControl::AuxRecords position;
+  *lsn = engine_.replication->AtSnapshot(&position);
+  const auto libraries = engine_.scripts->functions().Current();
+  gate.Open();
+  std::string rdb;
+  RdbWriter writer(&rdb);
+  writer.FileHeader(kRdbVersionMin);
+  writer.Aux("redis-ver", kRedisVersion);
+  writer.Aux("redis-bits", "64");
+  writer.Aux("cairn-ver", kVersion);
+  for (const auto& [name, value] : position) writer.Aux(name, value);
+  if (functions)
+    for (const auto& [name, library] : libraries->all()) writer.Function(library->code);
+  writer.EofOpcode();
+  writer.Checksum(Crc64(0, rdb));
+  return rdb;
 }
 
 bool Persistence::Empty() {

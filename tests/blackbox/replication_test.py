@@ -245,9 +245,23 @@ def test_redis_cli_modes(env):
     env.own.append(reader.start())
     with reader.client() as c:
         equal(c.call("DEBUG", "DIGEST"), digest)
-    # --replica prints the stream.
+    # --functions-rdb: no key is in it.
+    with server.client() as c:
+        c.call("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() "
+               "return 7 end)")
+    subprocess.run(["redis-cli", "-p", str(server.port), "--functions-rdb",
+                    folder + "/functions.rdb"], check=True, timeout=60,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    reader = Server(oracle_binary(), wait=False, appendonly="no", dbfilename="functions.rdb",
+                    dir=folder)
+    env.own.append(reader.start())
+    with reader.client() as c:
+        equal(c.call("DBSIZE"), 0)
+        equal(c.call("FCALL", "f", 0), 7)
+    # --replica prints the stream, and wants nothing of what was before.
+    said = open(folder + "/said", "wb")
     shown = subprocess.Popen(["redis-cli", "-p", str(server.port), "--replica"],
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                             stdout=subprocess.PIPE, stderr=said)
     try:
         with server.client() as c:
             eventually(lambda: info(c, "slave0") and "state=online" in info(c, "slave0"), PATIENCE,
@@ -258,9 +272,12 @@ def test_redis_cli_modes(env):
                 break
         else:
             check(False, "the stream did not show the command")
+        with open(folder + "/said", "rb") as file:
+            check(b"rdb-filter-only error" not in file.read(), "it got all there is")
     finally:
         shown.kill()
         shown.wait()
+        said.close()
 
 
 SECRET = "nobody may read this on a disk"
@@ -503,6 +520,8 @@ def test_refusals(env):
     equal(c.call("REPLCONF", "listening-port"), Error(b"ERR syntax error"))
     equal(c.call("REPLCONF", "no-such", "x"), Error(b"ERR Unrecognized REPLCONF option: no-such"))
     equal(c.call("REPLCONF", "listening-port", "123"), b"OK")
+    equal(c.call("REPLCONF", "rdb-filter-only", "functions x"),
+          Error(b"ERR Unsupported rdb-filter-only option: x"))
     equal(c.call("REPLICAOF", "NO", "ONE"), b"OK")
     equal(c.call("ROLE"), [b"master", 0, []])
     c.call("REPLICAOF", "127.0.0.1", 1)
