@@ -22,11 +22,7 @@ bool ReadType(Context& ctx, std::string_view word, CommandLogType* type) {
 }
 
 bool ReadCount(Context& ctx, std::string_view word, int64_t* count) {
-  if (!ParseInt64(word, count)) {
-    ctx.Error(errors::kNotInteger);
-    return false;
-  }
-  if (*count >= -1) return true;
+  if (ParseInt64(word, count) && *count >= -1) return true;
   ctx.Error("ERR count should be greater than or equal to -1");
   return false;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // INFO, TIME, SHUTDOWN, LOLWUT, MODULE.
+#include "base/numbers.h"
 #include "base/version.h"
 #include "commands/families.h"
 #include "commands/help.h"
@@ -83,6 +84,10 @@ void Lolwut(Context& ctx) {
       "     (___________)\n"
       "   (______________)\n\n"
       "Stones that mark the way back. Cairn ";
+  int64_t version;  // of the picture; there is one
+  if (ctx.argc() >= 3 && EqualsIgnoreCase(ctx.arg(1), "VERSION") &&
+      !ParseInt64(ctx.arg(2), &version))
+    return ctx.Error(errors::kNotInteger);
   ctx.reply().Verbatim("txt",
                        std::string(kPicture) + kVersion + ", Redis ver. " + kRedisVersion + "\n");
 }

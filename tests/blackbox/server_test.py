@@ -157,6 +157,10 @@ def test_time_lolwut_ping_echo(env):
     seconds, micros = c.call("TIME")
     near(int(seconds) + int(micros) / 1e6, time.time(), 5)
     check(c.call("LOLWUT"), "LOLWUT says nothing")
+    equal(c.call("LOLWUT", "VERSION", "x").text, b"ERR value is not an integer or out of range")
+    for count in ("x", -2):
+        equal(c.call("SLOWLOG", "GET", count).text,
+              b"ERR count should be greater than or equal to -1")
     equal(c.call("PING", "x y"), b"x y")
     equal(c.call("ECHO", ""), b"")
     equal(c.call("WAIT", 0, 0), 0)
