@@ -57,6 +57,7 @@ void Server::Cron(size_t index) {
   LimitTracking(context, index);
   ResumeOverdue(context, now);
   if (index == 0) {
+    context.trimmer.Slice(now);
     engine_->memory.Measure();
     DecayLarge();
     MemoryMeter::NotePeak(static_cast<size_t>(std::max<int64_t>(engine_->memory.Used(), 0)));

@@ -9,6 +9,7 @@
 
 #include "exec/delivery.h"
 #include "exec/executor.h"
+#include "exec/table_trim.h"
 #include "net/worker.h"
 #include "resp/request_parser.h"
 
@@ -37,6 +38,7 @@ struct WorkerContext final : LocalClients {
 
   Worker& worker;
   Executor executor;
+  TableTrimmer trimmer{&executor};  // of the first worker, whose cron looks at all tables
   RequestBatch batch;
   std::unordered_map<uint64_t, Client*> clients;  // by id
   std::vector<uint64_t> parked;      // clients whose request waits for a mode or the log
