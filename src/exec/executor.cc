@@ -66,9 +66,16 @@ void Executor::EndTurnWithWrites() {
   engine_.journal->WakeIfNeeded();
 }
 
-inline void Executor::Prepare(const Request& request, Prepared* prepared) {
+inline void Executor::Prepare(const Request& request, const Prepared* before,
+                              Prepared* prepared) {
   prepared->parent = nullptr;
-  prepared->command = memo_.Resolve(request.args, &prepared->parent);
+  // A command with a key right behind its name has no subcommands, which more would depend on.
+  if (request.same_name && before != nullptr && before->key.data() != nullptr &&
+      before->command->parent == nullptr) {
+    prepared->command = before->command;
+  } else {
+    prepared->command = memo_.Resolve(request.args, &prepared->parent);
+  }
   prepared->key = {};
   const Command* command = prepared->command;
   if (command == nullptr || command->single_key == 0 ||
@@ -116,7 +123,8 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
       continue;
     }
     const size_t chunk = std::min(kChunk, batch.size() - done);
-    for (size_t i = 0; i < chunk; ++i) Prepare(batch[done + i], &prepared[i]);
+    for (size_t i = 0; i < chunk; ++i)
+      Prepare(batch[done + i], i == 0 ? nullptr : &prepared[i - 1], &prepared[i]);
     if (chunk > 1) Prefetch(session, {prepared, chunk});
     size_t i = 0;
     bool stop = false;
@@ -208,6 +216,29 @@ inline void Executor::Finish(Session& session, const Command& command, const Req
     NoteCost(*session.record, command, request.args, cost, LastError(reply, 0));
     last_ticks_ = ReadTicks();  // what that took is no part of the next command
   }
+}
+
+// A mode may have changed while we waited for the locks, or the client have been
+// killed.
+inline bool Executor::StillAdmitted(Session& session, const Command& command, Arguments arguments,
+                                    uint64_t mode, ReplyWriter& reply) {
+  if (engine_.modes.word() == mode && engine_.keyspace.observer() == nullptr &&
+      !session.record->closing.load(std::memory_order_relaxed)) [[likely]]
+    return true;
+  return StillAdmittedSlow(session, command, arguments, mode, reply);
+}
+
+[[gnu::noinline]] bool Executor::StillAdmittedSlow(Session& session, const Command& command,
+                                                   Arguments arguments, uint64_t mode,
+                                                   ReplyWriter& reply) {
+  const uint64_t now = engine_.modes.word();
+  if (now != mode) [[unlikely]] unit_.set_expiry_mode(ExpiryModeOf(now));
+  if ((now == mode || PassGates(session, command, arguments, now, reply)) &&
+      !session.record->closing.load(std::memory_order_relaxed) &&
+      !Postponed(session, command, arguments))
+    return true;
+  unit_.End();
+  return false;
 }
 
 bool Executor::RunKeyed(Session& session, const Request& request, const Prepared& prepared,
@@ -308,20 +339,6 @@ bool Executor::RunSingle(Session& session, const Command& command, const Request
     CountReplyErrors(command, reply, errors);
     return true;
   }
-}
-
-// A mode may have changed while we waited for the locks, or the client have been
-// killed.
-bool Executor::StillAdmitted(Session& session, const Command& command, Arguments arguments,
-                             uint64_t mode, ReplyWriter& reply) {
-  const uint64_t now = engine_.modes.word();
-  if (now != mode) [[unlikely]] unit_.set_expiry_mode(ExpiryModeOf(now));
-  if ((now == mode || PassGates(session, command, arguments, now, reply)) &&
-      !session.record->closing.load(std::memory_order_relaxed) &&
-      !Postponed(session, command, arguments)) [[likely]]
-    return true;
-  unit_.End();
-  return false;
 }
 
 bool Executor::HoldReply(Session& session, const Command& command, bool wrote, uint64_t start,

@@ -175,7 +175,8 @@ class Executor final : public ReadyServer {
   void ExpireInTable(int shard, int db, int64_t clock_ms, SliceBudget* budget);
   void WakeJournal();
   void EndTurnWithWrites();
-  void Prepare(const Request& request, Prepared* prepared);
+  // `before`: what was prepared of the request before it in the same batch, if that was.
+  void Prepare(const Request& request, const Prepared* before, Prepared* prepared);
   // The word of modes while it has no flag and the session is in no state that a gate asks about,
   // else kNoLane. Commands that are in that lane have only their own gates to pass. It holds until
   // the word changes or a command with another scope than one key has run.
@@ -198,6 +199,8 @@ class Executor final : public ReadyServer {
   // Under the unit's locks: whether the command may run after all. False: there is no unit any more.
   bool StillAdmitted(Session& session, const Command& command, Arguments arguments, uint64_t mode,
                      ReplyWriter& reply);
+  bool StillAdmittedSlow(Session& session, const Command& command, Arguments arguments,
+                         uint64_t mode, ReplyWriter& reply);
   // Unit::TryBegin has failed: answers BUSY (false), or begins after all.
   bool BeginAfterBusy(Session& session, const Command& command, Arguments arguments,
                       const LockPlan& plan, ExpiryMode expiry, ReplyWriter& reply);

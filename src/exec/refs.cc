@@ -159,10 +159,9 @@ std::string_view StringRef::view() const {
 
 void StringRef::ReplyBulk() const {
   const Entry* entry = current();
-  if (entry->form() != Entry::Form::kBlock) {
-    ctx_->reply().Bulk(view());
-    return;
-  }
+  if (entry->form() == Entry::Form::kEmbedded) [[likely]]
+    return ctx_->reply().Bulk(entry->text());
+  if (entry->form() == Entry::Form::kInt) return ctx_->reply().Bulk(view());
   StringBlock* block = entry->block();
   block->AddReference();
   ctx_->reply().BulkBorrowed(

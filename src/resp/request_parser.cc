@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "resp/request_parser.h"
 
+#include <emmintrin.h>
+
 #include <algorithm>
 #include <climits>
 #include <cstring>
@@ -66,6 +68,14 @@ inline char* ReadHeader(char* p, const char* end, char kind, uint32_t* value) {
   return ReadLength(p + 1, end, value);
 }
 
+// Whether the 16 bytes at `p` are those of `text` where `mask` asks for it; it does somewhere.
+inline bool BeginsWith(const char* p, const char* text, unsigned mask) {
+  const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text));
+  const auto equal = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)));
+  return mask != 0 && (mask & ~equal) == 0;
+}
+
 }  // namespace
 
 RequestBatch::RequestBatch() : requests_(kRequestsAtFirst) {
@@ -74,6 +84,7 @@ RequestBatch::RequestBatch() : requests_(kRequestsAtFirst) {
 
 void RequestBatch::Clear() {
   count_ = 0;
+  ForgetBeginning();
   block_ = used_ = 0;
   large_.clear();
   if (!inline_text_.empty()) inline_text_.clear();
@@ -205,21 +216,34 @@ ParseOutcome RequestParser::Next(const ParseLimits& limits, RequestBatch* batch)
     return ParseOutcome::kError;
   if (!partial_.active && ParseFast(limits, batch)) [[likely]]
     return ParseOutcome::kRequest;
+  batch->ForgetBeginning();
   return ParseCareful(limits, batch);
 }
 
 bool RequestParser::ParseFast(const ParseLimits& limits, RequestBatch* batch) {
+  using Beginning = RequestBatch::Beginning;
   char* p = parse_;
   const char* end = end_;
   if (end - p < 4 || *p != '*') return false;
-  uint32_t count;
-  p = ReadHeader(p, end, '*', &count);
   const uint32_t count_max = limits.authenticated ? kFastArgsMax : kArgumentsMaxBeforeAuth;
-  if (p == nullptr || count - 1 >= count_max) return false;  // 0 wraps round
   const uint64_t bulk_max =
       limits.authenticated ? limits.bulk_bytes_max : uint64_t{kBulkBytesMaxBeforeAuth};
-  std::string_view* args = batch->Room(count);
-  for (uint32_t i = 0; i < count; i++) {
+  const Beginning& last = batch->beginning_;
+  const bool comparable = static_cast<size_t>(end - p) >= Beginning::kBytesMax;
+  const bool same = comparable && BeginsWith(p, last.text, last.mask) && last.args <= count_max;
+  uint32_t count, i = 0;
+  std::string_view* args;
+  if (same) [[likely]] {
+    count = last.args;
+    args = batch->Room(count);
+    args[i++] = {p + last.bytes - last.name_bytes - 2, last.name_bytes};
+    p += last.bytes;
+  } else {
+    p = ReadHeader(p, end, '*', &count);
+    if (p == nullptr || count - 1 >= count_max) return false;  // 0 wraps round
+    args = batch->Room(count);
+  }
+  for (; i < count; i++) {
     uint32_t bytes;
     p = ReadHeader(p, end, '$', &bytes);
     if (p == nullptr || bytes > bulk_max) return false;
@@ -231,7 +255,16 @@ bool RequestParser::ParseFast(const ParseLimits& limits, RequestBatch* batch) {
   batch->Add({{args, count},
               {parse_, static_cast<size_t>(p - parse_)},
               parse_,
-              /*is_inline=*/false});
+              /*is_inline=*/false,
+              same});
+  if (!same) {
+    const auto bytes = static_cast<size_t>(args[0].data() + args[0].size() + 2 - parse_);
+    if (comparable && bytes <= Beginning::kBytesMax) {
+      batch->Remember(parse_, bytes, args[0].size(), count);
+    } else {
+      batch->ForgetBeginning();
+    }
+  }
   parse_ = p;
   return true;
 }

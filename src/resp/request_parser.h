@@ -18,7 +18,7 @@
 // parse them again.
 //
 // How it is fast and never quadratic: a request that lies whole in the buffer goes through a
-// short fast path. Anything else (incomplete, wrong, more than kFastArgsMax arguments) goes
+// short fast path, shorter still if it begins as the one before. Anything else (incomplete, wrong, more than kFastArgsMax arguments) goes
 // through a careful path that can stop at any byte and resumes there: no byte is scanned more
 // than twice, payloads not at all. While the rest of an argument of kBigArgumentBytes or more is
 // missing, ReadTarget hands out the own buffer's tail, which has room for several times what has
@@ -32,6 +32,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <span>
@@ -50,6 +51,9 @@ struct Request {
   std::string_view raw;
   const char* begin;  // its first byte; for Rewind
   bool is_inline;
+  // It begins with the same bytes as the request before it in the batch, to the end of the command's
+  // name.
+  bool same_name = false;
 };
 
 // The requests parsed ahead and the memory of their argument arrays. One a worker, reused: after
@@ -66,6 +70,22 @@ class RequestBatch {
   void Clear();
 
  private:
+  // "*2\r\n$3\r\nGET\r\n": how the last request began. The next one most likely does so, too, and
+  // need not be read that far.
+  struct Beginning {
+    static constexpr size_t kBytesMax = 16;
+    char text[kBytesMax];
+    unsigned mask;  // a bit for each byte that counts; 0: no request is remembered
+    uint32_t bytes, name_bytes;
+    uint32_t args;
+  };
+  // `begin` has kBytesMax bytes.
+  void Remember(const char* begin, size_t bytes, size_t name_bytes, uint32_t args) {
+    beginning_ = {{}, (1u << bytes) - 1, static_cast<uint32_t>(bytes),
+                  static_cast<uint32_t>(name_bytes), args};
+    memcpy(beginning_.text, begin, Beginning::kBytesMax);
+  }
+  void ForgetBeginning() { beginning_.mask = 0; }
   friend class RequestParser;
   static constexpr size_t kBlockArgs = 4096;
   static constexpr size_t kRequestsAtFirst = 64;
@@ -84,6 +104,7 @@ class RequestBatch {
 
   std::vector<Request> requests_;  // those behind count_ are room
   size_t count_ = 0;
+  Beginning beginning_ = {};
   std::vector<std::unique_ptr<std::string_view[]>> blocks_;
   size_t block_ = 0;  // the block in use
   size_t used_ = 0;   // of its kBlockArgs

@@ -298,6 +298,45 @@ TEST_CASE("request parser: a big argument that comes in small reads is moved a f
   REQUIRE(moves <= 10);
 }
 
+TEST_CASE("request parser: requests that begin as the one before are told so, and read whole") {
+  const std::string stream = Encode({"GET", "a"}) + Encode({"GET", "bb"}) + Encode({"get", "c"}) +
+                             Encode({"GET", "d", "e"}) + Encode({"GEX", "f"}) + Encode({"GEX", ""}) +
+                             "PING\r\n" + Encode({"GEX", "g"}) + Encode({"GEX", "h"}) +
+                             Encode({"APPENDCOMMAND", "k"}) + Encode({"APPENDCOMMAND", "l"}) +
+                             Encode({"PING"}) + Encode({"PING"});
+  std::string text = stream + stream;
+  RequestParser parser;
+  RequestBatch batch;
+  parser.Feed(text.data(), text.size());
+  while (parser.Next({}, &batch) == ParseOutcome::kRequest) {
+  }
+  REQUIRE(batch.size() == 26);
+  const std::vector<bool> same = {false, true,  false, false, false, true, false,
+                                  false, true,  false, false, false, true};
+  for (size_t i = 0; i < batch.size(); ++i) {
+    INFO(i);
+    // The very last one has too few bytes behind it to be compared.
+    if (i + 1 < batch.size()) REQUIRE(batch[i].same_name == same[i % 13]);
+    if (batch[i].same_name) REQUIRE(batch[i].args[0] == batch[i - 1].args[0]);
+    REQUIRE(std::string(batch[i].raw) ==
+            (batch[i].is_inline ? "" : Encode({batch[i].args.begin(), batch[i].args.end()})));
+  }
+}
+
+TEST_CASE("request parser: limits hold for requests that begin as the one before") {
+  const Args many(11, "x");
+  const std::string text = Encode(many) + Encode(many);
+  RequestParser parser;
+  RequestBatch batch;
+  std::string bytes = text;
+  parser.Feed(bytes.data(), bytes.size());
+  ParseLimits limits;
+  REQUIRE(parser.Next(limits, &batch) == ParseOutcome::kRequest);
+  limits.authenticated = false;
+  REQUIRE(parser.Next(limits, &batch) == ParseOutcome::kError);
+  REQUIRE(parser.error() == "Protocol error: unauthenticated multibulk length");
+}
+
 TEST_CASE("request parser: very many arguments") {
   Args args(20'000, "x");
   Feeder feeder;
