@@ -42,6 +42,7 @@ Executor::Executor(Engine* engine)
       random_(ReadTicks() ^ static_cast<uint64_t>(slot_) << 56),
       statistics_(engine->thread_statistics(slot_)),
       memo_(&engine->registry),
+      members_(engine->registry),
       exec_command_(engine->registry.Find("exec")),
       ticks_per_us_(TicksPerMicrosecond()),
       busy_unit_(engine, slot_, this) {}
@@ -69,6 +70,7 @@ void Executor::EndTurnWithWrites() {
 inline void Executor::Prepare(const Request& request, const Prepared* before,
                               Prepared* prepared) {
   prepared->parent = nullptr;
+  prepared->row = 0;
   // A command with a key right behind its name has no subcommands, which more would depend on.
   if (request.same_name && before != nullptr && before->key.data() != nullptr &&
       before->command->parent == nullptr) {
@@ -125,7 +127,10 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
     const size_t chunk = std::min(kChunk, batch.size() - done);
     for (size_t i = 0; i < chunk; ++i)
       Prepare(batch[done + i], i == 0 ? nullptr : &prepared[i - 1], &prepared[i]);
-    if (chunk > 1) Prefetch(session, {prepared, chunk});
+    if (chunk > 1) {
+      Prefetch(session, {prepared, chunk});
+      FindRows({prepared, chunk});
+    }
     size_t i = 0;
     bool stop = false;
     uint64_t lane = LaneOf(session);
@@ -256,6 +261,8 @@ bool Executor::RunKeyed(Session& session, const Request& request, const Prepared
       Audit(*session.record, command, request.args, {0, 0, 0, session.db}, LastError(reply, 0));
     return true;
   }
+  if (prepared.row != 0) [[unlikely]]
+    PrefetchMembers(session.db, &request, {&prepared, prepared.row});
   session.record->last_command.store(command.id, std::memory_order_relaxed);
   Context ctx(*this, unit_, session, command, request.args, request.raw, reply);
   ctx.set_hashed_key(prepared.key, prepared.hash);

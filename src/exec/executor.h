@@ -24,6 +24,7 @@
 #include "exec/delivery.h"
 #include "exec/engine.h"
 #include "exec/eviction.h"
+#include "exec/member_positions.h"
 #include "exec/unit.h"
 #include "resp/request_parser.h"
 
@@ -165,6 +166,7 @@ class Executor final : public ReadyServer {
     const Command* parent;
     std::string_view key;  // of single-key commands
     uint64_t hash;
+    uint32_t row;  // of a row of commands on one collection the first: how many they are; else 0
   };
 
   static constexpr uint64_t kNoLane = ~uint64_t{0};  // has flags that no lane has
@@ -185,6 +187,10 @@ class Executor final : public ReadyServer {
   bool RunKeyed(Session& session, const Request& request, const Prepared& prepared, uint64_t lane,
                 OutputBuffer& out);
   void Prefetch(const Session& session, std::span<const Prepared> chunk);
+  // Notes rows of commands that each look for something in the same collection.
+  void FindRows(std::span<Prepared> chunk);
+  // Under the lock of the first one's key.
+  void PrefetchMembers(int db, const Request* requests, std::span<const Prepared> row);
   void RunOne(Session& session, const Request& request, const Prepared& prepared, uint64_t lane,
               OutputBuffer& out);
   // What comes behind every command that was run: its unit's end, its reply's hold, its figures.
@@ -284,6 +290,7 @@ class Executor final : public ReadyServer {
   Evictor evictor_{&engine_, &unit_, &random_};
   ThreadStatistics* statistics_;
   CommandMemo memo_;
+  const MemberPositions members_;
   KeySink keys_;
   int64_t clock_ms_ = 0;
   uint64_t last_ticks_ = 0;

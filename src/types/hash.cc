@@ -9,6 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "containers/fetch_ahead.h"
 #include "types/hash_big.h"
 #include "types/hash_listpack.h"
 
@@ -405,6 +406,10 @@ size_t Hash::ExpireDue(int64_t now_ms, size_t limit, FunctionRef<void(std::strin
 
 std::string_view Hash::SmallBytes() const {
   return rep_ == 0 || tag() == kBigTag ? std::string_view() : pack().AsBytes();
+}
+
+void Hash::FetchAhead(std::span<const uint64_t> hashes) const {
+  if (tag() == kBigTag) cairn::FetchAhead(big()->table(), hashes);
 }
 
 size_t Hash::FreeEffort() const {

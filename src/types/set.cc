@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "containers/fetch_ahead.h"
 #include "containers/intset.h"
 #include "types/set_table.h"
 #include "types/settle_table.h"
@@ -362,6 +363,10 @@ void Set::Pop(size_t count, Random& random, FunctionRef<void(std::string_view)> 
 std::string_view Set::SmallBytes() const {
   if (rep_ == 0 || tag() == kTableTag) return {};
   return tag() == kIntsetTag ? IntsetView(pointer()).AsBytes() : ListpackView(pointer()).AsBytes();
+}
+
+void Set::FetchAhead(std::span<const uint64_t> hashes) const {
+  if (tag() == kTableTag) cairn::FetchAhead(table()->members, hashes);
 }
 
 size_t Set::FreeEffort() const {

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/random.h"
+#include "containers/fetch_ahead.h"
 #include "types/settle_table.h"
 #include "types/sorted_set_listpack.h"
 #include "types/sorted_set_table.h"
@@ -338,6 +339,10 @@ uint64_t SortedSet::Scan(uint64_t cursor, uint64_t count, Visit visit) const {
 }
 
 // ---- The object as a whole ----
+
+void SortedSet::FetchAhead(std::span<const uint64_t> hashes) const {
+  if (IsLarge()) cairn::FetchAhead(table()->members, hashes);
+}
 
 size_t SortedSet::FreeEffort() const {
   return IsLarge() ? Size() : 1;
