@@ -42,7 +42,8 @@ TEST_CASE("Tables that have shrunk give their memory back", "[exec][trim]") {
   }
   REQUIRE(buckets <= 2 * 1000 + kShards);
   REQUIRE(TrimAll(trimmer, client.clock_ms) == kShards);
-  REQUIRE(MemoryMeter::OwnBalance() < before - kKeys * 7);  // 64 bytes for seven keys, a bit less
+  // 64 bytes for seven keys, a bit less. Only jemalloc counts.
+  if (before != 0) REQUIRE(MemoryMeter::OwnBalance() < before - kKeys * 7);
   REQUIRE(TrimAll(trimmer, client.clock_ms) == 0);
   for (int i = 0; i < 1000; ++i)
     REQUIRE(client.Send("T.GET k" + std::to_string(i) + "\r\n") == "$1\r\nv\r\n");
