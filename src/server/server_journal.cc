@@ -23,6 +23,10 @@ namespace {
 // Of timeline 1 at LSN 0, as other bases are named.
 constexpr const char* kFirstBaseName = "0001-0000000000000000.rdb.lz4";
 
+// Of LZ4: 44 ns a SET of 100 bytes, half of them random, instead of 55 with 8; from here on it gains
+// little. The files are a tenth longer.
+constexpr int kJournalAcceleration = 12;
+
 FsyncPolicy PolicyOf(AppendFsync policy) {
   switch (policy) {
     case AppendFsync::kAlways: return FsyncPolicy::kAlways;
@@ -253,6 +257,7 @@ JournalOptions Server::JournalSettings(const std::string& dir) {
   options.log = &log_;
   options.latency = &engine_->latency;
   options.listener = this;
+  options.acceleration = kJournalAcceleration;
   options.dir = dir;
   options.buffer_bytes_max = static_cast<uint64_t>(config_.journal_buffer_size());
   options.retained_bytes_min = static_cast<uint64_t>(config_.repl_backlog_size());
