@@ -18,6 +18,8 @@ namespace {
 
 constexpr int64_t kRetryAfterFailureS = 5;
 constexpr int kLoadThreads = 2;
+// A second walker is worth its core where clients keep two others.
+constexpr unsigned kCoresForTwoWalkers = 4;
 constexpr int64_t kLookAgainMs = 10;  // whether another script has become busy
 constexpr size_t kPreImageBytesMin = 64 << 20;
 constexpr size_t kPreImageShare = 25;  // one part in so many of used memory: 4 %
@@ -81,6 +83,9 @@ SnapshotRequest Persistence::MakeRequest() {
   request.keys = keys_;
   request.compress = config_.rdbcompression();
   request.checksum = config_.rdbchecksum();
+  const bool nobody_served = engine_.modes.Has(kModePausedAll) || engine_.modes.Has(kModeLoading);
+  if (nobody_served || std::thread::hardware_concurrency() >= kCoresForTwoWalkers)
+    request.threads = kLoadThreads;
   used_memory_ = MemoryMeter::Exact();
   request.preimage_bytes_max = std::max(kPreImageBytesMin, used_memory_ / kPreImageShare);
   request.pressure = this;
