@@ -11,8 +11,6 @@ namespace cairn {
 namespace {
 
 constexpr int64_t kSealPollMs = 20;
-// Without a next segment, as on a full disk, nothing is sealed: the backup fails.
-constexpr int64_t kSealWaitUs = 30'000'000;
 constexpr size_t kCopyBytes = 1 << 20;  // at a time
 
 // The part of the chain that holds the database as of `lsn`, and the points before it that can be
@@ -53,13 +51,10 @@ Status Journal::SealThrough(Lsn lsn, const std::function<bool()>& stopped) {
   const auto open = [lsn](const SegmentEntry& s) {
     return s.state == SegmentState::kOpen && s.first_lsn < lsn;
   };
-  const int64_t start_us = options_.clock->MonotonicUs();
   Status status;
   while (std::any_of(manifest_.segments.begin(), manifest_.segments.end(), open)) {
     if (stop_ || stopped()) status = Status::Unavailable("the server ends");
     if (state() != JournalState::kOk) status = Status::Io(failure_);
-    if (next_ == nullptr && options_.clock->MonotonicUs() - start_us > kSealWaitUs)
-      status = Status::Io("the journal's next segment cannot be created");
     if (!status.ok()) break;
     roll_now_ = true;
     if (next_ == nullptr) {
