@@ -22,7 +22,7 @@ VARIANT ?= $(if $(SANITIZE),sanitize,release)
 comma := ,
 WARNINGS := -Wall -Wextra -Werror
 COMMON := -std=c++20 -march=x86-64-v2 -pthread $(WARNINGS) -Isrc -I. -fno-strict-aliasing
-LIBS := -llz4 -lssl -lcrypto -lxxhash -l:liblua5.1-cjson.a -l:liblua5.1.a -llzf -pthread -ldl
+LIBS := -luv -llz4 -lssl -lcrypto -lxxhash -l:liblua5.1-cjson.a -l:liblua5.1.a -llzf -pthread -ldl
 
 ifeq ($(VARIANT),release)
   OUT := build

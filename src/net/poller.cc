@@ -2,8 +2,8 @@
 #include "net/poller.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include <cerrno>
 
@@ -11,21 +11,46 @@
 
 namespace cairn {
 
+struct Poller::Loop {
+  uv_loop_t loop;
+  uv_async_t wake;
+};
+
 Poller::Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
   if (epoll_ < 0) {
     status_ = Status::FromErrno("epoll_create1", errno);
     return;
   }
-  wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  auto parts = std::make_unique<Loop>();
+  int error = uv_loop_init(&parts->loop);
+  if (error != 0) {
+    status_ = Status::FromErrno("event loop", -error);
+    return;
+  }
+  loop_ = std::move(parts);
+  loop_->loop.data = this;
+  error = uv_async_init(&loop_->loop, &loop_->wake, [](uv_async_t* handle) {
+    static_cast<Poller*>(handle->loop->data)->woken_ = true;
+  });
   struct epoll_event event = {};  // without a watcher
   event.events = EPOLLIN;
-  if (wake_ < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) != 0)
-    status_ = Status::FromErrno("eventfd", errno);
+  if (error != 0) {
+    status_ = Status::FromErrno("event loop", -error);
+  } else if (epoll_ctl(epoll_, EPOLL_CTL_ADD, uv_backend_fd(&loop_->loop), &event) != 0) {
+    status_ = Status::FromErrno("epoll_ctl", errno);
+  }
+  // A loop begins to watch what it was given when it runs.
+  uv_run(&loop_->loop, UV_RUN_NOWAIT);
 }
 
 Poller::~Poller() {
+  if (loop_ != nullptr) {
+    uv_walk(
+        &loop_->loop, [](uv_handle_t* handle, void*) { uv_close(handle, nullptr); }, nullptr);
+    uv_run(&loop_->loop, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&loop_->loop) == 0);
+  }
   if (epoll_ >= 0) close(epoll_);
-  if (wake_ >= 0) close(wake_);
 }
 
 int Poller::Watch(int fd, uint32_t before, uint32_t wanted, PollWatcher* watcher) {
@@ -34,9 +59,7 @@ int Poller::Watch(int fd, uint32_t before, uint32_t wanted, PollWatcher* watcher
   if (wanted & kWritable) event.events |= EPOLLOUT;
   event.data.ptr = watcher;
   // Unwatched it is taken out, for a hang-up is told whatever is watched for, again and again.
-  const int operation = wanted == 0   ? EPOLL_CTL_DEL
-                        : before == 0 ? EPOLL_CTL_ADD
-                                      : EPOLL_CTL_MOD;
+  const int operation = wanted == 0 ? EPOLL_CTL_DEL : before == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
   return epoll_ctl(epoll_, operation, fd, &event) == 0 ? 0 : errno;
 }
 
@@ -44,14 +67,12 @@ bool Poller::Wait(int timeout_ms) {
   struct epoll_event events[kEventsMax];
   const int n = epoll_wait(epoll_, events, kEventsMax, timeout_ms);
   CHECK(n >= 0 || errno == EINTR);
-  bool woken = false;
+  woken_ = false;
   count_ = 0;
   for (int i = 0; i < n; ++i) {
     auto* watcher = static_cast<PollWatcher*>(events[i].data.ptr);
     if (watcher == nullptr) {
-      uint64_t count;
-      (void)!read(wake_, &count, sizeof count);
-      woken = true;
+      uv_run(&loop_->loop, UV_RUN_NOWAIT);
       continue;
     }
     const uint32_t told = events[i].events;
@@ -66,7 +87,7 @@ bool Poller::Wait(int timeout_ms) {
     }
     ready_[count_++] = {watcher, ready};
   }
-  return woken;
+  return woken_;
 }
 
 // Of the events behind `index`, which is about to be told: the third's own first lines, what the
@@ -90,8 +111,7 @@ void Poller::Tell() {
 }
 
 void Poller::Wake() {
-  const uint64_t one = 1;
-  if (wake_ >= 0) (void)!write(wake_, &one, sizeof one);
+  if (status_.ok()) uv_async_send(&loop_->wake);
 }
 
 }  // namespace cairn

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Poller: tells a worker which of its descriptors are ready: one epoll instance, and an eventfd
-// with which other threads end its wait.
+// Poller: tells a worker which of its descriptors are ready: one epoll instance for the
+// connections, and a libuv loop inside of it, whose descriptor is one of those that the instance
+// waits for. The loop holds what is not of every request: now the wake-up by which other threads
+// end a wait. It runs when its descriptor is ready, so that a turn of connections alone makes one
+// epoll_wait.
 //
 // A wait fetches kEventsMax events at most. To tell that a socket is ready the kernel looks at it;
 // so few are still in the processor's caches when they are read and, at the turn's end, written,
@@ -18,6 +21,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "base/status.h"
 
@@ -70,13 +74,15 @@ class Poller {
     PollWatcher* watcher;
     uint32_t events;
   };
+  struct Loop;  // libuv's
   static constexpr int kStepsAhead = 3;
   void ApproachBehind(int index);
 
   Status status_;
   int epoll_ = -1;
-  int wake_ = -1;
   int count_ = 0;
+  bool woken_ = false;  // since the last Wait
+  std::unique_ptr<Loop> loop_;
   Event ready_[kEventsMax];
 };
 

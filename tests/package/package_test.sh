@@ -39,7 +39,7 @@ conf=$root/etc/cairn/cairn.conf
 
 ok "the package is built" utils/package/make_deb.sh "$1"
 deb=$(ls -t build/cairn_*.deb | head -1)
-ok "it depends on the libraries" grep -q 'liblz4-1.*libssl3\|libssl3.*liblz4-1' \
+ok "it depends on the libraries" grep -q 'libuv1.*libssl3\|libssl3.*libuv1' \
   <(dpkg-deb --field "$deb" Depends)
 ok "the configuration is a conffile" grep -qx /etc/cairn/cairn.conf \
   <(dpkg-deb --ctrl-tarfile "$deb" | tar -xO ./conffiles)
