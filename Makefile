@@ -100,47 +100,41 @@ $(OUT)/file-fuzz: $(OBJ)/tests/fuzz/file_fuzz.o $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
 
-# Headers that nearly all files read are compiled once a variant: -include finds the .gch beside the
-# file named. They are the standard's, and for src under the sanitizers, whose builds are seldom and
-# whole, also those that every command reads. `make pgo` goes without, as some of its objects have
-# flags of their own. ccache knows a .gch by its .sum, so that one checkout's objects serve another.
+# The standard headers are compiled once a variant: -include finds the .gch beside the file named.
+# `make pgo` goes without, as some of its objects have flags of their own. ccache knows a .gch by its
+# .sum, so that one checkout's objects serve another.
 export CCACHE_SLOPPINESS := pch_defines,time_macros
 export CCACHE_PCH_EXTSUM := 1
 STANDARD := algorithm array atomic bit cmath cstdint cstring deque functional map memory mutex \
   optional span string string_view unordered_map utility vector
 STD := $(OBJ)/std.hpp
 CATCH := $(OBJ)/catch.hpp
-COMMANDS := $(OBJ)/commands.hpp
-READS := $(if $(filter pgo-train pgo,$(VARIANT)),,$(STD))
-SRC_READS := $(if $(filter sanitize,$(VARIANT)),$(COMMANDS),$(READS))
+# Under the sanitizers the code of tests is not worth the time to optimise it: half of it.
+TEST_FLAGS := $(if $(filter sanitize,$(VARIANT)),-O0)
+USE_STD := $(if $(filter pgo-train pgo,$(VARIANT)),,-include $(STD))
 HOT := $(filter src/base/% src/net/% src/resp/% src/exec/% src/containers/% src/keyspace/% \
   src/types/% src/commands/strings% src/server/client%,$(SOURCES))
 
-$(OBJ)/src/%.o: src/%.cc $(SRC_READS:=.gch)
+$(OBJ)/%.o: %.cc $(if $(USE_STD),$(STD).gch)
 	@mkdir -p $(@D)
-	$(CCACHE) $(CXX) $(CXXFLAGS) $(if $(filter $(HOT),$<),$(HOT_FLAGS)) $(SRC_READS:%=-include %) \
-	  -MMD -MP -c -o $@ $<
-$(OBJ)/%.o: %.cc $(READS:=.gch)
-	@mkdir -p $(@D)
-	$(CCACHE) $(CXX) $(CXXFLAGS) $(READS:%=-include %) -MMD -MP -c -o $@ $<
+	$(CCACHE) $(CXX) $(CXXFLAGS) $(if $(filter $(HOT),$<),$(HOT_FLAGS)) $(USE_STD) -MMD -MP \
+	  -c -o $@ $<
 
 # Named one by one: a file that only a pattern makes would let the rule of plain objects go first.
-$(STD).gch $(CATCH).gch $(COMMANDS).gch: $(OBJ)/%.hpp.gch: Makefile
+$(STD).gch $(CATCH).gch: $(OBJ)/%.hpp.gch: Makefile
 	@mkdir -p $(@D)
 	printf '#include <%s>\n' $(STANDARD) $(if $(findstring catch,$*),catch2/catch.hpp) > $(@:.gch=)
 	# Catch's CHECK gives way to ours; tests use REQUIRE.
 	printf '#undef CHECK\n' >> $(@:.gch=)
-	$(if $(filter commands,$*),echo '#include "exec/context.h"' >> $(@:.gch=))
-	$(CXX) $(CXXFLAGS) -x c++-header -MMD -MP -MF $(@:.gch=.d) -MQ $@ -o $@ $(@:.gch=)
-	(echo "$(CXXFLAGS)"; $(CXX) --version; $(CXX) $(CXXFLAGS) -E -dD -P -x c++-header $(@:.gch=)) | \
-	  sha256sum > $@.sum
+	$(CXX) $(CXXFLAGS) $(if $(findstring catch,$*),$(TEST_FLAGS)) -x c++-header -o $@ $(@:.gch=)
+	(echo "$(CXXFLAGS) $(TEST_FLAGS)"; $(CXX) --version; cat $(@:.gch=)) > $@.sum
 
 $(OBJ)/tests/unit/main.o: tests/unit/main.cc
 	@mkdir -p $(@D)
 	$(CCACHE) $(CXX) $(CXXFLAGS) -c -o $@ $<
 $(OBJ)/tests/unit/%.o: tests/unit/%.cc $(CATCH).gch
 	@mkdir -p $(@D)
-	$(CCACHE) $(CXX) $(CXXFLAGS) -include $(CATCH) -MMD -MP -c -o $@ $<
+	$(CCACHE) $(CXX) $(CXXFLAGS) $(TEST_FLAGS) -include $(CATCH) -MMD -MP -c -o $@ $<
 $(OUT)/unit-tests: $(UNIT_SOURCES:%.cc=$(OBJ)/%.o) $(OBJECTS)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) -lhiredis $(ALLOCATOR)
 # Of the unit tests what is worth a run under the thread sanitizer, where the rest would take long

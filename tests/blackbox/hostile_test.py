@@ -7,7 +7,7 @@ import re
 import resource
 import socket
 
-from harness import ONCE, cairn_only, check, equal, eventually, limit, skip
+from harness import ONCE, cairn_only, check, equal, eventually, limit, skip, slow_build
 
 MATRIX = ONCE
 
@@ -116,7 +116,8 @@ def test_a_stranger_who_reads_no_replies(env):
         except OSError:
             pass
         eventually(lambda: clients(honest) == 1)
-        check(used_memory(honest) < 50 * 2**20)
+        if not slow_build(server.binary):  # those keep for a while what is free
+            check(used_memory(honest) < 50 * 2**20)
     # Who reads is answered, however many they are, and may log in behind them.
     with socket.create_connection(("127.0.0.1", server.port), 60) as sock:
         sock.sendall(b"PING\r\n" * 2000 + b"AUTH secret\r\n" + b"PING\r\n" * 2000)
