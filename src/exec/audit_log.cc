@@ -225,7 +225,7 @@ void AuditLog::Add(const AuditEvent& event) {
 void AuditLog::AddSettings(const AuditEvent& event, const std::vector<std::string_view>& options) {
   std::string body = Begin("settings", event);
   AppendList(&body, "options", options);
-  Enqueue(std::move(body));
+  Enqueue(std::move(body), kQueueBytesMax / 4);  // what floods the log must not hide this
 }
 
 std::string AuditLog::Begin(const char* kind, const AuditEvent& event) const {
@@ -237,9 +237,9 @@ std::string AuditLog::Begin(const char* kind, const AuditEvent& event) const {
   return body;
 }
 
-void AuditLog::Enqueue(std::string body) {
+void AuditLog::Enqueue(std::string body, size_t spare) {
   Lock lock(mutex_);
-  if (queued_bytes_ + body.size() > kQueueBytesMax) {
+  if (queued_bytes_ + body.size() > kQueueBytesMax + spare) {
     ++dropped_unsaid_;
     dropped_.fetch_add(1, std::memory_order_relaxed);
     return;

@@ -126,7 +126,8 @@ class AuditLog {
   void Reopened();
   std::string TimeMember() const;
   std::string Begin(const char* kind, const AuditEvent& event) const;
-  void Enqueue(std::string body);
+  // `spare`: so many bytes above its bound the queue may grow for this one.
+  void Enqueue(std::string body, size_t spare = 0);
 
   FileSystem& files_;
   Clock& clock_;

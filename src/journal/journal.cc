@@ -21,6 +21,8 @@ Journal::Journal(JournalOptions options, Recovered recovered)
   position_ = written_point_ = durable_point_ = {recovered.tail_lsn, kNoDatabase};
   last_unit_lsn_ = marked_lsn_ = recovered.tail_lsn;
   written_ = durable_ = recovered.tail_lsn;
+  if (options_.retained_on_disk > 0)
+    retain_from_ = recovered.tail_lsn - std::min(recovered.tail_lsn, options_.retained_on_disk);
   buffer_.Reset(position_);
   for (const SegmentEntry& s : manifest_.segments) now_ms_ = std::max(now_ms_, s.last_ms);
   UpdateHorizons();

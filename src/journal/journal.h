@@ -87,6 +87,7 @@ struct JournalOptions {
   FsyncPolicy policy = FsyncPolicy::kEverySecond;
   uint64_t buffer_bytes_max = 64 << 20;   // soft: the gate closes above it
   uint64_t retained_bytes_min = 1 << 20;  // kept in memory behind the tail, for followers
+  uint64_t retained_on_disk = 0;  // behind the tail at the start, until RetainFrom is called
   uint64_t segment_bytes_max = 256 << 20;
   // kNo, kEverySecond: small writes are gathered for so long; the second while somebody follows, who
   // gets them when they are written.
@@ -260,7 +261,7 @@ class Journal {
   Timeline CurrentTimeline() const;
 
   // journal_backup.cc
-  Status SealThrough(Lsn lsn, const std::function<bool()>& stopped);
+  Status SealThrough(uint32_t timeline, Lsn lsn, const std::function<bool()>& stopped);
   Status LinkInto(const std::string& to, JournalCopy* copy, UnlinkedFiles* unlinked) const;
 
   // journal_writer.cc

@@ -44,15 +44,16 @@ Status CopyFile(FileSystem* fs, File* from, const std::string& path,
 
 }  // namespace
 
-// Returns when all segments that begin below `lsn` are sealed.
-Status Journal::SealThrough(Lsn lsn, const std::function<bool()>& stopped) {
+// Returns when all segments that begin below `lsn` are sealed, or when another timeline has begun.
+Status Journal::SealThrough(uint32_t timeline, Lsn lsn, const std::function<bool()>& stopped) {
   CAIRN_RETURN_IF_ERROR(SyncTo(lsn));
   Lock lock(mutex_);
   const auto open = [lsn](const SegmentEntry& s) {
     return s.state == SegmentState::kOpen && s.first_lsn < lsn;
   };
   Status status;
-  while (std::any_of(manifest_.segments.begin(), manifest_.segments.end(), open)) {
+  while (manifest_.LastTimeline() == timeline &&
+         std::any_of(manifest_.segments.begin(), manifest_.segments.end(), open)) {
     if (stop_ || stopped()) status = Status::Unavailable("the server ends");
     if (state() != JournalState::kOk) status = Status::Io(failure_);
     if (!status.ok()) break;
@@ -86,7 +87,7 @@ Status Journal::LinkInto(const std::string& to, JournalCopy* copy, UnlinkedFiles
 Result<JournalCopy> Journal::CopyTo(const std::string& to, uint32_t timeline, Lsn lsn,
                                     const std::function<bool()>& stopped) {
   const Status ended = Status::NotFound("another timeline has begun");
-  const Status sealed = SealThrough(lsn, stopped);
+  const Status sealed = SealThrough(timeline, lsn, stopped);
   if (manifest().LastTimeline() != timeline) return ended;
   CAIRN_RETURN_IF_ERROR(sealed);
   JournalCopy copy;

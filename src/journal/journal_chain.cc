@@ -10,10 +10,14 @@ namespace cairn {
 
 Status Journal::SyncTo(Lsn lsn) {
   Lock lock(mutex_);
-  // Of a timeline that has ended meanwhile.
-  if (lsn > tail()) return Status::Invalid("the log does not reach this LSN");
+  const auto beyond = [this, lsn] { return lsn > tail(); };  // of a timeline that has ended
+  if (beyond()) return Status::Invalid("the log does not reach this LSN");
   while (durable_point_.lsn < lsn) {
     if (stop_) return Status::Unavailable("the journal is closed");
+    if (beyond()) {
+      drain_ = false;
+      return Status::Invalid("the log does not reach this LSN");
+    }
     if (state() != JournalState::kOk) {
       drain_ = false;
       return Status::Io(failure_);

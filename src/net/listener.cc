@@ -146,9 +146,14 @@ class Listener::Socket final : public LoopResident, private PollWatcher {
 
   void Listen(bool wanted) {
     if (wanted == listening_) return;
-    listening_ = wanted;
     const uint32_t before = wanted ? uint32_t{0} : kReadable;
-    CHECK(home_->poller_.Watch(fd_, before, kReadable - before, this) == 0);
+    if (home_->poller_.Watch(fd_, before, kReadable - before, this) != 0) {
+      CHECK(wanted);  // no memory, or too much is watched: once more, later
+      shared_->failed.fetch_add(1, std::memory_order_relaxed);
+      home_->ScheduleAfter(&resume_, kAcceptPauseMs);
+      return;
+    }
+    listening_ = wanted;
   }
 
   void OnReady(uint32_t) override {

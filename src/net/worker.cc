@@ -96,7 +96,8 @@ void Worker::Turn() {
 // An idle worker sleeps until a timer is due, or until it is told something.
 int Worker::WaitMs() const {
   if (Spins() || !released_.empty()) return 0;
-  return static_cast<int>(timers_->DelayMs(monotonic_ms()));
+  // By the real time: the turn that is over may have taken long.
+  return static_cast<int>(timers_->DelayMs(clock_->MonotonicMs()));
 }
 
 void Worker::EndReleased() {

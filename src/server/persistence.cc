@@ -186,10 +186,11 @@ Status Persistence::Run() {
   return last_result_;
 }
 
-// What was claimed and could not begin is scheduled.
+// What was claimed and could not begin is scheduled, unless it was cancelled meanwhile.
 void Persistence::PutOff(Kind kind) {
   std::lock_guard guard(mutex_);
   claimed_ = figures_.saving = figures_.rewriting = false;
+  if (std::exchange(cancel_at_start_, false)) return;
   (kind == Kind::kRewrite ? rewrite_scheduled_ : save_scheduled_) = true;
 }
 
@@ -260,7 +261,8 @@ SnapshotControl::Cancelled Persistence::Cancel() {
   std::lock_guard guard(mutex_);
   if (claimed_ && kind_ == Kind::kBackgroundSave) {
     // Claimed, perhaps not begun: whoever claimed it begins it and gives it up at once.
-    if (!snapshotter_.Cancel()) cancel_at_start_ = true;
+    snapshotter_.Cancel();
+    cancel_at_start_ = true;  // the next claim clears it
     return Cancelled::kRunning;
   }
   if (save_scheduled_) {
@@ -405,14 +407,16 @@ Status Persistence::SaveForShutdown(bool save, bool nosave) {
   if (engine_.modes.Has(kModeLoading)) return Status::Ok();
   const bool wanted = !nosave && (save || (!config_.save().empty() && !engine_.journal_kept));
   // One under way is not waited for, as in Redis; its end comes soon, without a file. One that was
-  // claimed and has not begun is not heard of yet, so this is said again.
+  // claimed and has not begun is not heard of yet, so this is said again. False: there is none.
   const auto give_up = [this] {
     std::lock_guard guard(mutex_);
-    if (claimed_ && (kind_ != Kind::kSave || for_others_)) snapshotter_.Cancel();
+    if (!claimed_ || (kind_ == Kind::kSave && !for_others_)) return false;
+    snapshotter_.Cancel();
+    return true;
   };
   // It cannot end while a busy script has the gate, and the script may never end. That is killed as
-  // by SCRIPT KILL if a snapshot is wanted (one that has written what cannot be taken back is waited
-  // for); else the workers leave it in its middle.
+  // by SCRIPT KILL if a snapshot is wanted (one that has written what cannot be taken back is
+  // waited for); else the workers leave it in its middle.
   const auto kill_script = [this] {
     if (!engine_.busy.Kill(/*is_function=*/false).empty())
       (void)engine_.busy.Kill(/*is_function=*/true);
@@ -431,6 +435,7 @@ Status Persistence::SaveForShutdown(bool save, bool nosave) {
     std::this_thread::sleep_for(std::chrono::milliseconds(kLookAgainMs));
   }
   engine_.keyspace.gate().Open();
+  while (give_up()) std::this_thread::sleep_for(std::chrono::milliseconds(kLookAgainMs));
   Status status = Status::Unavailable("a snapshot is under way");
   if (Claim(Kind::kSave, false) == Claimed::kStarted) status = Run();
   if (!status.ok() && !paused) {

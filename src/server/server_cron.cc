@@ -110,8 +110,9 @@ void Server::LimitTracking(WorkerContext& context, size_t index) {
     LockPlan plan;
     plan.shards.Add(static_cast<int>(shard));
     context.executor.RunUnit(plan, context.worker.wall_ms(), [&](Unit& unit) {
-      const size_t over = tracking.key_count() - limit;
-      unit.ForgetSomeCached(static_cast<int>(shard), std::min(over, kPerShard));
+      const size_t keys = tracking.key_count();  // others may have forgotten some meanwhile
+      if (keys > limit)
+        unit.ForgetSomeCached(static_cast<int>(shard), std::min(keys - limit, kPerShard));
     });
   }
 }

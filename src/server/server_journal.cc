@@ -261,6 +261,7 @@ JournalOptions Server::JournalSettings(const std::string& dir) {
   options.dir = dir;
   options.buffer_bytes_max = static_cast<uint64_t>(config_.journal_buffer_size());
   options.retained_bytes_min = static_cast<uint64_t>(config_.repl_backlog_size());
+  options.retained_on_disk = options.retained_bytes_min;
   options.segment_bytes_max = static_cast<uint64_t>(config_.journal_segment_size());
   options.retention_ms = static_cast<uint64_t>(config_.journal_retention_time()) * 1000;
   options.retention_bytes = static_cast<uint64_t>(config_.journal_retention_bytes());
@@ -278,7 +279,6 @@ Status Server::EnsureJournal() {
   auto lock = LockJournalFolder(dir);
   // Unlike a busy script, another server does not go away.
   if (!lock.ok()) return Status::Io(lock.status().message());
-  journal_lock_ = std::move(*lock);
   auto names = files->List(dir);
   if (!names.ok()) return names.status();
   for (const std::string& name : *names)
@@ -293,10 +293,10 @@ Status Server::EnsureJournal() {
   Gate& gate = keyspace_->gate();
   if (!gate.CloseUnlessHeld()) {
     (void)(*journal)->Close();
-    journal_lock_ = {};
     return Status::Unavailable("a busy script has all locks");
   }
   journal_ = std::move(*journal);
+  journal_lock_ = std::move(*lock);
   engine_->journal = engine_->open_journal = journal_.get();
   gate.Open();
   return Status::Ok();

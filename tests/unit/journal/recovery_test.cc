@@ -392,6 +392,13 @@ TEST_CASE("compaction: what a base replaced goes as soon as it can, also where n
     if (followed) {
       REQUIRE(h.Eventually([&] { return h.journal->manifest().segments.front().ended(); }));
       REQUIRE(h.fs.Exists(old).value());
+      // A start does not know yet who follows.
+      REQUIRE(h.journal->Close().ok());
+      h.journal.reset();
+      h.options.retained_on_disk = 10'000;
+      REQUIRE(h.Open().ok());
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      REQUIRE(h.fs.Exists(old).value());
       h.journal->RetainFrom(kLsnMax);
     }
     REQUIRE(h.Eventually([&] { return !h.fs.Exists(old).value(); }));
