@@ -194,7 +194,8 @@ def test_force(env):
 def test_abort_while_the_target_does_not_answer(env):
     pair = Frozen(env)
     with pair.leader.client() as c:
-        c.call("FAILOVER", "TO", "127.0.0.1", pair.follower.port, "FORCE", "TIMEOUT", 100)
+        equal(c.call("FAILOVER", "TO", "127.0.0.1", pair.follower.port, "FORCE", "TIMEOUT", 100),
+              b"OK")
         eventually(lambda: info(c, "master_failover_state") == "failover-in-progress", PATIENCE)
         equal(c.call("FAILOVER", "ABORT"), b"OK")
         equal(c.call("ROLE")[0], b"master")

@@ -36,12 +36,20 @@ def follow(server, leader):
         equal(c.call("REPLICAOF", "127.0.0.1", leader.port), b"OK")
 
 
+def being_synced(leader, port):
+    """Whether the leader has a follower at this port that it does not call online yet."""
+    lines = leader.call("INFO", "replication").decode().splitlines()
+    return any(",port=%d," % port in line and ",state=online," not in line for line in lines)
+
+
 def in_step(leader, follower, seconds=PATIENCE):
-    """Waits until the follower has all that the leader has now, and compares the data."""
+    """Waits until the follower has all that the leader has now, and compares the data. A follower of
+    nothing has all of it before its leader has heard so."""
     with leader.client() as up, follower.client() as down:
         def caught_up():
             return (info(down, "master_link_status") == "up" and
-                    info(down, "slave_repl_offset") == info(up, "master_repl_offset"))
+                    info(down, "slave_repl_offset") == info(up, "master_repl_offset") and
+                    not being_synced(up, follower.port))
 
         def same():
             return caught_up() and up.call("DEBUG", "DIGEST") == down.call("DEBUG", "DIGEST")
