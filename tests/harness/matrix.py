@@ -19,7 +19,7 @@ def matrix(rows):
 
 
 def limit(seconds):
-    """The time after which a test counts as hung; 30 s unless told (more under sanitizers)."""
+    """The time after which a test counts as hung, if 150 s are too few (more under sanitizers)."""
     def mark(function):
         function.limit = seconds
         return function

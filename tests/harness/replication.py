@@ -7,11 +7,9 @@ import random
 import signal
 import threading
 
-from harness.checks import equal, eventually
+from harness.checks import PATIENCE, equal, eventually
 from harness.resp import Client
 from harness.server import Server, oracle_binary
-
-PATIENCE = 60
 
 
 def info(client, name):

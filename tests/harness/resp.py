@@ -16,6 +16,8 @@ Errors are values, never exceptions. A push that arrives among replies is put as
 import socket
 import time
 
+from harness.checks import PATIENCE
+
 
 class Simple(bytes):
     """A status reply such as +OK; equal to its text as bytes."""
@@ -173,7 +175,7 @@ def encode(*args):
 class Client:
     """One connection. Not for use from two threads at once."""
 
-    def __init__(self, port=None, host="127.0.0.1", path=None, protocol=2, timeout=20.0,
+    def __init__(self, port=None, host="127.0.0.1", path=None, protocol=2, timeout=PATIENCE,
                  password=None, sock=None):
         if sock is not None:
             self.sock = sock
@@ -321,7 +323,7 @@ class Client:
             out.extend(self.read() for _ in part)
         return out
 
-    def closed_by_server(self, seconds=5.0):
+    def closed_by_server(self, seconds=PATIENCE):
         """True once the server has closed the connection (unread bytes are dropped)."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

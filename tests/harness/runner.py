@@ -21,9 +21,13 @@ import tempfile
 import time
 import traceback
 
-from harness.checks import Failure, Skip
+from harness.checks import PATIENCE, Failure, Skip
 from harness.matrix import FULL
 from harness.server import Server, is_cairn, oracle_binary, server_binary, slow_build
+
+
+# More than twice what a test waits for one thing, so that it can say itself what did not come true.
+HUNG_SECONDS = 150
 
 
 class Hung(Exception):
@@ -133,7 +137,7 @@ class Servers:
     def alone(client):
         """Waits until the server has seen the last test's connections close: it would count their
         subscriptions to the next."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             listed = client.call("CLIENT", "LIST")
             if not isinstance(listed, bytes) or listed.count(b"\n") <= 1:
@@ -213,10 +217,10 @@ def run_row(module, function, protocol, threads, servers, seed):
     """One test in one row of the matrix; returns (outcome, note)."""
     if getattr(function, "cairn_only", None) and not is_cairn(server_binary()):
         return "skipped", "only Cairn: " + function.cairn_only
-    seconds = getattr(function, "limit", getattr(module, "LIMIT", 30))
+    seconds = max(HUNG_SECONDS, getattr(function, "limit", getattr(module, "LIMIT", 0)))
     env = Env(servers, protocol, threads, seed)
     if env.slow:
-        seconds *= 4
+        seconds *= 3
     try:
         servers.empty()
     except Exception as error:  # pylint: disable=broad-except

@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 
-from harness.checks import skip
+from harness.checks import PATIENCE, skip
 from harness.resp import Client, Error
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -161,7 +161,7 @@ class Server:
             self.process = subprocess.Popen(self.command_line(), stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, cwd=self.folder,
                                             env=environment)
-        patience = patience or (120 if slow_build(self.binary) else 60)
+        patience = patience or 2 * PATIENCE
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -176,7 +176,7 @@ class Server:
     def _answers(self):
         """True when this very process answers, not another one that took the port."""
         try:
-            with Client(self.port, timeout=5) as client:
+            with Client(self.port, timeout=PATIENCE) as client:
                 if self.password:
                     client.call("AUTH", self.password)
                 reply = client.call("PING")
@@ -196,7 +196,7 @@ class Server:
             return None if self.process is None else self.process.returncode
         self.process.send_signal(sig)
         try:
-            return self.process.wait(seconds or (60 if slow_build(self.binary) else 20))
+            return self.process.wait(seconds or 2 * PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise StartFailure("did not stop on signal %d\n%s" % (sig, self.log_text()[-3000:]))
@@ -237,7 +237,7 @@ class Server:
     # Talking
 
     def client(self, protocol=2, **options):
-        options.setdefault("timeout", 60 if slow_build(self.binary) else 20)
+        options.setdefault("timeout", 2 * PATIENCE if slow_build(self.binary) else PATIENCE)
         if self.password and "password" not in options:
             options["password"] = self.password
         return Client(self.port, protocol=protocol, **options)
