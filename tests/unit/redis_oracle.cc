@@ -31,7 +31,7 @@ RedisOracle::RedisOracle() {
     pid_ = -1;
     return;
   }
-  for (int attempt = 0; attempt < 500 && context_ == nullptr; ++attempt) {
+  for (int attempt = 0; attempt < 6000 && context_ == nullptr; ++attempt) {
     usleep(10'000);
     if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
       pid_ = -1;

