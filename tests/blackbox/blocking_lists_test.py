@@ -31,9 +31,7 @@ def test_timeouts(env):
         start = time.monotonic()
         equal(c.raw(*command), null, command[0])
         check(time.monotonic() - start >= 0.049, "not before its time")
-    start = time.monotonic()
-    equal(c.call("BLPOP", "k", "0.0001"), None)
-    check(time.monotonic() - start < 5, "a tiny timeout is not for ever")
+    equal(c.call("BLPOP", "k", "0.0001"), None, "a tiny timeout is not for ever")
 
 
 def test_timeouts_that_are_none(env):
@@ -295,11 +293,11 @@ def test_big_elements(env):
 
 
 def test_a_timeout_measured_while_others_are_served(env):
-    late = start_blocked(env, "BLPOP", "k", "0.3")
-    start = time.monotonic()
-    early = start_blocked(env, "BLPOP", "l", "20")
+    late = env.client()
+    late.id = late.call("CLIENT", "ID")
+    late.send("BLPOP", "k", "0.3")
+    early = start_blocked(env, "BLPOP", "l", "10000")
     env.c.call("RPUSH", "l", 1)
     equal(early.read(), [b"l", b"1"])
-    equal(late.read(), None)
-    check(time.monotonic() - start < 15, "the timeout of the first is not the other's")
+    equal(late.read(), None, "the timeout of the first is not the other's")
     eventually(lambda: not is_blocked(env, late))

@@ -6,7 +6,7 @@ import socket
 import threading
 
 from harness import ONCE, check, equal, eventually, limit, skip
-from harness.replication import PATIENCE, cairn, follow, in_step, info
+from harness.replication import PATIENCE, cairn, follow, frozen, in_step, info
 from harness.resp import Error, encode
 from harness.server import slow_build
 
@@ -53,8 +53,8 @@ def test_a_follower_that_waits_for_a_snapshot_gets_it_behind_the_script(env):
             until_busy(other)
             equal(other.call("SCRIPT", "KILL"), b"OK")
             eventually(lambda: other.call("PING") == b"PONG", PATIENCE)
-            eventually(lambda: info(other, "slave0") and
-                       "state=wait_bgsave" not in info(other, "slave0"), PATIENCE, "no snapshot")
+            eventually(lambda: "state=wait_bgsave" not in
+                       (info(other, "slave0") or "state=wait_bgsave"), PATIENCE, "no snapshot")
 
 
 @limit(120)
@@ -84,9 +84,12 @@ def test_a_follower_that_cannot_load_can_end(env):
     leader, follower = cairn(env), cairn(env, **{BUSY: 100})
     with leader.client() as up, follower.client() as runner, follower.client() as down:
         equal(up.call("SET", "k", "v"), b"OK")
-        # The script begins before the link has found the leader.
-        runner.send_raw(encode("REPLICAOF", "127.0.0.1", leader.port) + encode("EVAL", FOREVER, 0))
-        until_busy(down)
+        # The script begins before the link has found the leader: nobody loads yet.
+        with frozen(leader):
+            runner.send_raw(encode("REPLICAOF", "127.0.0.1", leader.port) +
+                            encode("EVAL", FOREVER, 0))
+            equal(runner.read(), b"OK")
+            until_busy(down)
         eventually(lambda: "Full resync requested" in leader.log_text(), PATIENCE)
         end_it(follower, down)
 

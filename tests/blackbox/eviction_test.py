@@ -51,19 +51,21 @@ def test_a_storm_of_writes_stays_near_the_limit(env):
         thread.join()
     equal(failures, [])
     check(highest < limit * 5 // 4, "memory rose to %d" % highest)
+    # What is above the limit still goes by itself, perhaps between the two questions.
+    eventually(lambda: stat(env.c, b"evicted_keys") + env.c.call("DBSIZE") == 4 * 60 * 500)
     keys = env.c.call("DBSIZE")
-    equal(stat(env.c, b"evicted_keys") + keys, 4 * 60 * 500)
     check(keys > 10000, "%d keys are left" % keys)
 
 
 def test_events_and_records(env):
     server = env.start(appendonly="yes")
     client, listener = server.client(), server.client()
-    client.call("CONFIG", "SET", "notify-keyspace-events", "Ee", "maxmemory-policy", "allkeys-lru")
-    listener.call("SUBSCRIBE", "__keyevent@0__:evicted")
+    equal(client.call("CONFIG", "SET", "notify-keyspace-events", "Ee", "maxmemory-policy",
+                      "allkeys-lru"), b"OK")
+    equal(listener.call("SUBSCRIBE", "__keyevent@0__:evicted")[2], 1)
     for i in range(50):
         client.call("SET", "k%d" % i, "v")
-    client.call("CONFIG", "SET", "maxmemory", 1)
+    equal(client.call("CONFIG", "SET", "maxmemory", 1), b"OK")
     eventually(lambda: client.call("DBSIZE") == 0, 30)
     gone = set()
     while len(gone) < 50:
@@ -71,8 +73,8 @@ def test_events_and_records(env):
         equal((kind, channel), (b"message", b"__keyevent@0__:evicted"))
         gone.add(key)
     equal(gone, {b"k%d" % i for i in range(50)})
-    client.call("CONFIG", "SET", "maxmemory", 0)
-    client.call("SET", "stays", "v")
+    equal(client.call("CONFIG", "SET", "maxmemory", 0), b"OK")
+    equal(client.call("SET", "stays", "v"), b"OK")
     server.restart(crash=False)
     equal(server.client().call("KEYS", "*"), [b"stays"])
 

@@ -88,7 +88,7 @@ def test_cairn_to_cairn_and_back(env):
     hand_over(env, first, second, ("TO", "127.0.0.1", second.port))
     # The old leader follows by now; any follower will do.
     with second.client() as c:
-        c.call("SET", "k", "v")
+        equal(c.call("SET", "k", "v"), b"OK")
         in_step(second, first)
         equal(c.call("FAILOVER"), b"OK")
         eventually(lambda: c.call("ROLE")[0] == b"slave", PATIENCE)
@@ -114,7 +114,7 @@ def test_the_other_followers_go_on(env):
         follow(follower, old)
         in_step(old, follower)
     with old.client() as c:
-        c.call("SET", "before", 1)
+        equal(c.call("SET", "before", 1), b"OK")
         equal(c.call("FAILOVER", "TO", "127.0.0.1", new.port), b"OK")
         eventually(lambda: c.call("ROLE")[0] == b"slave", PATIENCE)
     in_step(new, old)
@@ -229,10 +229,11 @@ def test_a_target_that_refuses(env):
     with leader.client() as c, leader.client() as follower:
         equal(c.call("SET", "k", "v"), b"OK")
         stream = info(c, "master_replid")
-        follower.call("REPLCONF", "listening-port", port, "capa", "psync2")
+        equal(follower.call("REPLCONF", "listening-port", port, "capa", "psync2"), b"OK")
         # The leader's log exists from its first write on.
         offset = int(info(c, "master_repl_offset"))
         check(follower.call("PSYNC", stream, offset + 1).startswith(b"CONTINUE"), "no partial sync")
+        eventually(lambda: "state=online" in (info(c, "slave0") or ""), PATIENCE)
         equal(c.call("FAILOVER", "TO", "127.0.0.1", port), b"OK")
         equal(info(c, "master_failover_state"), "waiting-for-sync")
         offset = int(info(c, "master_repl_offset"))
@@ -275,7 +276,7 @@ def test_refusals(env):
     # As followers; the link to nobody stays down.
     for server in (last, other):
         with server.client() as c:
-            c.call("REPLICAOF", "127.0.0.1", 1)
+            equal(c.call("REPLICAOF", "127.0.0.1", 1), b"OK")
     with last.client() as a, other.client() as b:
         for request in requests:
             equal(a.call(*request), b.call(*request), repr(request))

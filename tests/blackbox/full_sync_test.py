@@ -83,7 +83,8 @@ def test_a_sync_that_is_loaded_can_be_given_up(env):
     leader, follower = cairn(env), cairn(env)
     fill(leader)
     with leader.client() as c:
-        c.call("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() end)")
+        equal(c.call("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() "
+                     "end)"), b"lib")
     proxy = starved(leader)
     try:
         with follower.client() as c:
@@ -117,7 +118,7 @@ def test_a_follower_with_keys_serves_them_meanwhile(env):
     proxy = starved(leader)
     try:
         with follower.client() as c:
-            c.call("SET", "mine", "until then")
+            equal(c.call("SET", "mine", "until then"), b"OK")
             follow(follower, proxy)
             reach(proxy, 1 << 20)
             equal(c.call("GET", "mine"), b"until then")
@@ -131,8 +132,9 @@ def test_a_follower_with_keys_serves_them_meanwhile(env):
 
 @limit(120)
 def test_who_comes_late_shares_the_snapshot(env):
-    leader = cairn(env)
-    first, second = cairn(env), cairn(env)
+    # The first is served too slowly for a while, but not given up.
+    leader = cairn(env, repl_timeout=3600)
+    first, second = cairn(env, repl_timeout=3600), cairn(env)
     fill(leader, 10000, 4000)  # more than is given away at once
     proxy = starved(leader)
     try:
@@ -161,7 +163,7 @@ def test_a_snapshot_for_both_kinds(env):
     in_step(leader, theirs)
     in_step(leader, ours)
     with leader.client() as c:
-        c.call("CONFIG", "SET", "repl-diskless-sync", "no")
+        equal(c.call("CONFIG", "SET", "repl-diskless-sync", "no"), b"OK")
     for late in (oracle(env), cairn(env)):
         follow(late, leader)
         in_step(leader, late)

@@ -416,27 +416,27 @@ def test_events(env):
                 return " ".join(heard)
             heard.append((event + b":" + channel.split(b":", 1)[1]).decode())
 
-    call("CONFIG", "SET", "notify-keyspace-events", "KA")
-    call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    equal(call("CONFIG", "SET", "notify-keyspace-events", "KA"), b"OK")
+    equal(call("DEBUG", "SET-ACTIVE-EXPIRE", 0), b"OK")
     try:
         ear.send("PSUBSCRIBE", "__keyspace@0__:*")
         take(ear)
         call("HSET", "h", "a", 1, "b", 2, "c", 3, "d", 4)
         after("PING")
         for words, events in (
-                ("HEXPIRE h 10 FIELDS 2 a none", "hexpire:h"),
-                ("HEXPIRE h 10 FIELDS 1 none", ""),
-                ("HEXPIRE h 20 NX FIELDS 1 a", ""),
+                ("HEXPIRE h 1000 FIELDS 2 a none", "hexpire:h"),
+                ("HEXPIRE h 1000 FIELDS 1 none", ""),
+                ("HEXPIRE h 2000 NX FIELDS 1 a", ""),
                 ("HPERSIST h FIELDS 2 a b", "hpersist:h"),
                 ("HPERSIST h FIELDS 1 a", ""),
                 ("HPEXPIREAT h 1 FIELDS 1 a", "hdel:h"),
                 ("HGETEX h FIELDS 1 b", ""),
-                ("HGETEX h PX 50000 FIELDS 1 b", "hexpire:h"),
+                ("HGETEX h PX 5000000 FIELDS 1 b", "hexpire:h"),
                 ("HGETEX h PERSIST FIELDS 1 b", "hpersist:h"),
                 ("HGETEX h PXAT 1 FIELDS 1 b", "hdel:h"),
                 ("HGETDEL h FIELDS 2 c none", "hdel:h"),
                 ("HSETEX h FIELDS 1 e 5", "hset:h"),
-                ("HSETEX h PX 50000 FIELDS 1 e 5", "hset:h hexpire:h"),
+                ("HSETEX h PX 5000000 FIELDS 1 e 5", "hset:h hexpire:h"),
                 ("HSETEX h PXAT 1 FIELDS 1 e 5", "hset:h hdel:h"),
                 ("HPEXPIRE h 0 FIELDS 1 d", "hdel:h del:h"),
                 ("HSETEX g PXAT 1 FIELDS 1 e 5", "hset:g hdel:g del:g")):

@@ -280,7 +280,7 @@ def test_scan_guarantee_while_the_table_grows_and_shrinks(env):
             check(not missing, "SCAN missed %d keys that were always there" % len(missing))
     finally:
         stop.set()
-        thread.join(20)
+        thread.join()
 
 
 @matrix(ONCE)

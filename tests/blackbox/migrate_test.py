@@ -48,11 +48,11 @@ def test_all_types_go_there_and_come_back(env):
         other = env.client(server=target)
         fill(c)
         want = content(c)
-        equal(c.call("MIGRATE", HOST, target.port, "", 0, 5000, "KEYS", *KEYS, "nosuch"), b"OK")
+        equal(c.call("MIGRATE", HOST, target.port, "", 0, 60000, "KEYS", *KEYS, "nosuch"), b"OK")
         equal(c.call("DBSIZE"), 0)
         equal(content(other), want)
         check(90_000 < other.call("PTTL", "mortal") <= 100_000)
-        equal(other.call("MIGRATE", HOST, env.server.port, "", 0, 5000, "KEYS", *KEYS), b"OK")
+        equal(other.call("MIGRATE", HOST, env.server.port, "", 0, 60000, "KEYS", *KEYS), b"OK")
         equal(content(c), want)
         equal(other.call("DBSIZE"), 0)
         c.call("FLUSHALL")
@@ -63,18 +63,18 @@ def test_copy_replace_and_databases(env):
     for target in targets(env):
         other = env.client(server=target)
         c.call("SET", "k", "new")
-        equal(c.call("MIGRATE", HOST, target.port, "k", 3, 5000, "COPY"), b"OK")
+        equal(c.call("MIGRATE", HOST, target.port, "k", 3, 60000, "COPY"), b"OK")
         equal(c.call("GET", "k"), b"new")
         other.call("SELECT", 3)
         equal(other.call("GET", "k"), b"new")
         c.call("SET", "k", "newer")
-        equal(c.call("MIGRATE", HOST, target.port, "k", 3, 5000).text,
+        equal(c.call("MIGRATE", HOST, target.port, "k", 3, 60000).text,
               "ERR Target instance replied with error: BUSYKEY Target key name already exists.")
         c.call("SET", "free", "v")
-        reply = c.call("MIGRATE", HOST, target.port, "", 3, 5000, "KEYS", "k", "free")
+        reply = c.call("MIGRATE", HOST, target.port, "", 3, 60000, "KEYS", "k", "free")
         check(isinstance(reply, Error) and b"BUSYKEY" in reply.text, reply)
         equal(c.call("EXISTS", "k", "free"), 1)  # the one that was taken has gone
-        equal(c.call("MIGRATE", HOST, target.port, "k", 3, 5000, "REPLACE"), b"OK")
+        equal(c.call("MIGRATE", HOST, target.port, "k", 3, 60000, "REPLACE"), b"OK")
         equal(c.call("EXISTS", "k"), 0)
         equal(other.call("GET", "k"), b"newer")
 
@@ -106,12 +106,12 @@ def test_passwords(env):
         other.call("ACL", "SETUSER", "mover", "on", ">word", "+@all", "~*")
         other.call("CONFIG", "SET", "requirepass", "secret")
         c.call("SET", "k", "v")
-        reply = c.call("MIGRATE", HOST, target.port, "k", 0, 5000)
+        reply = c.call("MIGRATE", HOST, target.port, "k", 0, 60000)
         check(b"replied with error: NOAUTH" in reply.text, reply)
-        reply = c.call("MIGRATE", HOST, target.port, "k", 0, 5000, "AUTH", "wrong")
+        reply = c.call("MIGRATE", HOST, target.port, "k", 0, 60000, "AUTH", "wrong")
         check(b"replied with error: WRONGPASS" in reply.text, reply)
-        equal(c.call("MIGRATE", HOST, target.port, "k", 0, 5000, "AUTH", "secret", "COPY"), b"OK")
-        equal(c.call("MIGRATE", HOST, target.port, "k", 0, 5000, "REPLACE", "AUTH2", "mover",
+        equal(c.call("MIGRATE", HOST, target.port, "k", 0, 60000, "AUTH", "secret", "COPY"), b"OK")
+        equal(c.call("MIGRATE", HOST, target.port, "k", 0, 60000, "REPLACE", "AUTH2", "mover",
                      "word"), b"OK")
         equal(other.call("GET", "k"), b"v")
 
@@ -187,9 +187,9 @@ def test_a_kept_connection_may_have_ended(env):
     c = env.c
     target = env.start()
     c.call("MSET", "a", "1", "b", "2")
-    equal(c.call("MIGRATE", HOST, target.port, "a", 0, 5000), b"OK")
+    equal(c.call("MIGRATE", HOST, target.port, "a", 0, 60000), b"OK")
     env.client(server=target).call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    equal(c.call("MIGRATE", HOST, target.port, "b", 0, 5000), b"OK")
+    equal(c.call("MIGRATE", HOST, target.port, "b", 0, 60000), b"OK")
     equal(env.client(server=target).call("MGET", "a", "b"), [b"1", b"2"])
 
 
@@ -199,6 +199,6 @@ def test_a_connection_is_kept_for_who_knows_its_password(env):
     target = env.start(requirepass="secret")
     for name in ("a", "b"):
         c.call("SET", name, 1)
-    equal(c.call("MIGRATE", HOST, target.port, "a", 0, 5000, "AUTH", "secret"), b"OK")
-    check(b"NOAUTH" in c.call("MIGRATE", HOST, target.port, "b", 0, 5000).text)
-    equal(c.call("MIGRATE", HOST, target.port, "b", 0, 5000, "AUTH", "secret"), b"OK")
+    equal(c.call("MIGRATE", HOST, target.port, "a", 0, 60000, "AUTH", "secret"), b"OK")
+    check(b"NOAUTH" in c.call("MIGRATE", HOST, target.port, "b", 0, 60000).text)
+    equal(c.call("MIGRATE", HOST, target.port, "b", 0, 60000, "AUTH", "secret"), b"OK")

@@ -6,7 +6,8 @@ import re
 import signal
 import socket
 
-from harness import ONCE, Error, Server, check, equal, matrix, server_binary, skip, slow_build
+from harness import (ONCE, Error, Server, check, equal, eventually, matrix, server_binary, skip,
+                     slow_build)
 
 
 def notifications(path):
@@ -39,7 +40,7 @@ def test_the_title_says_what_is_served(env):
     server = env.start(environment={"PADDING": "y" * 2000})
     program = title(server).split(" ")[0]
     check(program.endswith("cairn-server"), program)
-    equal(title(server), "%s 127.0.0.1:%d" % (program, server.port))
+    eventually(lambda: title(server) == "%s 127.0.0.1:%d" % (program, server.port))
     with server.client() as c:
         equal(c.call("CONFIG", "SET", "proc-title-template", "{title}{server-mode} p={port} "
                      "t={tls-port} u={unixsocket}{config-file}."), b"OK")

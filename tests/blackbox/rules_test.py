@@ -156,7 +156,7 @@ def test_rule_23_scans_of_a_value_that_grows_and_shrinks(env):
                 check(not missing, "%s missed %d members" % (command, len(missing)))
     finally:
         stop.set()
-        thread.join(60)
+        thread.join()
 
 
 @matrix(THREADS)

@@ -168,7 +168,7 @@ def test_what_redis_does_not_survive(env):
 def test_memory_has_a_bound(env):
     """A script that fills memory is told so, its next one has room again."""
     server = env.start()
-    c = server.client(timeout=100)
+    c = server.client()
     reply = c.call("EVAL", "local t={} for i=1,1e9 do t[i]=string.rep('x',2^26)..i end", 0)
     check(isinstance(reply, Error) and "not enough memory" in str(reply), reply)
     equal(c.call("EVAL", "local ok,e=pcall(function() local s='x' for i=1,40 do s=s..s end end) "
@@ -182,7 +182,7 @@ def test_memory_has_a_bound(env):
 def test_what_lua_is_refused_leaves_nothing_behind(env):
     """Functions of ours that fail because Lua's memory is full give back what they hold."""
     server = env.start()
-    c = server.client(timeout=100)
+    c = server.client()
     fill = "local a={} for i=1,7 do a[i]=string.rep('x',2^27-i) end local s=a[1] "
     for call in ("cmsgpack.pack,s,s", "redis.error_reply,s", "redis.status_reply,s..s",
                  "cjson.encode,s", "cjson.decode,s"):

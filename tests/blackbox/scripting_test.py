@@ -249,7 +249,7 @@ def test_a_signal_ends_a_script_that_never_ends(env):
 @matrix(THREADS)
 def test_a_script_serves_clients_that_wait(env):
     waiter = env.client()
-    waiter.send("BLPOP", "queue", 10)
+    waiter.send("BLPOP", "queue", 0)
     eventually(lambda: b"blocked_clients:1" in env.c.call("INFO", "clients"))
     # Served when the script is over: it sees what it pushed itself.
     equal(env.c.call("EVAL", "redis.call('rpush','queue','a','b') return redis.call('llen','queue')",

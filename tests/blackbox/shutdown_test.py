@@ -59,7 +59,7 @@ def test_followers_get_all(env):
     equal(leader.process.wait(PATIENCE), 0)
     check("1 of 1 replicas are in sync when shutting down." in leader.log_text(), "not in step")
     with follower.client() as client:
-        equal(client.call("GET", "last"), b"write")
+        eventually(lambda: client.call("GET", "last") == b"write", PATIENCE)
 
 
 def test_now_and_timeout(env):

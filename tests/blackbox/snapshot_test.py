@@ -139,7 +139,7 @@ def test_lastsave(env):
     server = env.start(appendonly="no")
     c = env.client(2, server)
     now = int(c.call("TIME")[0])
-    check(abs(c.call("LASTSAVE") - now) <= 5, "begins with the start of the server")
+    check(abs(c.call("LASTSAVE") - now) <= 60, "begins with the start of the server")
     c.call("SET", "a", 1)
     check(int(info(c, "rdb_changes_since_last_save")) >= 1)
     equal(c.call("SAVE"), b"OK")
@@ -164,7 +164,7 @@ def test_shutdown(env):
         c.call("SET", "a", 1)
         c.send("SHUTDOWN", *arguments)
         check(c.closed_by_server(), "no reply")
-        equal(server.process.wait(20), 0)
+        equal(server.process.wait(60), 0)
         equal(os.path.exists(os.path.join(server.folder, "dump.rdb")), kept, repr(arguments))
     server = env.start(appendonly="no", save="3600 1")
     env.client(2, server).call("SET", "a", 1)
@@ -320,8 +320,8 @@ def test_the_journal_is_compacted_when_it_grew(env):
     for _ in range(20):
         c.call("SET", "same", "x" * 10_000)
     eventually(lambda: int(info(c, "aof_rewrites")) >= 1, 20, "never compacted")
-    check(int(info(c, "aof_base_size")) > 0)
     saved(c)
+    check(int(info(c, "aof_base_size")) > 0)
     c.call("CONFIG", "SET", "auto-aof-rewrite-percentage", "0")
     before = int(info(c, "aof_rewrites"))
     for _ in range(20):

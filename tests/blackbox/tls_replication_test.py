@@ -3,7 +3,7 @@
 
 import os
 
-from harness import ONCE, check, eventually, limit, server_binary, skip
+from harness import ONCE, check, equal, eventually, limit, server_binary, skip
 from harness.certificates import Authority
 from harness.replication import PATIENCE, cairn, follow, in_step, info, oracle
 from harness.server import free_port
@@ -74,18 +74,18 @@ def test_certificates(env):
                "a leader of another authority is trusted")
     with follower.client() as c:
         check(info(c, "master_link_status") == "down", "the link is up")
-        c.call("CONFIG", "SET", "tls-ca-cert-file", files.ca.cert)
+        equal(c.call("CONFIG", "SET", "tls-ca-cert-file", files.ca.cert), b"OK")
         in_step(leader, follower)
         # A certificate that the leader does not take.
         foreign = other.sign("foreign")
-        c.call("CONFIG", "SET", "tls-client-cert-file", foreign.cert, "tls-client-key-file",
-               foreign.key)
-        c.call("REPLICAOF", "NO", "ONE")
+        equal(c.call("CONFIG", "SET", "tls-client-cert-file", foreign.cert, "tls-client-key-file",
+                     foreign.key), b"OK")
+        equal(c.call("REPLICAOF", "NO", "ONE"), b"OK")
         follow(follower, TlsPort(directives))
         eventually(lambda: "Error accepting a client connection" in leader.log_text() or
                    info(c, "master_link_status") == "down", PATIENCE)
-        c.call("CONFIG", "SET", "tls-client-cert-file", files.link.cert, "tls-client-key-file",
-               files.link.key)
+        equal(c.call("CONFIG", "SET", "tls-client-cert-file", files.link.cert,
+                     "tls-client-key-file", files.link.key), b"OK")
         in_step(leader, follower)
 
 
@@ -96,5 +96,5 @@ def test_plain_and_tls_do_not_mix(env):
     follow(follower, leader)
     eventually(lambda: "TLS handshake with the leader" in follower.log_text(), PATIENCE)
     with follower.client() as c:
-        c.call("CONFIG", "SET", "tls-replication", "no")
+        equal(c.call("CONFIG", "SET", "tls-replication", "no"), b"OK")
     in_step(leader, follower)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Client-side caching: CLIENT TRACKING and its relatives, and who is told what, when."""
 
-import time
-
 from harness.checks import check, equal, eventually, members, pass_time, start_blocked
 from harness.matrix import FULL, cairn_only, matrix
 from harness.resp import Error, Push
@@ -12,7 +10,7 @@ MATRIX = ((3, 1), (3, 4))
 
 def told(client):
     """The keys of the next invalidation; None: everything."""
-    push = client.read_push(5.0)
+    push = client.read_push()
     equal(push[0], b"invalidate")
     return push[1]
 
@@ -84,11 +82,15 @@ def test_a_key_that_expires_under_noloop(env):
             c = env.client()
             # Read while it lives, met again when its time is over.
             c.call("CLIENT", "TRACKING", "ON", "NOLOOP", *options)
-            eventually(lambda: w.call("SET", "k", "v", "PX", 200) and c.call("GET", "k") == b"v")
+            told_of = 0
+            while w.call("SET", "k", "v", "PX", 200) != b"OK" or c.call("GET", "k") != b"v":
+                told_of += 1  # on a machine that slow: the next SET changes what was read
+            for _ in range(0 if hears else told_of):
+                equal(told(c), [b"k"])
             if hears:
                 # What SET is broadcast by comes from another thread, perhaps behind GET's reply.
                 w.call("SET", "fence", "1")
-                while not c.pushes or c.pushes[-1] != [b"invalidate", [b"fence"]]:
+                while not c.pushes or b"fence" not in c.pushes[-1][1]:  # perhaps with k
                     c.pushes.append(c.read_any()[0])
             pass_time(w, 250)
             check(hears or quiet(c, w))
@@ -144,16 +146,16 @@ def test_what_a_client_reads_after_waiting_is_remembered(env):
 
 def test_expiry_and_eviction_of_entries(env):
     c, w = env.c, env.client()
-    c.call("CLIENT", "TRACKING", "ON")
-    w.call("SET", "k", "v", "PX", 30)
-    c.call("GET", "k")
+    equal(c.call("CLIENT", "TRACKING", "ON"), b"OK")
+    # Read while it lives, however long its 30 ms take to come to the reader.
+    equal(c.pipeline([("MULTI",), ("SET", "k", "v", "PX", 30), ("GET", "k"), ("EXEC",)])[-1],
+          [b"OK", b"v"])
     equal(told(c), [b"k"])
     env.config(tracking_table_max_keys=20)
     c.pipeline([("GET", "key:%d" % i) for i in range(100)])
     keys = {told(c)[0] for _ in range(80)}
     equal(len(keys), 80)
-    info = w.call("INFO", "stats")
-    check(b"tracking_total_keys:20\r\n" in info, info)
+    eventually(lambda: b"tracking_total_keys:20\r\n" in w.call("INFO", "stats"))
 
 
 def test_flush_tells_everybody(env):
@@ -262,7 +264,7 @@ def test_redirect_to_a_resp2_subscriber(env):
     eventually(lambda: len(w.call("CLIENT", "LIST").splitlines()) == 2)
     w.call("SET", "k", "2")
     if env.protocol == 3:
-        equal(c.read_push(5.0), [b"tracking-redir-broken", ident])
+        equal(c.read_push(), [b"tracking-redir-broken", ident])
     eventually(lambda: b"flags=tR " in c.call("CLIENT", "INFO"))
 
 
@@ -367,14 +369,13 @@ def test_a_cache_never_stays_stale(env):
             cache[key] = value
         for writer in writers:
             writer.read()
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
+
+    def fresh():
         c.call("PING")
         while c.pushes:
             drop(c.pushes.pop(0))
-        if all(value == writers[0].call("GET", key) for key, value in cache.items()):
-            return
-    check(False, "stale: %r" % cache)
+        return all(value == writers[0].call("GET", key) for key, value in cache.items())
+    eventually(fresh, note="stale: %r" % cache)
 
 
 def test_a_script_reads_for_its_caller(env):

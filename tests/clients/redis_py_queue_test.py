@@ -28,7 +28,7 @@ def note(job):
 def list_worker(number):
     r = connect()
     while True:
-        found = r.blpop(["jobs:high", "jobs:low"], timeout=10)
+        found = r.blpop(["jobs:high", "jobs:low"], timeout=100)
         if found is None or found[1] == "stop":
             return
         note(found[1])
@@ -36,7 +36,7 @@ def list_worker(number):
 def reliable_worker(number):
     r, mine = connect(), "processing:%d" % number
     while True:
-        job = r.blmove("safe", mine, 10, "LEFT", "RIGHT")
+        job = r.blmove("safe", mine, 100, "LEFT", "RIGHT")
         if job is None or job == "stop":
             return
         note(job)
@@ -45,7 +45,7 @@ def reliable_worker(number):
 def priority_worker(number):
     r = connect()
     while True:
-        found = r.bzpopmin("ranked", timeout=10)
+        found = r.bzpopmin("ranked", timeout=100)
         if found is None or found[1].startswith("stop"):
             return
         note(found[1])
@@ -92,13 +92,13 @@ for name in ("list", "safe", "ranked", "log"):
 '''
 
 
-@limit(90)
+@limit(300)
 def test_job_queues(env):
     if not os.path.exists(PYTHON) or subprocess.run(
             [PYTHON, "-c", "import redis"], stderr=subprocess.DEVNULL, check=False).returncode:
         skip("python3-redis is not installed")
     ended = subprocess.run([PYTHON, "-c", QUEUE, str(env.server.port)], capture_output=True,
-                           text=True, timeout=80, check=False, env={"PATH": os.environ["PATH"]})
+                           text=True, timeout=250, check=False, env={"PATH": os.environ["PATH"]})
     check(ended.returncode == 0 and not ended.stderr, ended.stderr[-2000:])
     equal(ended.stdout.encode(), "".join("%s 600 1\n" % name
                                 for name in ("list", "safe", "ranked", "log")))

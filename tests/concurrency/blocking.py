@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 
+from harness.checks import PATIENCE
 from harness.resp import Error, encode
 from harness.server import Server
 
@@ -242,7 +243,7 @@ def run(seconds, seed):
                       for n in range(2)]
         for thread in others + unblockers:
             thread.start()
-        patience = time.monotonic() + seconds + 120
+        patience = time.monotonic() + seconds + 5 * PATIENCE
         for thread in others + unblockers:
             thread.join(max(0, patience - time.monotonic()))
             if thread.is_alive():
@@ -274,7 +275,7 @@ def run(seconds, seed):
 
 def registrations(client):
     """Nobody waits any more: nothing may be left in the queues."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while True:
         text = client.call("INFO", "clients").decode()
         numbers = dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
