@@ -120,7 +120,6 @@ void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, Rep
   static constexpr std::string_view kExecOnly[] = {"EXEC"};
   const uint64_t start = reply.out().end_position();
   const int db = session.db;
-  Transaction running;
   for (;;) {
     unit_.set_silent(applying);
     if (!unit_.TryBegin(plan, clock_ms_, expiry) &&
@@ -142,15 +141,17 @@ void Executor::RunExec(Session& session, const Command& exec, uint64_t mode, Rep
       reply.NullArray();
       return;
     }
-    if (transaction.active) {
-      running = std::move(transaction);
-      DiscardTransaction(session);
-    }
+    Transaction running = std::move(transaction);
+    DiscardTransaction(session);
     if ((running.flags & kScripting) != 0 && !unit_.all()) unit_.RememberImages();
     if (RunQueued(session, running, reply)) return;
     unit_.Rollback();
     reply.out().TruncateTo(start);
     session.db = db;
+    // As it was: whoever got the gate before us may have changed a mode, and the gates ask what is
+    // queued; one that is parked by them comes again as EXEC.
+    session.record->multi.store(static_cast<int>(running.queue.size()), std::memory_order_relaxed);
+    transaction = std::move(running);
     plan.all = true;
   }
 }

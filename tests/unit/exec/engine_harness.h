@@ -107,6 +107,13 @@ inline void Hold(Context& ctx) {
   while (!TheHoldPoint().release) usleep(200);
   ctx.Ok();
 }
+// As a script that finds out that it needs All, at a moment when another thread wants the gate.
+inline void Retreat(Context& ctx) {
+  Unit& unit = ctx.unit();
+  if (unit.all()) return ctx.Ok();
+  while (!unit.keyspace().gate().wanted()) std::this_thread::yield();
+  unit.Retreat();
+}
 // T.ALONE, under scope All, is to be alone; T.WITNESS, under a key's lock, notes if it met it.
 struct Witness {
   std::atomic<bool> alone{false};
@@ -152,6 +159,7 @@ inline constexpr CommandSpec kRows[] = {
     {"T.NOWALL", 1, kReadonly, {}, 0, &Now, Scope::kAll},
     {"T.FOLLOW", 1, kAdmin, {}, 0, &Follow, Scope::kAll},
     {"T.HOLD", 2, kReadonly, Key(kRO), 0, &Hold},
+    {"T.RETREAT", 2, kScripting | kSkipMonitor, Key(kRO), 0, &Retreat},
     {"T.HOLDALL", 1, kReadonly, {}, 0, &Hold, Scope::kAll},
     {"T.ALONE", 1, kReadonly, {}, 0, &Alone, Scope::kAll},
     {"T.WITNESS", 2, kReadonly, Key(kRO), 0, &Bear},

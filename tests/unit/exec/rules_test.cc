@@ -66,6 +66,36 @@ TEST_CASE("A mode that changes while a command waits for its lock counts", "[exe
   REQUIRE(holder.Send("T.GET k\r\n") == "$-1\r\n");
 }
 
+TEST_CASE("A mode that changes while an EXEC retreats to scope All counts", "[exec]") {
+  for (const ModeFlag flag : {kModeFollower, kModeLoading, kModePausedWrite, kModePausedAll}) {
+    TestEngine engine;
+    TestClient client(engine);
+    REQUIRE(client.Send("MULTI\r\nT.RETREAT k\r\nT.SET k v\r\n") ==
+            "+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+    // It gets the gate as soon as the transaction, which waits for that, has left it.
+    std::thread change([&] {
+      Gate& gate = engine.keyspace.gate();
+      while (!gate.inside(client.executor.slot())) std::this_thread::yield();
+      gate.Close();
+      engine.engine->modes.Set(flag, true);
+      gate.Open();
+    });
+    const std::string reply = client.Send("EXEC\r\n");
+    change.join();
+    const bool paused = flag == kModePausedWrite || flag == kModePausedAll;
+    if (paused) {
+      REQUIRE(reply == "");
+      REQUIRE((client.session.suspended && client.session.retry && client.done == 0));
+      client.session.suspended = client.session.retry = false;
+    } else {
+      REQUIRE(reply.starts_with("-EXECABORT"));
+    }
+    engine.engine->modes.Set(flag, false);
+    REQUIRE(client.Send("T.GET k\r\n") == (paused ? "+QUEUED\r\n" : "$-1\r\n"));
+    if (paused) REQUIRE(client.Send("DISCARD\r\n") == "+OK\r\n");
+  }
+}
+
 TEST_CASE("CLIENT PAUSE WRITE holds an EXEC that writes, and lets one that reads go", "[exec]") {
   TestEngine engine;
   TestClient client(engine);
