@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/thread_name.h"
 #include "repl/link_socket.h"
 
 namespace cairn {
@@ -135,6 +136,7 @@ void Migrator::Send(MigrateJob job, Done done) {
 }
 
 void Migrator::Main(size_t number) {
+  NameThisThread("migrate");
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;

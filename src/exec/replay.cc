@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/thread_name.h"
 #include "exec/replay_dispatcher.h"
 
 namespace cairn {
@@ -225,7 +226,10 @@ Result<ReplayReport> Replayer::Run(Lsn from, const StreamSource& source,
   const int64_t start_ms = engine_.clock.MonotonicMs();
   BoundedQueue<Piece> pieces(kPiecesAheadMax);
   Status read_status;
-  std::thread reader([&] { Read(source, &pieces, &read_status); });
+  std::thread reader([&] {
+    NameThisThread("log-reader");
+    Read(source, &pieces, &read_status);
+  });
   ReplayReport report;
   Status status = Dispatch(from, database, kind, &pieces, stop, &report);
   pieces.Close();

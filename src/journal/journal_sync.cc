@@ -6,6 +6,8 @@
 
 #include "journal/journal.h"
 
+#include "base/thread_name.h"
+
 namespace cairn {
 namespace {
 
@@ -42,6 +44,7 @@ bool Journal::WriterSyncs() const {
 }
 
 void Journal::SyncMain() {
+  NameThisThread("journal-sync");
   Lock lock(mutex_);
   while (!stop_) {
     const int64_t now_us = options_.clock->MonotonicUs();
@@ -119,6 +122,7 @@ bool Journal::CheckLateness(int64_t now_us) {
 }
 
 void Journal::KeeperMain() {
+  NameThisThread("journal-keep");
   Lock lock(mutex_);
   while (!stop_) {
     if (next_wanted_ && next_ == nullptr && !paused_ && state() == JournalState::kOk) {

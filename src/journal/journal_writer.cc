@@ -9,6 +9,8 @@
 
 #include "journal/journal.h"
 
+#include "base/thread_name.h"
+
 namespace cairn {
 namespace {
 
@@ -21,6 +23,7 @@ constexpr int kLagAcceleration = 32;
 }  // namespace
 
 void Journal::WriterMain() {
+  NameThisThread("journal-write");
   Lock lock(mutex_);
   for (;;) {
     WaitForWork(&lock);

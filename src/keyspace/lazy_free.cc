@@ -2,6 +2,7 @@
 #include "keyspace/lazy_free.h"
 
 #include "base/memory.h"
+#include "base/thread_name.h"
 
 namespace cairn {
 namespace {
@@ -76,6 +77,7 @@ void LazyFree::FreeTables(Keyspace::Tables tables) {
 }
 
 void LazyFree::Run() {
+  NameThisThread("lazy-free");
   MemoryMeter::RegisterThread();
   std::unique_lock lock(mutex_);
   for (;;) {

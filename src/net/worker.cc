@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "net/worker.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <string>
 #include <system_error>
 #include <utility>
 
 #include "base/check.h"
+#include "base/thread_name.h"
 #include "net/bump.h"
 
 namespace cairn {
@@ -33,11 +32,11 @@ Status Worker::Start() {
   } catch (const std::system_error& error) {
     return Status::FromErrno("worker thread", error.code().value());
   }
-  pthread_setname_np(thread_.native_handle(), ("worker-" + std::to_string(index_)).c_str());
   return Status::Ok();
 }
 
 void Worker::Run() {
+  NameThisThread(("worker-" + std::to_string(index_)).c_str());
   thread_id_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   BeginTurn();
   DrainMailbox();

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/numbers.h"
+#include "base/thread_name.h"
 #include "journal/journal.h"
 #include "repl/stream_tail.h"
 
@@ -86,6 +87,7 @@ LinkFacts Link::facts() const {
 }
 
 void Link::Main() {
+  NameThisThread("leader-link");
   while (!socket_.interrupted()) {
     const Status status = RunOnce();
     socket_.Close();

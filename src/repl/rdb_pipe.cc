@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "base/thread_name.h"
 #include "snapshot/verify.h"
 
 namespace cairn {
@@ -36,6 +37,7 @@ Result<std::unique_ptr<RdbPipe>> RdbPipe::Open(const std::string& path, const Ke
   (void)fcntl(ends[1], F_SETPIPE_SZ, kPipeBytes);
   std::unique_ptr<RdbPipe> pipe(new RdbPipe(ends[0]));
   pipe->thread_ = std::thread([path, keys, fd = ends[1]] {
+    NameThisThread("snapshot-send");
     (void)ScanSnapshot(RealFileSystem(), path, keys,
                        [fd](std::string_view bytes) { return WriteAll(fd, bytes); });
     close(fd);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "base/thread_name.h"
 #include "journal/journal.h"
 #include "journal/verify.h"
 #include "snapshot/verify.h"
@@ -71,6 +72,7 @@ bool Backups::Start(const std::string& path, std::function<void()> ended, uint64
   // The thread of the last one has said that it is over.
   if (thread_.joinable()) thread_.join();
   thread_ = std::thread([this, path, ended = std::move(ended)] {
+    NameThisThread("backup");
     Run(path);
     if (!stopped_) ended();
   });

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/crc.h"
+#include "base/thread_name.h"
 #include "snapshot/format.h"
 
 namespace cairn {
@@ -124,6 +125,7 @@ class PackedLoad {
   }
 
   void LoadParts(int slot) {
+    NameThisThread("snapshot-load");
     // It was opened once already.
     const auto cipher = OpenCipher(header_, options_.keys);
     std::string plain;  // of one part after the other

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/thread_name.h"
+
 namespace cairn {
 
 Snapshotter::Snapshotter(Keyspace* keyspace, Clock* clock, std::vector<AuxSource*> aux_sources)
@@ -105,6 +107,7 @@ Snapshotter::Progress Snapshotter::progress() const {
 }
 
 void Snapshotter::Main() {
+  NameThisThread("snapshot");
   SnapshotResult result;
   result.status = WriteFile();
   result.cancelled = cancelled_ && !result.status.ok();
@@ -170,7 +173,10 @@ Status Snapshotter::WriteFile() {
   }
   std::vector<std::thread> helpers;
   for (int i = 1; i < std::min(request_.threads, kThreadsMax); ++i) {
-    helpers.emplace_back([this, i] { walk_.Run(slots_[i], sink_.get()); });
+    helpers.emplace_back([this, i] {
+      NameThisThread("snapshot");
+      walk_.Run(slots_[i], sink_.get());
+    });
   }
   walk_.Run(slots_[0], sink_.get());
   for (std::thread& helper : helpers) helper.join();

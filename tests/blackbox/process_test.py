@@ -56,6 +56,23 @@ def test_the_title_says_what_is_served(env):
     check("--port" in title(off), title(off))
 
 
+def threads(server):
+    names = set()
+    for task in os.listdir("/proc/%d/task" % server.pid):
+        try:
+            with open("/proc/%d/task/%s/comm" % (server.pid, task)) as file:
+                names.add(file.read().strip())
+        except FileNotFoundError:  # it ended meanwhile
+            pass
+    return names
+
+
+@matrix(ONCE)
+def test_threads_have_names(env):
+    wanted = {"worker-0", "worker-3", "journal-write", "journal-sync", "journal-keep", "lazy-free"}
+    eventually(lambda: wanted <= threads(env.server), note="a thread has no name")
+
+
 def oom_score(server):
     with open("/proc/%d/oom_score_adj" % server.pid) as file:
         return int(file.read())
