@@ -96,7 +96,8 @@ $(OUT)/model-costs: $(COSTS_SOURCES:%.cc=$(OBJ)/%.o)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
 
 # Loads mutated files in one process; with the sanitizers, see tests/fuzz/README.md.
-$(OUT)/file-fuzz: $(OBJ)/tests/fuzz/file_fuzz.o $(OBJECTS)
+FILE_FUZZ := file_fuzz mutated_texts mutation
+$(OUT)/file-fuzz: $(FILE_FUZZ:%=$(OBJ)/tests/fuzz/%.o) $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS) $(ALLOCATOR)
 

@@ -22,8 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,16 +29,15 @@
 #include "base/crc.h"
 #include "base/random.h"
 #include "commands/digest.h"
-#include "commands/families.h"
-#include "config/rewrite.h"
 #include "config/store.h"
-#include "exec/audit_log.h"
 #include "exec/engine.h"
 #include "script/registry.h"
 #include "server/function_source.h"
 #include "snapshot/format.h"
 #include "snapshot/loader.h"
 #include "snapshot/part.h"
+#include "tests/fuzz/mutated_texts.h"
+#include "tests/fuzz/mutation.h"
 #include "tests/unit/rdb/golden_dumps.h"
 
 // A length that lies must not be believed: no file here holds a value of 32 MiB.
@@ -59,59 +56,10 @@ constexpr unsigned kSecondsMax = 120;  // for one file: a hang, also on a busy m
 constexpr uint64_t kTextsEach = 8;
 constexpr char kName[] = "f";
 
-char repeat_text[128];  // how to repeat what is under way, for the alarm
-
-[[noreturn]] void Finding(const char* what) {
-  fprintf(stderr, "FINDING: %s\n%s\n", what, repeat_text);
-  abort();
-}
-
 void OnAlarm(int) {
   (void)!write(2, "FINDING: it hangs\n", 18);
   (void)!write(2, repeat_text, strlen(repeat_text));
   abort();
-}
-
-// One file in memory, which is only read.
-class OneFile final : public FileSystem {
- public:
-  std::string bytes;
-
-  Result<std::unique_ptr<File>> Open(const std::string&, Mode mode) override {
-    if (mode != Mode::kRead) return Status::Io("read only");
-    return std::unique_ptr<File>(new Opened(&bytes));
-  }
-  Status Rename(const std::string&, const std::string&) override { return Status::Io("no"); }
-  Status Link(const std::string&, const std::string&) override { return Status::Io("no"); }
-  Status Remove(const std::string&) override { return Status::Io("no"); }
-  Status MakeDirectory(const std::string&) override { return Status::Io("no"); }
-  Status SyncDirectory(const std::string&) override { return Status::Io("no"); }
-  Result<std::vector<std::string>> List(const std::string&) override { return Status::Io("no"); }
-  Result<bool> Exists(const std::string&) override { return true; }
-
- private:
-  class Opened final : public File {
-   public:
-    explicit Opened(const std::string* bytes) : bytes_(*bytes) {}
-    Status WriteAt(uint64_t, std::string_view) override { return Status::Io("read only"); }
-    Result<size_t> ReadAt(uint64_t offset, char* buffer, size_t length) override {
-      if (offset >= bytes_.size()) return size_t{0};
-      return bytes_.copy(buffer, length, offset);
-    }
-    Status Sync() override { return Status::Ok(); }
-    Result<uint64_t> Size() override { return uint64_t{bytes_.size()}; }
-    Status Truncate(uint64_t) override { return Status::Io("read only"); }
-
-   private:
-    const std::string& bytes_;
-  };
-};
-
-std::string Unhex(std::string_view hex) {
-  std::string bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2)
-    bytes.push_back(static_cast<char>(strtol(std::string(hex.substr(i, 2)).c_str(), nullptr, 16)));
-  return bytes;
 }
 
 std::string LittleEndian(uint64_t value) {
@@ -165,21 +113,6 @@ constexpr const char* kOthers[] = {
 };
 constexpr char kLibrary[] =
     "#!lua name=lib\nredis.register_function('f', function(keys, args) return 1 end)";
-constexpr const char* kNumbers[] = {"00",
-                                    "3f",
-                                    "7fff",
-                                    "80ffffffff",
-                                    "807fffffff",
-                                    "8000ffffff",
-                                    "81ffffffffffffffff",
-                                    "817fffffffffffffff",
-                                    "c0ff",
-                                    "c1",
-                                    "c2",
-                                    "c30505",
-                                    "fe",
-                                    "ff"};
-
 std::vector<std::string> Records() {
   std::vector<std::string> records;
   const auto add = [&records](const std::string& value) {
@@ -197,40 +130,6 @@ std::vector<std::string> Records() {
   const std::string code = kLibrary;
   records.push_back(Unhex("f540") + static_cast<char>(code.size()) + code);
   return records;
-}
-
-void Mutate(Random& random, const std::vector<std::string>& records, std::string* bytes) {
-  for (uint64_t n = random.Below(4) == 0 ? 1 + random.Below(8) : 1; n > 0; --n) {
-    if (bytes->empty()) return;
-    const size_t at = random.Below(bytes->size());
-    const std::string& other = records[random.Below(records.size())];
-    switch (random.Below(8)) {
-      case 0:
-        (*bytes)[at] = static_cast<char>((*bytes)[at] ^ 1 << random.Below(8));
-        break;
-      case 1:
-        (*bytes)[at] = static_cast<char>(random.Below(256));
-        break;
-      case 2:
-      case 3: {
-        const std::string number = Unhex(kNumbers[random.Below(std::size(kNumbers))]);
-        bytes->replace(at, random.Below(number.size() + 1), number);
-        break;
-      }
-      case 4:
-        bytes->erase(at, 1 + random.Below(5));
-        break;
-      case 5:
-        bytes->insert(at, bytes->substr(at, 1 + random.Below(16)));
-        break;
-      case 6:
-        bytes->insert(at, other.substr(random.Below(other.size())));
-        break;
-      default:
-        bytes->resize(random.Below(4) == 0 ? at : bytes->size());
-        break;
-    }
-  }
 }
 
 struct Target {
@@ -261,19 +160,10 @@ struct Target {
     for (int db = 0; db < each->databases(); ++db) Keyspace::FreeTables(each->Detach(db));
   }
 
-  static Registry& Commands() {
-    static Registry* all = [] {
-      auto* made = new Registry;
-      RegisterAllCommands(made);
-      return made;
-    }();
-    return *all;
-  }
-
   OneFile file;
   Log log;
   ConfigStore config;
-  Registry& registry = Commands();
+  Registry& registry = FuzzedCommands();
   Keyspace keyspace, again;
   Engine engine;
   FunctionSource functions;
@@ -380,93 +270,6 @@ void TryFile(Target& target, Random& random, const std::vector<std::string>& rec
   }
   CheckSound(target, totals.keys);
   Target::Clear(&target.keyspace);
-}
-
-constexpr char kUsers[] =
-    "user default on nopass ~* &* +@all\n"
-    "user one on >secret #e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 ~a:* "
-    "%R~b:* %W~c &chan* -@all +get +config|get -@dangerous (~d:* +set +hset|x) db=1,2\n"
-    "user two off resetkeys resetchannels clearselectors nopass allkeys allcommands\n";
-constexpr char kConfig[] =
-    "port 6400\nbind 127.0.0.1 -::1\nsave 3600 1 300 100\nmaxmemory 100mb\nappendfsync always\n"
-    "client-output-buffer-limit normal 0 0 0 pubsub 32mb 8mb 60\nrename-command FLUSHALL \"\"\n"
-    "user alice on >\"p\\x41w d\" ~* +@all\nnotify-keyspace-events KEA\nhz 500\nunixsocketperm "
-    "700\n"
-    "oom-score-adj-values 0 200 800\nlogfile '/tmp/a \\'b\\''\nproc-title-template {title}\n";
-
-constexpr char kAuditRules[] =
-    "user:al* @write ~secret:* ; @dangerous config|set;get ~a[b-d]? ~*; user:x user:y set";
-
-// A file of users is taken or refused; what is taken is written so that it is read again.
-void TryUsers(Random& random, const std::vector<std::string>& splices) {
-  std::string text = kUsers;
-  Mutate(random, splices, &text);
-  Users all(&Target::Commands());
-  std::vector<std::string> lost;
-  if (!all.Load("users", text, &lost).ok()) return;
-  Users again(&Target::Commands());
-  if (!again.Load("users", all.Text(), &lost).ok() || again.Text() != all.Text())
-    Finding(("users that were taken are not written as they are: " + all.Text()).c_str());
-}
-
-// The same for ACL SETUSER, whose words may hold any byte: one after the other, each taken whole or
-// leaving the user as it was.
-void TryRules(Random& random, const std::vector<std::string>& splices) {
-  User user("u", &Target::Commands(), random.Below(2) == 0);
-  for (uint64_t n = 1 + random.Below(6); n > 0; --n) {
-    const std::vector<std::string_view> known = SplitAclWords(kUsers);
-    std::string word(known[random.Below(known.size())]);
-    if (random.Below(3) != 0) Mutate(random, splices, &word);
-    const std::string before = user.Describe();
-    const std::string_view words[] = {word};
-    if (!user.Apply(words).ok() && user.Describe() != before)
-      Finding("a rule that was refused changed the user");
-  }
-  const std::string line = user.Describe();
-  const std::vector<std::string_view> words = SplitAclWords(line);
-  User again("u", &Target::Commands(), false);
-  if (!again.Apply(std::span(words).subspan(2)).ok() || again.Describe() != line)
-    Finding(("rules that were taken are not written as they are: " + line).c_str());
-}
-
-// A configuration that is taken can be rewritten: RewriteText looks itself whether its text says
-// what is in force.
-void TryConfig(Random& random, const std::vector<std::string>& splices) {
-  std::string text = kConfig;
-  Mutate(random, splices, &text);
-  OneFile nothing;
-  ConfigStore store(&nothing);
-  CommandLine line;
-  line.standard_input = true;
-  if (!store.Load(line, text).ok() || random.Below(4) != 0) return;
-  // Renamed commands are only in the file, wherever it is.
-  const std::string old = random.Below(2) == 0 ? text : "hz 10\ninclude more\n";
-  const auto rewritten = RewriteText(&nothing, "c", old, store.config(), std::nullopt);
-  if (!rewritten.ok())
-    Finding(("what was loaded cannot be rewritten: " + rewritten.status().message()).c_str());
-}
-
-void TryTexts(Random& random) {
-  static const std::vector<std::string> splices = {" ~*",
-                                                   " +@",
-                                                   "\n",
-                                                   "\"",
-                                                   "'",
-                                                   "(",
-                                                   ")",
-                                                   "|",
-                                                   "%RW~",
-                                                   " 99999999999999999999",
-                                                   "\\x",
-                                                   " -1",
-                                                   std::string(1, '\0'),
-                                                   "user "};
-  TryUsers(random, splices);
-  TryRules(random, splices);
-  TryConfig(random, splices);
-  std::string rules = kAuditRules;
-  Mutate(random, splices, &rules);
-  (void)AuditRules::Parse(rules, Target::Commands());
 }
 
 struct Options {
