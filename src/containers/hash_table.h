@@ -212,9 +212,11 @@ class HashTable {
       return size_t{1} << (part >= 0 ? doubling - 1 - kPartBits : std::max(doubling - 1, 0));
     }
   };
+  SegmentPointer& Whole(int doubling) { return whole_[kWholeSegments - 1 - doubling]; }
+  const SegmentPointer& Whole(int doubling) const { return whole_[kWholeSegments - 1 - doubling]; }
   HashBucket* BucketAt(size_t index) const {
     const Address at(index);
-    if (at.part < 0) return whole_[at.doubling].load(std::memory_order_acquire) + at.offset;
+    if (at.part < 0) return Whole(at.doubling).load(std::memory_order_acquire) + at.offset;
     const SegmentPointer* parts = parts_.load(std::memory_order_acquire);
     return parts[at.part].load(std::memory_order_acquire) + at.offset;
   }
@@ -239,11 +241,12 @@ class HashTable {
   void Split();
   void Merge();
 
-  std::atomic<size_t> size_{0};
+  // What most look-ups read stands in the first cache line, the larger segments first.
   std::atomic<size_t> buckets_{0};  // N; 0 until the first insert
-  size_t row_bytes_ = 0;
-  SegmentPointer whole_[kWholeSegments] = {};
   std::atomic<SegmentPointer*> parts_{nullptr};  // kParts of them
+  std::atomic<size_t> size_{0};
+  size_t row_bytes_ = 0;
+  SegmentPointer whole_[kWholeSegments] = {};  // from the last to the first: see Whole
 };
 
 template <typename Traits>
@@ -291,7 +294,7 @@ void HashTable<Traits>::AddBucket() {
   if (at.part >= 0 && parts_.load(std::memory_order_relaxed) == nullptr)
     parts_.store(new SegmentPointer[kParts](), std::memory_order_release);
   SegmentPointer& segment =
-      at.part < 0 ? whole_[at.doubling] : parts_.load(std::memory_order_relaxed)[at.part];
+      at.part < 0 ? Whole(at.doubling) : parts_.load(std::memory_order_relaxed)[at.part];
   if (segment.load(std::memory_order_relaxed) == nullptr)
     segment.store(NewBuckets(at.size()), std::memory_order_release);
   BucketAt(index)->Wipe();
@@ -343,22 +346,26 @@ void HashTable<Traits>::Merge() {
 template <typename Traits>
 void HashTable<Traits>::Trim() {
   // Segments from `keep` on; there are no gaps between those that exist.
-  const auto release = [](SegmentPointer* segments, size_t keep, size_t count) {
+  const auto release = [](const auto& pointer_of, size_t keep, size_t count) {
     for (size_t i = keep; i < count; ++i) {
-      HashBucket* segment = segments[i].load(std::memory_order_relaxed);
+      SegmentPointer& pointer = pointer_of(i);
+      HashBucket* segment = pointer.load(std::memory_order_relaxed);
       if (segment == nullptr) break;
-      segments[i].store(nullptr, std::memory_order_relaxed);
+      pointer.store(nullptr, std::memory_order_relaxed);
       free(segment);
     }
   };
   const size_t n = bucket_count();
   const Address last(n == 0 ? 0 : n - 1);
   const bool has_parts = n != 0 && last.part >= 0;
-  if (!has_parts)
-    release(whole_, n == 0 ? 0 : static_cast<size_t>(last.doubling) + 1, kWholeSegments);
+  if (!has_parts) {
+    release([this](size_t i) -> SegmentPointer& { return Whole(static_cast<int>(i)); },
+            n == 0 ? 0 : static_cast<size_t>(last.doubling) + 1, kWholeSegments);
+  }
   SegmentPointer* parts = parts_.load(std::memory_order_relaxed);
   if (parts == nullptr) return;
-  release(parts, has_parts ? static_cast<size_t>(last.part) + 1 : 0, kParts);
+  release([parts](size_t i) -> SegmentPointer& { return parts[i]; },
+          has_parts ? static_cast<size_t>(last.part) + 1 : 0, kParts);
   if (has_parts) return;
   parts_.store(nullptr, std::memory_order_relaxed);
   delete[] parts;

@@ -169,6 +169,7 @@ class Executor final : public ReadyServer {
     uint32_t row;  // of a row of commands on one collection the first: how many they are; else 0
   };
 
+  static constexpr size_t kLocksAhead = 2;  // requests
   static constexpr uint64_t kNoLane = ~uint64_t{0};  // has flags that no lane has
 
   struct SliceBudget;
@@ -187,6 +188,7 @@ class Executor final : public ReadyServer {
   bool RunKeyed(Session& session, const Request& request, const Prepared& prepared, uint64_t lane,
                 OutputBuffer& out);
   void Prefetch(const Session& session, std::span<const Prepared> chunk);
+  void PrefetchLock(const Prepared& prepared) const;
   // Notes rows of commands that each look for something in the same collection.
   void FindRows(std::span<Prepared> chunk);
   // Under the lock of the first one's key.

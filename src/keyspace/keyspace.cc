@@ -4,8 +4,9 @@
 namespace cairn {
 
 Keyspace::Keyspace(int databases) : databases_(databases), shards_(new Shard[kShards]) {
-  for (int i = 0; i < kShards; ++i)
-    shards_[i].tables.reset(new std::atomic<KeyTable*>[static_cast<size_t>(databases)]());
+  if (databases <= Shard::kNearTables) return;
+  const auto far = static_cast<size_t>(databases - Shard::kNearTables);
+  for (int i = 0; i < kShards; ++i) shards_[i].far_tables.reset(new Shard::TablePointer[far]());
 }
 
 Keyspace::~Keyspace() {
@@ -14,7 +15,7 @@ Keyspace::~Keyspace() {
 
 KeyTable& Keyspace::MakeTable(int shard, int db) {
   auto* table = new KeyTable;
-  shards_[shard].tables[static_cast<size_t>(db)].store(table, std::memory_order_release);
+  shards_[shard].table(db).store(table, std::memory_order_release);
   return *table;
 }
 
@@ -57,7 +58,7 @@ Keyspace::Tables Keyspace::Detach(int db) {
   Tables tables;
   for (int i = 0; i < kShards; ++i) {
     Shard& shard = shards_[i];
-    KeyTable* table = shard.tables[static_cast<size_t>(db)].load(std::memory_order_relaxed);
+    KeyTable* table = shard.table(db).load(std::memory_order_relaxed);
     if (table == nullptr) continue;
     if (shard.watches != nullptr) {
       shard.watches->TouchIf([&](int watched_db, std::string_view key) {
@@ -67,7 +68,7 @@ Keyspace::Tables Keyspace::Detach(int db) {
                }) != nullptr;
       });
     }
-    shard.tables[static_cast<size_t>(db)].store(nullptr, std::memory_order_relaxed);
+    shard.table(db).store(nullptr, std::memory_order_relaxed);
     tables.emplace_back(table);
   }
   if (observer_ != nullptr) observer_->OnDetached(&tables);
@@ -81,8 +82,8 @@ void Keyspace::FreeTables(Tables tables) {
 void Keyspace::Swap(int db1, int db2) {
   for (int i = 0; i < kShards; ++i) {
     Shard& shard = shards_[i];
-    auto& a = shard.tables[static_cast<size_t>(db1)];
-    auto& b = shard.tables[static_cast<size_t>(db2)];
+    auto& a = shard.table(db1);
+    auto& b = shard.table(db2);
     if (shard.watches != nullptr) {
       shard.watches->TouchIf([&](int db, std::string_view key) {
         if (db != db1 && db != db2) return false;

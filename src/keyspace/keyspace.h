@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "containers/hash_table.h"
 #include "keyspace/entry.h"
 #include "keyspace/field_expiries.h"
@@ -52,8 +53,8 @@ struct ShardSet {
   }
 };
 
-// One shard's part of one database.
-struct KeyTable {
+// One shard's part of one database. On lines of its own: those of two shards may change at once.
+struct alignas(64) KeyTable {
   HashTable<EntryTraits> entries;           // the mark of a slot: the entry has an expiry
   std::atomic<size_t> volatile_count{0};    // entries with an expiry; one writer at a time
   size_t expire_cursor = 0;                 // bucket where the active expiry cycle goes on
@@ -81,14 +82,24 @@ struct KeyTable {
   }
 };
 
+// What changes with every command stands apart from what all threads look up before they lock.
 struct alignas(128) Shard {
+  static constexpr int kNearTables = 7;
+  using TablePointer = std::atomic<KeyTable*>;
+
   ShardLock lock;
   bool epoch = false;        // the epoch bit of entries that the running snapshot need not visit
   int64_t last_now_ms = 0;   // the latest `now` of a unit that locked this shard
   bool unserved = false;     // `waiters` holds ready keys that must be served first
   std::unique_ptr<WatchTable> watches;  // nullptr while nobody watches
   std::unique_ptr<WaitTable> waiters;   // nullptr while nobody waits
-  alignas(64) std::unique_ptr<std::atomic<KeyTable*>[]> tables;  // by database; made on first use
+  // By database, made on first use: the first of them here, the rest one step further away.
+  alignas(64) TablePointer near_tables[kNearTables] = {};
+  std::unique_ptr<TablePointer[]> far_tables;
+
+  TablePointer& table(int db) {
+    return db < kNearTables ? near_tables[db] : far_tables[static_cast<size_t>(db - kNearTables)];
+  }
 };
 
 using KeyTables = std::vector<std::unique_ptr<KeyTable>>;
@@ -124,13 +135,17 @@ class Keyspace {
 
   // The part of `db` that shard holds; made if missing. Under the shard's lock or All.
   KeyTable& Table(int shard, int db) {
-    KeyTable* table = shards_[shard].tables[static_cast<size_t>(db)].load(std::memory_order_relaxed);
+    KeyTable* table = shards_[shard].table(db).load(std::memory_order_relaxed);
     return table != nullptr ? *table : MakeTable(shard, db);
   }
   // nullptr if there is none. Without a lock only good for prefetching inside the gate.
   KeyTable* PeekTable(int shard, int db) const {
-    return shards_[shard].tables[static_cast<size_t>(db)].load(std::memory_order_acquire);
+    return shards_[shard].table(db).load(std::memory_order_acquire);
   }
+
+  // The shard will be locked soon: asks for its lock's cache line, which another core may have,
+  // as one that will be written.
+  void PrefetchLock(int shard) const { PrefetchForWriting(&shards_[shard].lock); }
 
   // Sums over the shards; exact under All, else a moment's mixture. Any thread inside the gate.
   size_t Size(int db) const;
