@@ -28,9 +28,11 @@ void ReplyOrNull(Context& ctx, const StringRef& string) {
 
 // GET key  O(1)
 void Get(Context& ctx) {
-  const StringRef string = ctx.ReadString(ctx.arg(1));
-  if (string.failed()) return;
-  ReplyOrNull(ctx, string);
+  const Entry* entry = ctx.Find(ctx.arg(1));
+  if (entry == nullptr) return ctx.reply().Null();
+  if (!entry->is_string()) [[unlikely]]
+    return ctx.Error(errors::kWrongType);
+  ReplyString(ctx.reply(), *entry);
 }
 
 // GETDEL key  O(1)

@@ -220,7 +220,7 @@ class HashTable {
     const SegmentPointer* parts = parts_.load(std::memory_order_acquire);
     return parts[at.part].load(std::memory_order_acquire) + at.offset;
   }
-  HashBucket* HomeBucket(uint64_t hash) const {
+  [[gnu::always_inline]] HashBucket* HomeBucket(uint64_t hash) const {
     // An empty table has no memory at all; prefetching nullptr does no harm.
     return bucket_count() == 0 ? nullptr : BucketAt(HomeIndex(hash));
   }

@@ -201,7 +201,7 @@ inline bool Executor::BeginKeyed(Session& session, const Command& command, Argum
   return BeginAfterBusy(session, command, arguments, plan, CurrentExpiryMode(), reply);
 }
 
-inline void Executor::Finish(Session& session, const Command& command, const Request& request,
+[[gnu::always_inline]] inline void Executor::Finish(Session& session, const Command& command, const Request& request,
                              uint64_t start, ReplyWriter& reply) {
   if (Observed()) [[unlikely]]
     Observe(session, command, request.args, Caller::kClient);

@@ -157,14 +157,13 @@ std::string_view StringRef::view() const {
   return entry->text();
 }
 
-void StringRef::ReplyBulk() const {
-  const Entry* entry = current();
-  if (entry->form() == Entry::Form::kEmbedded) [[likely]]
-    return ctx_->reply().Bulk(entry->text());
-  if (entry->form() == Entry::Form::kInt) return ctx_->reply().Bulk(view());
-  StringBlock* block = entry->block();
+void ReplyString(ReplyWriter& reply, const Entry& entry) {
+  if (entry.form() == Entry::Form::kEmbedded) [[likely]]
+    return reply.Bulk(entry.text());
+  if (entry.form() == Entry::Form::kInt) return reply.BulkInteger(entry.integer());
+  StringBlock* block = entry.block();
   block->AddReference();
-  ctx_->reply().BulkBorrowed(
+  reply.BulkBorrowed(
       block->view(), [](void* owner) { static_cast<StringBlock*>(owner)->Release(); }, block);
 }
 

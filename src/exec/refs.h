@@ -158,6 +158,10 @@ class WriteRef : public RefBase {
   int64_t field_expiry_ = 0;  // of a hash: the earliest when it was handed out
 };
 
+// Replies the value of a string as a bulk; one of 16 KiB or more is lent to the connection, not
+// copied. For what Context::Find found; a StringRef asks by itself.
+void ReplyString(ReplyWriter& reply, const Entry& entry);
+
 // A string, for reading or writing. Writers: Set* and Append replace or edit the value and keep
 // the expiry; they mark the key changed and the command dirty by one; events are the caller's.
 class StringRef : public RefBase {
@@ -167,8 +171,7 @@ class StringRef : public RefBase {
   size_t size() const { return view().size(); }
   bool is_integer() const { return current()->form() == Entry::Form::kInt; }
   int64_t integer() const { return current()->integer(); }
-  // Replies the value as a bulk; one of 16 KiB or more is lent to the connection, not copied.
-  void ReplyBulk() const;
+  void ReplyBulk() const { ReplyString(ctx_->reply(), *current()); }
 
   // Creates the key if it is missing.
   void SetInteger(int64_t value);

@@ -58,6 +58,7 @@ void Unit::Start(int64_t clock_ms, ExpiryMode mode) {
   notify_ = static_cast<int>(engine_.config.notify_keyspace_events());
   stripes_ = engine_.stripes;
   track_hashes_ = stripes_ != nullptr;
+  logs_ = engine_.open_journal != nullptr;
   walked_ = false;
   hold_lsn_ = 0;
 }
@@ -102,6 +103,7 @@ void Unit::BeginDetached(int64_t clock_ms) {
   notify_ = 0;
   stripes_ = nullptr;
   track_hashes_ = false;
+  logs_ = true;  // outside the gate nobody knows
 }
 
 // Serves what others could not; so nobody runs under All before those who waited longer.
@@ -116,6 +118,7 @@ bool Unit::LockAll() {
   // Whoever held the gate before may have changed what Begin saw.
   stripes_ = engine_.stripes;
   track_hashes_ = stripes_ != nullptr;
+  logs_ = engine_.open_journal != nullptr;
   now_ms_ = std::max(now_ms_, gate.LatestNow());
   if (keyspace().wait_counters().unserved_shards.load(std::memory_order_relaxed) == 0) [[likely]]
     return true;
@@ -124,18 +127,12 @@ bool Unit::LockAll() {
   return true;
 }
 
-void Unit::ReleaseShards() {
-  if (only_ != nullptr) [[likely]] {
-    only_->last_now_ms = now_ms_;
-    only_->lock.Unlock();
-    only_ = nullptr;
-  } else {
-    if (held_.empty()) return;
-    held_.ForEach([this](int shard) {
-      keyspace().shard(shard).last_now_ms = now_ms_;
-      keyspace().shard(shard).lock.Unlock();
-    });
-  }
+void Unit::ReleaseAllShards() {
+  if (held_.empty()) return;
+  held_.ForEach([this](int shard) {
+    keyspace().shard(shard).last_now_ms = now_ms_;
+    keyspace().shard(shard).lock.Unlock();
+  });
   keyspace().gate().NoteNow(slot_, now_ms_);
   held_ = {};
 }
@@ -288,16 +285,9 @@ void Unit::Unlock() {
   active_ = false;
 }
 
-uint64_t Unit::End() {
-  DCHECK(active_ && !retreating_);
+uint64_t Unit::EndWithNews() {
   if (rare_used_ || all_) [[unlikely]]
     return EndSlow();
-  // A read under no durability leaves nothing but its lock.
-  if (effect_count_ == 0 && dirty_ == 0 && !track_hashes_) {
-    ReleaseShards();
-    active_ = false;
-    return 0;
-  }
   const uint64_t end = CloseRecord();
   ReleaseShards();
   active_ = false;

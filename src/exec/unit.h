@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "exec/delivery.h"
+#include "exec/statistics.h"
 #include "exec/tracking.h"
 #include "exec/undo_log.h"
 #include "journal/buffer.h"
@@ -33,7 +34,6 @@
 namespace cairn {
 
 struct Engine;
-struct ThreadStatistics;
 class Journal;
 class LsnStripes;
 
@@ -113,7 +113,10 @@ class Unit {
   bool active() const { return active_; }
   // Settles everything. Returns the LSN behind the record it appended, or 0. After All the thread
   // is inside the gate again, unless a busy script has it by then (Gate::inside tells).
-  uint64_t End();
+  uint64_t End() {
+    DCHECK(active_ && !retreating_);
+    return EndQuietly() ? 0 : EndWithNews();
+  }
   // Settles what changed so far as a unit of its own and goes on with the same locks.
   uint64_t EndServed();
 
@@ -346,12 +349,32 @@ class Unit {
   void NextEffectDb(int db);
   void Start(int64_t clock_ms, ExpiryMode mode);
   void HandOver();
+  // The short end of a unit that no log records, that nobody is told of and whose reply waits for
+  // nothing. False: it is not such a one.
+  bool EndQuietly() {
+    if (rare_used_ || all_ || track_hashes_ || (logs_ && effect_count_ != 0)) return false;
+    ReleaseShards();
+    active_ = false;
+    if (dirty_ != 0 && !silent_) statistics_->CountChanges(dirty_);
+    if (dirty_ != 0 || effect_count_ != 0) ClearChanges();
+    return true;
+  }
+  uint64_t EndWithNews();
   uint64_t EndSlow();
   void TakeShard(int shard);
   bool LockAll();
   bool LockUnserved();
   Entry* FindRaw(int db, std::string_view key, uint64_t hash);
-  void ReleaseShards();
+  void ReleaseShards() {
+    if (only_ == nullptr) [[unlikely]]
+      return ReleaseAllShards();
+    only_->last_now_ms = now_ms_;
+    only_->lock.Unlock();
+    only_ = nullptr;
+    held_ = {};
+    keyspace_.gate().NoteNow(slot_, now_ms_);
+  }
+  void ReleaseAllShards();
   void Unlock();
   // The bytes of the journal record.
   std::string_view Record() const {
@@ -381,6 +404,7 @@ class Unit {
   Savepoint savepoint_;
   LsnStripes* stripes_ = nullptr;  // the engine's when the unit began
   bool track_hashes_ = false;
+  bool logs_ = false;  // there is a log that records effects
   bool walked_ = false;
   ExpiryMode mode_ = ExpiryMode::kNormal;
   int notify_ = 0;

@@ -81,12 +81,15 @@ class Entry {
     if (!is_string())
       return {bytes() + kObjectKeyOffset + (has_expiry() ? 8 : 0), LoadLe<uint32_t>(bytes() + 4)};
     size_t length;
-    const char* p = GetLength(bytes() + kEntryHeadBytes, &length);
-    return {p + (has_expiry() ? 8 : 0), length};
+    const char* p = StringKey(&length);
+    return {p, length};
   }
-  bool KeyIs(std::string_view other) const {
-    const std::string_view mine = key();
-    return mine.size() == other.size() && EqualBytes(mine.data(), other.data(), mine.size());
+  [[gnu::always_inline]] bool KeyIs(std::string_view other) const {
+    if (!is_string()) [[unlikely]]
+      return key() == other;
+    size_t length;
+    const char* p = StringKey(&length);
+    return length == other.size() && EqualBytes(p, other.data(), length);
   }
   int64_t expiry_ms() const { return has_expiry() ? LoadLe<int64_t>(expiry_at()) : kNoExpiry; }
   void set_expiry_in_place(int64_t ms) {
@@ -115,7 +118,7 @@ class Entry {
   StringBlock* block() const { return reinterpret_cast<StringBlock*>(LoadLe<uint64_t>(string_value())); }
   void set_block(StringBlock* block) { StoreLe(string_value(), reinterpret_cast<uint64_t>(block)); }
   // The bytes of an embedded or block string.
-  std::string_view text() const {
+  [[gnu::always_inline]] std::string_view text() const {
     if (form() == Form::kBlock) [[unlikely]] return block()->view();
     DCHECK(form() == Form::kEmbedded);
     size_t length;
@@ -135,10 +138,15 @@ class Entry {
   uint32_t head() const { return LoadLe<uint32_t>(this); }
   void set_head(uint32_t head) { StoreLe(this, head); }
   const char* expiry_at() const;
-  char* string_value() const {
+  // Of a string: where its key is, and how long.
+  [[gnu::always_inline]] const char* StringKey(size_t* length) const {
     DCHECK(is_string());
-    const std::string_view k = key();
-    return const_cast<char*>(k.data() + k.size());
+    return GetLength(bytes() + kEntryHeadBytes, length) + (has_expiry() ? 8 : 0);
+  }
+  [[gnu::always_inline]] char* string_value() const {
+    size_t length;
+    const char* p = StringKey(&length);
+    return const_cast<char*>(p + length);
   }
   // Reads a varint and returns where it ends.
   static const char* GetLength(const char* p, size_t* n) {

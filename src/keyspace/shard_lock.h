@@ -14,14 +14,16 @@ class ShardLock {
  public:
   void Lock() {
     uint32_t expected = kFree;
-    if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) LockSlow();
+    if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) [[unlikely]]
+      LockSlow();
   }
   bool TryLock() {
     uint32_t expected = kFree;
     return word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire);
   }
   void Unlock() {
-    if (word_.exchange(kFree, std::memory_order_release) == kHeldAndWaited) word_.notify_one();
+    if (word_.exchange(kFree, std::memory_order_release) == kHeldAndWaited) [[unlikely]]
+      WakeOne();
   }
   bool held() const { return word_.load(std::memory_order_relaxed) != kFree; }
   // Somebody parked to wait for it (or has left since without the lock having been given back).
@@ -31,7 +33,8 @@ class ShardLock {
   static constexpr uint32_t kFree = 0, kHeld = 1, kHeldAndWaited = 2;
   static constexpr int kSpins = 200;
 
-  void LockSlow() {
+  [[gnu::noinline]] void WakeOne() { word_.notify_one(); }
+  [[gnu::noinline]] void LockSlow() {
     for (int spin = 0; spin < kSpins; ++spin) {
       if (word_.load(std::memory_order_relaxed) == kFree && TryLock()) return;
       __builtin_ia32_pause();

@@ -80,12 +80,14 @@ inline bool BeginsWith(const char* p, const char* text, unsigned mask) {
 
 RequestBatch::RequestBatch() : requests_(kRequestsAtFirst) {
   blocks_.push_back(std::make_unique_for_overwrite<std::string_view[]>(kBlockArgs));
+  room_ = blocks_[0].get();
 }
 
 void RequestBatch::Clear() {
   count_ = 0;
   ForgetBeginning();
   block_ = used_ = 0;
+  room_ = blocks_[0].get();
   large_.clear();
   if (!inline_text_.empty()) inline_text_.clear();
 }
@@ -95,7 +97,7 @@ std::string_view* RequestBatch::RoomSlow() {
     blocks_.push_back(std::make_unique_for_overwrite<std::string_view[]>(kBlockArgs));
   }
   used_ = 0;
-  return blocks_[block_].get();
+  return room_ = blocks_[block_].get();
 }
 
 // --- the buffer -------------------------------------------------------------------------------

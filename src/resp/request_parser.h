@@ -91,22 +91,25 @@ class RequestBatch {
   static constexpr size_t kRequestsAtFirst = 64;
 
   void Add(const Request& request) {
-    if (count_ == requests_.size()) [[unlikely]] requests_.resize(2 * count_);
+    if (count_ == capacity_) [[unlikely]] Grow();
     requests_[count_++] = request;
   }
+  void Grow() {
+    capacity_ *= 2;
+    requests_.resize(capacity_);
+  }
   std::string_view* Room(size_t args) {
-    if (kBlockArgs - used_ >= args && block_ < blocks_.size()) [[likely]] {
-      return blocks_[block_].get() + used_;
-    }
+    if (kBlockArgs - used_ >= args) [[likely]] return room_ + used_;
     return RoomSlow();
   }
   std::string_view* RoomSlow();
 
   std::vector<Request> requests_;  // those behind count_ are room
-  size_t count_ = 0;
+  size_t count_ = 0, capacity_ = kRequestsAtFirst;
   Beginning beginning_ = {};
   std::vector<std::unique_ptr<std::string_view[]>> blocks_;
   size_t block_ = 0;  // the block in use
+  std::string_view* room_ = nullptr;  // its memory
   size_t used_ = 0;   // of its kBlockArgs
   std::vector<std::vector<std::string_view>> large_;  // requests with very many arguments
   std::deque<std::string> inline_text_;               // unquoted arguments of inline requests
