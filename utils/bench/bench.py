@@ -31,22 +31,28 @@ STRINGS = ("get", "mixed", "mget")  # workloads that find the same keys
 
 
 def servers_of(group):
-    """name -> (command, cores); ours first. "redis" is what they are compared with."""
+    """name -> (command, its cores, the load's); ours first, compared with "redis"."""
     if group == "threads":
-        two = CORES[:2]
+        two, rest = CORES[:2], CORES[2:]
         # Not compared: the other's I/O threads wait busily, which is CPU time too.
-        return {"cairn": (cairn(threads=2), two), "cairn, 1 thread": (cairn(), SERVER_CORES),
-                "redis, 2 I/O threads": (redis("--io-threads", "2"), two)}
+        found = {"cairn": (cairn(threads=2), two, rest or CORES),
+                 "cairn, 1 thread": (cairn(), SERVER_CORES, rest or LOAD_CORES),
+                 "redis, 2 I/O threads": (redis("--io-threads", "2"), two, rest or CORES)}
+        if not rest:
+            # Two threads then share their cores with the load, which takes their caches and wakes
+            # them often: what one thread costs that does so, too, is what they are to be seen by.
+            found["cairn, 1 thread, load beside"] = (cairn(), SERVER_CORES, SERVER_CORES)
+        return found
     more = MAXCLIENTS if group == "connections" else ()
     commands = {"cairn": cairn(*more), "redis": redis(*more), **peers()}
-    return {name: (command, SERVER_CORES) for name, command in commands.items()}
+    return {name: (command, SERVER_CORES, LOAD_CORES) for name, command in commands.items()}
 
 
-def closed(server, row, cores, more, **fill_and_seed):
+def closed(server, row, more, **fill_and_seed):
     """As fast as replies come; for longer if nothing came, as on a crowded machine."""
     for longer in (1, 5, 25):
-        run = load(server, row.workload, cores, **{**more, "seconds": more["seconds"] * longer},
-                   **fill_and_seed)
+        run = load(server, row.workload, server.load_cores,
+                   **{**more, "seconds": more["seconds"] * longer}, **fill_and_seed)
         if run["requests"]:
             return run
         fill_and_seed["fill"] = False
@@ -57,18 +63,17 @@ def measure(row, servers, filled, options):
     """The row's figures by the name of the server; `filled` notes what keys are there."""
     more = {**row.options(options), "seconds": options.seconds * row.stretch,
             "warmup": options.warmup * row.stretch}
-    cores = None if row.group == "threads" else LOAD_CORES
     keys = ("strings" if row.workload in STRINGS else row.title, more["keys"], more.get("value"))
     runs = {name: [] for name in servers}
     for number in range(options.rounds):
         for name, server in servers.items():
-            runs[name].append(closed(server, row, cores, more, seed=number + 1,
+            runs[name].append(closed(server, row, more, seed=number + 1,
                                      fill=number == 0 and keys not in filled))
     filled.add(keys)
     rates = {name: statistics.median(run["per_second"] for run in runs[name]) for name in servers}
     figures = {}
     for name, server in servers.items():
-        timed = load(server, row.workload, cores, rate=min(rates.values()) / 2, **more)
+        timed = load(server, row.workload, server.load_cores, rate=min(rates.values()) / 2, **more)
         figures[name] = Figures([run["cpu_us"] for run in runs[name]], rates[name], timed["rate"],
                                 [timed[key] for key in ("p50_us", "p99_us", "p999_us", "max_us")])
     return figures
@@ -86,8 +91,8 @@ def compare(group, table, options):
         return
     servers = {}
     try:
-        for name, (command, cores) in servers_of(group).items():
-            servers[name] = Server(name, command, cores)
+        for name, (command, cores, load_cores) in servers_of(group).items():
+            servers[name] = Server(name, command, cores, load_cores)
         base = Server("floor", floor, SERVER_CORES) if any(row.floor for row in rows) else None
         if base:
             servers["floor"] = base

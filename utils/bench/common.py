@@ -110,8 +110,9 @@ class Client:
 class Server:
     """A server on a folder that stays between starts, stopped by its process id."""
 
-    def __init__(self, name, command, cores=None):
+    def __init__(self, name, command, cores=None, load_cores=LOAD_CORES):
         self.name, self.command, self.cores = name, command, cores
+        self.load_cores = load_cores
         self.folder = tempfile.mkdtemp(prefix="cairn-bench-")
         self.start()
 

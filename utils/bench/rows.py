@@ -99,10 +99,11 @@ OWN_RATIOS = [
     ("GET -P 1 by the bare epoll loop", ("GET -P 1", "cairn"), ("GET -P 1", "floor"), 1.10),
     ("GET -P 16, 10,000 by 50 connections", ("GET -P 16, 10,000 connections", "cairn"),
      ("GET -P 16, 50 connections", "cairn"), 1.15),
-    ("SET -P 16, 2 threads by 1", ("SET -P 16, 2 threads", "cairn"),
-     ("SET -P 16, 2 threads", "cairn, 1 thread"), 1.10),
-    ("GET -P 16, 2 threads by 1", ("GET -P 16, 2 threads", "cairn"),
-     ("GET -P 16, 2 threads", "cairn, 1 thread"), 1.10),
+    *[(f"{name} -P 16, 2 threads by {what}", (f"{name} -P 16, 2 threads", "cairn"),
+       (f"{name} -P 16, 2 threads", other), aim)
+      for name in ("SET", "GET")
+      for what, other, aim in (("1", "cairn, 1 thread", 1.10),
+                               ("1 beside the load", "cairn, 1 thread, load beside", 1.10))],
 ]
 
 # Bytes an item: title, workload that makes one with each request, how many of --items, aim.
