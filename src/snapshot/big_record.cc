@@ -16,7 +16,8 @@ constexpr size_t kElementsSampled = 4;
 }  // namespace
 
 bool BigRecord::IsBig(const Entry& entry) {
-  if (entry.is_string()) return false;
+  if (entry.is_string())
+    return entry.form() == Entry::Form::kBlock && entry.block()->size >= Part::kBigStringBytes;
   const size_t elements = ObjectFreeEffort(entry.type(), entry.rep());
   if (elements < kElementsMin) return false;
   return elements > kElementsMax ||

@@ -2,7 +2,7 @@
 //
 // BigRecord: the record of a value that is too large to be serialised under one hold of its lock,
 // in steps. While it is under way the value may be read, not changed: whoever is about to change it
-// calls Finish first.
+// calls Finish first. Not for strings, whose bytes can be borrowed (snapshot/part.h).
 //
 // Thread rule: everything under the lock of the entry's shard (or for an entry that nobody else
 // reaches), but for IsBig's bounds there is no state shared with others.
@@ -23,6 +23,7 @@ class BigRecord {
   static constexpr size_t kBytesPerStep = 8 << 10;
 
   // Whether its record is long: by the number of elements or, of fewer ones, an estimate of bytes.
+  // Also of strings.
   static bool IsBig(const Entry& entry);
 
   void Begin(int db, const Entry& entry, const AccessRecord& access);

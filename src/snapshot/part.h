@@ -2,11 +2,13 @@
 //
 // Part: a run of whole RDB records with a SELECTDB in front of the first key, so that parts may
 // stand in a file in any order. Filled under shard locks, where nothing is compressed: strings
-// worth compressing are noted, and strings of 16 KiB and more are only borrowed. Seal, later and
-// without a lock, does both. One thread at a time.
+// worth compressing are noted, and strings of 16 KiB and more are only borrowed. SendTo, later and
+// without a lock, writes these out. Those of 1 MiB and more never become part of the run: they are
+// records of their own, sent in pieces. One thread at a time.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,8 +31,19 @@ struct AccessRecord {
 void AppendRecordHead(int entry_db, int64_t expiry_ms, uint32_t clock, const AccessRecord& access,
                       int* db, RdbWriter* writer);
 
+class PartReceiver;
+
+// What PartReceivers are given of a part.
+struct PartWriting {
+  AccessRecord access;
+  bool compress_strings = false;  // LZF
+  std::function<bool()> stopped;  // nothing more of it is wanted; may be empty
+};
+
 class Part {
  public:
+  static constexpr size_t kBigStringBytes = 1 << 20;
+
   Part() = default;
   Part(Part&& other) noexcept { *this = std::move(other); }
   Part& operator=(Part&& other) noexcept;
@@ -40,8 +53,11 @@ class Part {
   void Add(int db, const Entry& entry, const AccessRecord& access);
   // Appends the borrowed strings, and compresses (LZF) the noted ones if so asked.
   void Seal(const AccessRecord& access, bool compress_strings);
+  // The whole part, sealed, and big strings behind it; it is empty then.
+  void SendTo(PartReceiver* to, const PartWriting& writing);
 
-  bool empty() const { return keys_ == 0; }
+  bool empty() const { return keys_ == 0 && big_.empty(); }
+  // Of the run: big strings are not in it.
   uint64_t keys() const { return keys_; }
   // The records; complete after Seal.
   const std::string& bytes() const { return bytes_; }
@@ -59,10 +75,13 @@ class Part {
     StringBlock* block;
   };
   void DropBorrowed();
+  static void AppendHead(const Borrowed& string, const AccessRecord& access, int* db,
+                         RdbWriter* writer);
+  static void SendBig(const Borrowed& string, PartReceiver* to, const PartWriting& writing);
 
   std::string bytes_;
   std::vector<PlainString> plain_;
-  std::vector<Borrowed> borrowed_;
+  std::vector<Borrowed> borrowed_, big_;
   size_t borrowed_bytes_ = 0;
   int db_ = -1;
   uint64_t keys_ = 0;

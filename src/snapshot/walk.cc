@@ -105,8 +105,11 @@ void SnapshotWalk::EmitPart(Part* part, PartReceiver* to) {
   if (part->empty()) return;
   Part full = std::exchange(*part, Part());
   if (abandoned()) return;
-  full.Seal(options_.access, options_.compress_strings);
-  to->Add(full);
+  PartWriting writing;
+  writing.access = options_.access;
+  writing.compress_strings = options_.compress_strings;
+  writing.stopped = [this] { return abandoned(); };
+  full.SendTo(to, writing);
   if (to->failed()) Abandon();
 }
 
@@ -234,7 +237,8 @@ void SnapshotWalk::WalkDetached(std::unique_ptr<KeyTable> table, bool epoch, Par
   for (size_t i = 0; i < buckets; ++i) {
     table->entries.VisitBucket(i, [&](Entry* entry) {
       if (entry->epoch() == epoch) return;
-      if (!abandoned() && BigRecord::IsBig(*entry)) return StreamDetached(table.get(), entry, to);
+      if (!abandoned() && !entry->is_string() && BigRecord::IsBig(*entry))
+        return StreamDetached(table.get(), entry, to);
       Take(table.get(), entry, part);
     });
     if (part->memory() >= kPartBytes) EmitPart(part, to);

@@ -21,7 +21,8 @@
 // Big values (big_record.h) are written in steps, one value at a time; between the steps their lock
 // is free, and pre-images of others wait in memory. Commands that would change one that is still
 // owed are asked to wait before they begin (Postpone), and it is taken next. Who cannot wait, such
-// as a script, serialises what is left of it in place.
+// as a script, serialises what is left of it in place. A big string is borrowed instead, and
+// written without a lock in pieces.
 //
 // Bounds: a walker holds a shard for kEntriesPerHold entries or kBytesPerHold bytes, and only if it
 // gets the lock at once, kTriesMax failures apart. Pre-images that are not written yet hold writers
@@ -130,6 +131,7 @@ class SnapshotWalk final : public MutationObserver {
   void LockShard(int slot, ShardLock* lock);
   void TakeBig(int slot, const Item* item, const Wish& wish, PartReceiver* to);
   void Stream(int slot, int shard, KeyTable* table, Entry* entry, PartReceiver* to);
+  void StreamString(int slot, int shard, KeyTable* table, Entry* entry, PartReceiver* to);
   bool StreamStep(int shard, KeyTable* table, Entry* entry, std::string* piece);
   void StreamDetached(KeyTable* table, Entry* entry, PartReceiver* to);
   void GrantWishes(int slot, PartReceiver* to);

@@ -78,6 +78,7 @@ void SnapshotWalk::TakeBig(int slot, const Item* item, const Wish& wish, PartRec
 
 // Begins under the lock of the shard, and gives it back.
 void SnapshotWalk::Stream(int slot, int shard, KeyTable* table, Entry* entry, PartReceiver* to) {
+  if (entry->is_string()) return StreamString(slot, shard, table, entry, to);
   ShardLock& lock = keyspace_.shard(shard).lock;
   record_.Begin(table->snapshot_db, *entry, options_.access);
   streaming_.store(entry, std::memory_order_relaxed);
@@ -98,6 +99,30 @@ void SnapshotWalk::Stream(int slot, int shard, KeyTable* table, Entry* entry, Pa
   }
   if (written) to->EndRun(piece, record_.version());
   if (written && to->failed()) Abandon();
+  WakePostponed();
+}
+
+// The same for a string. Its bytes are borrowed and written without a lock; until they are, who can
+// wait does, as a change of shared bytes would copy them all under its lock.
+void SnapshotWalk::StreamString(int slot, int shard, KeyTable* table, Entry* entry,
+                                PartReceiver* to) {
+  ShardLock& lock = keyspace_.shard(shard).lock;
+  Part part;
+  part.Add(table->snapshot_db, *entry, options_.access);
+  streaming_.store(entry, std::memory_order_relaxed);
+  lock.Unlock();
+  keyspace_.gate().Leave(slot);
+  EmitPart(&part, to);
+  LockShard(slot, &lock);
+  // Else somebody changed it, or took it away: with the bytes borrowed, nothing was owed any more.
+  if (streaming_.load(std::memory_order_relaxed) == entry) {
+    streaming_.store(nullptr, std::memory_order_relaxed);
+    entry->set_epoch(keyspace_.shard(shard).epoch);
+    --table->snapshot_owed;
+    keys_done_.fetch_add(1, std::memory_order_relaxed);
+  }
+  lock.Unlock();
+  keyspace_.gate().Leave(slot);
   WakePostponed();
 }
 

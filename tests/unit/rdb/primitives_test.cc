@@ -6,6 +6,7 @@
 #include "base/numbers.h"
 #include "base/random.h"
 #include "rdb/reader.h"
+#include "rdb/string_pieces.h"
 #include "rdb/writer.h"
 
 using namespace cairn;
@@ -81,6 +82,38 @@ TEST_CASE("RDB strings: integers, compression and plain bytes", "[rdb]") {
     REQUIRE(stream.Checksum() == Crc64(0, std::string_view(all).substr(0, stream.position())));
   }
   REQUIRE((memory.AtEnd() && stream.AtEnd() && memory.ok() && stream.ok()));
+}
+
+TEST_CASE("RDB strings in pieces read back as one, compressed where that is shorter", "[rdb]") {
+  Random random(3);
+  constexpr size_t kPiece = RdbStringPieces::kPieceBytes;
+  for (const size_t size : {size_t{1}, kPiece - 1, kPiece, kPiece + 1, 3 * kPiece + 7}) {
+    for (const int kind : {0, 1, 2}) {
+      // All alike; half of it alike, so that pieces differ in kind; no two bytes alike for long.
+      std::string text(size, 'a');
+      for (size_t i = kind == 1 ? size / 2 : 0; kind != 0 && i < size; ++i)
+        text[i] = static_cast<char>(random.Next());
+      for (const bool compress : {false, true}) {
+        RdbStringPieces pieces(text, compress);
+        std::string bytes, piece;
+        size_t largest = 0;
+        for (bool more = true; more;) {
+          piece.clear();
+          more = pieces.Next(&piece);
+          largest = std::max(largest, piece.size());
+          bytes += piece;
+        }
+        REQUIRE(largest < kPiece + kPiece / 16);
+        REQUIRE(pieces.compressed() == (compress && kind != 2 && size > 100));
+        REQUIRE((bytes.size() < size) == pieces.compressed());
+        RdbReader reader{std::string_view(bytes)};
+        const bool same = reader.Text() == text;
+        REQUIRE(same);
+        REQUIRE(reader.ok());
+        REQUIRE(reader.position() == bytes.size());
+      }
+    }
+  }
 }
 
 TEST_CASE("RDB strings that claim more than is there are refused without the memory", "[rdb]") {

@@ -3,6 +3,7 @@
 // Big values in snapshots: written in steps between which others go on, exact whatever they do.
 #include <algorithm>
 
+#include "base/random.h"
 #include "rdb/step_saver.h"
 #include "snapshot/loader.h"
 #include "snapshot/sink.h"
@@ -68,11 +69,26 @@ struct Walked : PressureListener {
     for (int i = 0; i < 8000; ++i) client.Send("HSET expiring f" + std::to_string(i) + " v\r\n");
     client.Send("HPEXPIREAT expiring 99999999999999 FIELDS 2 f3 f7\r\n");
   }
+  // A string of 6 MB that is nothing but zero bytes at most places, one of 3 MB that is random, and
+  // small ones.
+  void FillStrings() {
+    client.Send("SETRANGE zeros 6000000 end\r\n");
+    for (int i = 0; i < 50; ++i)
+      client.Send("SETRANGE zeros " + std::to_string(i * 120'000) + " " + std::to_string(i) +
+                  "\r\n");
+    Random random(5);
+    std::string bytes(3'000'000, '\0');
+    for (char& c : bytes) c = static_cast<char>(random.Next());
+    client.Send("*3\r\n$3\r\nSET\r\n$6\r\nrandom\r\n$3000000\r\n" + bytes + "\r\n");
+    client.Send("PEXPIREAT random 99999999999999\r\n");
+    for (int i = 0; i < 100; ++i) client.Send("SET small:" + std::to_string(i) + " v\r\n");
+  }
   std::string Digest(TestClient& of) { return of.Send("DEBUG DIGEST\r\n"); }
 
   Status Walk() {
     WalkOptions options;
     options.pressure = this;
+    options.compress_strings = compress_strings;
     test.keyspace.gate().Close();
     walk.Begin(options);
     test.keyspace.gate().Open();
@@ -105,6 +121,7 @@ struct Walked : PressureListener {
   Receiver receiver;
   int slot = 0;
   int ready = 0;
+  bool compress_strings = false;
 };
 
 }  // namespace
@@ -117,6 +134,51 @@ TEST_CASE("Big values of every type are written in bounded pieces", "[snapshot]"
   REQUIRE(walked.receiver.runs == 6);
   REQUIRE(walked.receiver.largest < size_t{2} << 20);
   REQUIRE(walked.Saved() == wanted);
+}
+
+TEST_CASE("Big strings are written in bounded pieces, compressed or not", "[snapshot]") {
+  for (const bool compress : {false, true}) {
+    Walked walked;
+    walked.compress_strings = compress;
+    walked.FillStrings();
+    const std::string wanted = walked.Digest(walked.client);
+    REQUIRE(walked.Walk().ok());
+    REQUIRE(walked.receiver.runs == 2);
+    REQUIRE(walked.receiver.pieces >= 6);
+    REQUIRE(walked.receiver.largest < size_t{5} << 18);
+    REQUIRE(walked.receiver.sink->keys() == 102);
+    const uint64_t plain_bytes = walked.receiver.sink->plain_bytes();
+    REQUIRE((plain_bytes < 3'500'000) == compress);
+    REQUIRE(walked.Saved() == wanted);
+  }
+}
+
+TEST_CASE("While a big string is written others read it, and who would change it waits",
+          "[snapshot]") {
+  Walked walked;
+  walked.FillStrings();
+  const std::string wanted = walked.Digest(walked.client);
+  TestClient other(walked.test);
+  const auto parked = [&other](const std::string& change) {
+    other.session.retry = other.session.suspended = false;
+    return other.Send(change).empty() && other.session.retry;
+  };
+  walked.receiver.between = [&] {
+    for (const char* change :
+         {"APPEND zeros x\r\n", "SETBIT random 9 1\r\n", "DEL zeros\r\n", "SET random x\r\n"}) {
+      INFO(change);
+      REQUIRE(parked(change));
+    }
+    other.session.retry = other.session.suspended = false;
+    REQUIRE(other.Send("GETRANGE zeros 6000000 -1\r\n") == "$3\r\nend\r\n");
+    REQUIRE(other.Send("STRLEN random\r\n") == ":3000000\r\n");
+    REQUIRE(other.Send("SET small:0 changed\r\n") == "+OK\r\n");
+  };
+  REQUIRE(walked.Walk().ok());
+  REQUIRE(walked.ready > 0);
+  REQUIRE(walked.Saved() == wanted);
+  other.session.retry = other.session.suspended = false;
+  REQUIRE(other.Send("APPEND zeros x\r\n") == ":6000004\r\n");
 }
 
 TEST_CASE("A stream's consumer groups are written in steps too, to the same bytes", "[snapshot]") {
@@ -219,6 +281,29 @@ TEST_CASE("Who cannot wait changes a big value in the middle, and the image is e
     INFO(status.message());
     REQUIRE(status.ok());
     REQUIRE(walked.Saved() == wanted);
+  }
+}
+
+TEST_CASE("Who cannot wait changes a big string in the middle, and the image is exact",
+          "[snapshot]") {
+  for (const char* change :
+       {"EVAL \"redis.call('APPEND','zeros','x') redis.call('SETBIT','random',9,1)\" 0\r\n",
+        "EVAL \"redis.call('DEL','zeros','random')\" 0\r\n", "FLUSHALL\r\n", "SWAPDB 0 1\r\n"}) {
+    INFO(change);
+    Walked walked;
+    walked.FillStrings();
+    const std::string wanted = walked.Digest(walked.client);
+    walked.receiver.between = [&] {
+      const std::string reply = walked.client.Send(change);
+      INFO(reply);
+      REQUIRE((reply == "$-1\r\n" || reply == "+OK\r\n"));
+    };
+    const Status status = walked.Walk();
+    INFO(status.message());
+    REQUIRE(status.ok());
+    REQUIRE(walked.receiver.largest < size_t{5} << 18);
+    REQUIRE(walked.Saved() == wanted);
+    REQUIRE(walked.walk.preimage_bytes() == 0);
   }
 }
 

@@ -3,6 +3,7 @@
 // Snapshot files: both forms there and back, damage of every kind refused, disks that fail.
 #include "base/bytes.h"
 #include "base/crc.h"
+#include "rdb/string_pieces.h"
 #include "snapshot/format.h"
 #include "snapshot/loader.h"
 #include "snapshot/snapshotter.h"
@@ -246,7 +247,7 @@ TEST_CASE("What a file announces is believed as far as its size allows", "[snaps
 
 TEST_CASE("Long records are runs of parts, which damage cannot pull apart", "[snapshot]") {
   Files files;
-  const std::string value(3 * kPartPlainBytesMax + 5, 'v');
+  const std::string value(3 * RdbStringPieces::kPieceBytes + 5, 'v');
   files.client.Send("SET a 1\r\nSET long " + value + "\r\nSET z 1\r\n");
   REQUIRE(files.Save(SnapshotFormat::kPacked).status.ok());
   uint64_t keys = 0;
