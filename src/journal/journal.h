@@ -334,6 +334,8 @@ class Journal {
   bool keeper_waits_ = false;
   bool keeper_sleeps_ = false;
   bool next_wanted_ = false;
+  uint64_t next_failures_ = 0;  // attempts to create the next segment, and why the last one failed
+  std::string next_failure_;
   bool installing_ = false;      // the base in manifest_ may yet be taken back: nothing is trimmed
   bool manifest_stale_ = false;  // a segment was sealed since the last save
   bool awaits_base_;             // no manifest is saved

@@ -45,6 +45,7 @@ Status CopyFile(FileSystem* fs, File* from, const std::string& path,
 }  // namespace
 
 // Returns when all segments that begin below `lsn` are sealed, or when another timeline has begun.
+// A disk without room for the next segment fails it, at the first attempt: the log itself can wait.
 Status Journal::SealThrough(uint32_t timeline, Lsn lsn, const std::function<bool()>& stopped) {
   CAIRN_RETURN_IF_ERROR(SyncTo(lsn));
   Lock lock(mutex_);
@@ -52,10 +53,14 @@ Status Journal::SealThrough(uint32_t timeline, Lsn lsn, const std::function<bool
     return s.state == SegmentState::kOpen && s.first_lsn < lsn;
   };
   Status status;
+  const bool wanted = next_wanted_;
+  const uint64_t failures = next_failures_;
   while (manifest_.LastTimeline() == timeline &&
          std::any_of(manifest_.segments.begin(), manifest_.segments.end(), open)) {
     if (stop_ || stopped()) status = Status::Unavailable("the server ends");
     if (state() != JournalState::kOk) status = Status::Io(failure_);
+    if (next_failures_ != failures && next_ == nullptr)
+      status = Status::Io("the log cannot begin a new segment: " + next_failure_);
     if (!status.ok()) break;
     roll_now_ = true;
     if (next_ == nullptr) {
@@ -66,6 +71,7 @@ Status Journal::SealThrough(uint32_t timeline, Lsn lsn, const std::function<bool
     changed_.wait_for(lock, std::chrono::milliseconds(kSealPollMs));
   }
   roll_now_ = false;
+  if (!status.ok() && !wanted) next_wanted_ = false;
   return status;
 }
 

@@ -206,6 +206,9 @@ void Journal::CreateNext(Lock* lock) {
                   [&](const SegmentEntry& s) { return s.sequence == entry.sequence; });
     Discard({entry});
   }
+  ++next_failures_;
+  next_failure_ = status.message();
+  changed_.notify_all();
   options_.log->Warning("Cannot create the next journal segment: %s", status.message().c_str());
   if (!stop_) keeper_wake_.wait_for(*lock, std::chrono::seconds(1));
 }

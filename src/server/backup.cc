@@ -126,7 +126,7 @@ void Backups::Run(const std::string& path) {
     engine_.log.Notice("Backup to %s started", target->c_str());
     report.path = *target;
     status = Make(*target, &report);
-    if (!status.ok()) TakeAway(*target);
+    if (!status.ok()) TakeAway(*target, report.made_folder);
   }
   if (status.ok()) {
     engine_.log.Notice("Backup to %s made and checked: LSN %llu, %llu bytes, %llu keys, %.3f s",
@@ -151,6 +151,9 @@ void Backups::Run(const std::string& path) {
 }
 
 Status Backups::Make(const std::string& target, Report* report) {
+  auto there = fs_.Exists(target);
+  if (!there.ok()) return there.status();
+  report->made_folder = !*there;
   CAIRN_RETURN_IF_ERROR(fs_.MakeDirectory(target));
   CAIRN_RETURN_IF_ERROR(fs_.WriteFileAtomically(
       target + "/" + kBackupMark, "This backup is being made, or was given up in its middle.\n"));
@@ -218,11 +221,11 @@ Status Backups::CopySnapshot(const std::string& target, Report* report) {
 }
 
 // The folder was empty or missing, so all in it is ours. What cannot be removed stays refused.
-void Backups::TakeAway(const std::string& target) {
+void Backups::TakeAway(const std::string& target, bool made_folder) {
   const std::string folder = target + "/" + engine_.config.appenddirname();
+  std::error_code error;
   if (auto names = fs_.List(folder); names.ok()) {
     for (const std::string& name : *names) (void)fs_.Remove(folder + "/" + name);
-    std::error_code error;
     std::filesystem::remove(folder, error);
   }
   if (auto names = fs_.List(target); names.ok()) {
@@ -231,7 +234,8 @@ void Backups::TakeAway(const std::string& target) {
   }
   if (auto left = fs_.List(target); left.ok() && left->size() == 1)
     (void)fs_.Remove(target + "/" + kBackupMark);
-  // The folder itself stays, empty: it may have been there before.
+  // A folder that was there before stays, empty; one that is not empty cannot be removed.
+  if (made_folder) std::filesystem::remove(target, error);
 }
 
 }  // namespace cairn

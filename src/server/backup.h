@@ -7,8 +7,8 @@
 //   without          PATH/DBFILENAME      a snapshot
 //
 // PATH/backup-unfinished is there first and goes last: a folder that has it is refused at start.
-// Before the manifest is written every block is read back and checked. On an error what was made
-// is taken away again.
+// Before the manifest is written every block is read back and checked. On an error, such as a full
+// disk, what was made is taken away again.
 //
 // Thread rule: Start, Ended, Reply and figures from any thread; none waits for a file.
 #pragma once
@@ -66,13 +66,14 @@ class Backups {
   struct Report {
     std::string path;
     uint64_t lsn = 0, bytes = 0, keys = 0, files = 0;
+    bool made_folder = false;  // PATH was missing
   };
 
   void Run(const std::string& path);
   Status Make(const std::string& target, Report* report);
   Status CopyJournal(const std::string& folder, Report* report);
   Status CopySnapshot(const std::string& target, Report* report);
-  void TakeAway(const std::string& target);
+  void TakeAway(const std::string& target, bool made_folder);
 
   Engine& engine_;
   FileSystem& fs_;

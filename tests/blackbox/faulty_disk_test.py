@@ -245,6 +245,25 @@ def test_a_backup_on_another_disk_is_copied_and_one_that_fails_goes_away(env):
 
 
 @limit(120)
+@cairn_only("BACKUP is ours")
+def test_a_backup_on_a_full_disk_fails_and_leaves_nothing(env):
+    with Machine(env, appendonly="yes") as m:
+        equal(m.c.call("SET", "k", "v"), "OK")
+        left = os.path.join(m.server.folder, "full")
+        # No room for the segment that the log would go on in, then none for the copy.
+        for path in (SEGMENT, "/full/"):
+            m.disk.fail("open", errno.ENOSPC, path)
+            reply = m.c.call("BACKUP", "TO", "full")
+            check(isinstance(reply, Error) and b"No space left on device" in reply.text, repr(reply))
+            check(not os.path.exists(left), path)
+            equal(m.info("backup_in_progress"), "0")
+            equal(m.c.call("SET", "goes", "on"), "OK")
+            m.disk.heal()
+        reply = m.c.call("BACKUP", "TO", "full")
+        check(not isinstance(reply, Error), repr(reply))
+
+
+@limit(120)
 @cairn_only("the log is ours")
 def test_files_that_cannot_be_read_are_no_files_that_end_early(env):
     with Machine(env, appendonly="yes", appendfsync="always",

@@ -105,6 +105,24 @@ TEST_CASE("backup: an idle log is sealed for it, and an empty one has nothing to
   REQUIRE(recovered->tail_lsn == h.journal->tail());
 }
 
+TEST_CASE("backup: where no segment can be created it fails, and the log goes on") {
+  Source h(6);
+  h.options.segment_bytes_max = 1 << 20;  // no next segment is made ready
+  REQUIRE(h.Open().ok());
+  h.Write(3);
+  // The manifest that lists a new segment cannot be saved.
+  h.fs.FailRenames(true);
+  const int64_t begin_ms = SystemClock()->MonotonicMs();
+  const auto for_a_minute = [&] { return SystemClock()->MonotonicMs() - begin_ms > 60'000; };
+  auto copy = h.journal->CopyTo("copy", 1, h.journal->tail(), for_a_minute);
+  REQUIRE(copy.status().code() == StatusCode::kIo);
+  REQUIRE(copy.status().message().starts_with("the log cannot begin a new segment: "));
+  REQUIRE(h.fs.List("copy")->empty());
+  h.Write(3);
+  h.fs.FailRenames(false);
+  REQUIRE(h.journal->CopyTo("copy", 1, h.journal->tail(), for_a_minute).ok());
+}
+
 TEST_CASE("backup: a base that overtakes it asks for another LSN") {
   Source h(3);
   REQUIRE(h.Open().ok());
