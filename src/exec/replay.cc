@@ -4,9 +4,11 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
 #include "base/thread_name.h"
+#include "exec/loading_report.h"
 #include "exec/replay_dispatcher.h"
 
 namespace cairn {
@@ -14,7 +16,6 @@ namespace {
 
 constexpr size_t kPiecesAheadMax = 16;  // of at most 256 KiB each, read and decompressed
 constexpr size_t kJobsMax = 8;          // waiting for an applier, each a share of a piece
-constexpr int64_t kProgressLogMs = 5000;
 constexpr size_t kReplyBytesMax = 8192;  // kept of replies nobody reads, before they are dropped
 
 }  // namespace
@@ -158,16 +159,6 @@ void Replayer::Read(const StreamSource& source, BoundedQueue<Piece>* pieces, Sta
   pieces->Close();
 }
 
-void Replayer::TellProgress(int64_t* told_ms) {
-  const int64_t now_ms = engine_.clock.MonotonicMs();
-  if (now_ms - *told_ms < kProgressLogMs) return;
-  *told_ms = now_ms;
-  const LoadingProgress& loading = engine_.loading;
-  engine_.log.Notice("Loading the journal: %.1f%% of %.1f MiB, about %lld seconds left",
-                     loading.Percent(), static_cast<double>(loading.total_bytes()) / (1 << 20),
-                     static_cast<long long>(loading.EtaSeconds(engine_.clock.WallMs())));
-}
-
 Status Replayer::Dispatch(Lsn from, int database, StreamKind kind, BoundedQueue<Piece>* pieces,
                           const std::function<bool()>& stop, ReplayReport* report) {
   const size_t groups = appliers_.size();
@@ -181,7 +172,7 @@ Status Replayer::Dispatch(Lsn from, int database, StreamKind kind, BoundedQueue<
   }
   std::unique_ptr<ReplayDispatcher> dispatcher;
   Status status;
-  int64_t told_ms = engine_.clock.MonotonicMs();
+  std::optional<LoadingReport> told(std::in_place, &engine_, "journal");
   Piece piece;
   while (!failure.any() && pieces->Pop(&piece)) {
     if (stop()) {
@@ -206,9 +197,9 @@ Status Replayer::Dispatch(Lsn from, int database, StreamKind kind, BoundedQueue<
       jobs[i].batch = batch;
       queues[i].Push(std::move(jobs[i]));
     }
-    engine_.loading.Add(bytes);
-    TellProgress(&told_ms);
+    told->Add(bytes);
   }
+  told.reset();
   for (auto& queue : queues) queue.Close();
   for (std::thread& thread : threads) thread.join();
   if (failure.any()) return Status::Corrupt(failure.text());

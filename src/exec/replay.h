@@ -64,7 +64,6 @@ class Replayer {
   void Read(const StreamSource& source, BoundedQueue<Piece>* pieces, Status* status);
   Status Dispatch(Lsn from, int database, StreamKind kind, BoundedQueue<Piece>* pieces,
                   const std::function<bool()>& stop, ReplayReport* report);
-  void TellProgress(int64_t* told_ms);
 
   Engine& engine_;
   std::vector<std::unique_ptr<Applier>> appliers_;

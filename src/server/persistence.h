@@ -121,7 +121,6 @@ class Persistence final : public SnapshotControl, public PressureListener {
   uint64_t LogBytes() const;
   void StartScheduled();
   void UpdateMode();
-  void TellProgress(std::atomic<int64_t>* told_ms);
   using LoadInto = std::function<Result<LoadReport>(const LoadOptions&, LoadTotals*)>;
   Result<LoadReport> LoadAny(const std::string& name, uint64_t bytes,
                              std::function<bool()> stopped, int* database, const LoadInto& load);

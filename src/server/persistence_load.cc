@@ -4,32 +4,22 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/numbers.h"
 #include "exec/access_clock.h"
+#include "exec/loading_report.h"
 #include "journal/journal.h"
 #include "server/persistence.h"
 
 namespace cairn {
 namespace {
 
-constexpr int64_t kProgressLogMs = 2000;
 // What a leader announces is believed so far (some 200 MiB of tables), however long its snapshot
 // is.
 constexpr uint64_t kStreamedKeysMax = 16 << 20;
 
 }  // namespace
-
-// A line now and then of how far the load is; the loading threads share `told_ms`.
-void Persistence::TellProgress(std::atomic<int64_t>* told_ms) {
-  const int64_t now_ms = engine_.clock.MonotonicMs();
-  int64_t told = told_ms->load(std::memory_order_relaxed);
-  if (now_ms - told < kProgressLogMs || !told_ms->compare_exchange_strong(told, now_ms)) return;
-  const LoadingProgress& loading = engine_.loading;
-  engine_.log.Notice("Loading the snapshot: %.1f%% of %.1f MiB, about %lld seconds left",
-                     loading.Percent(), static_cast<double>(loading.total_bytes()) / (1 << 20),
-                     static_cast<long long>(loading.EtaSeconds(engine_.clock.WallMs())));
-}
 
 Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<bool()> stopped,
                                          int* database) {
@@ -67,14 +57,12 @@ Result<LoadReport> Persistence::LoadAny(const std::string& name, uint64_t bytes,
   options.now_ms = engine_.clock.WallMs();
   options.stopped = std::move(stopped);
   options.announced_keys_max = kStreamedKeysMax;
-  std::atomic<int64_t> told_ms{start};
-  options.progress = [this, &told_ms](uint64_t loaded) {
-    engine_.loading.Add(loaded);
-    TellProgress(&told_ms);
-  };
-  LoadTotals totals;
   engine_.loading.Begin(bytes, options.now_ms);
+  std::optional<LoadingReport> told(std::in_place, &engine_, "snapshot");
+  options.progress = [&told](uint64_t loaded) { told->Add(loaded); };
+  LoadTotals totals;
   auto report = load(options, &totals);
+  told.reset();
   {
     std::lock_guard guard(mutex_);
     figures_.loaded_keys = totals.keys;
