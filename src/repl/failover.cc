@@ -190,12 +190,15 @@ void Replication::FailoverCron() {
   }
   if (failover_state_.load() != FailoverState::kWaiting) return;
   FailoverRequest target = failover_;
-  const auto successor = Successor();
+  const bool may_follow = !AwaitsBase();
+  const auto successor = may_follow ? Successor() : nullptr;
   if (successor != nullptr) {
     target.host = successor->address;
     target.port = successor->port;
   } else if (failover_deadline_ms_ == 0 || engine_.clock.MonotonicMs() < failover_deadline_ms_) {
     return;
+  } else if (!may_follow) {
+    return GiveUpFailover("the log's first rewrite did not end before the timeout");
   } else if (!failover_.force) {
     return GiveUpFailover("Replica never caught up before timeout");
   }

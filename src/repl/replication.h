@@ -11,6 +11,7 @@
 // thread.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -89,6 +90,8 @@ class Replication final : public ReplicationControl {
   void SetLeads(bool leads);
   int64_t CountDurable(int64_t now_ms) const;
   void BecomeLeader();
+  bool AwaitsBase() const;
+  void FollowLater();
   Status BecomeFollower(const std::string& host, int port);
   void SetMode(ModeFlag flag, bool on);
   void UnblockWaiters();
@@ -109,6 +112,9 @@ class Replication final : public ReplicationControl {
   const std::function<void()> resume_parked_;
   std::atomic<FailoverState> failover_state_{FailoverState::kNone};  // set under role_mutex_
   std::atomic<bool> failover_look_posted_{false};                    // see LookAtFailover
+  // Whom REPLICAOF named while the log had no base yet ("": nobody); under role_mutex_.
+  std::string later_host_;
+  int later_port_ = 0;
   FailoverRequest failover_;          // of the one under way; under role_mutex_, as the next
   int64_t failover_deadline_ms_ = 0;  // monotonic; 0: none
   PromotionRequest promotion_;

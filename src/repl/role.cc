@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Role changes.
+#include <utility>
+
 #include "exec/blocking.h"
 #include "journal/journal.h"
 #include "repl/replication.h"
@@ -58,6 +60,7 @@ void Replication::SetLeads(bool leads) {
 void Replication::ReplicaOf(const std::string& host, int port) {
   std::lock_guard guard(role_mutex_);
   if (stopped_ || FailingOver()) return;
+  later_host_.clear();
   if (host.empty()) {
     if (engine_.modes.Has(kModeFollower)) BecomeLeader();
     return;
@@ -69,13 +72,36 @@ void Replication::ReplicaOf(const std::string& host, int port) {
         "with. No operation performed.");
     return;
   }
+  if (AwaitsBase()) {
+    engine_.log.Notice("REPLICAOF %s %d waits for the log's first rewrite", host.c_str(), port);
+    later_host_ = host;
+    later_port_ = port;
+    return;
+  }
   if (const Status status = BecomeFollower(host, port); !status.ok())
     engine_.log.Warning("REPLICAOF %s %d: %s", host.c_str(), port, status.message().c_str());
 }
 
+// A log that CONFIG SET appendonly has begun is nothing that a leader's could go on from, or
+// replace, before its first rewrite has ended.
+bool Replication::AwaitsBase() const {
+  return engine_.journal != nullptr && engine_.journal->awaits_base();
+}
+
+// On a worker, which must not wait behind a busy script or another change of the role.
+void Replication::FollowLater() {
+  std::unique_lock guard(role_mutex_, std::try_to_lock);
+  if (!guard.owns_lock() || later_host_.empty() || stopped_ || FailingOver()) return;
+  if (engine_.keyspace.gate().held() || AwaitsBase()) return;
+  const std::string host = std::exchange(later_host_, {});
+  if (const Status status = BecomeFollower(host, later_port_); !status.ok())
+    engine_.log.Warning("REPLICAOF %s %d: %s", host.c_str(), later_port_,
+                        status.message().c_str());
+}
+
 Status Replication::BecomeFollower(const std::string& host, int port) {
   CAIRN_RETURN_IF_ERROR(feeder_.EnsureJournal());
-  if (engine_.journal->awaits_base())
+  if (AwaitsBase())
     return Status::Unavailable("the log has no base yet: its first rewrite is under way");
   StopLink();
   const bool was_leader = !engine_.modes.Has(kModeFollower);
@@ -123,6 +149,7 @@ void Replication::BecomeLeader() {
 
 void Replication::Cron(int64_t now_ms) {
   FailoverCron();
+  FollowLater();
   const Config& config = engine_.config;
   const bool follower = engine_.modes.Has(kModeFollower);
   const bool stale = follower && !config.replica_serve_stale_data() && !Link().up;

@@ -10,6 +10,8 @@ import os
 from harness import (ONCE, Error, cairn_only, check, equal, eventually, limit, server_binary,
                      skip, slow_build)
 from harness.faulty_disk import FaultyDisk
+from harness.replication import follow, in_step
+from harness.replication import info as replication_info
 from harness.server import StartFailure
 
 MATRIX = ONCE
@@ -284,3 +286,47 @@ def test_files_that_cannot_be_read_are_no_files_that_end_early(env):
                     check("nput/output error" in str(failure), str(failure))
                 m.restart(crash=True)
                 equal(m.c.call("DEBUG", "DIGEST"), wanted, part)
+
+
+@limit(180)
+@cairn_only("the log is ours")
+def test_who_is_to_follow_waits_for_the_first_rewrite_of_the_log(env):
+    leader = env.start()
+    with leader.client() as up:
+        equal(up.call("SET", "whose", "the leader's"), "OK")
+    with Machine(env, appendonly="no", save="") as m:
+        equal(m.c.call("SET", "whose", "its own"), "OK")
+        m.disk.fail("pwrite", errno.ENOSPC, BASE)
+        equal(m.c.call("CONFIG", "SET", "appendonly", "yes"), "OK")
+        equal(m.c.call("REPLICAOF", "127.0.0.1", leader.port), "OK")
+        equal(m.c.call("ROLE")[0], b"master")
+        # Who changes his mind is not made to follow later.
+        equal(m.c.call("REPLICAOF", "NO", "ONE"), "OK")
+        equal(m.c.call("REPLICAOF", "127.0.0.1", leader.port), "OK")
+        m.disk.heal()
+        eventually(lambda: m.c.call("ROLE")[0] == b"slave", 60)
+        in_step(leader, m.server)
+        equal(m.c.call("GET", "whose"), "the leader's")
+
+
+@limit(180)
+@cairn_only("the log is ours")
+def test_a_failover_waits_for_the_first_rewrite_of_the_log(env):
+    follower = env.start()
+    with Machine(env, appendonly="no", save="") as m:
+        follow(follower, m.server)
+        in_step(m.server, follower)
+        m.disk.fail("pwrite", errno.ENOSPC, BASE)
+        equal(m.c.call("CONFIG", "SET", "appendonly", "yes"), "OK")
+        equal(m.c.call("SET", "k", "v"), "OK")
+        in_step(m.server, follower)
+        equal(m.c.call("FAILOVER", "TIMEOUT", 100), "OK")
+        eventually(lambda: "did not end before the timeout" in m.server.log_text(), 60)
+        equal(replication_info(m.c, "role"), "master")
+        equal(m.c.call("FAILOVER"), "OK")
+        equal(replication_info(m.c, "master_failover_state"), "waiting-for-sync")
+        m.disk.heal()
+        eventually(lambda: m.c.call("ROLE")[0] == b"slave", 60)
+        in_step(follower, m.server)
+        with follower.client() as c:
+            equal(c.call("GET", "k"), "v")
