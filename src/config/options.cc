@@ -15,6 +15,11 @@ namespace cairn {
 namespace {
 
 constexpr int64_t kMax = INT64_MAX;
+constexpr int64_t kSecondsMax = INT64_MAX / 1000;  // times that are counted in milliseconds
+// A database costs 1 KiB before it holds a key, and walks over all of them have to end.
+constexpr int64_t kDatabasesMax = 1'000'000;
+// Lengths of keys and elements are counted in 32 bits, and their blocks are a little longer.
+constexpr int64_t kBulkBytesMax = (int64_t{1} << 32) - (1 << 20);
 
 template <auto Field>
 constexpr OptionCell (*CellOf())(Config&) {
@@ -135,7 +140,7 @@ constexpr Option kOptions[] = {
     Integer<&C::timeout>("timeout", 0, INT_MAX, "0", kMutable, "close clients idle for so many seconds; 0: never"),
     Integer<&C::maxclients>("maxclients", 1, UINT_MAX, "10000", kMutable, "connections at once"),
     Integer<&C::max_new_connections_per_cycle>("max-new-connections-per-cycle", 1, 1000, "10", kMutable, "accepted in a row before clients are served"),
-    Memory<&C::proto_max_bulk_len>("proto-max-bulk-len", 1 << 20, "536870912", kMutable, "longest argument of a request, longest string"),
+    Other<&C::proto_max_bulk_len>(K::kMemory, "proto-max-bulk-len", 1 << 20, kBulkBytesMax, "536870912", kMutable, "longest argument of a request, longest string"),
     Memory<&C::client_query_buffer_limit>("client-query-buffer-limit", 1 << 20, "1073741824", kMutable, "unparsed bytes before a client is closed"),
     Other<&C::client_output_buffer_limit>(K::kBufferLimits, "client-output-buffer-limit", 0, kMax, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", kMutable, "unread reply bytes before a client is closed"),
     Other<&C::maxmemory_clients>(K::kMemoryOrPercent, "maxmemory-clients", -100, kMax, "0", kMutable, "memory of all clients together; 0: no limit"),
@@ -157,7 +162,7 @@ constexpr Option kOptions[] = {
     Other<&C::proc_title_template>(K::kTitleTemplate, "proc-title-template", 0, 0, "{title} {listen-addr} {server-mode}", 0, "what ps shows"),
     Enum<&C::oom_score_adj>("oom-score-adj", kOomScores, "no", kMutable, "tell the kernel's OOM killer our rank"),
     Other<&C::oom_score_adj_values>(K::kIntegers, "oom-score-adj-values", -2000, 2000, "0 200 800", kMutable, "rank of leader, follower, child"),
-    Integer<&C::databases>("databases", 1, INT_MAX, "16", kImmutable, "number of SELECT's databases"),
+    Integer<&C::databases>("databases", 1, kDatabasesMax, "16", kImmutable, "number of SELECT's databases"),
     Other<&C::hz>(K::kClampedInteger, "hz", 1, 500, "10", kMutable, "background rounds a second"),
     Integer<&C::shutdown_timeout>("shutdown-timeout", 0, INT_MAX, "10", kMutable, "seconds that followers get to catch up"),
     Other<&C::shutdown_on_sigint>(K::kBits, "shutdown-on-sigint", 0, 15, "default", kMutable, "how SIGINT shuts down", kShutdownWords),
@@ -173,7 +178,7 @@ constexpr Option kOptions[] = {
     Text<&C::backup_dir>("backup-dir", "", kProtected, "BACKUP writes inside this folder only; empty: inside dir"),
     Memory<&C::journal_buffer_size>("journal-buffer-size", 1 << 20, "67108864", kMutable, "journal bytes in memory before writers wait"),
     Memory<&C::journal_segment_size>("journal-segment-size", 1 << 20, "268435456", kMutable, "a journal file is closed at this size"),
-    Integer<&C::journal_retention_time>("journal-retention-time", 0, kMax, "0", kMutable, "keep replaced journal files for so many seconds"),
+    Integer<&C::journal_retention_time>("journal-retention-time", 0, kSecondsMax, "0", kMutable, "keep replaced journal files for so many seconds"),
     Memory<&C::journal_retention_bytes>("journal-retention-bytes", 0, "0", kMutable, "keep so many bytes of replaced journal files"),
     Bool<&C::aof_load_truncated>("aof-load-truncated", "yes", kMutable, "start after cutting a torn tail"),
     Integer<&C::auto_aof_rewrite_percentage>("auto-aof-rewrite-percentage", 0, INT_MAX, "100", kMutable, "compact when the journal has grown by so much"),
@@ -251,7 +256,7 @@ constexpr Option kOptions[] = {
     Integer<&C::repl_ping_replica_period>("repl-ping-replica-period", 1, INT_MAX, "10", kMutable, "seconds between the leader's PINGs", "repl-ping-slave-period"),
     Integer<&C::repl_timeout>("repl-timeout", 1, INT_MAX, "60", kMutable, "seconds of silence that end the link"),
     Memory<&C::repl_backlog_size>("repl-backlog-size", 1, "1048576", kMutable, "least journal kept for followers"),
-    Integer<&C::repl_backlog_ttl>("repl-backlog-ttl", 0, kMax, "3600", kMutable, "seconds after the last follower left"),
+    Integer<&C::repl_backlog_ttl>("repl-backlog-ttl", 0, kSecondsMax, "3600", kMutable, "seconds after the last follower left"),
     Memory<&C::repl_retention_max_bytes>("repl-retention-max-bytes", 0, "0", kMutable, "most journal kept for a slow follower; 0: half of the free disk"),
     Integer<&C::min_replicas_to_write>("min-replicas-to-write", 0, INT_MAX, "0", kMutable, "refuse writes with fewer good followers", "min-slaves-to-write"),
     Integer<&C::min_replicas_max_lag>("min-replicas-max-lag", 0, INT_MAX, "10", kMutable, "seconds behind that are still good", "min-slaves-max-lag"),

@@ -38,7 +38,9 @@ Result<RdbValue> LoadList(const Thresholds& thresholds, RdbReader* reader) {
   List list;
   for (; count > 0 && reader->ok(); --count) {
     std::string_view element = reader->Text();
-    if (reader->ok()) list.Push(ListEnd::kBack, element, thresholds);
+    if (!reader->ok()) break;
+    if (element.size() > List::kElementBytesMax) return Bad("list element of 4 GiB");
+    list.Push(ListEnd::kBack, element, thresholds);
   }
   CAIRN_RETURN_IF_ERROR(reader->status());
   return Wrap(std::move(list));
@@ -53,6 +55,7 @@ Result<RdbValue> LoadQuicklist(RdbType type, const Thresholds& thresholds, RdbRe
     uint64_t kind = type == RdbType::kListQuicklist2 ? reader->Length() : kRdbNodePacked;
     std::string_view bytes = reader->Text();
     if (!reader->ok()) break;
+    if (bytes.size() > List::kElementBytesMax) return Bad("list element of 4 GiB");
     if (kind == kRdbNodePlain) {
       list.AppendPlain(bytes);
     } else if (kind != kRdbNodePacked) {

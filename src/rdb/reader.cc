@@ -18,6 +18,7 @@ namespace {
 constexpr size_t kBufferBytes = 64 << 10;
 constexpr size_t kGrowBytes = 1 << 20;  // a long string from a stream grows by at most this
 constexpr size_t kStreamReserveMax = 1 << 16;
+constexpr size_t kReservedBytes = 10;  // for an element, in a hash table
 // Three bytes of LZF yield at most 264.
 constexpr uint64_t kLzfExpansionMax = 88;
 
@@ -202,7 +203,8 @@ double RdbReader::TextDouble() {
 }
 
 size_t RdbReader::ReserveHint(uint64_t count) const {
-  uint64_t most = source_ == nullptr ? static_cast<uint64_t>(end_ - at_) : kStreamReserveMax;
+  uint64_t most = source_ == nullptr ? static_cast<uint64_t>(end_ - at_) / kReservedBytes
+                                     : kStreamReserveMax;
   return std::min(count, most);
 }
 

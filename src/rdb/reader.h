@@ -52,8 +52,8 @@ class RdbReader {
   int64_t Int64();
   int32_t Int32();
 
-  // How many elements to make room for when `count` are announced: never more than the bytes left
-  // could hold, and bounded for streams.
+  // How many elements to make room for when `count` are announced: what is set aside is no more
+  // than the bytes left, and bounded for streams. The rest grows as it comes.
   size_t ReserveHint(uint64_t count) const;
 
   // Skips a module's data up to its end mark.

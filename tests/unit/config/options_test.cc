@@ -109,6 +109,23 @@ TEST_CASE("values are judged in Redis's words") {
           "Too many bind addresses specified.");
 }
 
+TEST_CASE("what cannot work is refused when it is asked for") {
+  Config config;
+  REQUIRE(TryOption(&config, "databases", "1000000") == "1000000");
+  REQUIRE(TryOption(&config, "databases", "2147483647") ==
+          "argument must be between 1 and 1000000 inclusive");
+  // Milliseconds of it have to fit, too.
+  for (const char* name : {"journal-retention-time", "repl-backlog-ttl"}) {
+    REQUIRE(TryOption(&config, name, "9223372036854775") == "9223372036854775");
+    REQUIRE(TryOption(&config, name, "9223372036854776") ==
+            "argument must be between 0 and 9223372036854775 inclusive");
+  }
+  // An element of 4 GiB has no place in a list.
+  REQUIRE(TryOption(&config, "proto-max-bulk-len", "3gb") == "3221225472");
+  REQUIRE(TryOption(&config, "proto-max-bulk-len", "4gb") ==
+          "argument must be between 1048576 and 4293918720 inclusive");
+}
+
 TEST_CASE("a reader keeps its snapshot of a text across changes") {
   Config config;
   const std::string& before = config.logfile();

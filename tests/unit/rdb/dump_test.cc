@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "rdb/dump.h"
 
+#include <sys/mman.h>
+
 #include <cstring>
 #include <string>
 #include <vector>
@@ -404,4 +406,25 @@ TEST_CASE("redis-server restores our payloads", "[rdb]") {
       REQUIRE(Describe(MustLoad(back)) == meaning);
     }
   }
+}
+
+TEST_CASE("A list element of 4 GiB is refused before anything is copied", "[rdb]") {
+  // Never touched behind its first page, so it takes no memory.
+  constexpr size_t kBytes = (size_t{1} << 32) + 4096;
+  void* area = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  REQUIRE(area != MAP_FAILED);
+  const std::string_view bytes(static_cast<const char*>(area), kBytes);
+  for (const RdbType type : {RdbType::kListQuicklist2, RdbType::kList}) {
+    std::string head;
+    RdbWriter writer(&head);
+    writer.Length(1);
+    if (type == RdbType::kListQuicklist2) writer.Length(kRdbNodePlain);
+    writer.Length(uint64_t{1} << 32);
+    head.copy(static_cast<char*>(area), head.size());
+    RdbReader reader(bytes);
+    auto loaded = RdbLoad(static_cast<uint8_t>(type), kThresholds, &reader);
+    REQUIRE(loaded.status().message() == "list element of 4 GiB");
+  }
+  munmap(area, kBytes);
 }

@@ -134,6 +134,16 @@ TEST_CASE("RDB strings that claim more than is there are refused without the mem
   }
 }
 
+TEST_CASE("RDB collections make room for no more than the bytes that are there", "[rdb]") {
+  const std::string bytes(1000, '\0');
+  RdbReader reader{std::string_view(bytes)};
+  REQUIRE(reader.ReserveHint(7) == 7);
+  REQUIRE(reader.ReserveHint(1000) == 100);
+  REQUIRE(reader.ReserveHint(UINT64_MAX) == 100);
+  for (int i = 0; i < 500; ++i) reader.Byte();
+  REQUIRE(reader.ReserveHint(1000) == 50);
+}
+
 TEST_CASE("RDB file records", "[rdb]") {
   std::string out;
   RdbWriter writer(&out);
