@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -25,16 +26,24 @@ Status Failure(const char* what) {
 
 }  // namespace
 
-LinkSocket::LinkSocket()
-    : wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      nudge_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  CHECK(wake_fd_ >= 0 && nudge_fd_ >= 0);
-}
+LinkSocket::LinkSocket() { (void)MakeEvents(); }
 
 LinkSocket::~LinkSocket() {
   Close();
-  close(wake_fd_);
-  close(nudge_fd_);
+  for (const int fd : {wake_fd_.load(), nudge_fd_.load()})
+    if (fd >= 0) close(fd);
+}
+
+// Whoever interrupts sees the descriptor, or is seen here.
+Status LinkSocket::MakeEvents() {
+  for (std::atomic<int>* fd : {&wake_fd_, &nudge_fd_}) {
+    if (fd->load() >= 0) continue;
+    const int made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (made < 0) return Failure("eventfd");
+    fd->store(made);
+  }
+  if (interrupted()) return Status::Unavailable("the link is given up");
+  return Status::Ok();
 }
 
 void LinkSocket::Close() {
@@ -44,23 +53,28 @@ void LinkSocket::Close() {
 }
 
 void LinkSocket::Interrupt() {
+  interrupted_.store(true);
   const uint64_t one = 1;
-  CHECK(write(wake_fd_, &one, sizeof one) == sizeof one);
+  const int fd = wake_fd_.load();
+  CHECK(fd < 0 || write(fd, &one, sizeof one) == sizeof one);
 }
 
 void LinkSocket::Nudge() {
   const uint64_t one = 1;
-  CHECK(write(nudge_fd_, &one, sizeof one) == sizeof one);
-}
-
-bool LinkSocket::interrupted() const {
-  pollfd wake{wake_fd_, POLLIN, 0};
-  return poll(&wake, 1, 0) > 0;
+  const int fd = nudge_fd_.load();
+  CHECK(fd < 0 || write(fd, &one, sizeof one) == sizeof one);
 }
 
 void LinkSocket::Pause(int64_t milliseconds) {
-  pollfd wake{wake_fd_, POLLIN, 0};
-  (void)poll(&wake, 1, static_cast<int>(milliseconds));
+  // Without the descriptor nobody ends the wait: it is done in short ones.
+  constexpr int64_t kStepMs = 50;
+  const int fd = wake_fd_.load();
+  while (milliseconds > 0 && !interrupted()) {
+    const int64_t step_ms = fd >= 0 ? milliseconds : std::min(milliseconds, kStepMs);
+    pollfd wake{fd, POLLIN, 0};
+    (void)poll(&wake, 1, static_cast<int>(step_ms));
+    milliseconds -= step_ms;
+  }
 }
 
 Result<bool> LinkSocket::WaitFor(short events, int64_t timeout_ms, bool nudged) {
@@ -103,6 +117,7 @@ Status LinkSocket::BindTo(const std::string& source, int family) {
 
 Status LinkSocket::Connect(const std::string& host, int port, const std::string& source_address,
                            int64_t timeout_ms) {
+  CAIRN_RETURN_IF_ERROR(MakeEvents());
   addrinfo hints{}, *found = nullptr;
   hints.ai_socktype = SOCK_STREAM;
   const int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
@@ -112,7 +127,10 @@ Status LinkSocket::Connect(const std::string& host, int port, const std::string&
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
     Close();
     fd_ = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd_ < 0) continue;
+    if (fd_ < 0) {
+      status = Failure("socket");
+      continue;
+    }
     status = BindTo(source_address, address->ai_family);
     if (!status.ok()) continue;
     const int on = 1;
@@ -175,7 +193,7 @@ Status LinkSocket::Write(std::string_view bytes, int64_t timeout_ms) {
     if (n != -EAGAIN) return Broken("write to the leader", n);
     const auto ready = WaitFor(tls_ != nullptr ? tls_->wanted() : POLLOUT, timeout_ms);
     if (!ready.ok()) return ready.status();
-    if (!*ready) return Status::Io("write to the leader: timeout");
+    if (!*ready) return Status::Limit("write to the leader: timeout");
   }
   return Status::Ok();
 }
@@ -203,7 +221,7 @@ Result<std::string> LinkSocket::ReadLine(int64_t timeout_ms) {
     char c;
     const auto n = Read(&c, 1, timeout_ms);
     if (!n.ok()) return n.status();
-    if (*n == 0) return Status::Io("the leader did not answer in time");
+    if (*n == 0) return Status::Limit("the leader did not answer in time");
     if (c == '\n') break;
     if (line.size() == kLineBytesMax) return Status::Io("the leader's line is too long");
     line.push_back(c);

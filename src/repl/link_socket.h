@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -32,6 +33,7 @@ class LinkSocket {
   void Close();
   std::string local_address() const;
 
+  // kLimit when the time is up; as ReadLine.
   Status Write(std::string_view bytes, int64_t timeout_ms);
   // At least one byte, or 0 when the time is up, or somebody nudged and that counts. kIo when the
   // connection has ended.
@@ -41,7 +43,7 @@ class LinkSocket {
   static constexpr size_t kLineBytesMax = 1024;
 
   void Interrupt();
-  bool interrupted() const;
+  bool interrupted() const { return interrupted_.load(); }
   // Ends the wait of a Read for which that counts, this one or the next.
   void Nudge();
   // Sleeps, unless interrupted.
@@ -50,14 +52,17 @@ class LinkSocket {
  private:
   // kUnavailable if interrupted; false when the time is up, or at a nudge if that counts.
   Result<bool> WaitFor(short events, int64_t timeout_ms, bool nudged = false);
+  Status MakeEvents();
   Status BindTo(const std::string& source, int family);
   ssize_t ReadSome(char* buffer, size_t length);
   ssize_t WriteSome(std::string_view bytes);
   Status Broken(const char* what, ssize_t error) const;
 
   int fd_ = -1;
-  int wake_fd_;   // an eventfd, readable from Interrupt on
-  int nudge_fd_;  // another, from Nudge until the wait has ended
+  std::atomic<bool> interrupted_{false};
+  // -1: the process had no descriptors left; each Connect tries again, and fails without them.
+  std::atomic<int> wake_fd_{-1};   // an eventfd, readable from Interrupt on
+  std::atomic<int> nudge_fd_{-1};  // another, from Nudge until the wait has ended
   std::unique_ptr<TlsStream> tls_;
 };
 

@@ -21,6 +21,7 @@
 #include "server/client_memory.h"
 #include "server/departure.h"
 #include "server/metrics_server.h"
+#include "server/open_files.h"
 #include "server/persistence.h"
 #include "server/process.h"
 #include "server/tls_service.h"
@@ -104,6 +105,7 @@ Status Server::Start() {
   if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
   constexpr int kThreadsMax = 240;  // below the slots of gate and journal
   threads = std::min(threads, kThreadsMax);
+  CAIRN_RETURN_IF_ERROR(FitMaxClients(&store_, static_cast<size_t>(threads), &log_));
   pool_ = std::make_unique<WorkerPool>(threads, SystemClock());
   for (int i = 0; i < threads; ++i)
     contexts_.push_back(
@@ -182,6 +184,9 @@ void Server::RegisterHooks() {
     if (status.ok()) return status;
     log_.Warning("%s", status.message().c_str());
     return Status::Invalid("Failed to apply new oom_score_adj configuration, check server logs.");
+  });
+  store_.OnChange({"maxclients"}, [this](const Config& config) {
+    return AllowMaxClients(config.maxclients(), contexts_.size());
   });
   store_.OnChange({"crash-log-enabled"}, [](const Config& config) {
     EnableCrashReport(config.crash_log_enabled());
