@@ -31,7 +31,7 @@ size_t Expire(Unit& unit, int db, uint64_t hash, Entry* entry, const Erase& eras
   if (fields.empty()) return 0;
   std::vector<std::string_view> parts = {"HDEL", key};
   parts.insert(parts.end(), fields.begin(), fields.end());
-  unit.Effect(db, parts);
+  unit.ExpiryEffect(db, parts);
   unit.FieldExpiryMoved(db, hash, before, target.NextExpiry());
   unit.Changed(db, key, hash);
   unit.Event(kNotifyHash, "hexpired", db, key);

@@ -198,24 +198,32 @@ void Unit::AppendSelect(int db) {
 // A further effect: the one before has to be ours now.
 void Unit::NextEffectDb(int db) {
   if (!lent_effect_.empty()) effects_.assign(std::exchange(lent_effect_, {}));
-  if (effect_db_ != db && records()) AppendSelect(db);
+  if (effect_db_ != db && Logged()) AppendSelect(db);
   effect_db_ = db;
 }
 
-bool Unit::records() const {
+bool Unit::Logged() const {
   return !silent_ && engine_.open_journal != nullptr;
 }
 
-void Unit::Effect(int db, Arguments parts) {
+bool Unit::records() const {
+  return !quiet_ && Logged();
+}
+
+void Unit::ExpiryEffect(int db, Arguments parts) {
   if (silent_) return;
   EnterEffectDb(db);
-  if (records()) AppendResp(&effects_, parts);
+  if (Logged()) AppendResp(&effects_, parts);
+}
+
+void Unit::Effect(int db, Arguments parts) {
+  if (!quiet_) ExpiryEffect(db, parts);
 }
 
 void Unit::EffectRaw(int db, std::string_view resp) {
-  if (silent_) return;
+  if (silent_ || quiet_) return;
   EnterEffectDb(db);
-  if (records()) effects_.append(resp);
+  if (Logged()) effects_.append(resp);
 }
 
 void Unit::SettleCommand(int db, Arguments arguments, std::string_view resp, int64_t dirty_before,

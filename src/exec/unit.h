@@ -224,6 +224,9 @@ class Unit {
   std::vector<ReadyKey>& ready() { return rare().ready; }
   // A journal effect in database `db`, in the vocabulary of src/exec/README.md.
   void Effect(int db, Arguments parts);
+  // As Effect, of what is gone because its time had come: recorded though the unit is quiet, since
+  // replay takes nothing for expired by itself.
+  void ExpiryEffect(int db, Arguments parts);
   void EffectRaw(int db, std::string_view resp);
   int effect_count() const { return effect_count_; }
   // Closes the current command's bookkeeping: if it dirtied data without giving effects, its own
@@ -241,6 +244,9 @@ class Unit {
   // Turns off journaling of the current unit (a follower applying its leader's bytes).
   void set_silent(bool silent) { silent_ = silent; }
   bool silent() const { return silent_; }
+  // The same for what a script changes while it wants it so (redis.set_repl); what has expired
+  // under it is recorded nevertheless.
+  void set_quiet(bool quiet) { quiet_ = quiet; }
   // Whether effects are written anywhere: if not, their words do not matter.
   bool records() const;
   // The journal record of the current unit is these bytes, a leader's, which leave the stream in
@@ -347,6 +353,7 @@ class Unit {
     }
   }
   void NextEffectDb(int db);
+  bool Logged() const;
   void Start(int64_t clock_ms, ExpiryMode mode);
   void HandOver();
   // The short end of a unit that no log records, that nobody is told of and whose reply waits for
@@ -396,7 +403,7 @@ class Unit {
   ThreadStatistics* const statistics_;
   bool active_ = false;
   bool all_ = false;
-  bool silent_ = false;
+  bool silent_ = false, quiet_ = false;
   bool retreating_ = false;
   bool rare_used_ = false;  // `rare_`, `undo_` or `verbatim_` may hold something
   bool putting_back_ = false;

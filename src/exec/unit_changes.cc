@@ -32,7 +32,7 @@ void Unit::Expire(int db, uint64_t hash, Entry* entry) {
   Dispose(Remove(db, hash, entry));
   if (rare_.invalidations.size() > told) rare_.invalidations.back().expired = true;
   const std::string_view parts[] = {"DEL", key};
-  Effect(db, parts);
+  ExpiryEffect(db, parts);
   Event(kNotifyExpired, "expired", db, key);
   statistics_->Add(Stat::kExpired);
 }
@@ -63,10 +63,13 @@ void Unit::ChangedSlow(int db, std::string_view key, uint64_t hash) {
   if (tracking_.active()) Invalidate(key, hash);
 }
 
-// An expired entry that look-ups hid gives way to the new one.
+// An expired entry that look-ups hid gives way to the new one; it has to in replay, too.
 void Unit::RemoveHidden(int db, uint64_t hash, std::string_view key) {
   Entry* hidden = FindRaw(db, key, hash);
-  if (hidden != nullptr) Dispose(Remove(db, hash, hidden));
+  if (hidden == nullptr) return;
+  Dispose(Remove(db, hash, hidden));
+  const std::string_view parts[] = {"DEL", key};
+  ExpiryEffect(db, parts);
 }
 
 Entry* Unit::Insert(int db, uint64_t hash, Entry* entry) {

@@ -381,10 +381,10 @@ bool ScriptHost::CallCommand(lua_State* L) {
   if (command->Is(kWrite) && !NoteWrite(*command)) return PushStop(L), false;
   ReplyWriter reply(&out_, session_.resp);
   const bool quiet = run_->repl == ReplMode::kNone;
-  if (quiet) executor_.unit().set_silent(true);
+  if (quiet) executor_.unit().set_quiet(true);
   const uint64_t ticks =
       executor_.Call(session_, *command, arguments_, {}, reply, Executor::Caller::kScript);
-  if (quiet) executor_.unit().set_silent(false);
+  if (quiet) executor_.unit().set_quiet(false);
   const bool failed = reply.error_count() != 0;
   run_->ticks += ticks;
   lua_settop(L, 0);

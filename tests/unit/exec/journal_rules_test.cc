@@ -57,6 +57,39 @@ bool Parked(const TestClient& client) { return client.session.suspended && clien
 
 }  // namespace
 
+TEST_CASE("What has expired goes with a DEL, whoever meets it", "[exec]") {
+  JournaledEngine engine(FsyncPolicy::kEverySecond);
+  TestClient client(engine);
+  // A script that wants nothing of it in the log.
+  client.Send("T.SET k 10 1000100\r\nHSET h f 1\r\nHPEXPIREAT h 1000100 FIELDS 1 f\r\n");
+  client.clock_ms += 200;
+  engine.NewEffects();
+  REQUIRE(client.Send("EVAL \"redis.set_repl(redis.REPL_NONE) redis.call('SET', KEYS[2], 'v') "
+                      "return redis.call('GET', KEYS[1])\" 2 k other\r\n") == "$-1\r\n");
+  REQUIRE(engine.NewEffects() == "{DEL k}");
+  REQUIRE(client.Send("EVAL \"redis.set_repl(redis.REPL_NONE) "
+                      "return redis.call('HGET', KEYS[1], 'f')\" 1 h\r\n") == "$-1\r\n");
+  REQUIRE(engine.NewEffects() == "{HDEL h f}");
+  // The first of several databases' too.
+  client.Send("T.SET k 10 1000300\r\n");
+  client.clock_ms += 200;
+  engine.NewEffects();
+  REQUIRE(client.Send("EVAL \"redis.call('SET', 'there', 'v') redis.set_repl(redis.REPL_NONE) "
+                      "redis.call('SELECT', 0) redis.call('GET', 'k') redis.set_repl(3) "
+                      "redis.call('SELECT', 1) redis.call('SET', 'here', 'v')\" 0\r\n") ==
+          "$-1\r\n");
+  REQUIRE(engine.NewEffects() ==
+          "{MULTI}{SET there v}{DEL k}{SELECT 1}{SET here v}{SELECT 0}{EXEC}");
+
+  // A write at a moment when look-ups only hide it.
+  client.Send("T.SET k v 1000500\r\n");
+  client.clock_ms += 200;
+  engine.NewEffects();
+  engine.engine->modes.Set(kModeLogRefused, true);
+  REQUIRE(client.Send("T.APPEND k x\r\n") == ":1\r\n");
+  REQUIRE(engine.NewEffects() == "{MULTI}{DEL k}{T.APPEND k x}{EXEC}");
+}
+
 TEST_CASE("Rule 5: a unit is one record, in MULTI if it has several effects", "[exec]") {
   JournaledEngine engine(FsyncPolicy::kEverySecond);
   TestClient client(engine);
