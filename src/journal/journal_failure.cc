@@ -95,13 +95,14 @@ void Journal::BackInOrder(Lock* lock) {
   failure_.clear();
   state_.store(JournalState::kOk, std::memory_order_release);
   UpdateHorizons();
+  // Before the gate opens: who comes through it is to find a server whose log works.
+  if (options_.listener != nullptr) options_.listener->OnStateChange(JournalState::kOk, "");
   ClearGate(kGateFailed | kGateSyncLate);
   changed_.notify_all();
   sync_wake_.notify_all();
   if (options_.listener == nullptr) return;
   const Lsn durable = position_.lsn;
   lock->unlock();
-  options_.listener->OnStateChange(JournalState::kOk, "");
   options_.listener->OnDurable(durable);
   lock->lock();
 }

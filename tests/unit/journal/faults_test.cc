@@ -174,6 +174,28 @@ void RandomLife(Lives& h) {
   h.End(static_cast<Death>(random.Below(3)));
 }
 
+TEST_CASE("A journal that works again says so before writes come in", "[journal]") {
+  struct Watching : JournalHarness {
+    using JournalHarness::JournalHarness;
+    ~Watching() { journal.reset(); }
+    void OnStateChange(JournalState state, const std::string&) override {
+      if (state != JournalState::kOk) return;
+      admitted = journal->Admits();
+      told = true;
+    }
+    std::atomic<bool> told{false}, admitted{false};
+  };
+  Watching one(1);
+  REQUIRE(one.Open().ok());
+  one.fs.FailWrites(true);
+  one.Append(JournalHarness::Record(1, 100));
+  REQUIRE(JournalHarness::Eventually([&] { return !one.journal->Admits(); }));
+  one.fs.FailWrites(false);
+  REQUIRE(JournalHarness::Eventually([&] { return one.told.load(); }));
+  REQUIRE_FALSE(one.admitted);
+  REQUIRE(JournalHarness::Eventually([&] { return one.journal->Admits(); }));
+}
+
 TEST_CASE("faults: random lives lose nothing that was promised and always start again") {
   for (uint64_t seed = 1; seed <= 400; ++seed) {
     INFO("seed " << seed);
