@@ -56,11 +56,14 @@ class Journey {
   }
 
   bool broken() const { return broken_; }
-  bool got_anything() const { return got_anything_; }
+  // A connection that was kept has ended on the other side meanwhile: nothing was taken. A target
+  // that only takes its time may have.
+  bool never_began() const { return broken_ && !got_anything_ && !timed_out_; }
 
  private:
-  bool Break(std::string_view error) {
+  bool Break(std::string_view error, const Status& status) {
     broken_ = true;
+    timed_out_ = status.code() == StatusCode::kLimit;
     result_.error = error;
     return false;
   }
@@ -84,16 +87,21 @@ class Journey {
         AppendRequest(&out, {"RESTORE", key.key, when, key.payload});
       }
       if (out.size() < kWriteBytes) continue;
-      if (!socket_.Write(out, job_.timeout_ms).ok()) return Break(kNoWriting);
+      if (!Write(out)) return false;
       out.clear();
     }
-    return socket_.Write(out, job_.timeout_ms).ok() || Break(kNoWriting);
+    return Write(out);
+  }
+
+  bool Write(std::string_view bytes) {
+    const Status status = socket_.Write(bytes, job_.timeout_ms);
+    return status.ok() || Break(kNoWriting, status);
   }
 
   // False: the connection is of no more use, or (`fatal`) the answer was an error.
   bool ReadReply(bool fatal) {
     auto line = socket_.ReadLine(job_.timeout_ms);
-    if (!line.ok()) return Break(kNoReading);
+    if (!line.ok()) return Break(kNoReading, line.status());
     got_anything_ = true;
     const std::string error = ErrorOf(*line);
     if (error.empty()) return true;
@@ -109,7 +117,7 @@ class Journey {
   MigrateResult result_;
   std::vector<bool> sent_;
   size_t errors_ = 0;
-  bool broken_ = false, got_anything_ = false;
+  bool broken_ = false, got_anything_ = false, timed_out_ = false;
 };
 
 }  // namespace
@@ -122,12 +130,19 @@ Migrator::~Migrator() {
       if (socket != nullptr) socket->Interrupt();
   }
   wake_.notify_all();
+  rest_.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Migrator::Send(MigrateJob job, Done done) {
+void Migrator::Send(MigrateJob job, Done done) { Add({std::move(job), std::move(done), 0}); }
+
+void Migrator::Later(int64_t rest_ms, std::function<void()> task) {
+  Add({{}, [task = std::move(task)](MigrateResult) { task(); }, rest_ms});
+}
+
+void Migrator::Add(Task task) {
   std::lock_guard guard(mutex_);
-  tasks_.push_back({std::move(job), std::move(done)});
+  tasks_.push_back(std::move(task));
   if (idle_ < tasks_.size() && threads_.size() < kThreadsMax) {
     in_use_.push_back(nullptr);
     threads_.emplace_back([this, number = threads_.size()] { Main(number); });
@@ -153,9 +168,14 @@ void Migrator::Main(size_t number) {
     if (stop_) return;
     Task task = std::move(tasks_.front());
     tasks_.pop_front();
-    lock.unlock();
-    MigrateResult result = Run(task.job, number);
-    lock.lock();
+    MigrateResult result;
+    if (task.rest_ms > 0) {
+      rest_.wait_for(lock, std::chrono::milliseconds(task.rest_ms), [this] { return stop_; });
+    } else {
+      lock.unlock();
+      result = Run(task.job, number);
+      lock.lock();
+    }
     if (stop_) return;
     lock.unlock();
     task.done(std::move(result));
@@ -184,6 +204,10 @@ void Migrator::KeepConnection(const std::string& name, std::unique_ptr<Connectio
   connection->last_used_ms = SystemClock()->MonotonicMs();
   std::lock_guard guard(mutex_);
   kept_[name] = std::move(connection);
+  if (kept_.size() <= kKeptMax) return;
+  kept_.erase(std::min_element(kept_.begin(), kept_.end(), [](const auto& one, const auto& other) {
+    return one.second->last_used_ms < other.second->last_used_ms;
+  }));
 }
 
 MigrateResult Migrator::Run(const MigrateJob& job, size_t number) {
@@ -214,8 +238,7 @@ MigrateResult Migrator::Run(const MigrateJob& job, size_t number) {
       result = journey.Go(connection->db != job.db);
       connection->db = job.db;
       broken = journey.broken();
-      // A connection that was kept may have ended on the other side meanwhile.
-      retry = kept && broken && !journey.got_anything();
+      retry = kept && journey.never_began();
     }
     {
       std::lock_guard guard(mutex_);

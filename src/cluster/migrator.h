@@ -47,6 +47,9 @@ class Migrator {
  public:
   static constexpr size_t kThreadsMax = 4;
   static constexpr int64_t kIdleConnectionMs = 10'000;
+  // Of kept connections; each holds three descriptors, which are of the server's reserve
+  // (server/open_files.h). One more closes the one that was used least recently.
+  static constexpr size_t kKeptMax = 16;
 
   Migrator() = default;
   ~Migrator();  // ends journeys under way; their `done` is not called
@@ -55,6 +58,8 @@ class Migrator {
 
   using Done = std::function<void(MigrateResult)>;
   void Send(MigrateJob job, Done done);
+  // Calls `task` in about `rest_ms` milliseconds, as if it were a `done`.
+  void Later(int64_t rest_ms, std::function<void()> task);
 
  private:
   struct Connection {
@@ -65,7 +70,9 @@ class Migrator {
   struct Task {
     MigrateJob job;
     Done done;
+    int64_t rest_ms;  // not 0: there is nothing to send, only time to pass
   };
+  void Add(Task task);
   void Main(size_t number);
   MigrateResult Run(const MigrateJob& job, size_t number);
   void DropIdle();
@@ -73,7 +80,8 @@ class Migrator {
   void KeepConnection(const std::string& name, std::unique_ptr<Connection> connection);
 
   std::mutex mutex_;  // over all of this
-  std::condition_variable wake_;
+  std::condition_variable wake_;  // of who waits for a task
+  std::condition_variable rest_;  // of who lets time pass
   std::deque<Task> tasks_;
   std::vector<std::thread> threads_;
   std::vector<LinkSocket*> in_use_;  // by thread: to be interrupted at the end

@@ -33,6 +33,8 @@ std::string PayloadOf(const Entry& entry) {
   return DumpString(entry.text());
 }
 
+void Arrive(const std::shared_ptr<Voyage>& voyage, MigrateResult result);
+
 // The end of the journey, on the client's worker: whether the client is there or not, the keys that
 // arrived go.
 class Arrival final : public WorkerTask {
@@ -102,17 +104,24 @@ class Arrival final : public WorkerTask {
                       "what they held before";
   }
 
+  // A script may take long: this worker has others to serve meanwhile.
   void TryAgain() {
-    ServerControl& control = *voyage_->engine->control;
-    const int worker = voyage_->worker;
-    if (control.Put(worker, std::make_unique<Arrival>(voyage_, std::move(result_))))
-      control.Wake(worker);
+    constexpr int64_t kRestMs = 10;
+    auto again = std::make_shared<MigrateResult>(std::move(result_));
+    voyage_->engine->migrator->Later(
+        kRestMs, [voyage = voyage_, again] { Arrive(voyage, std::move(*again)); });
   }
 
   std::shared_ptr<Voyage> voyage_;
   MigrateResult result_;
   uint64_t end_lsn_ = 0, hold_lsn_ = 0;
 };
+
+void Arrive(const std::shared_ptr<Voyage>& voyage, MigrateResult result) {
+  ServerControl& control = *voyage->engine->control;
+  if (control.Put(voyage->worker, std::make_unique<Arrival>(voyage, std::move(result))))
+    control.Wake(voyage->worker);
+}
 
 struct MigrateOptions {
   bool copy = false, replace = false;
@@ -216,11 +225,8 @@ void Migrate(Context& ctx) {
   voyage->worker = session.record->worker;
   voyage->copy = options.copy;
   ctx.unit().AfterUnit([voyage, job = std::move(job)]() mutable {
-    voyage->engine->migrator->Send(std::move(job), [voyage](MigrateResult result) {
-      ServerControl& control = *voyage->engine->control;
-      if (control.Put(voyage->worker, std::make_unique<Arrival>(voyage, std::move(result))))
-        control.Wake(voyage->worker);
-    });
+    voyage->engine->migrator->Send(
+        std::move(job), [voyage](MigrateResult result) { Arrive(voyage, std::move(result)); });
   });
 }
 

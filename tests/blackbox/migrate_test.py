@@ -202,3 +202,39 @@ def test_a_connection_is_kept_for_who_knows_its_password(env):
     equal(c.call("MIGRATE", HOST, target.port, "a", 0, 60000, "AUTH", "secret"), b"OK")
     check(b"NOAUTH" in c.call("MIGRATE", HOST, target.port, "b", 0, 60000).text)
     equal(c.call("MIGRATE", HOST, target.port, "b", 0, 60000, "AUTH", "secret"), b"OK")
+
+
+class SilentTarget:
+    """Takes the first key that it is sent, and says nothing more."""
+
+    def __init__(self):
+        self.listener = socket.create_server((HOST, 0))
+        self.port = self.listener.getsockname()[1]
+        self.received = b""
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            connection, _ = self.listener.accept()
+            threading.Thread(target=self._take, args=(connection,), daemon=True).start()
+
+    def _take(self, connection):
+        answered = b"RESTORE" in self.received
+        while data := connection.recv(65536):
+            self.received += data
+            if b"RESTORE" in self.received and not answered:
+                answered = True
+                connection.sendall(b"+OK\r\n+OK\r\n")
+
+
+def test_what_a_target_may_have_taken_is_not_sent_again(env):
+    """A kept connection that has ended is tried again, one that takes its time is not."""
+    c = env.c
+    target = SilentTarget()
+    c.call("MSET", "first", "v", "second", "v")
+    equal(c.call("MIGRATE", HOST, target.port, "first", 0, 60000), b"OK")
+    reply = c.call("MIGRATE", HOST, target.port, "second", 0, 200)
+    check(isinstance(reply, Error) and reply.text.startswith(b"IOERR"), reply)
+    eventually(lambda: b"second" in target.received)
+    equal(target.received.count(b"second"), 1)
+    equal(c.call("EXISTS", "second"), 1)
