@@ -333,23 +333,34 @@ bool AuditLog::WriteSome() {
 }
 
 void AuditLog::Reopened() {
-  if (const Status status = Open(std::string(target_.path), &target_); !status.ok())
+  const Status status = Open(std::string(target_.path), &target_);
+  if (!status.ok() && !reopen_owed_)
     log_.Warning("Cannot open the audit log again: %s", status.message().c_str());
+  reopen_owed_ = !status.ok();
 }
 
+// A file that was moved aside is written until there is a new one: what it holds is not moved on.
 void AuditLog::Rotate() {
   (void)target_.file->Sync();
+  const Status status = reopen_owed_ ? Status::Ok() : MoveAside();
+  if (status.ok()) Reopened();
+  if (!status.ok() && !rotation_failing_)
+    log_.Warning("Cannot rotate the audit log: %s", status.message().c_str());
+  rotation_failing_ = !status.ok();
+}
+
+Status AuditLog::MoveAside() {
+  // Somebody else has moved it already: no reason to move the others.
+  auto here = files_.Exists(target_.path);
+  if (!here.ok()) return here.status();
+  if (!*here) return Status::Ok();
   const auto name = [this](int number) { return target_.path + "." + std::to_string(number); };
   const int keep = std::max(keep_.load(std::memory_order_relaxed), 1);
   for (int number = keep - 1; number >= 1; --number) {
     auto there = files_.Exists(name(number));
     if (there.ok() && *there) (void)files_.Rename(name(number), name(number + 1));
   }
-  const Status status = files_.Rename(target_.path, name(1));
-  if (status.ok()) Reopened();
-  if (!status.ok() && !rotation_failing_)
-    log_.Warning("Cannot rotate the audit log: %s", status.message().c_str());
-  rotation_failing_ = !status.ok();
+  return files_.Rename(target_.path, name(1));
 }
 
 }  // namespace cairn

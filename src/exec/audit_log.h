@@ -123,6 +123,7 @@ class AuditLog {
   bool WriteBatch();
   bool WriteSome();
   void Rotate();
+  Status MoveAside();
   void Reopened();
   std::string TimeMember() const;
   std::string Begin(const char* kind, const AuditEvent& event) const;
@@ -150,6 +151,8 @@ class AuditLog {
   Target target_;
   std::deque<std::string> batch_;  // bodies taken from the queue and not in the file yet
   bool failing_ = false, rotation_failing_ = false;  // said in a message already
+  // target_.file has another name by now, and a new one could not be opened yet.
+  bool reopen_owed_ = false;
 };
 
 // Tells the log of a call of this client: `duration_us` 0 if it was refused.

@@ -190,6 +190,29 @@ TEST_CASE("An audit log that cannot be rotated grows", "[exec]") {
   REQUIRE(f.Lines("audit").size() == 100);
 }
 
+TEST_CASE("An audit log whose new file cannot be opened moves no older ones", "[exec]") {
+  Fixture f;
+  {
+    AuditLog audit(&f.files, SystemClock(), &f.log);
+    audit.SetRotation(1, 2);  // a line a file
+    REQUIRE(audit.Configure("audit").ok());
+    uint64_t added = 0;
+    const auto add = [&](std::string_view key) {
+      audit.Add(f.Event(key));
+      ++added;
+      while (audit.written() != added) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    add("first");
+    f.files.FailOpens(true);
+    for (int i = 0; i < 5; ++i) add("then");
+    f.files.FailOpens(false);
+    add("last");
+  }
+  REQUIRE(f.Lines("audit.1").size() == 6);
+  REQUIRE(f.Lines("audit").size() == 1);
+  REQUIRE_FALSE(*f.files.Exists("audit.2"));
+}
+
 TEST_CASE("The chain of an audit log goes on after a restart and a torn line", "[exec]") {
   Fixture f;
   for (int run = 0; run < 3; ++run) {

@@ -109,6 +109,10 @@ void FaultFs::FailRenames(bool fail) {
   std::lock_guard<std::mutex> guard(mutex_);
   fail_renames_ = fail;
 }
+void FaultFs::FailOpens(bool fail) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  fail_opens_ = fail;
+}
 void FaultFs::SetSyncDelayUs(int64_t us) {
   std::lock_guard<std::mutex> guard(mutex_);
   sync_delay_us_ = us;
@@ -168,7 +172,7 @@ void FaultFs::Kill() {
 
 void FaultFs::LiftFaults() {
   space_ = freeze_at_ = tear_at_ = ~uint64_t{0};
-  fail_writes_ = fail_syncs_ = fail_renames_ = false;
+  fail_writes_ = fail_syncs_ = fail_renames_ = fail_opens_ = false;
   sync_delay_us_ = 0;
 }
 
@@ -194,6 +198,7 @@ void FaultFs::Apply(const std::string& path, std::shared_ptr<Node> node, bool jo
 
 Result<std::unique_ptr<File>> FaultFs::Open(const std::string& path, Mode mode) {
   std::lock_guard<std::mutex> guard(mutex_);
+  if (fail_opens_) return Status::FromErrno("open " + path, EMFILE);
   auto at = entries_.find(path);
   if (mode == Mode::kRead && at == entries_.end()) return Status::FromErrno("open " + path, ENOENT);
   if (mode == Mode::kCreate && at != entries_.end())

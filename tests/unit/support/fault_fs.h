@@ -28,6 +28,7 @@ class FaultFs final : public FileSystem {
   void TearNextWrite(uint64_t bytes);  // the next write ends after so many bytes, with EIO
   void FailSyncs(bool fail);           // EIO; the bytes stay unsynced for ever
   void FailRenames(bool fail);
+  void FailOpens(bool fail);  // EMFILE
   void SetSyncDelayUs(int64_t us);
   // After `operations` more changing operations every one fails, as if the process had died.
   void FreezeAfter(uint64_t operations);
@@ -78,7 +79,7 @@ class FaultFs final : public FileSystem {
   uint64_t generation_ = 0;
   uint64_t space_ = ~uint64_t{0};
   uint64_t tear_at_ = ~uint64_t{0};
-  bool fail_writes_ = false, fail_syncs_ = false, fail_renames_ = false;
+  bool fail_writes_ = false, fail_syncs_ = false, fail_renames_ = false, fail_opens_ = false;
   int64_t sync_delay_us_ = 0;
   uint64_t operations_ = 0;
   uint64_t freeze_at_ = ~uint64_t{0};
