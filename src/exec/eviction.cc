@@ -45,6 +45,12 @@ int64_t TimeOf(int64_t tenacity) {
                               std::pow(1.15, static_cast<double>(tenacity - kLinear)));
 }
 
+// False where a busy script has the gate, now or since this thread's last unit.
+bool TryBeginInShard(Unit& unit, int shard, int64_t clock_ms) {
+  return unit.keyspace().gate().inside(unit.slot()) &&
+         unit.TryBeginInShard(shard, clock_ms, ExpiryMode::kNormal);
+}
+
 }  // namespace
 
 bool Evictor::SettingsChanged() {
@@ -110,6 +116,8 @@ Evictor::Room Evictor::EvictFor(int64_t clock_ms, ExpiryMode mode, int64_t time_
     // No appends while the log has no room.
     if (engine_.journal != nullptr && !engine_.journal->Admits()) return Room::kLater;
     const Step step = IsRandom(policy_) ? EvictAny(clock_ms) : EvictOne(clock_ms);
+    // A busy script has come in.
+    if (!engine_.keyspace.gate().inside(unit_.slot())) return Room::kLater;
     if (step == Step::kNothingLeft) {
       engine_.memory.Measure();
       return engine_.memory.Over() <= 0 ? Room::kEnough : Room::kNone;
@@ -156,9 +164,7 @@ Evictor::Step Evictor::EvictOne(int64_t clock_ms) {
 }
 
 void Evictor::Sample(int shard, int64_t clock_ms) {
-  LockPlan plan;
-  plan.shards.Add(shard);
-  unit_.Begin(plan, clock_ms, ExpiryMode::kNormal);
+  if (!TryBeginInShard(unit_, shard, clock_ms)) return;
   for (int db = 0; db < engine_.keyspace.databases(); ++db) {
     const KeyTable* table = engine_.keyspace.PeekTable(shard, db);
     if (HasCandidates(table)) SampleTable(*table, db, unit_.now_ms());
@@ -193,9 +199,7 @@ void Evictor::SampleTable(const KeyTable& table, int db, int64_t now_ms) {
 Evictor::Step Evictor::EvictAny(int64_t clock_ms) {
   const int shard = FindShard();
   if (shard < 0) return Step::kNothingLeft;
-  LockPlan plan;
-  plan.shards.Add(shard);
-  unit_.Begin(plan, clock_ms, ExpiryMode::kNormal);
+  if (!TryBeginInShard(unit_, shard, clock_ms)) return Step::kMissed;
   const int databases = engine_.keyspace.databases();
   const int first = static_cast<int>(random_.Below(static_cast<uint64_t>(databases)));
   Entry* entry = nullptr;
@@ -224,9 +228,7 @@ Entry* Evictor::AnyEntry(const KeyTable& table) {
 
 // False if it is gone, or was used since it was sampled: then a better one may be in the pool.
 bool Evictor::Evict(const EvictionCandidate& candidate, int64_t clock_ms) {
-  LockPlan plan;
-  plan.AddHash(candidate.hash);
-  unit_.Begin(plan, clock_ms, ExpiryMode::kNormal);
+  if (!TryBeginInShard(unit_, ShardOf(candidate.hash), clock_ms)) return false;
   const KeyTable* table = engine_.keyspace.PeekTable(ShardOf(candidate.hash), candidate.db);
   Entry* entry = table == nullptr ? nullptr : table->entries.Find(
       candidate.hash, [&](const Entry* e) { return e->key() == candidate.key; });

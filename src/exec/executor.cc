@@ -146,6 +146,11 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
       const Command* command = prepared[i].command;
       if (prepared[i].key.data() == nullptr ||
           !RunKeyed(session, batch[done + i], prepared[i], lane, out)) {
+        if (engine_.config.maxmemory() != 0 || out_of_memory()) [[unlikely]] {
+          evictor_.BeforeCommand(clock_ms_, CurrentExpiryMode());
+          // A unit under All among its own has let a busy script in: that is not waited for.
+          if (!gate.inside(slot_)) break;
+        }
         const uint64_t start = out.end_position();
         if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkipThis;
         if (command != nullptr && MayRunScript(session, *command)) [[unlikely]] {
@@ -292,11 +297,6 @@ void Executor::RunOne(Session& session, const Request& request, const Prepared& 
     return;
   }
   const uint64_t mode = engine_.modes.word();
-  if (engine_.config.maxmemory() != 0 || out_of_memory()) [[unlikely]] {
-    evictor_.BeforeCommand(clock_ms_, CurrentExpiryMode());
-    // A unit under All among its own lets a busy script in before us.
-    if (!engine_.keyspace.gate().inside(slot_)) engine_.keyspace.gate().Enter(slot_);
-  }
   const auto tell_of_refusal = [&] {
     if (Audited() && reply.error_count() != 0)
       Audit(*session.record, *command, request.args, {0, 0, 0, session.db}, LastError(reply, 0));

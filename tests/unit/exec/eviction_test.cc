@@ -199,4 +199,46 @@ TEST_CASE("Nothing is evicted while the server deletes nothing by itself", "[exe
   REQUIRE(test.evicted() == 100);
 }
 
+TEST_CASE("A busy script that comes in between evictions is not waited for", "[exec][eviction]") {
+  if (!MemoryMeter::kCounts) return;
+  Limited test("allkeys-random");
+  for (int i = 0; i < 100; ++i) REQUIRE(test.Set("k" + std::to_string(i), 100) == "+OK\r\n");
+  // One key a command, and never enough.
+  REQUIRE(test.client.Send("CONFIG SET maxmemory-eviction-tenacity 0\r\n") == "+OK\r\n");
+  test.SetRoom(-(1 << 20));
+  Gate& gate = test.engine.keyspace.gate();
+  HoldPoint& point = TheHoldPoint();
+  point.entered = point.release = false;
+  std::atomic<bool> answered{false};
+  std::thread script([&] {
+    while (!point.entered) std::this_thread::yield();
+    gate.Close();
+    test.engine.engine->busy.Begin({}, false, false);
+    test.engine.engine->modes.Set(kModeBusyScript, true);
+    gate.Hold(true);
+    for (int i = 0; i < 6000 && !answered; ++i) usleep(10'000);
+    gate.Hold(false);
+    test.engine.engine->modes.Set(kModeBusyScript, false);
+    test.engine.engine->busy.End();
+    gate.Open();
+  });
+  std::thread other([&] {
+    while (!gate.wanted()) std::this_thread::yield();
+    // Whoever locks a shard has to take everything first.
+    for (int i = 0; i < kShards; ++i) {
+      Shard& shard = test.engine.keyspace.shard(i);
+      WaitCounters& counters = test.engine.keyspace.wait_counters();
+      if (shard.waiters == nullptr) shard.waiters = std::make_unique<WaitTable>(&counters);
+      shard.unserved = true;
+      ++counters.unserved_shards;
+    }
+    point.release = true;
+  });
+  const std::string reply = test.client.Send("T.HOLD k\r\nT.GET k\r\n");
+  answered = true;
+  script.join();
+  other.join();
+  REQUIRE(reply.starts_with("+OK\r\n-BUSY "));
+}
+
 }  // namespace cairn
