@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include "exec/tick_rate.h"
+
 namespace cairn {
 
 ThreadStatistics* Statistics::AddThread(size_t command_count) {
@@ -107,18 +109,11 @@ void Statistics::Reset() {
 }
 
 double TicksPerMicrosecond() {
-  static const double rate = [] {
-    timespec start, end;
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    const uint64_t first = ReadTicks();
-    double micros;
-    do {
-      clock_gettime(CLOCK_MONOTONIC, &end);
-      micros = static_cast<double>(end.tv_sec - start.tv_sec) * 1e6 +
-               static_cast<double>(end.tv_nsec - start.tv_nsec) / 1e3;
-    } while (micros < 2000);
-    return static_cast<double>(ReadTicks() - first) / micros;
-  }();
+  static const double rate = MeasureTickRate(ReadTicks, [] {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+  });
   return rate;
 }
 

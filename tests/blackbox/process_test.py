@@ -62,7 +62,7 @@ def threads(server):
         try:
             with open("/proc/%d/task/%s/comm" % (server.pid, task)) as file:
                 names.add(file.read().strip())
-        except FileNotFoundError:  # it ended meanwhile
+        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
             pass
     return names
 
