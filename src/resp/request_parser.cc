@@ -68,6 +68,23 @@ inline char* ReadHeader(char* p, const char* end, char kind, uint32_t* value) {
   return ReadLength(p + 1, end, value);
 }
 
+// Reads the arguments [i, count) at `p` into `args` and returns where they end; nullptr if they are
+// not all there, in the usual words.
+[[gnu::always_inline]] inline char* ReadArguments(char* p, const char* end, uint64_t bulk_bytes_max,
+                                                  std::string_view* args, uint32_t i,
+                                                  uint32_t count) {
+  for (; i < count; i++) {
+    uint32_t bytes;
+    p = ReadHeader(p, end, '$', &bytes);
+    if (p == nullptr || bytes > bulk_bytes_max) return nullptr;
+    if (static_cast<uint64_t>(end - p) < uint64_t{bytes} + 2 || !IsLineEnd(p + bytes))
+      return nullptr;
+    args[i] = {p, bytes};
+    p += bytes + 2;
+  }
+  return p;
+}
+
 // Whether the 16 bytes at `p` are those of `text` where `mask` asks for it; it does somewhere.
 inline bool BeginsWith(const char* p, const char* text, unsigned mask) {
   const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -224,48 +241,39 @@ ParseOutcome RequestParser::Next(const ParseLimits& limits, RequestBatch* batch)
 
 bool RequestParser::ParseFast(const ParseLimits& limits, RequestBatch* batch) {
   using Beginning = RequestBatch::Beginning;
-  char* p = parse_;
-  const char* end = end_;
-  if (end - p < 4 || *p != '*') return false;
+  char* const begin = parse_;
+  const char* const end = end_;
+  if (end - begin < 4 || *begin != '*') return false;
   const uint32_t count_max = limits.authenticated ? kFastArgsMax : kArgumentsMaxBeforeAuth;
   const uint64_t bulk_max =
       limits.authenticated ? limits.bulk_bytes_max : uint64_t{kBulkBytesMaxBeforeAuth};
   const Beginning& last = batch->beginning_;
-  const bool comparable = static_cast<size_t>(end - p) >= Beginning::kBytesMax;
-  const bool same = comparable && BeginsWith(p, last.text, last.mask) && last.args <= count_max;
-  uint32_t count, i = 0;
-  std::string_view* args;
-  if (same) [[likely]] {
-    count = last.args;
-    args = batch->Room(count);
-    args[i++] = {p + last.bytes - last.name_bytes - 2, last.name_bytes};
-    p += last.bytes;
-  } else {
-    p = ReadHeader(p, end, '*', &count);
-    if (p == nullptr || count - 1 >= count_max) return false;  // 0 wraps round
-    args = batch->Room(count);
+  const bool comparable = static_cast<size_t>(end - begin) >= Beginning::kBytesMax;
+  if (comparable && BeginsWith(begin, last.text, last.mask) && last.args <= count_max) [[likely]] {
+    const uint32_t count = last.args;
+    std::string_view* const args = batch->Room(count);
+    char* const rest = begin + last.bytes;
+    args[0] = {rest - last.name_bytes - 2, last.name_bytes};
+    char* const p = ReadArguments(rest, end, bulk_max, args, 1, count);
+    if (p == nullptr) return false;
+    batch->used_ += count;
+    batch->Add({{args, count}, {begin, static_cast<size_t>(p - begin)}, begin, false, true});
+    parse_ = p;
+    return true;
   }
-  for (; i < count; i++) {
-    uint32_t bytes;
-    p = ReadHeader(p, end, '$', &bytes);
-    if (p == nullptr || bytes > bulk_max) return false;
-    if (static_cast<uint64_t>(end - p) < uint64_t{bytes} + 2 || !IsLineEnd(p + bytes)) return false;
-    args[i] = {p, bytes};
-    p += bytes + 2;
-  }
+  uint32_t count;
+  char* p = ReadHeader(begin, end, '*', &count);
+  if (p == nullptr || count - 1 >= count_max) return false;  // 0 wraps round
+  std::string_view* const args = batch->Room(count);
+  p = ReadArguments(p, end, bulk_max, args, 0, count);
+  if (p == nullptr) return false;
   batch->used_ += count;
-  batch->Add({{args, count},
-              {parse_, static_cast<size_t>(p - parse_)},
-              parse_,
-              /*is_inline=*/false,
-              same});
-  if (!same) {
-    const auto bytes = static_cast<size_t>(args[0].data() + args[0].size() + 2 - parse_);
-    if (comparable && bytes <= Beginning::kBytesMax) {
-      batch->Remember(parse_, bytes, args[0].size(), count);
-    } else {
-      batch->ForgetBeginning();
-    }
+  batch->Add({{args, count}, {begin, static_cast<size_t>(p - begin)}, begin, /*is_inline=*/false});
+  const auto bytes = static_cast<size_t>(args[0].data() + args[0].size() + 2 - begin);
+  if (comparable && bytes <= Beginning::kBytesMax) {
+    batch->Remember(begin, bytes, args[0].size(), count);
+  } else {
+    batch->ForgetBeginning();
   }
   parse_ = p;
   return true;
