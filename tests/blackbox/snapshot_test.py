@@ -70,6 +70,31 @@ def test_save_is_a_file_that_redis_loads(env):
             oracle.discard()
 
 
+def test_redis_loads_big_strings(env):
+    """Strings that are written, and compressed, in pieces."""
+    for compression in ("yes", "no"):
+        server = env.start(appendonly="no", rdbcompression=compression)
+        c = env.client(2, server)
+        for at in range(0, 5_000_000, 70_000):
+            c.call("SETRANGE", "compressible", at, "text at %d" % at)
+        equal(c.call("STRLEN", "compressible"), 4_970_000 + len("text at 4970000"))
+        equal(c.call("SET", "random", os.urandom(2_500_000)), "OK")
+        equal(c.call("SET", "small", "v"), "OK")
+        equal(c.call("SAVE"), "OK")
+        path = os.path.join(server.folder, "dump.rdb")
+        equal(os.path.getsize(path) < 4_000_000, compression == "yes")
+        oracle = oracle_with(path)
+        try:
+            with oracle.client() as o:
+                equal(digest(o), digest(c))
+        finally:
+            oracle.discard()
+        wanted = digest(c)
+        server.restart(crash=True)
+        with server.client() as c:
+            equal(digest(c), wanted)
+
+
 def test_redis_files_are_loaded(env):
     oracle = Server(oracle_binary(), appendonly="no")
     try:
