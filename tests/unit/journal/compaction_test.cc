@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A base that replaces what was before it, and the first one of a log: whenever the process dies, a
+// start finds the one or the other.
+#include "journal/recovery.h"
+#include "tests/unit/journal/journal_harness.h"
+
+namespace cairn {
+
+TEST_CASE("compaction: what a base replaced goes as soon as it can, also where nobody writes") {
+  for (bool followed : {false, true}) {
+    INFO("followed " << followed);
+    JournalHarness h(12);
+    REQUIRE(h.Open().ok());
+    h.Append(h.Record(1, 5000));
+    h.journal->PrepareRoll();
+    REQUIRE(h.Eventually([&] { return h.journal->manifest().segments.size() == 2; }));
+    REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+    if (followed) h.journal->RetainFrom(100);
+    const Lsn lsn = h.journal->BeginSnapshot();
+    h.fs.Put("d/base-1", "snapshot");
+    REQUIRE(h.journal->InstallBase("base-1", lsn).ok());
+    const std::string old = "d/" + SegmentName(1, 1);
+    if (followed) {
+      REQUIRE(h.Eventually([&] { return h.journal->manifest().segments.front().ended(); }));
+      REQUIRE(h.fs.Exists(old).value());
+      // A start does not know yet who follows.
+      REQUIRE(h.journal->Close().ok());
+      h.journal.reset();
+      h.options.retained_on_disk = 10'000;
+      REQUIRE(h.Open().ok());
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      REQUIRE(h.fs.Exists(old).value());
+      h.journal->RetainFrom(kLsnMax);
+    }
+    REQUIRE(h.Eventually([&] { return !h.fs.Exists(old).value(); }));
+    REQUIRE(h.journal->manifest().segments.front().first_lsn == lsn);
+    h.Append(h.Record(2, 50));
+    REQUIRE(h.journal->Close().ok());
+    h.journal.reset();
+    REQUIRE(h.Open().ok());
+    REQUIRE(h.journal->manifest().base_lsn == lsn);
+  }
+}
+
+TEST_CASE("compaction: a timeline that begins meanwhile does not bring the old base back") {
+  for (bool base_first : {false, true}) {
+    JournalHarness h(11);
+    REQUIRE(h.Open().ok());
+    h.Append(h.Record(1, 50));
+    h.journal->PrepareRoll();
+    REQUIRE(h.Eventually([&] { return h.journal->manifest().segments.size() == 2; }));
+    REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+    const Lsn lsn = h.journal->BeginSnapshot();
+    h.Append(h.Record(2, 50));
+    REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+    REQUIRE(h.Eventually([&] { return h.journal->manifest().segments.front().ended(); }));
+    h.fs.Put("d/base-1", "snapshot");
+    // Every sync takes long enough for the other one to be in its middle.
+    h.fs.SetSyncDelayUs(30'000);
+    std::thread installs([&] {
+      if (!base_first)
+        (void)h.Eventually([&] { return h.fs.Exists("d/" + SegmentName(2, 3)).value(); });
+      (void)h.journal->InstallBase("base-1", lsn);
+    });
+    if (base_first) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    REQUIRE(h.journal->StartTimeline({}).ok());
+    installs.join();
+    h.fs.SetSyncDelayUs(0);
+    const Lsn tail = h.journal->tail();
+    h.journal.reset();
+    h.fs.Kill();
+    const Status opened = h.Open();
+    INFO(opened.message());
+    REQUIRE(opened.ok());
+    REQUIRE(h.journal->manifest().base_name == "base-1");
+    REQUIRE(h.journal->tail() == tail);
+  }
+}
+
+TEST_CASE("compaction: a crash at every step leaves a chain that starts") {
+  for (uint64_t step = 0; step < 40; ++step) {
+    INFO("step " << step);
+    JournalHarness h(1000 + step);
+    h.options.segment_bytes_max = 1000;
+    REQUIRE(h.Open().ok());
+    for (int i = 0; i < 20; ++i) {
+      h.Append(h.Record(i, 700));
+      std::this_thread::sleep_for(std::chrono::microseconds(300));
+    }
+    const Lsn tail = h.journal->tail();
+    REQUIRE(h.journal->SyncTo(tail).ok());
+    const std::string before = h.ReadAll(h.journal->manifest(), 0, tail);
+    REQUIRE(before.size() == tail);
+    h.fs.Put("d/base-a", "snapshot");
+    h.fs.FreezeAfter(step);
+    (void)h.journal->InstallBase("base-a", tail);
+    h.fs.FreezeAfter(0);
+    h.journal.reset();
+    h.fs.PowerCut();
+    auto recovered = RecoverJournal(&h.fs, "d");
+    INFO(recovered.status().message());
+    REQUIRE(recovered.ok());
+    REQUIRE(recovered->tail_lsn == tail);
+    const Lsn base = recovered->manifest.base_lsn;
+    REQUIRE((base == 0 || base == tail));
+    REQUIRE(h.ReadAll(recovered->manifest, base, kLsnMax) == before.substr(base));
+    REQUIRE(h.Open().ok());
+    h.Append(h.Record(1, 10));
+    REQUIRE(h.journal->Close().ok());
+  }
+}
+
+// A log that begins under data that is there already is of no use before its first snapshot.
+TEST_CASE("base awaited: until it is there a start finds what was there before") {
+  for (const bool former : {false, true}) {
+    for (uint64_t step = 0; step < 40; ++step) {
+      INFO("step " << step << ", former log " << former);
+      JournalHarness h(2000 + step);
+      Lsn kept = 0;
+      if (former) {
+        REQUIRE(h.Open().ok());
+        kept = h.Append(h.Record(1, 50));
+        REQUIRE(h.journal->Close().ok());
+        h.journal.reset();
+      }
+      h.options.awaits_base = true;
+      h.options.segment_bytes_max = 1000;
+      REQUIRE(h.Open().ok());
+      REQUIRE(h.journal->tail() == kept);
+      for (int i = 0; i < 10; ++i) {
+        h.Append(h.Record(2, 700));
+        REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+      }
+      const Lsn base = h.journal->tail();
+      const Lsn tail = h.Append(h.Record(3, 50));
+      REQUIRE(h.journal->SyncTo(tail).ok());
+      REQUIRE_FALSE(h.journal->StartTimeline({}).ok());
+      h.fs.Put("d/base-a", "snapshot");
+      h.fs.FreezeAfter(step);
+      const bool installed = h.journal->InstallBase("base-a", base).ok();
+      h.fs.FreezeAfter(0);
+      h.journal.reset();
+      h.fs.PowerCut();
+      REQUIRE(RemoveUnbased(&h.fs, "d").ok());
+      auto recovered = RecoverJournal(&h.fs, "d");
+      INFO(recovered.status().message());
+      REQUIRE(recovered.ok());
+      if (recovered->manifest.base_name.empty()) {
+        REQUIRE_FALSE(installed);
+        REQUIRE(recovered->report.fresh == !former);
+        REQUIRE(recovered->tail_lsn == kept);
+        REQUIRE(recovered->report.unknown_files.empty());
+      } else {
+        REQUIRE(recovered->manifest.base_lsn == base);
+        REQUIRE(recovered->tail_lsn == tail);
+      }
+      h.options.awaits_base = false;
+      REQUIRE(h.Open().ok());
+    }
+  }
+}
+
+}  // namespace cairn
