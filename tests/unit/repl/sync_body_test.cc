@@ -14,7 +14,7 @@ namespace cairn {
 namespace {
 
 // A connection that holds `bytes`, and gives `piece` of them a read.
-SyncBody::ReadSome Connection(const std::string& bytes, size_t piece) {
+SyncBody::ReadSome ConnectionWith(const std::string& bytes, size_t piece) {
   return [&bytes, piece, at = size_t{0}](char* into, size_t size) mutable -> Result<size_t> {
     if (at == bytes.size()) return Status::Io("the leader closed the connection");
     const size_t n = std::min({size, piece, bytes.size() - at});
@@ -47,12 +47,12 @@ TEST_CASE("A snapshot ends at its mark or its length, however it comes", "[repl]
       for (size_t size : {size_t{1}, size_t{13}, size_t{100000}}) {
         INFO(content.size() << " bytes, " << piece << " at a time, read by " << size);
         const std::string marked = content + kMark;
-        SyncBody by_mark(Connection(marked, piece));
+        SyncBody by_mark(ConnectionWith(marked, piece));
         REQUIRE(by_mark.Begin("$EOF:" + kMark).ok());
         REQUIRE(ReadAll(&by_mark, size).value() == content);
         REQUIRE(by_mark.End().ok());
         const std::string more = content + "+CONTINUE";
-        SyncBody by_length(Connection(more, piece));
+        SyncBody by_length(ConnectionWith(more, piece));
         REQUIRE(by_length.Begin("$" + std::to_string(content.size())).ok());
         REQUIRE(by_length.length() == content.size());
         REQUIRE(ReadAll(&by_length, size).value() == content);
@@ -66,11 +66,11 @@ TEST_CASE("A snapshot that breaks off is an error, and so is one that goes on", 
   const std::string bytes = std::string(500, 'x') + kMark;
   for (size_t cut = 0; cut < bytes.size(); ++cut) {
     const std::string part = bytes.substr(0, cut);
-    SyncBody body(Connection(part, 64));
+    SyncBody body(ConnectionWith(part, 64));
     REQUIRE(body.Begin("$EOF:" + kMark).ok());
     REQUIRE(ReadAll(&body, 100).status().code() == StatusCode::kIo);
   }
-  SyncBody body(Connection(bytes, 64));
+  SyncBody body(ConnectionWith(bytes, 64));
   REQUIRE(body.Begin("$EOF:" + kMark).ok());
   char byte;
   REQUIRE(body.Read(&byte, 1).value() == 1);
@@ -81,7 +81,7 @@ TEST_CASE("Other lines announce no snapshot", "[repl]") {
   const std::string none;
   for (const char* line : {"", "-ERR no", "$", "$-1", "$1x", "$EOF:", "$EOF:0123", "+OK"}) {
     INFO(line);
-    SyncBody body(Connection(none, 1));
+    SyncBody body(ConnectionWith(none, 1));
     REQUIRE_FALSE(body.Begin(line).ok());
   }
 }
