@@ -5,7 +5,8 @@
 #
 # WORD picks the suites whose names contain it. Two lanes share the cores: the foreground tests the
 # release server, meanwhile builds the one with the thread sanitizer and tests that, while the
-# background runs the unit tests, the file fuzzer and the server with the address sanitizer. Each suite prints
+# background runs the unit tests, the file fuzzer and the server with the address sanitizer. The crash
+# suites, which mostly wait for disks, run beside the foreground's others. Each suite prints
 # `name: N passed, N failed`, after its output if it failed. The last line is `N passed, N failed`;
 # the exit status is 0 only if all passed and something ran. Logs stay in build/test-results/.
 set -uo pipefail
@@ -103,16 +104,21 @@ python_suite() {  # SERVER ARGUMENTS...: a Python module with this server
 # The same seeds every time, and one that nobody ran before; which one is printed.
 seeds=1,2,3,11,new
 
+crash_suites() {
+  local rounds=50
+  [[ $long ]] && rounds=200
+  suite crash python_suite "$release" crash.run --rounds $rounds
+  suite crash-maintain python_suite "$release" crash.run --rounds $((rounds / 2)) --maintain
+  suite crash-faults python_suite "$release" crash.run --rounds $((rounds / 4)) --maintain --faults
+}
+
 release_suites() {
-  local commands=60000 rounds=50 seconds=8
-  [[ $long ]] && commands=400000 rounds=200 seconds=60
+  local commands=60000 seconds=8
+  [[ $long ]] && commands=400000 seconds=60
   suite blackbox python_suite "$release" harness.runner tests/blackbox --jobs "$JOBS"
   suite differential python_suite "$release" differential.run --commands $commands --seed $seeds
   suite keyspace-events python_suite "$release" differential.events --commands 60000 --seed 23
   suite scripts python_suite "$release" differential.scripts --scripts $((commands / 12)) --seed 1,101
-  suite crash python_suite "$release" crash.run --rounds $rounds
-  suite crash-maintain python_suite "$release" crash.run --rounds $((rounds / 2)) --maintain
-  suite crash-faults python_suite "$release" crash.run --rounds $((rounds / 4)) --maintain --faults
   suite concurrency python_suite "$release" concurrency.run --seconds $seconds
   suite blocked-clients python_suite "$release" concurrency.blocking --seconds $seconds
   suite together python_suite "$release" concurrency.together --seconds $seconds
@@ -164,7 +170,10 @@ foreground_lane() {
         thread_build &
         thread_build=$!
       fi
+      crash_suites &
+      local crashes=$!
       release_suites
+      wait "$crashes"
     fi
   fi
   if any_wanted "${thread_names[@]}"; then
