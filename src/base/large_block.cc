@@ -2,6 +2,7 @@
 #include "base/large_block.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/check.h"
 

@@ -10,8 +10,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
-#include <memory>
 
 namespace cairn {
 
@@ -22,13 +20,5 @@ void* AllocateLarge(size_t bytes);
 // Gives back pages of that arena that have long been free, in small steps; to be called now and
 // then.
 void DecayLarge();
-
-struct FreeBlock {
-  void operator()(void* block) const { free(block); }
-};
-using LargeBytes = std::unique_ptr<char[], FreeBlock>;
-inline LargeBytes MakeLargeBytes(size_t bytes) {
-  return LargeBytes(static_cast<char*>(AllocateLarge(bytes)));
-}
 
 }  // namespace cairn

@@ -144,7 +144,8 @@ class Context {
   void Put(std::string_view key, Value value, int64_t expiry_ms = kNoExpiry) {
     Put(Id(key), std::move(value), expiry_ms);
   }
-  // A string value from bytes: the fast path of SET.
+  // A string value from bytes: the fast path of SET. A big argument is not copied: the value takes
+  // over the memory that it came in.
   void PutString(const KeyId& id, std::string_view bytes, int64_t expiry_ms = kNoExpiry);
   // STORE commands: puts the value, or deletes the key if it is an empty container. With events
   // `event` (of class `type`) or "del". Returns whether the key now exists.
@@ -182,7 +183,10 @@ class Context {
   bool has_effects() const { return has_effects_; }
 
  private:
+  friend class StringRef;
   bool ClaimSlow();
+  // A string entry; of a big argument, where it lies.
+  Entry* MakeString(std::string_view key, std::string_view bytes, int64_t expiry_ms);
 
   Executor& executor_;
   Unit& unit_;

@@ -89,6 +89,15 @@ bool OverwriteInPlace(Unit& unit, const KeyId& id, Entry* old, std::string_view 
 
 }  // namespace
 
+Entry* Context::MakeString(std::string_view key, std::string_view bytes, int64_t expiry_ms) {
+  if (bytes.size() >= StringBlock::kLentBytesMin && session_.incoming != nullptr &&
+      *session_.incoming != nullptr) [[unlikely]] {
+    StringBlock* block = (*session_.incoming)->Lend(bytes);
+    if (block != nullptr) return Entry::NewBlock(key, block, expiry_ms);
+  }
+  return Entry::NewString(key, bytes, expiry_ms);
+}
+
 void Context::PutString(const KeyId& id, std::string_view bytes, int64_t expiry_ms) {
   Entry* old = unit_.Lookup(id.db, id.key, id.hash);
   if (old != nullptr && !session_.no_touch) unit_.Access(old);
@@ -97,7 +106,7 @@ void Context::PutString(const KeyId& id, std::string_view bytes, int64_t expiry_
     NotifyOverwritten(id, Type::kString, Type::kString);
     return;
   }
-  Entry* fresh = Entry::NewString(id.key, bytes, expiry_ms);
+  Entry* fresh = MakeString(id.key, bytes, expiry_ms);
   if (old != nullptr) {
     const Type before = old->type();
     unit_.Replace(id.db, id.hash, old, fresh);
@@ -195,7 +204,7 @@ void StringRef::SetInteger(int64_t value) {
 void StringRef::SetBytes(std::string_view bytes) {
   Entry* entry = current();
   const int64_t expiry = entry != nullptr ? entry->expiry_ms() : kNoExpiry;
-  Finish(Entry::NewString(id_.key, bytes, expiry));
+  Finish(ctx_->MakeString(id_.key, bytes, expiry));
 }
 
 void StringRef::SetRaw(std::string_view bytes) {
@@ -215,22 +224,22 @@ char* StringRef::MutableBytes(size_t size) {
         entry != nullptr && entry->form() == Entry::Form::kBlock ? entry->block() : nullptr;
     // First, because a snapshot may borrow the block, which is then shared.
     if (block != nullptr) unit.BeforeChange(id_.db, entry, id_.hash);
-    if (block == nullptr || block->shared() || block->capacity < new_size) {
+    if (block == nullptr || block->shared() || block->room() < new_size) {
       // Grows by half again, so that appending byte by byte stays linear. A string that begins with
       // a byte far behind (SETBIT, SETRANGE) gets what it asks for: it may well be all it will need.
       const bool grows = old_size > 0 && new_size > old_size;
       const size_t capacity = grows ? new_size + new_size / 2 : new_size;
       StringBlock* larger = StringBlock::New(old_size, capacity);
-      if (old_size > 0) memcpy(larger->data, view().data(), old_size);
+      if (old_size > 0) memcpy(larger->data(), view().data(), old_size);
       Finish(Entry::New(id_.key, Value::FromBlock(larger), expiry));
       unit.Dirty(-1);
       block = larger;
     }
-    memset(block->data + old_size, 0, new_size - old_size);
+    memset(block->data() + old_size, 0, new_size - old_size);
     block->size = new_size;
     unit.Changed(id_.db, id_.key, id_.hash);
     unit.Dirty(1);
-    return block->data;
+    return block->data();
   }
   if (entry != nullptr && entry->form() == Entry::Form::kEmbedded && new_size == old_size) {
     unit.BeforeChange(id_.db, entry, id_.hash);
@@ -255,7 +264,7 @@ char* StringRef::EditBytes() {
     ctx_->unit().Dirty(-1);
     return data;
   }
-  if (block) return entry->block()->data;
+  if (block) return entry->block()->data();
   entry->set_raw();
   return entry->embedded_data();
 }

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/string_block.h"
 #include "keyspace/watch_table.h"
 #include "spec/registry.h"
 
@@ -22,18 +23,22 @@ class Subscriber;
 struct Waiter;
 class User;
 
-// Arguments that outlive the read they came with.
+// Arguments that outlive the read they came with: copied, or, if most of `incoming` is one of them,
+// by a reference to that block.
 class OwnedArgs {
  public:
   OwnedArgs() = default;
-  explicit OwnedArgs(Arguments arguments);
+  explicit OwnedArgs(Arguments arguments, StringBlock* incoming = nullptr);
   OwnedArgs(OwnedArgs&&) = default;
   OwnedArgs& operator=(OwnedArgs&&) = default;
   Arguments view() const { return {views_.data(), views_.size()}; }
   size_t bytes() const { return bytes_; }
+  // The block, if there is one.
+  const StringBlockRef& block() const { return block_; }
 
  private:
   std::unique_ptr<char[]> text_;
+  StringBlockRef block_;
   std::vector<std::string_view> views_;
   size_t bytes_ = 0;
 };
@@ -135,6 +140,9 @@ struct alignas(64) Session {
   ReplyMode reply_mode = ReplyMode::kOn;
   uint64_t last_write_lsn = 0;       // end of this session's last journal record
   Subscriber* subscriber = nullptr;  // where messages for this client go
+  // What holds the request that is running, if it came with a big argument: the connection's, or
+  // EXEC's of a queued one. A string value takes the argument over out of it (Context::PutString).
+  const StringBlockRef* incoming = nullptr;
 
   // Per-session state of other parts (subscriptions, tracking). `pubsub` is there while
   // the client is subscribed to anything (exec/subscribing.h).

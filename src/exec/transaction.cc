@@ -5,6 +5,7 @@
 #include "exec/transaction.h"
 
 #include <optional>
+#include <utility>
 
 #include "exec/access.h"
 #include "exec/executor.h"
@@ -41,7 +42,7 @@ void Executor::Queue(Session& session, const Command& command, Arguments argumen
                      ReplyWriter& reply) {
   Transaction& transaction = session.transaction;
   if (transaction.queue.empty()) transaction.queue.reserve(kQueueReserved);
-  OwnedArgs owned(arguments);
+  OwnedArgs owned(arguments, session.incoming == nullptr ? nullptr : session.incoming->get());
   // What was recorded once is replayed whatever its size.
   if (!session.internal && transaction.bytes + owned.bytes() > kQueuedBytesMax)
     return Reject(session, &command, "ERR transaction is too large", reply);
@@ -169,7 +170,9 @@ bool Executor::RunQueued(Session& session, const Transaction& transaction, Reply
       return false;
     const uint64_t begin = next.out().end_position(), errors = next.error_count();
     const int db = session.db;
+    const auto* const incoming = std::exchange(session.incoming, &queued.args.block());
     const uint64_t ticks = Call(session, *queued.command, args, {}, next, Caller::kExec);
+    session.incoming = incoming;
     if (unit_.retreating()) return false;
     const CallCost cost{ticks, queued.args.bytes(), next.out().end_position() - begin, db};
     if (!session.internal && engine_.cost_bounds.Reached(cost)) [[unlikely]]

@@ -5,10 +5,8 @@
 #include <stdlib.h>
 
 #include <cstring>
-#include <new>
 
 #include "base/hash.h"
-#include "base/large_block.h"
 #include "base/memory.h"
 #include "base/numbers.h"
 #include "keyspace/object_ops.h"
@@ -95,19 +93,6 @@ Entry* NewObject(std::string_view key, Type type, uint64_t rep, int64_t expiry_m
 
 }  // namespace
 
-StringBlock* StringBlock::New(size_t size, size_t capacity) {
-  CHECK(size <= capacity);
-  auto* block = static_cast<StringBlock*>(AllocateLarge(sizeof(StringBlock) + capacity));
-  new (&block->references) std::atomic<uint32_t>(1);
-  block->size = size;
-  block->capacity = capacity;
-  return block;
-}
-
-void StringBlock::Release() {
-  if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) free(this);
-}
-
 Entry* Entry::New(std::string_view key, Value&& value, int64_t expiry_ms) {
   if (value.type() != Type::kString) {
     const Type type = value.type();
@@ -126,7 +111,11 @@ Entry* Entry::NewString(std::string_view key, std::string_view bytes, int64_t ex
     return NewWord(key, Form::kInt, static_cast<uint64_t>(integer), expiry_ms);
   if (bytes.size() < kBlockBytesMin) return NewEmbedded(key, bytes, expiry_ms, false);
   StringBlock* block = StringBlock::New(bytes.size(), bytes.size());
-  memcpy(block->data, bytes.data(), bytes.size());
+  memcpy(block->data(), bytes.data(), bytes.size());
+  return NewBlock(key, block, expiry_ms);
+}
+
+Entry* Entry::NewBlock(std::string_view key, StringBlock* block, int64_t expiry_ms) {
   return NewWord(key, Form::kBlock, reinterpret_cast<uint64_t>(block), expiry_ms);
 }
 

@@ -16,13 +16,13 @@
 // expiry makes a new Entry: the functions that may do so return the address to store.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/string_block.h"
 #include "types/type.h"
 
 namespace cairn {
@@ -32,20 +32,6 @@ constexpr size_t kBlockBytesMin = 16 * 1024;   // from here on a string lives in
 constexpr size_t kEmbstrBytesMax = 44;         // Redis's OBJ_ENCODING_EMBSTR_SIZE_LIMIT
 constexpr size_t kEntryHeadBytes = 4;          // of the layout above: where a string's varint is,
 constexpr size_t kObjectKeyOffset = 16;        // and an object's expiry or key
-
-// A large string. Immutable while shared (references > 1): replies borrow it after unlock.
-struct StringBlock {
-  std::atomic<uint32_t> references;
-  uint64_t size;
-  uint64_t capacity;
-  char data[];
-
-  static StringBlock* New(size_t size, size_t capacity);
-  void AddReference() { references.fetch_add(1, std::memory_order_relaxed); }
-  bool shared() const { return references.load(std::memory_order_acquire) > 1; }
-  void Release();  // frees with the last reference; any thread
-  std::string_view view() const { return {data, size}; }
-};
 
 class Value;
 
@@ -57,6 +43,8 @@ class Entry {
   static Entry* New(std::string_view key, Value&& value, int64_t expiry_ms);
   // A string entry with the bytes (kept as an integer if they spell one), the usual case of SET.
   static Entry* NewString(std::string_view key, std::string_view bytes, int64_t expiry_ms);
+  // The same of a block, whose reference is taken over.
+  static Entry* NewBlock(std::string_view key, StringBlock* block, int64_t expiry_ms);
   // Frees the entry and its value.
   static void Free(Entry* entry);
   // Frees the entry's memory only; the value was taken.

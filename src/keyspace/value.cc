@@ -32,7 +32,7 @@ Value Value::FromString(std::string bytes) {
 Value Value::FromRawString(std::string bytes) {
   if (bytes.size() >= kBlockBytesMin) {
     StringBlock* block = StringBlock::New(bytes.size(), bytes.size());
-    memcpy(block->data, bytes.data(), bytes.size());
+    memcpy(block->data(), bytes.data(), bytes.size());
     return FromBlock(block);
   }
   Value value;

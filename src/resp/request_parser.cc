@@ -123,14 +123,24 @@ uint64_t RequestParser::MissingOfBigArgument() const {
   if (!partial_.active || partial_.bulk_bytes < int64_t{kBigArgumentBytes}) return 0;
   uint64_t have = static_cast<uint64_t>(end_ - partial_.at);
   uint64_t want = static_cast<uint64_t>(partial_.bulk_bytes) + 2;
+  if (partial_.args_left > 1) want += kBehindBytes;
   return want > have ? want - have : 0;
 }
 
+size_t RequestParser::LeftInOwn() const {
+  return in_own_ ? static_cast<size_t>(own_->begin() + own_->capacity - end_) : 0;
+}
+
 std::span<char> RequestParser::ReadTarget(std::span<char> scratch) {
+  if (!partial_.active) [[likely]]
+    return scratch;
   const size_t room = RoomAhead();
-  if (room == 0) return scratch;
+  size_t left = LeftInOwn();
+  if (room == 0) {
+    const bool behind_big = left - 1 < kBehindBytes && own_->capacity >= kBigArgumentBytes;
+    return behind_big ? std::span<char>(end_, left) : scratch;
+  }
   // What the last growth has left is used up first: else each short read would move everything.
-  size_t left = in_own_ ? static_cast<size_t>(own_.get() + own_capacity_ - end_) : 0;
   if (left < std::min(room, kAheadBytesMin)) {
     EnsureOwnRoom(room);
     left = room;
@@ -138,10 +148,10 @@ std::span<char> RequestParser::ReadTarget(std::span<char> scratch) {
   return {end_, std::min({room, left, kReadBytesMax})};
 }
 
-// Room ahead by what has come already. The larger, the fewer bytes move when the buffer grows (at
-// four, a third of a megabyte for a megabyte), and the more memory a client can hold that sends
-// less.
-constexpr size_t kAheadFactor = 4;
+// Room ahead by what has come already. The larger, the fewer bytes move when the buffer grows, and
+// the more memory a client can have set aside for it that sends less: it is counted as the client's
+// (memory_bytes), though pages are only there once bytes have come.
+constexpr size_t kAheadFactor = 16;
 
 // Of a big argument's missing bytes, those that there is to be room for now.
 size_t RequestParser::RoomAhead() const {
@@ -166,35 +176,33 @@ void RequestParser::Feed(char* data, size_t n) {
 void RequestParser::EndRead() {
   if (parse_ == end_) {
     own_.reset();
-    own_capacity_ = 0;
     in_own_ = false;
     parse_ = end_ = nullptr;
-  } else if (!in_own_) {
+  } else if (!in_own_ || own_->shared()) {
     EnsureOwnRoom(RoomAhead());
   }
 }
 
 // Makes the own buffer hold [parse_, end_) and `bytes` of free room behind it. Each byte is moved
 // O(1) times on average: the buffer doubles, or gets room for half as much again as it holds, or at
-// least half of it is free in front.
+// least half of it is free in front. A buffer that a value has taken over is left to it.
 void RequestParser::EnsureOwnRoom(size_t bytes) {
-  size_t rest = static_cast<size_t>(end_ - parse_);
-  char* own = own_.get();
-  if (in_own_) {
-    if (static_cast<size_t>(own + own_capacity_ - end_) >= bytes) return;
-    if (rest + bytes <= own_capacity_ && static_cast<size_t>(parse_ - own) >= own_capacity_ / 2) {
+  const size_t rest = static_cast<size_t>(end_ - parse_);
+  size_t capacity = rest + bytes;
+  if (in_own_ && !own_->shared()) {
+    char* const own = own_->begin();
+    if (LeftInOwn() >= bytes) return;
+    if (capacity <= own_->capacity && static_cast<size_t>(parse_ - own) >= own_->capacity / 2) {
       memmove(own, parse_, rest);
       Rebase(parse_, own);
       return;
     }
+    if (bytes < rest / 2) capacity = std::max<size_t>(capacity, own_->capacity * 2);
   }
-  const bool doubles = in_own_ && bytes < rest / 2;
-  size_t capacity = std::max(rest + bytes, doubles ? own_capacity_ * 2 : 0);
-  LargeBytes fresh = MakeLargeBytes(capacity);
-  memcpy(fresh.get(), parse_, rest);
-  Rebase(parse_, fresh.get());
+  StringBlockRef fresh(StringBlock::New(0, capacity));
+  memcpy(fresh->begin(), parse_, rest);
+  Rebase(parse_, fresh->begin());
   own_ = std::move(fresh);
-  own_capacity_ = capacity;
   in_own_ = true;
 }
 
@@ -209,7 +217,7 @@ void RequestParser::Rebase(char* from, char* to) {
 }
 
 size_t RequestParser::memory_bytes() const {
-  return own_capacity_ + partial_.args.capacity() * sizeof(std::string_view);
+  return (own_ == nullptr ? 0 : own_->capacity) + partial_.args.capacity() * sizeof(std::string_view);
 }
 
 void RequestParser::ResetPartial() {

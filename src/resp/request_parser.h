@@ -21,8 +21,11 @@
 // short fast path, shorter still if it begins as the one before. Anything else (incomplete, wrong, more than kFastArgsMax arguments) goes
 // through a careful path that can stop at any byte and resumes there: no byte is scanned more
 // than twice, payloads not at all. While the rest of an argument of kBigArgumentBytes or more is
-// missing, ReadTarget hands out the own buffer's tail, which has room for several times what has
-// come, up to the final size: of a megabyte that comes in reads of 64 KiB a third is moved.
+// missing, ReadTarget hands out the own buffer's tail, which has room for many times what has
+// come, up to the final size: of a megabyte that comes in reads of 64 KiB a sixteenth is moved.
+//
+// The own buffer is a StringBlock: whoever runs a request may take a big argument over by a
+// reference to it (own()), until EndRead; from then on the parser does not touch the block again.
 //
 // Invariants: parse_ is the start of the first request not yet given out; with a request in
 // progress (partial_.active) partial_.at points into [parse_, end_] at the first byte not scanned.
@@ -40,7 +43,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/large_block.h"
+#include "base/string_block.h"
 
 namespace cairn {
 
@@ -125,12 +128,14 @@ enum class ParseOutcome { kRequest, kNeedMore, kError };
 class RequestParser {
  public:
   static constexpr size_t kFastArgsMax = 1024;
-  static constexpr size_t kBigArgumentBytes = 32 * 1024;
+  static constexpr size_t kBigArgumentBytes = StringBlock::kLentBytesMin;
   static constexpr size_t kInlineBytesMax = 64 * 1024;
   static constexpr size_t kReadBytesMax = 1 << 20;  // of one read into the own buffer
   // Room made for what was only announced: this, or some times as much as has come. Else a few bytes
   // a connection would be enough to take all memory.
   static constexpr size_t kAheadBytesMin = 16 * 1024;
+  // And, with the whole of a big argument, for arguments behind it ("EX 100"): these must not move it.
+  static constexpr size_t kBehindBytes = 128;
 
   RequestParser() = default;
   RequestParser(const RequestParser&) = delete;
@@ -152,6 +157,8 @@ class RequestParser {
   // Bytes that were fed but not yet given out as requests. Exact after EndRead.
   size_t buffered_bytes() const { return static_cast<size_t>(end_ - parse_); }
   size_t memory_bytes() const;
+  // The own buffer; nullptr while there is none.
+  const StringBlockRef& own() const { return own_; }
   // True when a request has begun but not ended (after Next said kNeedMore).
   bool in_request() const { return parse_ != end_; }
 
@@ -181,11 +188,11 @@ class RequestParser {
   void EnsureOwnRoom(size_t bytes);
   uint64_t MissingOfBigArgument() const;
   size_t RoomAhead() const;
+  size_t LeftInOwn() const;
 
   char* parse_ = nullptr;
   char* end_ = nullptr;
-  LargeBytes own_;
-  size_t own_capacity_ = 0;
+  StringBlockRef own_;
   bool in_own_ = false;  // [parse_, end_) lies in own_
   Partial partial_;
   std::string error_;

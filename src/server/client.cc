@@ -18,6 +18,7 @@ constexpr size_t kParseAhead = 64;                   // requests parsed before t
 constexpr size_t kPublishedOutputBytes = 16 << 10;   // less goes out before anybody counts it
 constexpr int64_t kTimeoutMsMax = int64_t{1} << 52;  // of a wait; longer ones never end
 constexpr size_t kSharedMessageBytesMin = 2048;      // longer messages are not copied
+constexpr int64_t kMakeRoomUs = 500;                 // a read, for the rest of a big argument
 constexpr size_t kUnsentMessageBytesMax = 16 * 1024;
 // Of replies to one who has not logged in and does not read them.
 constexpr size_t kUnsentBytesMaxBeforeAuth = 16 * 1024;
@@ -29,6 +30,7 @@ Client::Client(Server* server, WorkerContext* context, std::shared_ptr<ClientRec
       record_(record.get()),
       session_(std::move(record)) {
   session_.subscriber = this;
+  session_.incoming = &parser_.own();
   wait_timer_.set_callback([this] { OnWaitTimeout(); });
   session_.user = server_.engine().users.default_user();
   session_.authenticated = server_.engine().users.default_open();
@@ -77,7 +79,16 @@ void Client::OnApproach() {
 }
 
 std::span<char> Client::OnReadBuffer(Connection&, std::span<char> scratch) {
-  return parser_.ReadTarget(scratch);
+  const std::span<char> target = parser_.ReadTarget(scratch);
+  if (target.data() != scratch.data()) [[unlikely]] MakeRoom();
+  return target;
+}
+
+// The memory for a big argument is there before its bytes are: keys go while it comes, not when it
+// has come and they, it and those of other clients are all in memory.
+void Client::MakeRoom() {
+  if (server_.engine().config.maxmemory() == 0) return;
+  context_.executor.EvictSlice(context_.worker.wall_ms(), kMakeRoomUs);
 }
 
 void Client::OnData(Connection& connection, char* data, size_t n) {

@@ -58,6 +58,7 @@ class Client final : public ConnectionHandler, public Subscriber {
 
  private:
   void Process();
+  void MakeRoom();
   void Publish();
   void PublishMemory();
   void ArmWait();

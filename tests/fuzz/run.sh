@@ -25,4 +25,4 @@ fuzz() {  # NAME SOURCE...
 
 fuzz request_parser src/resp/request_parser.cc src/resp/inline_arguments.cc \
   src/base/numbers.cc src/base/check.cc src/base/crash.cc src/base/random.cc \
-  src/base/large_block.cc
+  src/base/large_block.cc src/base/string_block.cc

@@ -2,6 +2,7 @@
 #include "base/large_block.h"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -12,13 +13,15 @@ namespace cairn {
 
 TEST_CASE("Large blocks are made by one thread and freed by another", "[base]") {
   constexpr size_t kSizes[] = {1, 4096, kSharedBlockBytes - 1, kSharedBlockBytes, 5'000'000};
-  std::vector<LargeBytes> blocks;
+  std::vector<void*> blocks;
   for (const size_t size : kSizes) {
-    blocks.push_back(MakeLargeBytes(size));
-    memset(blocks.back().get(), 'x', size);
-    REQUIRE(AllocatedBytes(blocks.back().get()) >= size);
+    blocks.push_back(AllocateLarge(size));
+    memset(blocks.back(), 'x', size);
+    REQUIRE(AllocatedBytes(blocks.back()) >= size);
   }
-  std::thread([&blocks] { blocks.clear(); }).join();
+  std::thread([&blocks] {
+    for (void* block : blocks) free(block);
+  }).join();
   DecayLarge();
 }
 
@@ -26,9 +29,9 @@ TEST_CASE("Large blocks are counted as all memory is", "[base]") {
   if (!MemoryMeter::kCounts) return;
   MemoryMeter::RegisterThread();
   const int64_t before = MemoryMeter::OwnBalance();
-  LargeBytes block = MakeLargeBytes(3'000'000);
+  void* block = AllocateLarge(3'000'000);
   REQUIRE(MemoryMeter::OwnBalance() >= before + 3'000'000);
-  block.reset();
+  free(block);
   REQUIRE(MemoryMeter::OwnBalance() < before + 100'000);
 }
 

@@ -298,6 +298,113 @@ TEST_CASE("request parser: a big argument that comes in small reads is moved a f
   REQUIRE(moves <= 10);
 }
 
+// A connection whose reads take as much as there is and fits.
+struct Reader {
+  // One read of at most `bytes`. Returns what was read.
+  size_t Read(std::string_view text, size_t bytes) {
+    const std::span<char> target = parser.ReadTarget(scratch);
+    const size_t n = std::min({text.size(), target.size(), bytes});
+    memcpy(target.data(), text.data(), n);
+    parser.Feed(target.data(), n);
+    batch.Clear();
+    while (parser.Next({}, &batch) == ParseOutcome::kRequest) {}
+    return n;
+  }
+  // Whole reads until there is a request; at most `text`. EndRead is owed.
+  void ReadToRequest(std::string_view* text) {
+    while (batch.empty()) {
+      REQUIRE(!text->empty());
+      parser.EndRead();
+      text->remove_prefix(Read(*text, SIZE_MAX));
+    }
+  }
+
+  RequestParser parser;
+  RequestBatch batch;
+  std::vector<char> scratch = std::vector<char>(64 * 1024);
+};
+
+TEST_CASE("request parser: whoever takes a big argument over keeps it, and the parser goes on") {
+  const Args big = {"SET", "k", std::string(1 << 20, 'v')}, ping = {"PING", "behind"};
+  for (const Args& first : {big, Args{"SET", "k", big[2], "EX", "100"}}) {
+    Reader reader;
+    const std::string text = Encode(first) + Encode(ping) + Encode(ping);
+    std::string_view left = text;
+    reader.ReadToRequest(&left);
+    const std::string_view argument = reader.batch[0].args[2];
+    REQUIRE(reader.batch[0].raw == Encode(first));
+    const StringBlockRef taken(reader.parser.own()->Lend(argument));
+    REQUIRE(taken != nullptr);
+    std::vector<Args> behind;
+    for (size_t i = 1; i < reader.batch.size(); ++i)
+      behind.emplace_back(reader.batch[i].args.begin(), reader.batch[i].args.end());
+    reader.parser.EndRead();
+    REQUIRE(!taken->shared());
+    REQUIRE(reader.parser.memory_bytes() < 1000);
+    while (!left.empty()) {
+      left.remove_prefix(reader.Read(left, SIZE_MAX));
+      for (size_t i = 0; i < reader.batch.size(); ++i)
+        behind.emplace_back(reader.batch[i].args.begin(), reader.batch[i].args.end());
+      reader.parser.EndRead();
+    }
+    REQUIRE((behind == std::vector<Args>{ping, ping}));
+    REQUIRE(taken->view() == big[2]);
+    REQUIRE(taken->view().data() == argument.data());
+  }
+}
+
+TEST_CASE("request parser: what stands behind a big argument does not move it") {
+  const std::string text = Encode({"SET", "k", std::string(3 << 20, 'v'), "PXAT", "1900000000000"});
+  for (size_t piece : {size_t{1}, size_t{7}, size_t{64 * 1024}}) {
+    Reader reader;
+    std::string_view left = text;
+    // The tail of the request in pieces of its own.
+    while (left.size() > 50) {
+      left.remove_prefix(reader.Read(left, left.size() - 50));
+      reader.parser.EndRead();
+    }
+    const StringBlock* block = reader.parser.own().get();
+    while (reader.batch.empty()) {
+      reader.parser.EndRead();
+      left.remove_prefix(reader.Read(left, piece));
+      REQUIRE(reader.parser.own().get() == block);
+    }
+    REQUIRE(reader.batch[0].raw == text);
+    REQUIRE(reader.parser.own()->IsMostly(reader.batch[0].args[2]));
+  }
+}
+
+TEST_CASE("request parser: a big request that waited is lent as well") {
+  const std::string text = Encode({"SET", "k", std::string(200'000, 'v')});
+  Reader reader;
+  std::string_view left = text;
+  reader.ReadToRequest(&left);
+  for (int round = 0; round < 3; ++round) {
+    reader.parser.Rewind(reader.batch[0]);
+    reader.parser.EndRead();
+    reader.batch.Clear();
+    REQUIRE(reader.parser.Next({}, &reader.batch) == ParseOutcome::kRequest);
+  }
+  const StringBlockRef taken(reader.parser.own()->Lend(reader.batch[0].args[2]));
+  REQUIRE(taken != nullptr);
+  reader.parser.EndRead();
+  REQUIRE(reader.parser.own() == nullptr);
+  REQUIRE(taken->view() == std::string(200'000, 'v'));
+}
+
+TEST_CASE("request parser: memory follows what has come, not what was announced") {
+  Reader reader;
+  const std::string text =
+      "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$500000000\r\n" + std::string(1 << 20, 'v');
+  std::string_view left = text;
+  while (!left.empty()) {
+    left.remove_prefix(reader.Read(left, SIZE_MAX));
+    reader.parser.EndRead();
+    REQUIRE(reader.parser.memory_bytes() <=
+            18 * (text.size() - left.size()) + RequestParser::kAheadBytesMin);
+  }
+}
+
 TEST_CASE("request parser: requests that begin as the one before are told so, and read whole") {
   const std::string stream = Encode({"GET", "a"}) + Encode({"GET", "bb"}) + Encode({"get", "c"}) +
                              Encode({"GET", "d", "e"}) + Encode({"GEX", "f"}) + Encode({"GEX", ""}) +
