@@ -84,10 +84,13 @@ int Insert(lua_State* L) {
 // -- coroutines --
 //
 // A script that is to end is made to by a hook at every instruction; but each coroutine has a hook
-// of its own. So what a coroutine was told is told to whoever resumed it.
+// of its own. So what a coroutine was told is told to whoever resumed it, who ends there, unless the
+// coroutine has outlived the script that was to end.
 
 void PassHookOn(lua_State* L, lua_State* coroutine) {
-  if (lua_gethookcount(coroutine) == 1) lua_sethook(L, lua_gethook(coroutine), LUA_MASKCOUNT, 1);
+  if (!IsStopped(coroutine)) return;
+  lua_sethook(L, lua_gethook(coroutine), LUA_MASKCOUNT, 1);
+  EndIfStopped(L);
 }
 
 // coroutine.resume(coroutine, ...)

@@ -155,7 +155,9 @@ int Load(lua_State* L) {
   const char* name = luaL_optstring(L, 2, "=(load)");
   lua_settop(L, 3);
   uint32_t pieces = 0;
-  return LoadResult(L, lua_load(L, ReadPiece, &pieces, name) == 0);
+  const bool loaded = lua_load(L, ReadPiece, &pieces, name) == 0;
+  EndIfStopped(L);
+  return LoadResult(L, loaded);
 }
 
 // pcall gives an error that is a table {err=...} as its text, as scripts have always seen it.
@@ -166,6 +168,7 @@ int ProtectedCall(lua_State* L) {
     lua_insert(L, 1);
     return lua_gettop(L);
   }
+  EndIfStopped(L);
   const int error = lua_gettop(L);
   if (lua_istable(L, error)) {
     lua_getfield(L, error, "err");
@@ -175,6 +178,30 @@ int ProtectedCall(lua_State* L) {
   lua_pushboolean(L, 0);
   lua_insert(L, error);
   return lua_gettop(L) - error + 1;
+}
+
+// The error handler of xpcall. Upvalue: the script's. Lua calls an error handler where the error is
+// raised: for the error that ends a script that is within the hook, where no other hook looks, and
+// a handler of the script's that never returned could not be stopped.
+int HandleForScript(lua_State* L) {
+  if (IsStopped(L)) return 1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+// xpcall(function, handler). A handler that is no function is left to Lua, which has its own words.
+int ProtectedCallWithHandler(lua_State* L) {
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  if (lua_isfunction(L, 2)) lua_pushcclosure(L, HandleForScript, 1);
+  lua_insert(L, 1);
+  const int status = lua_pcall(L, 0, LUA_MULTRET, 1);
+  if (status != 0) EndIfStopped(L);
+  lua_pushboolean(L, status == 0);
+  lua_replace(L, 1);
+  return lua_gettop(L);
 }
 
 // -- math.random: Lua's own is the C library's rand, which all threads would share. As in Redis it
@@ -224,7 +251,7 @@ int OsClock(lua_State* L) {
 constexpr const char* kGlobals[] = {"_VERSION", "assert",       "collectgarbage", "error",
                                     "gcinfo",   "getmetatable", "ipairs",         "rawequal",
                                     "select",   "tonumber",     "tostring",       "type",
-                                    "unpack",   "xpcall",       nullptr};
+                                    "unpack",   nullptr};
 struct Library {
   const char* name;
   const char* members[40];
@@ -331,6 +358,7 @@ void PushBuiltins(lua_State* L) {
   SetFunction(L, "loadstring", LoadString);
   SetFunction(L, "load", Load);
   SetFunction(L, "pcall", ProtectedCall);
+  SetFunction(L, "xpcall", ProtectedCallWithHandler);
   for (const Library& library : kLibraries) {
     PushLibrary(L, library);
     GuardLibrary(L, library.name);
@@ -366,6 +394,14 @@ void RequireMemory(lua_State* L, size_t bytes) {
   if (fits()) return;
   lua_gc(L, LUA_GCCOLLECT, 0);
   if (!fits()) luaL_error(L, "not enough memory");
+}
+
+bool IsStopped(lua_State* L) {
+  return lua_gethookcount(L) == 1;
+}
+
+void EndIfStopped(lua_State* L) {
+  if (IsStopped(L)) lua_gethook(L)(L, nullptr);
 }
 
 int RaiseReadOnly(lua_State* L) {

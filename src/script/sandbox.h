@@ -56,6 +56,12 @@ void ProtectTable(lua_State* L, bool strict = false);
 
 bool IsProtected(lua_State* L, int index);
 
+// Is the hook to look at every instruction, because the script that runs has to end? EndIfStopped
+// has the hook look at once: it raises the error again. Whatever has caught an error asks that, so
+// that a script cannot keep the one that ends it.
+bool IsStopped(lua_State* L);
+void EndIfStopped(lua_State* L);
+
 // Raise the error of all attempts to change what is protected; Plain: without its place.
 int RaiseReadOnly(lua_State* L);
 int RaiseReadOnlyPlain(lua_State* L);

@@ -55,6 +55,28 @@ AS_THE_ORACLE = [
     "local r={pcall(cjson.decode,string.rep('[',1000000))} cjson.decode_max_depth(1000) return r",
     "return string.format('%99999d',1)",
     "coroutine.yield(1)",
+    "return {xpcall(function() error('a') end, function(e) return e..'b',1 end)}",
+    "return {xpcall(function() return 1,nil,3 end, function() end)}",
+    "return {xpcall(function(...) return select('#',...) end, error, 1, 2)}",
+    "return {xpcall(function() error() end, function(...) return select('#',...) end)}",
+    "return {xpcall(function() error('a') end, function(e) error('b') end)}",
+    "local n=0 local a,b=xpcall(function() error('a') end, "
+    "function(e) n=n+1 if n<4 then error(e..n) end return e end) return {a,b,n}",
+    "return {xpcall(function() error('a') end, nil)}",
+    "return {xpcall(function() error('a') end, {})}",
+    "return {xpcall(function() error('a') end, tostring)}",
+    "return {xpcall(function() error({err='a',x=1}) end, function(e) return e.x end)}",
+    "return {xpcall(nil, function(e) return e end)}",
+    "return {xpcall(function() return 1 end)}",
+    "return {pcall(xpcall)}",
+    "return {xpcall(function() return nil+1 end, function(e) error(e,2) end)}",
+    "local function f() return 1+f() end "
+    "return {xpcall(f, function(e) return #e<200 and e or #e end)}",
+    "local n=0 local function f() n=n+1 return xpcall(f, function(e) return e end) end "
+    "local r={f()} return {n,#r,tostring(r[#r])}",
+    "return {xpcall(function() return xpcall(function() error('a',0) end, function(e) "
+    "error(e..'b',0) end) end, function(e) return e..'c' end)}",
+    "return {xpcall(coroutine.wrap(function() error('a') end), function(e) return 'h '..e end)}",
     # What guards stand before goes on as it did.
     "return {pcall(coroutine.wrap(function() error('boo') end))}",
     "return {pcall(coroutine.wrap(function() error({err='E'}) end))}",
@@ -233,6 +255,74 @@ def test_no_coroutine_keeps_a_script_alive(env):
         check(isinstance(reply, Error) and "Script killed by user" in str(reply), (script, reply))
         equal(other.call("PING"), b"PONG")
         equal(other.call("EVAL", "return coroutine.wrap(function() return 1 end)()", 0), 1)
+
+
+LOOP = "while true do end "
+SPIN = "function() " + LOOP + "end"
+
+
+@limit(120)
+@matrix(THREADS)
+def test_nothing_that_catches_errors_keeps_a_script_alive(env):
+    """Handlers and callbacks which catch the error that ends a script, and loop on. Each is begun
+    under a key's lock alone, which it retreats from, and again under all of them."""
+    server = env.start(busy_reply_threshold=50)
+    for script in (
+            "return {xpcall(" + SPIN + ", " + SPIN + ")}",
+            "while true do xpcall(" + SPIN + ", " + SPIN + ") end",
+            "xpcall(function() xpcall(" + SPIN + ", " + SPIN + ") " + LOOP + "end, " + SPIN + ")",
+            "xpcall(function() pcall(" + SPIN + ") " + LOOP + "end, " + SPIN + ")",
+            "pcall(function() xpcall(" + SPIN + ", " + SPIN + ") " + LOOP + "end) " + LOOP,
+            "xpcall(function() error('x') end, function() pcall(" + SPIN + ") " + LOOP + "end)",
+            "xpcall(function() error('x') end, function() xpcall(" + SPIN + ", " + SPIN + ") end)",
+            "local function h() " + LOOP + "end xpcall(coroutine.wrap(" + SPIN + "), h)",
+            "coroutine.wrap(function() xpcall(" + SPIN + ", " + SPIN + ") end)() " + LOOP,
+            "local c=coroutine.create(function() xpcall(" + SPIN + ", " + SPIN + ") end) "
+            "coroutine.resume(c) " + LOOP,
+            "local t={} for i=1,100 do t[i]=i end table.sort(t, function() xpcall(" + SPIN + ", " +
+            SPIN + ") end)",
+            "string.gsub(('x'):rep(100),'x',function() xpcall(" + SPIN + ", " + SPIN + ") end)",
+            # Functions of the library only, for a very long time, once it has to end.
+            "string.gsub(('x'):rep(2^26),'.',setmetatable({},{__index=pcall,__call=" + SPIN + "}))",
+            "local t=setmetatable({},{__index=" + SPIN + "}) xpcall(function() return t.x end, " +
+            SPIN + ")",
+            "local t=setmetatable({},{__tostring=" + SPIN + "}) xpcall(function() tostring(t) end, " +
+            SPIN + ")",
+            "local t=setmetatable({},{__gc=" + SPIN + "}) t=nil collectgarbage() xpcall(" + SPIN +
+            ", " + SPIN + ")",
+            "load(function() xpcall(" + SPIN + ", " + SPIN + ") end) " + LOOP,
+            "xpcall(function() while true do redis.call('get',KEYS[1]) end end, " + SPIN + ")",
+            "xpcall(function() for i=1,300 do redis.pcall('get','other'..i) end " + LOOP + "end, " +
+            SPIN + ")"):
+        victim, other = server.client(), server.client()
+        victim.send("EVAL", script, 1, "k")
+        eventually(lambda: isinstance(other.call("PING"), Error), note=script)
+        equal(other.call("SCRIPT", "KILL"), b"OK")
+        reply = victim.read()
+        check(isinstance(reply, Error) and "Script killed by user" in str(reply), (script, reply))
+        equal(other.call("SET", "k", "v"), b"OK")
+        equal(victim.call("EVAL", "return {xpcall(function() error('a',0) end, "
+                                  "function(e) return e..'b' end)}", 0), [None, b"ab"])
+
+
+def test_a_coroutine_that_was_ended_harms_no_later_script(env):
+    """A library keeps it; whoever resumes it later hears that it is dead, and can catch that."""
+    server = env.start(busy_reply_threshold=50)
+    victim, other = server.client(), server.client()
+    equal(victim.call("FUNCTION", "LOAD", "#!lua name=l\nlocal c,w\n"
+                      "redis.register_function('first', function() "
+                      "c=coroutine.create(" + SPIN + ") coroutine.resume(c) end) "
+                      "redis.register_function('then', function() "
+                      "local a,b=coroutine.resume(c) local d,e=pcall(coroutine.resume,c) "
+                      "local f,g=xpcall(function() local x,y=coroutine.resume(c) error(y,0) end, "
+                      "function(e) return 'h '..e end) return {tostring(a),b,tostring(e),g} end)"),
+          b"l")
+    victim.send("FCALL", "first", 0)
+    eventually(lambda: isinstance(other.call("PING"), Error))
+    equal(other.call("FUNCTION", "KILL"), b"OK")
+    check(isinstance(victim.read(), Error), "it ended")
+    dead = b"cannot resume dead coroutine"
+    equal(victim.call("FCALL", "then", 0), [b"false", dead, b"false", b"h " + dead])
 
 
 @limit(60)
