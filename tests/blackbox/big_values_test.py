@@ -102,7 +102,8 @@ def test_cut_connections_leave_nothing(env):
         client.close()
         eventually(lambda: buffered(env, client_id) is None, 30)
     equal(env.c.call("EXISTS", "key"), 0)
-    eventually(lambda: used() < before + (4 << 20), 30, "memory is not given back")
+    if not env.slow:  # a sanitizer's allocator keeps what is freed
+        eventually(lambda: used() < before + (4 << 20), 30, "memory is not given back")
 
 
 def test_what_does_not_take_it(env):
