@@ -21,6 +21,10 @@ FunctionRegistry& RegistryOf(Context& ctx) {
   return ctx.engine().scripts->functions();
 }
 
+ScriptHost::LoadFor WhoLoads(Context& ctx) {
+  return ctx.session().internal ? ScriptHost::LoadFor::kRecord : ScriptHost::LoadFor::kClient;
+}
+
 // How Redis words too many arguments of a subcommand that its arity lets pass.
 void RefuseCount(Context& ctx) {
   ctx.Error("ERR unknown subcommand or wrong number of arguments for '" + std::string(ctx.arg(1)) +
@@ -67,7 +71,7 @@ void FunctionLoad(Context& ctx) {
   if (!ReadLibraryShebang(code, &named, &error)) return ctx.Error(error);
   if (!replace && current->all().contains(named.name))
     return ctx.Error("ERR Library '" + named.name + "' already exists");
-  const auto library = ScriptHost::Of(ctx.executor()).LoadLibrary(code, &error);
+  const auto library = ScriptHost::Of(ctx.executor()).LoadLibrary(code, WhoLoads(ctx), &error);
   if (library == nullptr) return ctx.Error(error);
   auto next = std::make_shared<Libraries>(*current);
   if (!next->Add(library, replace, &error)) {
@@ -122,7 +126,7 @@ void FunctionRestore(Context& ctx) {
   ScriptHost& host = ScriptHost::Of(ctx.executor());
   std::vector<std::shared_ptr<const Library>> loaded;
   for (const std::string& code : codes) {
-    loaded.push_back(host.LoadLibrary(code, &error));
+    loaded.push_back(host.LoadLibrary(code, WhoLoads(ctx), &error));
     if (loaded.back() != nullptr && next->Add(loaded.back(), replace, &error)) continue;
     for (const auto& library : loaded) host.ForgetLibrary(library.get());
     return ctx.Error(error);

@@ -80,8 +80,13 @@ class ScriptHost {
 
   // -- functions (library.cc) --
   // Runs a library's code and reads what it registers; not installed yet. nullptr: *error is the
-  // reply.
-  std::shared_ptr<const Library> LoadLibrary(std::string_view code, std::string* error);
+  // reply. A client's code may not take long; what was loaded once (the log, a snapshot, a leader's
+  // stream) is loaded again however slow the machine is just then.
+  enum class LoadFor { kClient, kRecord };
+  std::shared_ptr<const Library> LoadLibrary(std::string_view code, LoadFor whom,
+                                             std::string* error);
+  // For tests: how long a client's code may take.
+  void set_load_ms_max(int64_t ms) { load_ms_max_ = ms; }
   struct CalledFunction {
     const Library* library;  // good until libraries change, as the next
     const FunctionInfo* info;
@@ -141,7 +146,7 @@ class ScriptHost {
   void PushTable(Arguments values);
   void SetGlobal(int name, Arguments values);
   void ForgetKeys();
-  bool RunLibrary(const Library& library, std::vector<FunctionInfo>* functions,
+  bool RunLibrary(const Library& library, int64_t ms_max, std::vector<FunctionInfo>* functions,
                   std::vector<int>* references, std::string* error);
   void SyncLibraries();
   void Finish(Context& ctx, int status);
@@ -174,6 +179,7 @@ class ScriptHost {
     std::shared_ptr<const Library> library;
     std::vector<int> functions;  // registry references
   };
+  int64_t load_ms_max_ = 500;
   uint64_t library_generation_ = 0;
   std::shared_ptr<const Libraries> installed_ = std::make_shared<Libraries>();
   std::unordered_map<const Library*, CompiledLibrary> libraries_;

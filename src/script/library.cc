@@ -2,8 +2,11 @@
 //
 // The part of ScriptHost that runs a library's code once, to learn its functions. While it does,
 // `redis` is the only global, and another one: with redis.register_function, without redis.call.
+#include <cstdint>
+
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "exec/modes.h"
 #include "script/host.h"
 #include "script/lua_to_reply.h"
 #include "script/reply_to_lua.h"
@@ -13,14 +16,17 @@ namespace cairn {
 namespace {
 
 constexpr const char* kChunkName = "@user_function";
-constexpr int64_t kLoadMsMax = 500;
+// A worker that runs code which some worker has run before: only code that goes another way each
+// time takes so long, and it may not hold the locks of an FCALL for ever.
+constexpr int64_t kAgainMsMax = 30'000;
 constexpr int kHookInstructions = 100000;
 
-// What the code that runs registers, and since when it runs.
+// What the code that runs registers, and how long it may take.
 struct Registration {
   std::vector<FunctionInfo> functions;
   std::vector<int> references;
-  int64_t start_ms = 0;
+  int64_t start_ms = 0, ms_max = 0;
+  const Modes* modes = nullptr;
 };
 // The address of this is the registry key under which the Registration stands.
 char registration_key;
@@ -33,15 +39,16 @@ Registration* CurrentRegistration(lua_State* L) {
   return registration;
 }
 
-// Loading happens under scope All: it may not take long.
+// Loading happens under scope All: it may not take long where a client asks for it.
 void StopSlowLoad(lua_State* L, lua_Debug*) {
   const Registration* registration = CurrentRegistration(L);
-  if (registration == nullptr ||
-      SystemClock()->MonotonicMs() - registration->start_ms <= kLoadMsMax)
-    return;
+  if (registration == nullptr) return;
+  const int64_t took_ms = SystemClock()->MonotonicMs() - registration->start_ms;
+  const bool shutdown = registration->modes->Has(kModeShutdown);
+  if (took_ms <= registration->ms_max && !shutdown) return;
   // Whatever may catch it does not go on for long.
   lua_sethook(L, StopSlowLoad, LUA_MASKCOUNT, 1);
-  PushError(L, "ERR FUNCTION LOAD timeout");
+  PushError(L, shutdown ? "ERR the server shuts down" : "ERR FUNCTION LOAD timeout");
   lua_error(L);
 }
 
@@ -181,8 +188,9 @@ void PushLoadBuiltins(lua_State* L, ScriptHost* host) {
 }
 
 // Runs the code with the globals that loading has; functions end up in *registration.
-bool ScriptHost::RunLibrary(const Library& library, std::vector<FunctionInfo>* functions,
-                            std::vector<int>* references, std::string* error) {
+bool ScriptHost::RunLibrary(const Library& library, int64_t ms_max,
+                            std::vector<FunctionInfo>* functions, std::vector<int>* references,
+                            std::string* error) {
   const std::string_view code = std::string_view(library.code).substr(library.code_offset);
   if (!LoadLuaText(L_, code, kChunkName)) {
     *error = std::string("ERR Error compiling function: ") + lua_tostring(L_, -1);
@@ -193,6 +201,8 @@ bool ScriptHost::RunLibrary(const Library& library, std::vector<FunctionInfo>* f
   logged_bytes_ = 0;
   Registration registration;
   registration.start_ms = SystemClock()->MonotonicMs();
+  registration.ms_max = ms_max;
+  registration.modes = &executor_.engine().modes;
   SetRegistration(L_, &registration);
   ShowBuiltins(L_, load_builtins_);
   lua_sethook(L_, StopSlowLoad, LUA_MASKCOUNT, kHookInstructions);
@@ -212,11 +222,14 @@ bool ScriptHost::RunLibrary(const Library& library, std::vector<FunctionInfo>* f
   return status == 0;
 }
 
-std::shared_ptr<const Library> ScriptHost::LoadLibrary(std::string_view code, std::string* error) {
+std::shared_ptr<const Library> ScriptHost::LoadLibrary(std::string_view code, LoadFor whom,
+                                                       std::string* error) {
   auto library = std::make_shared<Library>();
   if (!ReadLibraryShebang(code, library.get(), error)) return nullptr;
   CompiledLibrary compiled;
-  if (!RunLibrary(*library, &library->functions, &compiled.functions, error)) return nullptr;
+  const int64_t ms_max = whom == LoadFor::kClient ? load_ms_max_ : INT64_MAX;
+  if (!RunLibrary(*library, ms_max, &library->functions, &compiled.functions, error))
+    return nullptr;
   if (library->functions.empty()) {
     *error = "ERR No functions registered";
     return nullptr;
@@ -258,7 +271,7 @@ bool ScriptHost::FindFunction(std::string_view name, CalledFunction* called, std
   if (compiled == libraries_.end()) {
     CompiledLibrary fresh;
     std::vector<FunctionInfo> functions;
-    if (!RunLibrary(*found.library, &functions, &fresh.functions, error)) return false;
+    if (!RunLibrary(*found.library, kAgainMsMax, &functions, &fresh.functions, error)) return false;
     fresh.library = found.library;
     compiled = libraries_.emplace(found.library.get(), std::move(fresh)).first;
   }

@@ -248,10 +248,9 @@ int OsClock(lua_State* L) {
 }
 
 // What scripts may see of the globals, and of each library.
-constexpr const char* kGlobals[] = {"_VERSION", "assert",       "collectgarbage", "error",
-                                    "gcinfo",   "getmetatable", "ipairs",         "rawequal",
-                                    "select",   "tonumber",     "tostring",       "type",
-                                    "unpack",   nullptr};
+constexpr const char* kGlobals[] = {
+    "_VERSION", "assert", "collectgarbage", "error",    "gcinfo", "getmetatable", "ipairs",
+    "rawequal", "select", "tonumber",       "tostring", "type",   "unpack",       nullptr};
 struct Library {
   const char* name;
   const char* members[40];

@@ -8,7 +8,9 @@ namespace cairn {
 FunctionSource::FunctionSource(Engine* engine) : engine_(*engine) {}
 FunctionSource::~FunctionSource() = default;
 
-void FunctionSource::AtInstant() { libraries_ = engine_.scripts->functions().Current(); }
+void FunctionSource::AtInstant() {
+  libraries_ = engine_.scripts->functions().Current();
+}
 
 void FunctionSource::Write(RdbWriter* writer) {
   for (const auto& [name, library] : libraries_->all()) writer->Function(library->code);
@@ -19,7 +21,8 @@ Result<bool> FunctionSource::LoadFunction(std::string_view code) {
   std::lock_guard guard(mutex_);
   if (executor_ == nullptr) executor_ = std::make_unique<Executor>(&engine_);
   std::string error;
-  const auto library = ScriptHost::Of(*executor_).LoadLibrary(code, &error);
+  const auto library =
+      ScriptHost::Of(*executor_).LoadLibrary(code, ScriptHost::LoadFor::kRecord, &error);
   if (library == nullptr) return Status::Corrupt("a function library in the file: " + error);
   auto next = std::make_shared<Libraries>(*engine_.scripts->functions().Current());
   if (!next->Add(library, true, &error))

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Scripts through the pipeline, without sockets: two workers with a Lua state each.
+#include <cstdint>
+#include <string>
 #include <thread>
 
 #include "../exec/engine_harness.h"
+#include "script/functions.h"
+#include "script/host.h"
 
 namespace cairn {
 namespace {
@@ -51,6 +55,53 @@ TEST_CASE("scripts of many workers exclude each other") {
   TestClient client(test);
   REQUIRE(client.Send("EVAL \"return #redis.call('t.get','x')\" 0\r\n") ==
           ":" + std::to_string(kThreads * kRounds) + "\r\n");
+}
+
+// Longer than the hook's first look, which is not before 100,000 instructions.
+const std::string kSlowLibrary =
+    "\"#!lua name=slow\\nfor i = 1, 300000 do end "
+    "redis.register_function('f', function() return 7 end)\"";
+
+TEST_CASE("a library's code has a time limit for a client, and none where it is loaded again") {
+  TestEngine test;
+  TestClient client(test), other(test), replay(test);
+  const std::string load = "FUNCTION LOAD REPLACE " + kSlowLibrary + "\r\n";
+  const std::string timeout = "-ERR Error registering functions: ERR FUNCTION LOAD timeout\r\n";
+  for (TestClient* each : {&client, &other, &replay})
+    ScriptHost::Of(each->executor).set_load_ms_max(-1);  // over as soon as one looks
+  REQUIRE(client.Send(load) == timeout);
+  replay.session.internal = true;
+  REQUIRE(replay.Send(load) == "$4\r\nslow\r\n");
+  // A worker that runs the code for the first time.
+  REQUIRE(other.Send("FCALL f 0\r\n") == ":7\r\n");
+  ScriptHost::Of(client.executor).set_load_ms_max(INT64_MAX);
+  REQUIRE(client.Send(load) == "$4\r\nslow\r\n");
+}
+
+TEST_CASE("a dump of libraries is restored without a time limit where it was once") {
+  TestEngine test;
+  TestClient client(test), replay(test);
+  REQUIRE(client.Send("FUNCTION LOAD " + kSlowLibrary + "\r\n") == "$4\r\nslow\r\n");
+  const std::string dump = DumpLibraries(*test.engine->scripts->functions().Current());
+  const std::string restore = "*4\r\n$8\r\nFUNCTION\r\n$7\r\nRESTORE\r\n$" +
+                              std::to_string(dump.size()) + "\r\n" + dump + "\r\n$5\r\nFLUSH\r\n";
+  for (TestClient* each : {&client, &replay}) ScriptHost::Of(each->executor).set_load_ms_max(-1);
+  REQUIRE(client.Send(restore) ==
+          "-ERR Error registering functions: ERR FUNCTION LOAD timeout\r\n");
+  replay.session.internal = true;
+  REQUIRE(replay.Send(restore) == "+OK\r\n");
+}
+
+TEST_CASE("a server that shuts down does not wait for a library's code") {
+  TestEngine test;
+  std::string error;
+  TestClient client(test);
+  test.engine->modes.Set(kModeShutdown, true);
+  const std::string code =
+      "#!lua name=l\nwhile true do end redis.register_function('f', function() end)";
+  REQUIRE(ScriptHost::Of(client.executor).LoadLibrary(code, ScriptHost::LoadFor::kRecord, &error) ==
+          nullptr);
+  REQUIRE(error == "ERR Error registering functions: ERR the server shuts down");
 }
 
 }  // namespace
