@@ -185,7 +185,9 @@ uint64_t Manifest::ReplacedBytes() const {
 std::vector<std::string> Manifest::FileNames() const {
   std::vector<std::string> names;
   for (const SegmentEntry& s : segments) names.push_back(SegmentName(s.timeline, s.sequence));
-  for (const SnapshotEntry& s : snapshots) names.push_back(s.name);
+  // Two of the same LSN are one file.
+  for (const SnapshotEntry& s : snapshots)
+    if (names.empty() || names.back() != s.name) names.push_back(s.name);
   if (snapshots.empty()) names.push_back(base_name);
   std::erase(names, "");
   return names;

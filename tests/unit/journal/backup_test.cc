@@ -150,6 +150,20 @@ TEST_CASE("backup: a timeline that ends meanwhile asks for another LSN") {
   REQUIRE(h.journal->CopyTo("copy", 2, h.journal->tail(), kGoOn).ok());
 }
 
+TEST_CASE("backup: two bases of one LSN are one file") {
+  Source h(6);
+  REQUIRE(h.Open().ok());
+  h.journal->SetRetention(1000000000, 0);
+  h.Write(3);
+  h.Base();
+  h.Base();
+  REQUIRE(h.journal->manifest().snapshots.size() == 3);
+  const auto copy = h.journal->CopyTo("copy", 1, h.journal->tail(), kGoOn);
+  INFO(copy.status().message());
+  REQUIRE(copy.ok());
+  REQUIRE(VerifyChain(&h.fs, "copy", copy->manifest, h.journal->tail(), nullptr).ok());
+}
+
 TEST_CASE("backup: copies while others write and compact are whole") {
   Source h(4);
   REQUIRE(h.Open().ok());
