@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // CONFIG GET, SET, REWRITE, RESETSTAT, HELP.
+#include "acl/users.h"
 #include "base/numbers.h"
 #include "commands/families.h"
 #include "commands/help.h"
 #include "commands/protected_action.h"
+#include "config/file_parser.h"
 #include "exec/audit_log.h"
 #include "exec/context.h"
 #include "exec/executor.h"
@@ -89,7 +91,11 @@ Scope ConfigSetScope(Arguments arguments) {
 std::vector<std::string> UserLines(const Users& users) {
   constexpr size_t kKeyword = sizeof "user";  // with the blank behind it
   std::vector<std::string> lines;
-  for (const auto& user : users.All()) lines.push_back(user->Describe().substr(kKeyword));
+  for (const auto& user : users.All()) {
+    std::string& line = lines.emplace_back();
+    for (const std::string_view word : SplitAclWords(user->Describe().substr(kKeyword)))
+      (line += line.empty() ? "" : " ") += QuoteWord(word);
+  }
   return lines;
 }
 
@@ -105,7 +111,7 @@ void ConfigRewrite(Context& ctx) {
     const Status status = engine.config_store.Rewrite(lines);
     if (status.ok()) return reply.Ok();
     engine.log.Warning("CONFIG REWRITE failed: %s", status.message().c_str());
-    reply.Error("ERR Rewriting config file: " + status.message());
+    reply.Error("ERR " + status.message());
   });
 }
 

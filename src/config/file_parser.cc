@@ -167,7 +167,7 @@ std::string QuoteText(std::string_view text) {
 }
 
 std::string QuoteWord(std::string_view word) {
-  bool plain = !word.empty() && word[0] != '#';
+  bool plain = !word.empty();
   for (char c : word)
     if (c <= ' ' || c > '~' || c == '"' || c == '\'' || c == '\\') plain = false;
   return plain ? std::string(word) : QuoteText(word);

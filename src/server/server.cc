@@ -99,6 +99,12 @@ Status Server::Start() {
   CAIRN_RETURN_IF_ERROR(LoadUsers());
   RegisterHooks();
   CAIRN_RETURN_IF_ERROR(StartObserving());
+  // Behind all that can refuse: the passwords that ACL SETUSER gave could not be put back.
+  store_.OnChange({"requirepass"}, [this](const Config& config) {
+    engine_->users.SetDefaultPassword(config.requirepass());
+    engine_->modes.Bump();
+    return Status::Ok();
+  });
   client_memory_ = std::make_unique<ClientMemory>(this);
   engine_->migrator = std::make_shared<Migrator>();
   int threads = static_cast<int>(config_.threads());
@@ -170,11 +176,9 @@ ConnectionHandler* Server::MakeClient(Worker& worker, int fd, std::string* refus
 void Server::RegisterHooks() {
   // Hooks of CONFIG SET run under scope All.
   RegisterDurabilityHooks();
-  store_.OnChange({"requirepass", "acl-pubsub-default"}, [this](const Config& config) {
+  store_.OnChange({"acl-pubsub-default"}, [this](const Config& config) {
     engine_->users.set_all_channels_by_default(config.acl_pubsub_default() ==
                                                AclPubsubDefault::kAllChannels);
-    engine_->users.SetDefaultPassword(config.requirepass());
-    engine_->modes.Bump();
     return Status::Ok();
   });
   RegisterTlsHooks();

@@ -298,8 +298,34 @@ def test_users_in_the_configuration(env):
         check("# users" in lines, "a comment is gone")
         check(any(line.startswith("user bob on ") for line in lines), "bob is not written")
         check(not any(">pw" in line for line in lines), "a password in clear")
+        # Words are read back as they were, quotes and all.
+        for name, rule in (("quoted", '~"a"'), ("odd", "~it's\\x"), ("channel", '&"\\x62"')):
+            equal(c.call("ACL", "SETUSER", name, "on", "nopass", rule, "(~k' +get)"), b"OK")
+        before = c.call("ACL", "LIST")
+        equal(c.call("CONFIG", "REWRITE"), b"OK")
+        server.restart()
+        equal(sorted(env.client(2, server).call("ACL", "LIST")), sorted(before))
     finally:
         os.unlink(path)
+
+
+@cairn_only("redis-server gives the password back only where requirepass had set it")
+@matrix(ONCE)
+def test_configuration_leaves_passwords_of_acl_alone(env):
+    server = env.start()
+    c = env.client(2, server)
+    equal(c.call("ACL", "SETUSER", "default", "resetpass", ">secret"), b"OK")
+    users = c.call("ACL", "LIST")
+    equal(c.call("CONFIG", "SET", "acl-pubsub-default", "resetchannels"), b"OK")
+    equal(c.call("ACL", "LIST"), users)
+    # Not in force for a moment, where something else refuses.
+    check(isinstance(c.call("CONFIG", "SET", "requirepass", "x", "bind", "203.0.113.1"), Error),
+          "an address of nobody is bound")
+    equal(c.call("ACL", "LIST"), users)
+    equal(c.call("CONFIG", "GET", "requirepass"), [b"requirepass", b""])
+    equal(text_of(env.client(2, server).call("GET", "k")), b"NOAUTH Authentication required.")
+    equal(c.call("CONFIG", "SET", "requirepass", "x"), b"OK")
+    equal(env.client(2, server).call("AUTH", "x"), b"OK")
 
 
 @cairn_only("in Redis what a transaction still holds goes on as the default user")
