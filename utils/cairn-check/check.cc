@@ -3,6 +3,7 @@
 // Looks at a journal folder while no server runs in it; changes nothing except `repair --yes`.
 #include "utils/cairn-check/check.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -85,10 +86,7 @@ int Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok()) return Complain(recovered.status());
   const Manifest& m = recovered->manifest;
-  if (recovered->report.fresh) {
-    printf("no journal here\n");
-    return kExitOk;
-  }
+  if (recovered->report.fresh) return Complain(Status::NotFound("no journal in " + dir));
   if (const Status whole = VerifyChain(fs, dir, m, recovered->tail_lsn, keys); !whole.ok())
     return Complain(whole);
   const Lsn from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
@@ -271,13 +269,7 @@ int Audit(FileSystem* fs, const std::vector<std::string>& paths) {
   return report->torn ? kExitTornTail : kExitOk;
 }
 
-}  // namespace
-
-bool IsCheckName(const std::string& program) {
-  return program.substr(program.rfind('/') + 1) == "cairn-check";
-}
-
-int CheckMain(const std::vector<std::string>& args) {
+int Run(const std::vector<std::string>& args) {
   if (args.size() == 1 && (args[0] == "--help" || args[0] == "-h")) {
     fputs(kHelp, stdout);
     return kExitOk;
@@ -311,6 +303,20 @@ int CheckMain(const std::vector<std::string>& args) {
   }
   if (command == "repair") return Repair(fs, path, options.yes, keys);
   return Usage();
+}
+
+}  // namespace
+
+bool IsCheckName(const std::string& program) {
+  return program.substr(program.rfind('/') + 1) == "cairn-check";
+}
+
+int CheckMain(const std::vector<std::string>& args) {
+  const int status = Run(args);
+  // What is still in stdio's buffer may be what a full disk does not take.
+  if (fflush(stdout) == 0 && ferror(stdout) == 0) return status;
+  fprintf(stderr, "cairn-check: not all could be written: %s\n", strerror(errno));
+  return status == kExitOk ? kExitIo : status;
 }
 
 }  // namespace cairn
