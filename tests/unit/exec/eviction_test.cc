@@ -205,7 +205,7 @@ TEST_CASE("A busy script that comes in between evictions is not waited for", "[e
   for (int i = 0; i < 100; ++i) REQUIRE(test.Set("k" + std::to_string(i), 100) == "+OK\r\n");
   // One key a command, and never enough.
   REQUIRE(test.client.Send("CONFIG SET maxmemory-eviction-tenacity 0\r\n") == "+OK\r\n");
-  test.SetRoom(-(1 << 20));
+  REQUIRE(test.client.Send("CONFIG SET maxmemory 1\r\n") == "+OK\r\n");
   Gate& gate = test.engine.keyspace.gate();
   HoldPoint& point = TheHoldPoint();
   point.entered = point.release = false;
