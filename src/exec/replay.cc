@@ -34,9 +34,8 @@ struct Replayer::Applier {
     session.internal = session.authenticated = true;
   }
 
-  void Main(BoundedQueue<ReplayJob>* queue, StreamKind kind_in, ReplayFailure* failure_in) {
+  void Main(BoundedQueue<ReplayJob>* queue, ReplayFailure* failure_in) {
     failure = failure_in;
-    kind = kind_in;
     ReplayJob job;
     while (queue->Pop(&job)) {
       RunJob(job);
@@ -98,20 +97,19 @@ struct Replayer::Applier {
     // After a failure the queues only drain, so that nobody waits for ever.
     if (failure->any()) [[unlikely]]
       return;
-    if (kind == StreamKind::kJournal) return ApplyUnit(lsn, commands, batch, now_ms);
-    // One that fails must not take the rest of its MULTI with it.
+    // Nobody looks on. One that fails must not take the rest of its MULTI with it.
     for (size_t i = 0; i < commands.size(); ++i)
-      ApplyUnit(lsn, commands.subspan(i, 1), batch, now_ms);
+      ApplyOne(lsn, commands.subspan(i, 1), batch, now_ms);
   }
 
-  void ApplyUnit(Lsn lsn, std::span<const AppliedCommand> commands, const ReplayBatch& batch,
-                 int64_t now_ms) {
+  // What was answered may rest on what redis.set_repl kept out of the log, so that it does not apply:
+  // as in Redis no reason to give up the rest.
+  void ApplyOne(Lsn lsn, std::span<const AppliedCommand> command, const ReplayBatch& batch,
+                int64_t now_ms) {
     const uint64_t start = out.end_position();
-    if (!executor.ApplyUnit(session, commands, now_ms, out)) {
-      const std::string what = commands.front().command->full_name + " failed: " + ErrorFrom(start);
-      kind == StreamKind::kJournal ? failure->Note(lsn, batch.file, what)
-                                   : failure->NoteRefused(lsn, batch.file, what);
-    }
+    if (!executor.ApplyUnit(session, command, now_ms, out))
+      failure->NoteRefused(lsn, batch.file,
+                           command.front().command->full_name + " failed: " + ErrorFrom(start));
     if (out.size() > kReplyBytesMax) out.Consume(out.size());
   }
 
@@ -136,7 +134,6 @@ struct Replayer::Applier {
   ChunkPool pool;
   OutputBuffer out;
   ReplayFailure* failure = nullptr;
-  StreamKind kind = StreamKind::kJournal;
 };
 
 Replayer::Replayer(Engine* engine, int appliers) : engine_(*engine) {
@@ -168,7 +165,7 @@ Status Replayer::Dispatch(Lsn from, int database, StreamKind kind, BoundedQueue<
   for (size_t i = 0; i < groups; ++i) {
     queues.emplace_back(kJobsMax);
     threads.emplace_back(
-        [this, i, kind, &queues, &failure] { appliers_[i]->Main(&queues[i], kind, &failure); });
+        [this, i, &queues, &failure] { appliers_[i]->Main(&queues[i], &failure); });
   }
   std::unique_ptr<ReplayDispatcher> dispatcher;
   Status status;

@@ -38,7 +38,7 @@ struct ReplayReport {
   std::string unfinished;  // why what follows it was dropped; "" if nothing was
   int end_database = 0;    // the stream is in this one there
   uint64_t commands = 0;
-  uint64_t refused = 0;       // commands of an AOF that failed
+  uint64_t refused = 0;       // commands that failed and were passed over
   std::string first_refused;  // position and reason of the first one
   int64_t milliseconds = 0;
 };

@@ -351,6 +351,9 @@ Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit,
     log_.Warning("Dropped %llu bytes at the end of the journal, from LSN %llu on: %s",
                  static_cast<unsigned long long>(limit - done->end_lsn),
                  static_cast<unsigned long long>(done->end_lsn), done->unfinished.c_str());
+  if (done->refused > 0)
+    log_.Warning("%llu commands of the log failed and were passed over, as Redis does: %s",
+                 static_cast<unsigned long long>(done->refused), done->first_refused.c_str());
   log_.Notice("DB loaded from the journal: %llu commands in %.3f seconds",
               static_cast<unsigned long long>(done->commands),
               static_cast<double>(done->milliseconds) / 1000);

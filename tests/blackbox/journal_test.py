@@ -47,6 +47,46 @@ def test_the_lock_ends_with_its_owner(env):
     equal(env.client(2, server).call("GET", "a"), b"1", "after a clean end")
 
 
+@cairn_only("its own log")
+def test_what_rests_on_unlogged_changes_is_passed_over(env):
+    server = env.start(appendfsync="always")
+    server.refusals_expected = True
+    c = env.client(2, server)
+    equal(c.call("RPUSH", "l", "a", "b"), 2)
+    equal(c.call("EVAL", "redis.set_repl(redis.REPL_NONE) redis.call('DEL', KEYS[1]) "
+                 "return redis.call('SET', KEYS[1], 'abc')", 1, "l"), b"OK")
+    equal(c.call("APPEND", "l", "d"), 4)
+    for request in (("MULTI",), ("SET", "before", "1"), ("APPEND", "l", "e"), ("SET", "after", "2")):
+        c.call(*request)
+    equal(c.call("EXEC"), [b"OK", 5, b"OK"])
+    for crash in (True, False):
+        server.restart(crash)
+        c = env.client(2, server)
+        equal(c.call("LRANGE", "l", 0, -1), [b"a", b"b"])
+        equal(c.call("MGET", "before", "after"), [b"1", b"2"])
+    refused = [line for line in server.log_text().splitlines() if "passed over" in line]
+    equal(len(refused), 2)
+    check("2 commands of the log failed" in refused[0] and "append failed: -WRONGTYPE" in refused[0],
+          refused[0])
+
+
+@cairn_only("the tool is ours")
+def test_what_the_tool_cannot_read_or_write_is_an_error(env):
+    tool = check_binary()
+    server = env.start()
+    env.client(2, server).call("SET", "a", 1)
+    server.stop()
+    nowhere = subprocess.run([tool, "verify", os.path.join(server.folder, "nowhere")],
+                             capture_output=True, text=True, timeout=60, check=False)
+    equal(nowhere.returncode, 4, nowhere.stdout + nowhere.stderr)
+    check("no journal in" in nowhere.stderr, nowhere.stderr)
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        cut = subprocess.run([tool, "cat", journal_folder(server)], stdout=full,
+                             stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    equal(cut.returncode, 4, cut.stderr)
+    check("No space left on device" in cut.stderr, cut.stderr)
+
+
 @cairn_only("the tool is ours")
 def test_repair_respects_the_lock(env):
     tool = check_binary()

@@ -99,6 +99,7 @@ class Server:
         self.process = None
         self.port = 0
         self.checked_bytes = 0
+        self.refusals_expected = False  # by a start, of commands of its log
         self.directives = {"bind": "127.0.0.1", "dir": self.folder,
                            "enable-debug-command": "yes"}
         if self.is_cairn:
@@ -168,10 +169,18 @@ class Server:
                 raise StartFailure("exit status %s\n%s" %
                                    (self.process.returncode, self.log_text()[log_start:]))
             if self._answers():
+                self._check_replay(log_start)
                 return self
             time.sleep(0.01)
         self.kill()
         raise StartFailure("no answer for %d s\n%s" % (patience, self.log_text()[log_start:]))
+
+    def _check_replay(self, log_start):
+        """What the log holds applies, but where a script kept changes out of it."""
+        refused = re.search(".*of the log failed and were passed over.*", self.log_text()[log_start:])
+        if refused and not self.refusals_expected:
+            self.kill()
+            raise StartFailure(refused.group())
 
     def _answers(self):
         """True when this very process answers, not another one that took the port."""

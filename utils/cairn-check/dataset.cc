@@ -70,7 +70,11 @@ Status Dataset::Replay(const std::string& dir, const Manifest& manifest, uint64_
   auto done = replayer.Run(
       from, [&reader](StreamPiece* piece) { return (*reader)->Next(piece); },
       [] { return false; });
-  return done.status();
+  if (!done.ok()) return done.status();
+  if (done->refused > 0)
+    fprintf(stderr, "%llu commands of the log failed and were passed over, as the server does: %s\n",
+            static_cast<unsigned long long>(done->refused), done->first_refused.c_str());
+  return Status::Ok();
 }
 
 Status Dataset::SaveRdb(const std::string& path) {
