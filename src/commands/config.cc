@@ -33,7 +33,9 @@ ConfigStore::Pairs ValuesOf(const ConfigStore& store, const ConfigStore::Pairs& 
 }
 
 // `appendonly` was set: files come and go. If that fails all of the CONFIG SET is taken back.
-void SwitchLog(Executor& executor, const ConfigStore::Pairs& before, ReplyWriter& reply) {
+// `user` is the default user as it was: requirepass cannot say what ACL SETUSER gave it.
+void SwitchLog(Executor& executor, const ConfigStore::Pairs& before, const std::string& user,
+               ReplyWriter& reply) {
   Engine& engine = executor.engine();
   const Status status = engine.control->SwitchJournal();
   if (status.ok()) return reply.Ok();
@@ -44,6 +46,10 @@ void SwitchLog(Executor& executor, const ConfigStore::Pairs& before, ReplyWriter
   Unit& unit = executor.unit();
   unit.Begin(plan, engine.clock.WallMs(), executor.CurrentExpiryMode());
   (void)engine.config_store.Set(before, true);
+  std::vector<std::string_view> words = SplitAclWords(user);  // "user default ..."
+  words[1] = "reset";
+  (void)engine.users.Set("default", std::span(words).subspan(1));
+  engine.modes.Bump();
   unit.End();
   executor.LeaveGate();
   reply.Error("ERR CONFIG SET failed (possibly related to argument 'appendonly') - " +
@@ -68,12 +74,13 @@ void ConfigSet(Context& ctx) {
   ConfigStore& store = ctx.engine().config_store;
   const bool logged = ctx.config().appendonly();
   ConfigStore::Pairs before = ValuesOf(store, pairs);
+  const std::string user = ctx.engine().users.default_user()->Describe();
   TellAuditLog(ctx, pairs);
   const Status status = store.Set(pairs, MayDo(ctx, ctx.config().enable_protected_configs()));
   if (!status.ok()) return ctx.Error("ERR " + status.message());
   if (ctx.config().appendonly() == logged) return ctx.Ok();
-  ReplyLater(ctx, [&executor = ctx.executor(), before = std::move(before)](ReplyWriter& reply) {
-    SwitchLog(executor, before, reply);
+  ReplyLater(ctx, [&executor = ctx.executor(), before = std::move(before), user](ReplyWriter& reply) {
+    SwitchLog(executor, before, user, reply);
   });
 }
 
@@ -93,7 +100,8 @@ std::vector<std::string> UserLines(const Users& users) {
   std::vector<std::string> lines;
   for (const auto& user : users.All()) {
     std::string& line = lines.emplace_back();
-    for (const std::string_view word : SplitAclWords(user->Describe().substr(kKeyword)))
+    const std::string text = user->Describe().substr(kKeyword);
+    for (const std::string_view word : SplitAclWords(text))
       (line += line.empty() ? "" : " ") += QuoteWord(word);
   }
   return lines;
