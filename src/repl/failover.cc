@@ -90,6 +90,7 @@ std::string Replication::BeginFailover(const FailoverRequest& request) {
       return "ERR FAILOVER target replica is not online.";
   }
   failover_ = request;
+  later_host_.clear();  // of a REPLICAOF before it
   failover_deadline_ms_ =
       request.timeout_ms == 0 ? 0 : engine_.clock.MonotonicMs() + request.timeout_ms;
   failover_state_.store(FailoverState::kWaiting);

@@ -88,7 +88,8 @@ void Replication::ReplicaOf(const std::string& host, int port) {
 // A log that CONFIG SET appendonly has begun is nothing that a leader's could go on from, or
 // replace, before its first rewrite has ended.
 bool Replication::AwaitsBase() const {
-  return engine_.journal != nullptr && engine_.journal->awaits_base();
+  const Journal* journal = engine_.open_journal;  // one that has ended awaits nothing
+  return journal != nullptr && journal->awaits_base();
 }
 
 // On a worker, which must not wait behind a busy script or another change of the role.
