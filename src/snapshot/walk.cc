@@ -200,6 +200,11 @@ void SnapshotWalk::Visit(Item* item, Entry* entry, Part* part, std::vector<Wish>
     big->push_back({item->shard, 0, item->table, std::string(entry->key())});
     return;
   }
+  // Given up while another thread writes it: that one finds it no longer its own.
+  if (streaming_.load(std::memory_order_relaxed) == entry) {
+    record_.Drop();
+    streaming_.store(nullptr, std::memory_order_relaxed);
+  }
   Take(item->table, entry, part);
   entry->set_epoch(epoch);
 }
