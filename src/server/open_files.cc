@@ -38,7 +38,12 @@ ClientRoom MakeRoomForClients(int64_t clients, size_t workers) {
     }
   }
   room.clients = clients;
-  if (room.now < room.wanted) room.clients = static_cast<int64_t>(room.now) - reserve;
+  if (room.now < room.wanted) {
+    // What is set aside shrinks before nobody is served: to what loops need, and Redis's 32.
+    const int64_t least = 32 + 5 * static_cast<int64_t>(workers);
+    const auto now = static_cast<int64_t>(room.now);
+    room.clients = std::max(now - reserve, (now - least) / 2);
+  }
   return room;
 }
 

@@ -20,7 +20,7 @@ inline constexpr int64_t kReservedFiles = 160;
 inline constexpr int64_t kReservedFilesPerWorker = 6;
 
 struct ClientRoom {
-  int64_t clients;  // that fit; 0 or less: there is not even room for the reserve
+  int64_t clients;  // that fit, the reserve smaller if need be; 0 or less: not even the loops do
   // Of open files: the limit that there was, that was wanted, that there is.
   uint64_t before, wanted, now;
   int error;  // errno: why it is not what was wanted
