@@ -39,6 +39,12 @@ class Log {
   // 'M' leader, 'S' follower, 'X' sentinel, 'C' child or tool: the letter Redis prints.
   void set_role(char role) { role_.store(role, std::memory_order_relaxed); }
 
+  // Whether messages go to standard output now.
+  bool to_stdout() const {
+    std::lock_guard guard(mutex_);
+    return fd_ == 1;
+  }
+
   void Debug(const char* format, ...) __attribute__((format(printf, 2, 3)));
   void Verbose(const char* format, ...) __attribute__((format(printf, 2, 3)));
   void Notice(const char* format, ...) __attribute__((format(printf, 2, 3)));
@@ -51,7 +57,7 @@ class Log {
   std::atomic<LogLevel> level_{LogLevel::kNotice};
   std::atomic<char> role_{'M'};
   std::atomic<bool> json_{false};
-  std::mutex mutex_;  // guards fd_ against a reopen
+  mutable std::mutex mutex_;  // guards fd_ against a reopen
   int fd_ = 1;
   bool syslog_ = false;
 };

@@ -21,7 +21,7 @@ void Draw(const std::string& text) {
 }
 
 bool ToTerminal(const Engine& engine) {
-  return *engine.log.fd() == STDOUT_FILENO && engine.log.level() <= LogLevel::kNotice &&
+  return engine.log.to_stdout() && engine.log.level() <= LogLevel::kNotice &&
          engine.config.log_format() == LogFormat::kLegacy && isatty(STDOUT_FILENO) == 1;
 }
 
