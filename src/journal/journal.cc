@@ -219,6 +219,11 @@ void Journal::WakeWriter() {
   writer_wake_.notify_one();
 }
 
+bool Journal::next_ready() const {
+  Lock lock(mutex_);
+  return next_ != nullptr;
+}
+
 bool Journal::awaits_base() const {
   Lock lock(mutex_);
   return awaits_base_;

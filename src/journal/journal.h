@@ -171,6 +171,8 @@ class Journal {
   // Heap bytes of what is kept in memory of the stream.
   size_t buffer_memory() const { return buffer_.memory_bytes(); }
   bool awaits_base() const;
+  // Whether a snapshot's instant would begin a segment now, see PrepareRoll.
+  bool next_ready() const;
   std::string failure() const;  // why state() is not kOk, one line
   Manifest manifest() const;    // a copy; see JournalReader
   const std::string& dir() const { return options_.dir; }

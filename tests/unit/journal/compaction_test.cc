@@ -14,7 +14,7 @@ TEST_CASE("compaction: what a base replaced goes as soon as it can, also where n
     REQUIRE(h.Open().ok());
     h.Append(h.Record(1, 5000));
     h.journal->PrepareRoll();
-    REQUIRE(h.Eventually([&] { return h.journal->manifest().segments.size() == 2; }));
+    REQUIRE(h.Eventually([&] { return h.journal->next_ready(); }));
     REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
     if (followed) h.journal->RetainFrom(100);
     const Lsn lsn = h.journal->BeginSnapshot();
@@ -49,7 +49,7 @@ TEST_CASE("compaction: a timeline that begins meanwhile does not bring the old b
     REQUIRE(h.Open().ok());
     h.Append(h.Record(1, 50));
     h.journal->PrepareRoll();
-    REQUIRE(h.Eventually([&] { return h.journal->manifest().segments.size() == 2; }));
+    REQUIRE(h.Eventually([&] { return h.journal->next_ready(); }));
     REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
     const Lsn lsn = h.journal->BeginSnapshot();
     h.Append(h.Record(2, 50));
