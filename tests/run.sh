@@ -173,7 +173,7 @@ foreground_lane() {
       crash_suites &
       local crashes=$!
       release_suites
-      wait "$crashes"
+      wait "$crashes" || { echo "0 1" > "$results/crash-lane.counts"; echo "the crash suites died"; }
     fi
   fi
   if any_wanted "${thread_names[@]}"; then
@@ -198,7 +198,10 @@ total() {
 }
 
 background_lane &
+background=$!
 foreground_lane
+# A lane ends well whatever its suites found, unless something killed it.
+wait "$background" || { echo "0 1" > "$results/background-lane.counts"; echo "the background lane died"; }
 wait
 
 read -r passed failed <<< "$(total)"
