@@ -29,6 +29,7 @@ size_t Expire(Unit& unit, int db, uint64_t hash, Entry* entry, const Erase& eras
   unit.BeforeChange(db, entry, hash);
   erase(target, &fields);
   if (fields.empty()) return 0;
+  unit.NoteHash(hash);  // who finds them gone is answered when that is durable
   std::vector<std::string_view> parts = {"HDEL", key};
   parts.insert(parts.end(), fields.begin(), fields.end());
   unit.ExpiryEffect(db, parts);

@@ -29,6 +29,7 @@ Entry* Unit::LookupExpiring(int db, uint64_t hash, Entry* entry) {
 void Unit::Expire(int db, uint64_t hash, Entry* entry) {
   const std::string key(entry->key());
   const size_t told = rare_.invalidations.size();
+  NoteHash(hash);  // the cycle does not look up: who finds it gone is answered when that is durable
   Dispose(Remove(db, hash, entry));
   if (rare_.invalidations.size() > told) rare_.invalidations.back().expired = true;
   const std::string_view parts[] = {"DEL", key};
