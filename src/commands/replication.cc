@@ -2,6 +2,7 @@
 //
 // REPLCONF, PSYNC, SYNC: what followers say to their leader. REPLICAOF, SLAVEOF, ROLE: who leads.
 #include <algorithm>
+#include <optional>
 
 #include "commands/families.h"
 #include "exec/args.h"
@@ -16,13 +17,14 @@ constexpr size_t kAddressBytesMax = 45;  // as Redis: of an IPv6 address
 
 // REPLCONF ACK offset [FACK offset]: no reply, as Redis does
 void ReadAck(Context& ctx) {
-  int64_t applied, durable = 0;
+  int64_t applied, told;
+  std::optional<uint64_t> durable;
   if (!ParseInt64(ctx.arg(2), &applied) || applied < 0) return;
-  if (ctx.argc() >= 5 && EqualsIgnoreCase(ctx.arg(3), "fack") &&
-      (!ParseInt64(ctx.arg(4), &durable) || durable < 0))
-    return;
-  ctx.engine().replication->Acknowledge(ctx.session(), static_cast<uint64_t>(applied),
-                                        static_cast<uint64_t>(durable));
+  if (ctx.argc() >= 5 && EqualsIgnoreCase(ctx.arg(3), "fack")) {
+    if (!ParseInt64(ctx.arg(4), &told) || told < 0) return;
+    durable = static_cast<uint64_t>(told);
+  }
+  ctx.engine().replication->Acknowledge(ctx.session(), static_cast<uint64_t>(applied), durable);
 }
 
 // Of the words of REPLCONF rdb-filter-only, what a snapshot is to hold beside nothing: the first that

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,7 +26,7 @@ struct FollowerFacts {
   int port = 0;
   const char* state = "";     // Redis's word: wait_bgsave, send_bulk, online
   uint64_t acknowledged = 0;  // applied there
-  uint64_t durable = 0;       // and on its disk
+  bool keeps_log = false;     // it has said what is durable there, be it nothing yet
   int64_t lag_s = 0;          // since its last ACK
 };
 
@@ -71,8 +72,9 @@ class ReplicationControl {
   virtual bool Describe(Session& session, std::string_view option, std::string_view value) = 0;
   // The client follows from now on; what it is sent comes later. Empty, or the error.
   virtual std::string Follow(Session& session, const FollowerRequest& request) = 0;
-  // REPLCONF ACK offset [FACK offset].
-  virtual void Acknowledge(Session& session, uint64_t applied, uint64_t durable) = 0;
+  // REPLCONF ACK offset [FACK offset]; no `durable` from one that keeps no log.
+  virtual void Acknowledge(Session& session, uint64_t applied,
+                           std::optional<uint64_t> durable) = 0;
   virtual std::vector<FollowerFacts> Followers() = 0;
   // How many followers have applied (made durable) everything below `lsn`.
   virtual int64_t CountAcknowledged(uint64_t lsn, bool durable) = 0;

@@ -49,7 +49,8 @@ FollowerSession::~FollowerSession() {
   if (follower != nullptr) feeder->Remove(follower);
 }
 
-Feeder::Feeder(Engine* engine) : engine_(*engine), executor_(engine) {}
+Feeder::Feeder(Engine* engine)
+    : engine_(*engine), executor_(engine), pinged_ms_(engine->clock.MonotonicMs()) {}
 
 void Feeder::Start() {
   thread_ = std::thread([this] { Main(); });

@@ -97,7 +97,7 @@ class Feeder {
   Executor executor_;
   std::shared_ptr<SyncFile> sync_;  // being made, or made while somebody still wants it
   uint64_t syncs_ = 0;
-  int64_t pinged_ms_ = 0;
+  int64_t pinged_ms_;  // of the last PING; the first is due a period after the start
   int64_t periodic_ms_ = 0;
   int64_t alone_since_ms_ = -1;  // monotonic; -1: somebody follows
   std::atomic<bool> ack_wanted_{false};

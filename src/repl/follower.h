@@ -64,6 +64,7 @@ struct Follower {
 
   std::atomic<State> state{State::kAsked};
   std::atomic<uint64_t> acknowledged{0}, durable{0};
+  std::atomic<bool> keeps_log{false};  // it has told what is durable there, 0 included
   std::atomic<int64_t> acknowledged_ms{0};  // wall clock, of the last sign of life
   std::atomic<bool> gone{false};
   // All of the snapshot is sent, the mark behind it too, and nothing follows before it has

@@ -141,7 +141,8 @@ std::string Replication::Follow(Session& session, const FollowerRequest& request
   return "";
 }
 
-void Replication::Acknowledge(Session& session, uint64_t applied, uint64_t durable) {
+void Replication::Acknowledge(Session& session, uint64_t applied,
+                              std::optional<uint64_t> durable) {
   auto* state = static_cast<FollowerSession*>(session.replication.get());
   if (state == nullptr || state->follower == nullptr) return;
   Follower& follower = *state->follower;
@@ -149,8 +150,11 @@ void Replication::Acknowledge(Session& session, uint64_t applied, uint64_t durab
   if (follower.state.load() != Follower::State::kOnline && !follower.sent_all.load()) return;
   if (applied > follower.acknowledged.load(std::memory_order_relaxed))
     follower.acknowledged.store(applied, std::memory_order_relaxed);
-  if (durable > follower.durable.load(std::memory_order_relaxed))
-    follower.durable.store(durable, std::memory_order_relaxed);
+  if (durable.has_value()) {
+    if (*durable > follower.durable.load(std::memory_order_relaxed))
+      follower.durable.store(*durable, std::memory_order_relaxed);
+    follower.keeps_log.store(true, std::memory_order_release);
+  }
   follower.acknowledged_ms.store(engine_.clock.WallMs(), std::memory_order_relaxed);
   if (!follower.answered.exchange(true)) feeder_.Notify();
   (void)UpdateConfirmed();
@@ -171,10 +175,9 @@ bool Replication::UpdateConfirmed() {
     int64_t count = 0;
     Lsn least = kLsnMax;
     for (const auto& follower : feeder_.followers()) {
-      const Lsn durable = follower->durable.load(std::memory_order_relaxed);
-      if (follower->state.load() != Follower::State::kOnline || durable == 0) continue;
+      if (follower->state.load() != Follower::State::kOnline || !follower->keeps_log.load()) continue;
       ++count;
-      least = std::min(least, durable);
+      least = std::min<Lsn>(least, follower->durable.load(std::memory_order_relaxed));
     }
     if (count >= wanted) confirmed = std::max(confirmed, least);
   }
@@ -188,7 +191,7 @@ int64_t Replication::CountDurable(int64_t now_ms) const {
   const int64_t lag_ms = engine_.config.min_replicas_max_lag() * 1000;
   int64_t count = 0;
   for (const auto& one : feeder_.followers())
-    count += one->state.load() == Follower::State::kOnline && one->durable.load() != 0 &&
+    count += one->state.load() == Follower::State::kOnline && one->keeps_log.load() &&
              (lag_ms == 0 || now_ms - one->acknowledged_ms.load() <= lag_ms);
   return count;
 }
@@ -212,7 +215,7 @@ std::vector<FollowerFacts> Replication::Followers() {
     facts.state = kStates[static_cast<size_t>(state)];
     if (state == Follower::State::kOnline) {
       facts.acknowledged = follower->acknowledged.load(std::memory_order_relaxed);
-      facts.durable = follower->durable.load(std::memory_order_relaxed);
+      facts.keeps_log = follower->keeps_log.load();
       facts.lag_s = std::max<int64_t>(
           0, (now_ms - follower->acknowledged_ms.load(std::memory_order_relaxed)) / 1000);
     }

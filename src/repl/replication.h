@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "exec/replication_control.h"
@@ -58,7 +59,7 @@ class Replication final : public ReplicationControl {
   // ReplicationControl
   bool Describe(Session& session, std::string_view option, std::string_view value) override;
   std::string Follow(Session& session, const FollowerRequest& request) override;
-  void Acknowledge(Session& session, uint64_t applied, uint64_t durable) override;
+  void Acknowledge(Session& session, uint64_t applied, std::optional<uint64_t> durable) override;
   std::vector<FollowerFacts> Followers() override;
   int64_t CountAcknowledged(uint64_t lsn, bool durable) override;
   void RequestAcknowledgements() override { feeder_.RequestAcknowledgements(); }

@@ -63,7 +63,7 @@ std::string ReplicationInfo(Engine& engine) {
   }
   if (config.min_replicas_durable() > 0) {
     int64_t good = 0;
-    for (const FollowerFacts& one : followers) good += one.durable != 0;
+    for (const FollowerFacts& one : followers) good += one.keeps_log;
     lines.Number("min_replicas_durable_good", good);
   }
   for (size_t i = 0; i < followers.size(); ++i) {

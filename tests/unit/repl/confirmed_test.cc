@@ -95,12 +95,26 @@ TEST_CASE("Who keeps no log, or is not there yet, is not counted", "[repl]") {
   Peer mute(&leader), syncing(&leader);
   syncing.Attached().state.store(Follower::State::kSending);
   const Lsn end = leader.Write();
-  leader.replication.Acknowledge(mute.session, end, 0);
+  leader.replication.Acknowledge(mute.session, end, std::nullopt);
   syncing.Tell(end);
   REQUIRE(leader.confirmed() == 0);
   syncing.Attached().state.store(Follower::State::kOnline);
   syncing.Tell(end);
   REQUIRE(leader.confirmed() == end);
+}
+
+TEST_CASE("Who keeps a log with nothing in it yet is there", "[repl]") {
+  Leader leader;
+  leader.Want(1);
+  Peer mute(&leader), empty(&leader);
+  leader.replication.Acknowledge(mute.session, 0, std::nullopt);
+  empty.Tell(0);
+  const std::vector<FollowerFacts> followers = leader.replication.Followers();
+  REQUIRE(followers.size() == 2);
+  REQUIRE_FALSE(followers[0].keeps_log);
+  REQUIRE(followers[1].keeps_log);
+  leader.replication.Cron(leader.engine->clock.WallMs());
+  REQUIRE_FALSE(leader.engine->modes.Has(kModeFewFollowers));
 }
 
 TEST_CASE("Who hears of it: each step is told once", "[repl]") {
