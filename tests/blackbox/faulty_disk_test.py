@@ -6,6 +6,7 @@ Every operation that persistence needs fails once here; crash.run --faults mixes
 
 import errno
 import os
+import time
 
 from harness import (ONCE, Error, cairn_only, check, equal, eventually, limit, server_binary,
                      skip, slow_build)
@@ -330,3 +331,49 @@ def test_a_failover_waits_for_the_first_rewrite_of_the_log(env):
         in_step(follower, m.server)
         with follower.client() as c:
             equal(c.call("GET", "k"), "v")
+
+
+@limit(180)
+@cairn_only("the log is ours")
+def test_a_log_that_has_ended_keeps_nobody_from_following(env):
+    leader = env.start()
+    up = env.client(2, leader)
+    equal(up.call("SET", "whose", "the leader's"), "OK")
+    for waits in (False, True):
+        with Machine(env, appendonly="no", save="") as m:
+            equal(m.c.call("SET", "whose", "its own"), "OK")
+            m.disk.fail("pwrite", errno.ENOSPC, BASE)
+            equal(m.c.call("CONFIG", "SET", "appendonly", "yes"), "OK")
+            if waits:
+                equal(m.c.call("REPLICAOF", "127.0.0.1", leader.port), "OK")
+                eventually(lambda: "waits for the log's first rewrite" in m.server.log_text(), 60)
+            equal(m.c.call("CONFIG", "SET", "appendonly", "no"), "OK")
+            if not waits:
+                equal(m.c.call("REPLICAOF", "127.0.0.1", leader.port), "OK")
+            eventually(lambda: m.c.call("ROLE")[0] == b"slave", 60)
+            in_step(leader, m.server)
+            equal(m.c.call("GET", "whose"), "the leader's")
+
+
+@limit(180)
+@cairn_only("the log is ours")
+def test_a_failover_takes_the_place_of_a_replicaof_that_waits(env):
+    follower, third = env.start(), env.start()
+    with Machine(env, appendonly="no", save="") as m:
+        follow(follower, m.server)
+        in_step(m.server, follower)
+        m.disk.fail("pwrite", errno.ENOSPC, BASE)
+        equal(m.c.call("CONFIG", "SET", "appendonly", "yes"), "OK")
+        equal(m.c.call("REPLICAOF", "127.0.0.1", third.port), "OK")
+        eventually(lambda: "waits for the log's first rewrite" in m.server.log_text(), 60)
+        in_step(m.server, follower)
+        equal(m.c.call("FAILOVER"), "OK")
+        m.disk.heal()
+        eventually(lambda: "Failover done" in m.server.log_text(), 60)
+        # As long as ten turns of the work that would make it follow the third one.
+        for turn in range(20):
+            equal(m.c.call("ROLE")[:3], [b"slave", b"127.0.0.1", follower.port], str(turn))
+            time.sleep(0.05)
+        in_step(follower, m.server)
+        with third.client() as c:
+            equal(replication_info(c, "connected_slaves"), "0")
