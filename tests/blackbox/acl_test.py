@@ -328,6 +328,28 @@ def test_configuration_leaves_passwords_of_acl_alone(env):
     equal(env.client(2, server).call("AUTH", "x"), b"OK")
 
 
+@cairn_only("redis-server takes the password back, not the rules that ACL SETUSER gave")
+@matrix(ONCE)
+def test_a_log_that_cannot_begin_leaves_the_default_user_as_it_was(env):
+    server = env.start(appendonly="no")
+    c = env.client(2, server)
+    equal(c.call("ACL", "SETUSER", "default", "resetpass", ">one", ">two", "resetkeys", "~app:*",
+                 "resetchannels", "&news", "(~read:* +get)"), b"OK")
+    users = c.call("ACL", "LIST")
+    with open(os.path.join(server.folder, "appendonlydir"), "w", encoding="ascii"):
+        pass
+    for words in (("requirepass", "x", "appendonly", "yes"), ("appendonly", "yes")):
+        reply = c.call("CONFIG", "SET", *words)
+        check(text_of(reply).startswith(b"ERR CONFIG SET failed"), repr(reply))
+        equal(c.call("ACL", "LIST"), users)
+        equal(c.call("CONFIG", "GET", "requirepass"), [b"requirepass", b""])
+    newcomer = env.client(2, server)
+    equal(text_of(newcomer.call("AUTH", "x")).split()[0], b"WRONGPASS")
+    equal(newcomer.call("AUTH", "two"), b"OK")
+    equal(newcomer.call("SET", "app:k", "v"), b"OK")
+    equal(text_of(newcomer.call("SET", "k", "v")).split()[0], b"NOPERM")
+
+
 @cairn_only("in Redis what a transaction still holds goes on as the default user")
 def test_a_deleted_user_may_do_nothing_more(env):
     c, other = env.client(), env.client()
