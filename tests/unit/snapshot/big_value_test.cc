@@ -2,6 +2,7 @@
 //
 // Big values in snapshots: written in steps between which others go on, exact whatever they do.
 #include <algorithm>
+#include <thread>
 
 #include "base/random.h"
 #include "rdb/step_saver.h"
@@ -326,6 +327,46 @@ TEST_CASE("A snapshot given up in the middle of a big value leaves all bits equa
   walked.receiver.sink = std::move(again.sink);
   REQUIRE(walked.Walk().ok());
   REQUIRE(walked.Saved() == wanted);
+}
+
+// Two walkers: the second comes to the table of the value that the first has begun to write.
+TEST_CASE("A snapshot given up leaves what one walker writes to nobody, whoever walks its table",
+          "[snapshot]") {
+  for (const bool strings : {false, true}) {
+    INFO((strings ? "strings" : "collections"));
+    Walked walked;
+    strings ? walked.FillStrings() : walked.Fill();
+    // The first walker begins with another table, since the wish is of a later one.
+    const std::vector<std::string> big = strings ? std::vector<std::string>{"zeros", "random"}
+                                                 : std::vector<std::string>{"set", "hash", "zset"};
+    const std::string last = *std::max_element(
+        big.begin(), big.end(), [](const std::string& a, const std::string& b) {
+          return ShardOf(HashBytes(a)) < ShardOf(HashBytes(b));
+        });
+    WalkOptions options;
+    options.pressure = &walked;
+    walked.test.keyspace.gate().Close();
+    walked.walk.Begin(options);
+    walked.test.keyspace.gate().Open();
+    TestClient other(walked.test);
+    REQUIRE(other.Send("DEL " + last + "\r\n").empty());  // wishes for it
+    REQUIRE(other.session.retry);
+    walked.receiver.between = [&] {
+      walked.walk.Abandon();
+      std::thread second([&] {
+        walked.walk.Run(walked.test.keyspace.gate().AddThread(), &walked.receiver);
+      });
+      second.join();
+      // The entry is nobody's any more, and goes.
+      other.session.retry = other.session.suspended = false;
+      REQUIRE(other.Send("DEL " + last + "\r\n") == ":1\r\n");
+    };
+    walked.walk.Run(walked.slot, &walked.receiver);
+    REQUIRE(walked.receiver.pieces > 0);
+    const Status status = walked.walk.Finish(&walked.receiver);
+    INFO(status.message());
+    REQUIRE(status.ok());
+  }
 }
 
 }  // namespace cairn
