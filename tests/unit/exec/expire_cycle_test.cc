@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The active expiry of keys: a slice is bounded, and slices find everything in the end.
+#include "journal/stripes.h"
 #include "tests/unit/exec/engine_harness.h"
+#include "tests/unit/journal/journal_harness.h"
 
 namespace cairn {
 namespace {
@@ -59,6 +61,43 @@ TEST_CASE("Each worker looks at its own shards", "[exec][expiry]") {
     deleted += own;
   }
   REQUIRE(deleted == 2000);
+}
+
+// appendfsync always: that something is gone may be seen when no crash can bring it back.
+TEST_CASE("Who finds gone what the cycle deleted waits until that is durable", "[exec][expiry]") {
+  JournalHarness journal(1);
+  journal.options.policy = FsyncPolicy::kAlways;
+  REQUIRE(journal.Open().ok());
+  TestEngine test;
+  LsnStripes stripes;
+  test.engine->journal = test.engine->open_journal = journal.journal.get();
+  test.engine->stripes = &stripes;
+  TestClient client(test);
+  const auto held_until = [&client](const std::string& command, const std::string& reply) {
+    INFO(command);
+    REQUIRE(client.Send(command) == reply);
+    return client.executor.unit().hold_lsn();
+  };
+  REQUIRE(client.Send("T.SET key v 1000010\r\nHSET hash f v g v\r\n") == "+OK\r\n:2\r\n");
+  REQUIRE(client.Send("HPEXPIREAT hash 1000010 FIELDS 1 f\r\n") == "*1\r\n:1\r\n");
+  REQUIRE(client.Send("SET other v\r\n") == "+OK\r\n");
+  const Lsn before = journal.journal->tail();
+  client.clock_ms += 20;
+
+  REQUIRE(client.executor.ExpireSlice(0, 1, SIZE_MAX, client.clock_ms) == 1);
+  const Lsn key_gone = journal.journal->tail();
+  REQUIRE(key_gone > before);
+  REQUIRE(held_until("GET key\r\n", "$-1\r\n") == key_gone);
+  REQUIRE(held_until("EXISTS key\r\n", ":0\r\n") == key_gone);
+
+  REQUIRE(client.executor.ExpireFieldsSlice(0, 1, SIZE_MAX, client.clock_ms) == 1);
+  const Lsn field_gone = journal.journal->tail();
+  REQUIRE(field_gone > key_gone);
+  REQUIRE(held_until("HLEN hash\r\n", ":1\r\n") == field_gone);
+  REQUIRE(held_until("HGET hash g\r\n", "$1\r\nv\r\n") == field_gone);
+  REQUIRE(held_until("GET other\r\n", "$1\r\nv\r\n") == before);
+  test.engine->stripes = nullptr;
+  test.engine->journal = test.engine->open_journal = nullptr;
 }
 
 }  // namespace cairn
