@@ -4,7 +4,7 @@
 A number in front of a template is its weight (1 unless given).
 """
 
-from differential.generator import Family
+from differential.templates import Family
 
 STRINGS = """
 4 SET k v

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Hashes, lists, sets and sorted sets."""
 
-from differential.generator import Family
+from differential.templates import Family
 
 HASH = """
 5 HSET k {m v}+

@@ -3,7 +3,7 @@
 
 import hashlib
 
-from differential.generator import Family
+from differential.templates import Family
 from differential.promises import no_promise
 
 # Stray ones; whole MULTI ... EXEC blocks of other families' commands are made in rounds.py.

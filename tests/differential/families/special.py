@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Streams, bitmaps, HyperLogLogs, geo, SORT, DUMP and RESTORE."""
 
-from differential.generator import Family
+from differential.templates import Family
 
 STREAM = """
 6 XADD k ~( [NOMKSTREAM] [MAXLEN count|MAXLEN = count|MINID sid|MAXLEN '~' count] )~ sid_rising {m v}+

@@ -4,7 +4,7 @@
 Outside MULTI they time out after a millisecond; inside it they are answered at once.
 """
 
-from differential.generator import Family
+from differential.templates import Family
 
 BLOCKING = """
 2 BLPOP k+ block_s
