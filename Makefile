@@ -129,14 +129,15 @@ $(OBJ)/%.o: %.cc $(if $(USE_STD),$(STD).gch)
 	$(CCACHE) $(CXX) $(CXXFLAGS) $(if $(filter $(HOT),$<),$(HOT_FLAGS)) $(USE_STD) -MMD -MP \
 	  -c -o $@ $<
 
-# What only one file of a group may do (the same name twice), it does in an object of its own.
+# What only one file of a group may do (the same name twice), it does in an object of its own. The +
+# of the recipes gives that make its share of the jobs.
 one_by_one = objects=$$(sed -n 's|^\#include "\(.*\)\.cc"|$(OBJ)/\1.o|p' $<) && \
   $(MAKE) --no-print-directory SANITIZE=$(SANITIZE) $$objects && ld -r -o $@ $$objects && \
   $(CXX) $(CXXFLAGS) -MM -MP -MT $@ -MF $(@:.o=.d) $<
 $(OBJ)/group/%.o: $(OBJ)/group/%.cc $(STD).gch
-	$(CCACHE) $(CXX) $(CXXFLAGS) $(USE_STD) -MMD -MP -c -o $@ $< || { $(one_by_one); }
+	+$(CCACHE) $(CXX) $(CXXFLAGS) $(USE_STD) -MMD -MP -c -o $@ $< || { $(one_by_one); }
 $(OBJ)/unit-group/%.o: $(OBJ)/unit-group/%.cc $(CATCH).gch
-	$(CCACHE) $(CXX) $(CXXFLAGS) $(TEST_FLAGS) -include $(CATCH) -MMD -MP -c -o $@ $< || \
+	+$(CCACHE) $(CXX) $(CXXFLAGS) $(TEST_FLAGS) -include $(CATCH) -MMD -MP -c -o $@ $< || \
 	  { $(one_by_one); }
 
 # Named one by one: a file that only a pattern makes would let the rule of plain objects go first.

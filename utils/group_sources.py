@@ -25,12 +25,20 @@ TYPE = re.compile(r"^(?:template\b.*>\s*)?(?:struct|class|union|enum(?: class)?)
 ALIAS = re.compile(r"^using\s+(\w+)\s*=")
 # The last word in front of the first of ( = { ; [ is what a declaration names; macros give none.
 NAMED = re.compile(r"(\w*[a-z]\w*)\s*[(={;\[]")
+ATTRIBUTE = re.compile(r"\[\[[^\]]*\]\]\s*")
 
 
 def own_names(text):
-    """The names that only this file knows, as far as they begin a line."""
+    """The names that only this file knows, as far as they begin a line.
+
+    >>> sorted(own_names("static int a(int b);\\n[[gnu::noinline]] static void c() {"))
+    ['a', 'c']
+    >>> sorted(own_names("namespace {\\n[[maybe_unused]] bool d[2] = {};\\nstruct [[a(1)]] E {"))
+    ['E', 'd']
+    """
     names, nameless = set(), False
     for line in text.splitlines():
+        line = ATTRIBUTE.sub("", line)
         if OPENS.match(line) or CLOSES.match(line):
             nameless = bool(OPENS.match(line))
         elif (nameless or line.startswith("static ")) and re.match(r"[A-Za-z]", line):
