@@ -184,6 +184,8 @@ foreground_lane() {
 background_lane() {
   suite layers python3 utils/check_layers.py --headers
   suite options python3 utils/check_options.py
+  suite readmes python3 utils/check_readmes.py
+  suite groups python3 -m doctest utils/group_sources.py
   if any_wanted address-unit address-files address-stock-tools address-blackbox \
       address-concurrency address-blocked-clients address-differential address-scripts \
       address-restore; then
