@@ -3,6 +3,8 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/numbers.h"
 
@@ -98,6 +100,11 @@ bool AuditChain::Verify(std::string_view line, std::string* why) {
   sequence_ = static_cast<uint64_t>(sequence);
   hash_ = hash;
   return true;
+}
+
+bool AuditChain::MayBegin(std::string_view text) {
+  const size_t common = std::min(text.size(), kSequenceKey.size());
+  return text.substr(0, common) == kSequenceKey.substr(0, common);
 }
 
 }  // namespace cairn

@@ -41,6 +41,8 @@ class AuditChain {
   // Reads the next line (without its LF). False: it is not what stood there; `why` says so.
   // The first line that a new chain reads may have any "prev" and seq.
   bool Verify(std::string_view line, std::string* why);
+  // Whether a line of some audit log may begin so: else what stands there is no torn line, either.
+  static bool MayBegin(std::string_view text);
 
   uint64_t sequence() const { return sequence_; }
   const std::string& hash() const { return hash_; }

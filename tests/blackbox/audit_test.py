@@ -229,6 +229,32 @@ def test_a_changed_line_is_found_and_a_torn_one_is_cut(env):
 
 
 @cairn_only("Redis has no audit log")
+def test_what_is_no_audit_log_is_told_from_a_torn_one(env):
+    server, c, path = start(env)
+    c.call("SET", "k", "v")
+    eventually(lambda: last_keys(path) == ["k"])
+    server.stop()
+    with open(path, "rb") as file:
+        whole = file.read()
+    other = path + ".other"
+    for content, status, words in ((b"", 0, "no line"), (b"\n", 2, "line 1: it is not a line"),
+                                   (b"garbage", 2, "line 1: it is not a line"),
+                                   (b"garbage\n", 2, "line 1: it is not a line"),
+                                   (os.urandom(1 << 16).replace(b"\n", b"x"), 2, "line 1: "),
+                                   (whole + b"garbage", 2, "is not a line"),
+                                   (whole + b"{", 1, "torn"), (whole[:-1], 1, "torn"),
+                                   (whole + b'{"seq":', 1, "torn"), (whole, 0, "lines 1 to ")):
+        with open(other, "wb") as file:
+            file.write(content)
+        found = cairn_check("audit", other)
+        equal(found.returncode, status, repr(content[:20]))
+        check(words in found.stdout + found.stderr, found.stdout + found.stderr)
+    equal(cairn_check("audit", path + ".none").returncode, 4)
+    equal(cairn_check("audit", os.path.dirname(path)).returncode, 4, "a folder")
+    equal(cairn_check("audit").returncode, 3)
+
+
+@cairn_only("Redis has no audit log")
 def test_a_file_that_cannot_grow_loses_nothing(env):
     server, c, path = start(env, appendonly="no")
     size_max = 4000

@@ -8,7 +8,12 @@ namespace {
 
 constexpr size_t kReadBytes = 1 << 20;
 
-// Calls line(text, number) for each whole line until it fails; `rest` gets what follows the last.
+Status Bad(uint64_t number, const std::string& why) {
+  return Status::Corrupt("line " + std::to_string(number) + ": " + why);
+}
+
+// Calls line(text, number) for each whole line until it fails; `rest` gets what follows the last,
+// which is the beginning of one.
 template <typename Line>
 Status ForEachLine(File& file, std::string* rest, const Line& line) {
   std::string buffer(kReadBytes, '\0');
@@ -23,6 +28,7 @@ Status ForEachLine(File& file, std::string* rest, const Line& line) {
     for (size_t end; (end = rest->find('\n', begin)) != std::string::npos; begin = end + 1)
       CAIRN_RETURN_IF_ERROR(line(std::string_view(*rest).substr(begin, end - begin), ++number));
     rest->erase(0, begin);
+    if (!AuditChain::MayBegin(*rest)) return Bad(number + 1, "it is not a line of an audit log");
   }
 }
 
@@ -39,11 +45,12 @@ Result<AuditReport> VerifyAudit(FileSystem* fs, const std::vector<std::string>& 
     const Status status =
         ForEachLine(**file, &rest, [&](std::string_view line, uint64_t number) {
           std::string why;
-          if (!chain.Verify(line, &why))
-            return Status::Corrupt(path + ", line " + std::to_string(number) + ": " + why);
+          if (!chain.Verify(line, &why)) return Bad(number, why);
           if (first == 0) first = chain.sequence();
           return Status::Ok();
         });
+    if (status.code() == StatusCode::kCorrupt)
+      return Status::Corrupt(path + ", " + status.message());
     if (!status.ok()) return status;
     report.torn = !rest.empty();
     if (report.torn && &path != &paths.back())

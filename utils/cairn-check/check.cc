@@ -55,7 +55,9 @@ constexpr const char* kHelp =
     "\n"
     "Exit status: 0 the log is whole; 1 it has a torn tail, which the server cuts by\n"
     "itself at its next start; 2 it is damaged; 3 wrong usage; 4 a file cannot be read or\n"
-    "written, there is no log, or a server uses the folder.\n";
+    "written, there is no log, or a server uses the folder. Of audit: 1 the last line is not\n"
+    "whole, as while a server writes it; 2 a line is not what a server wrote there, or the\n"
+    "file is no audit log.\n";
 
 int Complain(const Status& status) {
   fprintf(stderr, "cairn-check: %s\n", status.message().c_str());
