@@ -229,6 +229,17 @@ def test_a_changed_line_is_found_and_a_torn_one_is_cut(env):
 
 
 @cairn_only("Redis has no audit log")
+def test_what_is_no_command_leaves_no_line(env):
+    _, c, path = start(env)
+    equal(c.call("my-secret", "k").text.split(b",")[0], b"ERR unknown command 'my-secret'")
+    equal(c.call("CLIENT", "my-secret").code, b"ERR")
+    equal(c.call("GET").code, b"ERR")  # one of a wrong shape leaves one
+    eventually(lambda: any(event["cmd"] == "get" for event in commands(path)))
+    with open(path, encoding="ascii") as file:
+        check("my-secret" not in file.read())
+
+
+@cairn_only("Redis has no audit log")
 def test_what_is_no_audit_log_is_told_from_a_torn_one(env):
     server, c, path = start(env)
     c.call("SET", "k", "v")
