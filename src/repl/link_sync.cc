@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/check.h"
 #include "exec/snapshot_control.h"
 #include "journal/journal.h"
 #include "repl/link.h"
@@ -89,12 +90,17 @@ Result<std::unique_ptr<ReceivedFile>> Link::Receive(SyncBody* body, uint64_t lsn
   return file;
 }
 
+// Behind BeginLoading: the scripts of before have ended, as the gate was closed, and none begins in a
+// server that loads. So no busy one keeps the unit from running, and old data never mixes with new.
 void Link::EmptyAll() {
   LockPlan everything;
   everything.all = true;
-  executor_.RunUnit(everything, engine_.clock.WallMs(), [this](Unit& unit) {
+  bool emptied = false;
+  executor_.RunUnit(everything, engine_.clock.WallMs(), [this, &emptied](Unit& unit) {
     for (int db = 0; db < engine_.keyspace.databases(); ++db) unit.Flush(db);
+    emptied = true;
   });
+  CHECK(emptied);
 }
 
 void Link::BeginLoading() {
