@@ -183,9 +183,14 @@ void RequestParser::EndRead() {
   }
 }
 
+// With so many arguments left at most, a big one's last growth is exact: else a value would be copied
+// out of a buffer of twice its size.
+constexpr uint32_t kExactArgsMax = 8;
+
 // Makes the own buffer hold [parse_, end_) and `bytes` of free room behind it. Each byte is moved
 // O(1) times on average: the buffer doubles, or gets room for half as much again as it holds, or at
-// least half of it is free in front. A buffer that a value has taken over is left to it.
+// least half of it is free in front, or that happens kExactArgsMax times a request. A buffer that a
+// value has taken over is left to it.
 void RequestParser::EnsureOwnRoom(size_t bytes) {
   const size_t rest = static_cast<size_t>(end_ - parse_);
   size_t capacity = rest + bytes;
@@ -197,7 +202,9 @@ void RequestParser::EnsureOwnRoom(size_t bytes) {
       Rebase(parse_, own);
       return;
     }
-    if (bytes < rest / 2) capacity = std::max<size_t>(capacity, own_->capacity * 2);
+    const bool exact = partial_.args_left <= kExactArgsMax && bytes == MissingOfBigArgument();
+    if (!exact && bytes < rest / 2)
+      capacity = std::max<size_t>(capacity, own_->capacity * 2);
   }
   StringBlockRef fresh(StringBlock::New(0, capacity));
   memcpy(fresh->begin(), parse_, rest);

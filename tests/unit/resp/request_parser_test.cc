@@ -353,6 +353,47 @@ TEST_CASE("request parser: whoever takes a big argument over keeps it, and the p
   }
 }
 
+TEST_CASE("request parser: a big argument of any size has a buffer of its own size") {
+  for (size_t size = RequestParser::kBigArgumentBytes; size <= 64 << 20; size += size / 6) {
+    INFO(size);
+    // All of the request comes in one read while it is shorter.
+    if (size < 64 * 1024) continue;
+    const std::string value(size, 'v');
+    for (const Args& args : {Args{"SET", "k", value}, Args{"SET", "k", value, "EX", "100", "NX"},
+                             Args{"SETEX", "k", "100", value}}) {
+      Reader reader;
+      const std::string text = Encode(args);
+      std::string_view left = text;
+      reader.ReadToRequest(&left);
+      const std::string_view argument = reader.batch[0].args[args[2].size() == size ? 2 : 3];
+      const StringBlockRef taken(reader.parser.own()->Lend(argument));
+      REQUIRE(taken != nullptr);
+      REQUIRE(taken->capacity <= text.size() + RequestParser::kBehindBytes);
+      REQUIRE(taken->data() == argument.data());
+    }
+  }
+}
+
+TEST_CASE("request parser: arguments behind many others still move each byte a few times only") {
+  Args args = {"RPUSH", "k"};
+  for (int i = 0; i < 300; ++i) args.emplace_back(40'000 + 1000 * (i % 7), 'v');
+  const std::string text = Encode(args);
+  Reader reader;
+  std::string_view left = text;
+  size_t moved = 0;
+  const StringBlock* block = nullptr;
+  while (reader.batch.empty()) {
+    reader.parser.EndRead();
+    if (reader.parser.own().get() != block) moved += reader.parser.buffered_bytes();
+    block = reader.parser.own().get();
+    left.remove_prefix(reader.Read(left, SIZE_MAX));
+    if (reader.parser.own().get() != block) moved += reader.parser.buffered_bytes();
+    block = reader.parser.own().get();
+  }
+  REQUIRE(reader.batch[0].raw == text);
+  REQUIRE(moved < 14 * text.size());
+}
+
 TEST_CASE("request parser: what stands behind a big argument does not move it") {
   const std::string text = Encode({"SET", "k", std::string(3 << 20, 'v'), "PXAT", "1900000000000"});
   for (size_t piece : {size_t{1}, size_t{7}, size_t{64 * 1024}}) {
