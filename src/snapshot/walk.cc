@@ -62,8 +62,11 @@ void SnapshotWalk::Take(KeyTable* table, Entry* entry, Part* part) {
 void SnapshotWalk::BeforeChange(int slot, KeyTable* table, Entry* entry) {
   DCHECK(table->snapshot_owed > 0);
   if (streaming_.load(std::memory_order_relaxed) == entry) {
-    // Half of it is in the file already: the rest follows from here, whatever that costs.
+    // Half of it is in the file already: the rest follows from here, whatever that costs. A string's
+    // bytes stay in memory until they are written.
     record_.Finish();
+    if (entry->is_string())
+      outliving_bytes_.store(entry->block()->capacity, std::memory_order_relaxed);
     streaming_.store(nullptr, std::memory_order_relaxed);
     --table->snapshot_owed;
     keys_done_.fetch_add(1, std::memory_order_relaxed);

@@ -101,7 +101,9 @@ class SnapshotWalk final : public MutationObserver {
   void BeforeChange(int slot, KeyTable* table, Entry* entry) override;
   bool Postpone(int shard, int db, const Entry& entry) override;
   void OnDetached(KeyTables* tables) override;
-  size_t PendingBytes() const override { return preimage_bytes(); }
+  size_t PendingBytes() const override {
+    return preimage_bytes() + outliving_bytes_.load(std::memory_order_relaxed);
+  }
 
  private:
   struct Item {
@@ -162,6 +164,9 @@ class SnapshotWalk final : public MutationObserver {
   std::mutex stream_mutex_;  // held by the thread that streams
   std::atomic<const Entry*> streaming_{nullptr};
   BigRecord record_;
+  // Of the string under way, once its key has other bytes or is gone. No pressure on writers: they
+  // could do nothing for it.
+  std::atomic<uint64_t> outliving_bytes_{0};
   std::atomic<bool> postponed_{false};
   std::atomic<bool> wished_{false};
   std::deque<Wish> wishes_;  // under queue_mutex_

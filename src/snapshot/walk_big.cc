@@ -121,6 +121,7 @@ void SnapshotWalk::StreamString(int slot, int shard, KeyTable* table, Entry* ent
     --table->snapshot_owed;
     keys_done_.fetch_add(1, std::memory_order_relaxed);
   }
+  outliving_bytes_.store(0, std::memory_order_relaxed);
   lock.Unlock();
   keyspace_.gate().Leave(slot);
   WakePostponed();
