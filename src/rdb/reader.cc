@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/crc.h"
 #include "base/numbers.h"
+#include "rdb/lzf.h"
 
 namespace cairn {
 namespace {
@@ -150,6 +151,11 @@ std::string_view RdbReader::Lzf() {
   if (compressed.data() == scratch_.data()) {
     compressed_.swap(scratch_);
     compressed = compressed_;
+  }
+  // What is set aside is what the bytes really yield.
+  if (LzfPlainBytes(compressed) != size) {
+    Fail("bad LZF bytes");
+    return {};
   }
   scratch_.resize(size);
   unsigned got = lzf_decompress(compressed.data(), static_cast<unsigned>(compressed_size),

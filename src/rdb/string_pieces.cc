@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "rdb/opcodes.h"
 #include "rdb/writer.h"
 
@@ -32,23 +33,20 @@ void AppendLzf(std::string_view piece, std::string* out) {
   }
 }
 
-size_t LzfBytes(std::string_view text) {
-  size_t bytes = 0;
-  std::string piece;
-  for (size_t at = 0; at < text.size(); at += RdbStringPieces::kPieceBytes) {
-    piece.clear();
-    AppendLzf(text.substr(at, RdbStringPieces::kPieceBytes), &piece);
-    bytes += piece.size();
-  }
-  return bytes;
-}
-
 }  // namespace
 
-RdbStringPieces::RdbStringPieces(std::string_view text, bool compress) : text_(text) {
+RdbStringPieces::RdbStringPieces(std::string_view text, bool compress,
+                                 const std::function<bool()>& stopped)
+    : text_(text) {
   // Readers of LZF count in 32 bits.
   if (!compress || text.size() > UINT32_MAX) return;
-  compressed_bytes_ = LzfBytes(text);
+  std::string piece;
+  for (size_t at = 0; at < text.size(); at += kPieceBytes) {
+    if (stopped != nullptr && stopped()) return;
+    piece.clear();
+    AppendLzf(text.substr(at, kPieceBytes), &piece);
+    compressed_bytes_ += piece.size();
+  }
   compressed_ = compressed_bytes_ + kGainMin < text.size();
 }
 
@@ -63,13 +61,20 @@ bool RdbStringPieces::Next(std::string* out) {
     writer.Length(text_.size());
   }
   const std::string_view piece = text_.substr(done_, kPieceBytes);
-  if (compressed_) {
-    AppendLzf(piece, out);
-  } else {
-    out->append(piece);
-  }
   done_ += piece.size();
-  return done_ < text_.size();
+  const bool more = done_ < text_.size();
+  if (!compressed_) {
+    out->append(piece);
+    return more;
+  }
+  const size_t before = out->size();
+  AppendLzf(piece, out);
+  written_ += out->size() - before;
+  // Else a reader would take for something else what follows. (liblzf clears no table, but what was
+  // left in it never shows: three bytes that are the first of their kind have no match, and all
+  // firsts are noted before others look for them.)
+  CHECK(more ? written_ < compressed_bytes_ : written_ == compressed_bytes_);
+  return more;
 }
 
 }  // namespace cairn

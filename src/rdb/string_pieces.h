@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -21,8 +22,10 @@ class RdbStringPieces {
  public:
   static constexpr size_t kPieceBytes = 1 << 20;
 
-  // With `compress` the text is read twice; it stays plain if nothing is gained.
-  RdbStringPieces(std::string_view text, bool compress);
+  // With `compress` the text is read twice; it stays plain if nothing is gained, or if `stopped`,
+  // asked between pieces and possibly empty, says that nobody wants it any more.
+  RdbStringPieces(std::string_view text, bool compress,
+                  const std::function<bool()>& stopped = nullptr);
 
   // Appends the next piece. False: that was the last.
   bool Next(std::string* out);
@@ -32,7 +35,8 @@ class RdbStringPieces {
   const std::string_view text_;
   bool compressed_ = false;
   size_t compressed_bytes_ = 0;
-  size_t done_ = 0;  // of text_
+  size_t done_ = 0;     // of text_
+  size_t written_ = 0;  // of compressed_bytes_
 };
 
 }  // namespace cairn

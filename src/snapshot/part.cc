@@ -121,11 +121,14 @@ void Part::SendBig(const Borrowed& string, PartReceiver* to, const PartWriting& 
   RdbWriter writer(&piece, false);
   int db = -1;
   AppendHead(string, writing.access, &db, &writer);
-  RdbStringPieces pieces(string.block->view(), writing.compress_strings);
+  const auto unwanted = [&] {
+    return to->failed() || (writing.stopped != nullptr && writing.stopped());
+  };
+  RdbStringPieces pieces(string.block->view(), writing.compress_strings, unwanted);
   to->BeginRun();
   while (pieces.Next(&piece)) {
     // What is left out belongs to a file that nobody will use.
-    if (to->failed() || (writing.stopped != nullptr && writing.stopped())) break;
+    if (unwanted()) break;
     to->AddToRun(piece);
     piece.clear();
   }
