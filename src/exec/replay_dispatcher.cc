@@ -2,6 +2,7 @@
 #include "exec/replay_dispatcher.h"
 
 #include "base/numbers.h"
+#include "exec/stream_limits.h"
 
 namespace cairn {
 namespace {
@@ -97,6 +98,9 @@ bool ReplayDispatcher::Take(const Request& request, Lsn lsn) {
     return Fail(lsn, "unknown command '" + std::string(args[0].substr(0, 128)) + "'");
   if (!command->ArityFits(args.size()))
     return Fail(lsn, "wrong number of arguments for '" + command->full_name + "'");
+  if (MayNotFit(request) && !ArgumentsFit(*command, args)) [[unlikely]]
+    return Fail(lsn, "'" + command->full_name +
+                         "' with an argument of 4 GiB, which is more than can be kept here");
   ++commands_;
   if (command == select_) return Select(args, lsn);
   if (command == multi_) {

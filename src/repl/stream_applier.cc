@@ -2,6 +2,7 @@
 #include "repl/stream_applier.h"
 
 #include "base/numbers.h"
+#include "exec/stream_limits.h"
 #include "journal/journal.h"
 
 namespace cairn {
@@ -115,6 +116,8 @@ Status StreamApplier::Take(const Request& request) {
   const Command* command = engine_.registry.Resolve(arguments, nullptr);
   if (command == nullptr || command->spec.handler == nullptr) return fails("unknown command");
   if (!command->ArityFits(arguments.size())) return fails("wrong number of arguments");
+  if (MayNotFit(request) && !ArgumentsFit(*command, arguments)) [[unlikely]]
+    return fails("an argument of 4 GiB, which is more than can be kept here");
   record_.append(request.raw);
   if (command == select_) {
     if (!Select(arguments)) return fails("no such database here, see 'databases'");

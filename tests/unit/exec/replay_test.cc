@@ -3,6 +3,7 @@
 // Replay on several threads gives what the live server had: random histories of single keys, many
 // keys, groups, databases and barriers, whatever the number of appliers.
 #include "exec/replay.h"
+#include "exec/stream_limits.h"
 
 #include "base/random.h"
 #include "commands/digest.h"
@@ -126,6 +127,23 @@ struct Replayed {
   Status status;
   ReplayReport report;
 };
+
+// Only their lengths are looked at.
+TEST_CASE("replay: arguments of 4 GiB are refused but as the value of a string") {
+  TestEngine test;
+  const std::string_view small("x"), huge(small.data(), uint64_t{1} << 32);
+  const auto fit = [&](const char* name, std::initializer_list<std::string_view> arguments) {
+    return ArgumentsFit(*test.registry.Find(name), {arguments.begin(), arguments.size()});
+  };
+  REQUIRE(fit("rpush", {"RPUSH", "k", small}));
+  REQUIRE(fit("rpush", {"RPUSH", "k", huge.substr(0, kArgumentBytesMax)}));
+  REQUIRE(!fit("rpush", {"RPUSH", "k", small, huge}));
+  REQUIRE(!fit("hset", {"HSET", "k", huge, small}));
+  REQUIRE(!fit("hset", {"HSET", "k", small, huge}));
+  REQUIRE(fit("set", {"SET", "k", huge}));
+  REQUIRE(fit("append", {"APPEND", "k", huge}));
+  REQUIRE(!fit("set", {"SET", huge, small}));
+}
 
 TEST_CASE("replay: any number of appliers gives what the live server had") {
   for (uint64_t seed = 1; seed <= 6; ++seed) {
