@@ -290,6 +290,18 @@ Status DecodeIndex(std::string_view frame, std::vector<IndexEntry>* entries, Lsn
   return Status::Ok();
 }
 
+void EncodePadHead(uint32_t bytes, char* head) {
+  DCHECK(bytes >= kPadHeadBytes);
+  StoreLe<uint32_t>(head, kPadMagic);
+  StoreLe<uint32_t>(head + 4, bytes - uint32_t{kPadHeadBytes});
+}
+
+bool DecodePadHead(std::string_view head, uint64_t* bytes) {
+  if (head.size() < kPadHeadBytes || LoadLe<uint32_t>(head.data()) != kPadMagic) return false;
+  *bytes = uint64_t{LoadLe<uint32_t>(head.data() + 4)} + kPadHeadBytes;
+  return true;
+}
+
 size_t EncodeSelect(char* buffer, uint32_t database) {
   char digits[kInt64CharsMax];
   const size_t count = FormatUint64(digits, database);

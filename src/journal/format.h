@@ -2,7 +2,7 @@
 //
 // The bytes of a journal segment. On disk. Append only: numbers below never change their meaning.
 //
-//   segment       = segment-header [ preamble ] block* [ index ]
+//   segment       = segment-header [ preamble ] block* [ index | pad+ ]
 //   preamble      = block with kBlockNotInStream: SELECT of the database that the stream is in
 //   block         = block-header lz4-frame          (a "mark" is a block-header alone)
 //   lz4-frame     = 04 22 4D 18 60 50 FB  u32 size  data  u32 0
@@ -32,6 +32,12 @@
 //    16 u64 first LSN  24 u64 end LSN
 //    32 n times { u64 first LSN of a block, u64 its file offset }: about one a MiB
 //    end-8 u32 bytes of this whole frame  end-4 u32 "CIDX"
+//
+//   pad  kind 2, 8 bytes or more: 0 u32 magic  4 u32 content bytes
+//
+// Pads are room that was made ahead (segment_writer.h), of zeros for the most part, up to the end of
+// a file that is in use or was when its server died: where the first one begins the next block
+// will stand. The last one may claim more than the file has: it was written, its room not synced.
 //
 // Encryption at rest (base/encryption.h): the segment header has flag 1, the key id and, in the
 // first 60 of the 76 bytes, the wrapped data key; a block with kBlockEncrypted has in the place of
@@ -63,6 +69,7 @@ namespace cairn {
 constexpr uint32_t kSkippableMagic = 0x184D2A50;
 constexpr uint32_t kSegmentHeaderMagic = kSkippableMagic + 0;
 constexpr uint32_t kBlockHeaderMagic = kSkippableMagic + 1;
+constexpr uint32_t kPadMagic = kSkippableMagic + 2;
 constexpr uint32_t kIndexMagic = kSkippableMagic + 3;
 constexpr uint32_t kSealedMagic = kSkippableMagic + 14;
 constexpr uint32_t kIndexTrailerMagic = 0x58444943;  // "CIDX"
@@ -70,6 +77,7 @@ constexpr uint16_t kJournalVersion = 1;
 
 constexpr size_t kSegmentHeaderBytes = 256;
 constexpr size_t kBlockHeaderBytes = 96;
+constexpr size_t kPadHeadBytes = 8;
 constexpr size_t kIndexFixedBytes = 40;
 constexpr size_t kIndexEntryBytes = 16;
 constexpr size_t kBlockPlainBytesMax = 256 * 1024;
@@ -151,6 +159,11 @@ Status DecodeBlock(std::string_view block, const BlockHeader& header, BlockCiphe
 void EncodeIndex(const std::vector<IndexEntry>& entries, Lsn first, Lsn end, std::string* out);
 // `frame` is the whole index frame.
 Status DecodeIndex(std::string_view frame, std::vector<IndexEntry>* entries, Lsn* first, Lsn* end);
+
+// The head of a pad of `bytes` bytes, its own included.
+void EncodePadHead(uint32_t bytes, char* head);
+// Whether a pad begins here; `bytes` is its length.
+bool DecodePadHead(std::string_view head, uint64_t* bytes);
 
 // "*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"; returns its length. The buffer holds kSelectBytesMax.
 constexpr size_t kSelectBytesMax = 40;

@@ -153,8 +153,7 @@ void Journal::Rest() {
 Status Journal::SealLiveSegment(Lock* lock) {
   if (live_->begun()) {
     lock->unlock();
-    live_->AddIndex(position_.lsn);
-    Status status = live_->Flush();
+    Status status = live_->Finish(position_.lsn);
     if (status.ok()) status = live_->file()->Sync();
     lock->lock();
     CAIRN_RETURN_IF_ERROR(status);

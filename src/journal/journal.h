@@ -13,7 +13,8 @@
 //  1. written, durable and every segment border are record ends.
 //  2. Memory is kept until it is durable under kAlways, else at least until it is written.
 //  3. A file in use is listed in a durable manifest and in a synced folder before its first byte.
-//  4. A file whose write failed is never written again, one whose sync failed not synced either.
+//  4. A file whose write failed is never written again, one whose sync failed not synced either. (A
+//     tail that could not be made is cut, and was nobody's write: see segment_writer.h.)
 //  5. A file that leaves the manifest is deleted only once a manifest without it is durable.
 //
 // States: kOk -> kFailed (a write or sync failed; the gate closes) -> kRebasing (the bytes from
@@ -89,6 +90,7 @@ struct JournalOptions {
   uint64_t retained_bytes_min = 1 << 20;  // kept in memory behind the tail, for followers
   uint64_t retained_on_disk = 0;  // behind the tail at the start, until RetainFrom is called
   uint64_t segment_bytes_max = 256 << 20;
+  uint64_t tail_bytes = 256 << 10;  // made ahead under kAlways; 0: none, see segment_writer.h
   // kNo, kEverySecond: small writes are gathered for so long; the second while somebody follows, who
   // gets them when they are written.
   int64_t write_delay_us = 5000, followed_delay_us = 1000;
@@ -272,6 +274,7 @@ class Journal {
   bool MarkDue(int64_t now_us, int64_t* due_us) const;
   Status WritePass();
   Status WriteRange(StreamPoint to);
+  Status PrepareTail();
   void SealBlock(StreamPoint to);
   void PublishWritten();
   bool RollWanted() const;

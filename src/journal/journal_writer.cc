@@ -19,6 +19,7 @@ constexpr size_t kFlushBytes = 1 << 20;            // encoded bytes a pwrite
 constexpr int64_t kMarkDelayUs = 10'000;           // idle for so long after a sync: write a mark
 constexpr uint64_t kLagBytes = 8 << 20;            // behind by so much: compress less
 constexpr int kLagAcceleration = 32;
+constexpr uint64_t kTailGroups = 4;  // what a tail costs is worth it for so many groups
 
 }  // namespace
 
@@ -132,12 +133,24 @@ Status Journal::WriteRange(StreamPoint to) {
     SealBlock(split ? StreamPoint{roll_at, kNoDatabase} : to);
     if (live_->buffered() >= kFlushBytes || position_.lsn == to.lsn) {
       const int64_t start_us = options_.clock->MonotonicUs();
+      CAIRN_RETURN_IF_ERROR(PrepareTail());
       CAIRN_RETURN_IF_ERROR(live_->Flush());
       NoteLatency("aof-write", start_us);
       if (at_boundary_) PublishWritten();
     }
   }
   return Status::Ok();
+}
+
+// Each small group under kAlways has a sync of its own, which a tail makes cheap. Large ones wait
+// for their bytes to be written, and with a tail these would be twice as many.
+Status Journal::PrepareTail() {
+  if (policy() != FsyncPolicy::kAlways) return Status::Ok();
+  const uint64_t used = live_->bytes();
+  const uint64_t room = options_.segment_bytes_max - std::min(used, options_.segment_bytes_max);
+  const uint64_t bytes = std::min(options_.tail_bytes, room);
+  if (live_->buffered() > bytes / kTailGroups) return Status::Ok();
+  return live_->PrepareTail(bytes);
 }
 
 // One block from position_ on, up to `to` or to the last record end that a block can reach; a
@@ -205,8 +218,7 @@ Status Journal::Roll() {
       return Status::Ok();
     }
   }
-  live_->AddIndex(position_.lsn);
-  CAIRN_RETURN_IF_ERROR(live_->Flush());
+  CAIRN_RETURN_IF_ERROR(live_->Finish(position_.lsn));
   Lock lock(mutex_);
   const NextSegment next = std::move(*next_);
   next_.reset();

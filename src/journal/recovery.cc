@@ -10,6 +10,25 @@ namespace {
 
 constexpr std::string_view kBaseSuffix = ".rdb.lz4";
 
+// Where the last byte of the file stands that is not zero, at least `from`: what was made ahead for
+// blocks to come, or what the disk never got of them, is nothing that could be cut.
+uint64_t UsedBytes(FileSystem* fs, const std::string& path, uint64_t from) {
+  constexpr uint64_t kStepBytes = 64 * 1024;
+  auto file = fs->Open(path, FileSystem::Mode::kRead);
+  if (!file.ok()) return from;
+  const auto size = (*file)->Size();
+  std::string buffer(kStepBytes, '\0');
+  for (uint64_t end = size.ok() ? *size : 0; end > from;) {
+    const uint64_t begin = std::max(from, end - std::min(end, kStepBytes));
+    const auto read = (*file)->ReadAt(begin, buffer.data(), end - begin);
+    const std::string_view bytes(buffer.data(), read.ok() ? *read : 0);
+    const size_t last = bytes.find_last_not_of('\0');
+    if (last != std::string_view::npos) return begin + last + 1;
+    end = begin;
+  }
+  return from;
+}
+
 // Walks the segments whose end the manifest does not know.
 class TailScan {
  public:
@@ -31,7 +50,9 @@ class TailScan {
  private:
   Status ScanSegment(const SegmentEntry& segment);
   void Stop(size_t segment, uint64_t offset, std::string reason);
-  Lsn GreatestPromiseBehind();
+  // The greatest durable LSN that blocks from `offset` on state.
+  Lsn Promised(const SegmentEntry& segment, uint64_t offset) const;
+  Lsn GreatestPromiseBehind() const;
 
   FileSystem* const fs_;
   const std::string& dir_;
@@ -103,22 +124,30 @@ Status TailScan::ScanSegment(const SegmentEntry& segment) {
     Stop(index, r.offset(), r.status().message());
   } else if (r.has_index()) {
     unit_offset_ = *size;  // the index is no cut tail
+  } else if (r.at_pads() && Promised(segment, r.offset()) > expected_) {
+    // The pad stood there once: the disk has lost the blocks that replaced it.
+    Stop(index, r.offset(), path + " has blocks behind its end at offset " +
+                                std::to_string(r.offset()));
   }
   return Status::Ok();
 }
 
-Lsn TailScan::GreatestPromiseBehind() {
+Lsn TailScan::Promised(const SegmentEntry& segment, uint64_t offset) const {
+  auto reader = SegmentReader::OpenDamaged(fs_, SegmentPath(dir_, segment));
+  if (!reader.ok()) return 0;
+  (*reader)->SkipTo(offset);
   Lsn greatest = 0;
-  for (size_t i = stop_segment_; i < segments_.size(); ++i) {
-    auto reader = SegmentReader::OpenDamaged(fs_, SegmentPath(dir_, segments_[i]));
-    if (!reader.ok()) continue;
-    SegmentReader::Block block;
-    while ((*reader)->ScanForBlock(&block)) {
-      if (i == stop_segment_ && block.offset < stop_offset_) continue;
-      if (block.header.timeline == segments_[i].timeline)
-        greatest = std::max(greatest, block.header.synced_lsn);
-    }
-  }
+  SegmentReader::Block block;
+  while ((*reader)->ScanForBlock(&block))
+    if (block.header.timeline == segment.timeline)
+      greatest = std::max(greatest, block.header.synced_lsn);
+  return greatest;
+}
+
+Lsn TailScan::GreatestPromiseBehind() const {
+  Lsn greatest = 0;
+  for (size_t i = stop_segment_; i < segments_.size(); ++i)
+    greatest = std::max(greatest, Promised(segments_[i], i == stop_segment_ ? stop_offset_ : 0));
   return greatest;
 }
 
@@ -140,10 +169,8 @@ Status TailScan::Run(RecoveryReport* report) {
   report->cut_file =
       SegmentName(segments_[unit_segment_].timeline, segments_[unit_segment_].sequence);
   for (size_t i = unit_segment_; i < segments_.size(); ++i) {
-    auto reader = SegmentReader::OpenDamaged(fs_, SegmentPath(dir_, segments_[i]));
-    if (!reader.ok()) continue;
-    if (auto size = (*reader)->FileBytes(); size.ok())
-      report->bytes_cut += *size - std::min(*size, i == unit_segment_ ? unit_offset_ : 0);
+    const uint64_t from = i == unit_segment_ ? unit_offset_ : 0;
+    report->bytes_cut += UsedBytes(fs_, SegmentPath(dir_, segments_[i]), from) - from;
   }
   // A header without a block cuts nothing that anyone wrote.
   if (!stopped_ && last_unit_ == expected_) report->bytes_cut = 0;

@@ -6,7 +6,8 @@
 // The rule that tells a torn tail from corruption: a damaged place is corruption if it lies in a
 // sealed segment, below the end that a clean shutdown recorded, or below the durable LSN that any
 // valid block behind it in its timeline states. Otherwise nothing behind it was ever promised to
-// anybody, and the log ends at the last complete unit before it.
+// anybody, and the log ends at the last complete unit before it. The same blocks tell a pad that the
+// log ends at from one that blocks had replaced, until the disk lost them.
 //
 // Thread rule: any thread, nobody else in the folder.
 #pragma once

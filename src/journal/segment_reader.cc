@@ -80,16 +80,37 @@ bool SegmentReader::AcceptIndex() {
          end == next_lsn_;
 }
 
+// Whether the rest of the file is pads.
+bool SegmentReader::AcceptPads() {
+  auto size = file_->Size();
+  uint64_t at = offset_;
+  while (size.ok() && at < *size) {
+    char head[kPadHeadBytes];
+    uint64_t bytes;
+    auto got = file_->ReadAt(at, head, sizeof head);
+    if (!got.ok() || !DecodePadHead({head, *got}, &bytes)) return false;
+    at += bytes;
+  }
+  return size.ok();
+}
+
 SegmentReader::End SegmentReader::Next(Block* block) {
   if (at_index_) return End::kClean;
   std::string_view bytes = Peek(kBlockHeaderBytes);
+  // A pad that was read ahead may be a block by now.
+  if (uint64_t pad; DecodePadHead(bytes, &pad)) {
+    buffer_.clear();
+    bytes = Peek(kBlockHeaderBytes);
+  }
   if (!status_.ok()) return End::kBad;
   if (bytes.empty()) return End::kClean;
   BlockHeader& header = block->header;
   if (Status status = DecodeBlockHeader(bytes, &header); !status.ok()) {
     at_index_ = AcceptIndex();
-    return at_index_ ? End::kClean : Bad(status);
+    at_pads_ = !at_index_ && AcceptPads();
+    return at_index_ || at_pads_ ? End::kClean : Bad(status);
   }
+  at_pads_ = false;
   bytes = Peek(kBlockHeaderBytes + header.stored_bytes);
   if (Status status = CheckBlock(bytes, header); !status.ok()) return Bad(status);
   if (header.timeline != header_.timeline.number)

@@ -24,7 +24,7 @@ class SegmentReader {
   };
   enum class End {
     kNone,   // a block was read
-    kClean,  // the file ends behind a whole block, or with its index
+    kClean,  // the file ends behind a whole block, with its index, or with pads
     kBad     // status() says what stands at offset()
   };
 
@@ -37,11 +37,14 @@ class SegmentReader {
                                                             const std::string& path);
 
   const SegmentHeader& header() const { return header_; }
-  // The next block, marks and the preamble included.
+  // The next block, marks and the preamble included. Behind kClean a later call looks again: the
+  // file may have grown, or its pads become blocks.
   End Next(Block* block);
   // From any place: the next block with a valid checksum and, if the segment header could be read,
   // its salt, whatever stands between. False at the end of the file.
   bool ScanForBlock(Block* block);
+  // ScanForBlock goes on there.
+  void SkipTo(uint64_t offset) { offset_ = offset; }
   // Continues at a block that the segment's index names as the last one that begins at or below
   // `lsn`. Without an index (a segment in use) nothing changes.
   void Seek(Lsn lsn);
@@ -56,6 +59,7 @@ class SegmentReader {
   uint64_t offset() const { return offset_; }  // where the next block is expected
   Lsn next_lsn() const { return next_lsn_; }
   bool has_index() const { return at_index_; }  // kClean was reached at an index frame
+  bool at_pads() const { return at_pads_; }     // kClean was reached at pads
   const Status& status() const { return status_; }
   Result<uint64_t> FileBytes() { return file_->Size(); }
 
@@ -66,6 +70,7 @@ class SegmentReader {
   std::string_view Peek(size_t length);
   End Bad(const Status& status);
   bool AcceptIndex();
+  bool AcceptPads();
 
   std::unique_ptr<File> file_;
   const std::string path_;
@@ -76,7 +81,7 @@ class SegmentReader {
   Lsn next_lsn_ = 0;
   bool chained_ = true;  // previous_crc_ is that of the header before offset_
   uint32_t previous_crc_ = 0;
-  bool at_index_ = false;
+  bool at_index_ = false, at_pads_ = false;
   Status status_;
   std::string buffer_;  // file bytes from buffer_offset_ on
   uint64_t buffer_offset_ = 0;

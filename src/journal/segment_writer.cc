@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "journal/segment_writer.h"
 
+#include <algorithm>
+
 #include "base/random.h"
 
 namespace cairn {
@@ -49,14 +51,39 @@ void SegmentWriter::AddBlock(BlockHeader header, std::string_view plain, int acc
   last_ms_ = header.last_ms;
 }
 
-void SegmentWriter::AddIndex(Lsn end) { EncodeIndex(index_, first_lsn_, end, &buffer_); }
+Status SegmentWriter::PrepareTail(uint64_t bytes) {
+  // The first bytes of a file are its header's, never a pad's.
+  if (tail_refused_ || offset_ == 0 || this->bytes() < file_bytes_) return Status::Ok();
+  std::string room(this->bytes() + bytes - file_bytes_, '\0');
+  EncodePadHead(static_cast<uint32_t>(room.size()), room.data());
+  if (file_->WriteAt(file_bytes_, room).ok()) {
+    file_bytes_ += room.size();
+    return Status::Ok();
+  }
+  tail_refused_ = true;
+  return file_->Truncate(file_bytes_);
+}
 
 Status SegmentWriter::Flush() {
   if (buffer_.empty()) return Status::Ok();
+  const uint64_t end = bytes();
+  if (end < file_bytes_) {
+    char head[kPadHeadBytes];
+    EncodePadHead(static_cast<uint32_t>(std::max(file_bytes_ - end, uint64_t{kPadHeadBytes})), head);
+    buffer_.append(head, sizeof head);
+  }
   CAIRN_RETURN_IF_ERROR(file_->WriteAt(offset_, buffer_));
-  offset_ += buffer_.size();
+  file_bytes_ = std::max(file_bytes_, offset_ + buffer_.size());
+  offset_ = end;
   buffer_.clear();
   return Status::Ok();
+}
+
+Status SegmentWriter::Finish(Lsn end) {
+  if (offset_ < file_bytes_) CAIRN_RETURN_IF_ERROR(file_->Truncate(offset_));
+  file_bytes_ = offset_;
+  EncodeIndex(index_, first_lsn_, end, &buffer_);
+  return Flush();
 }
 
 }  // namespace cairn

@@ -149,3 +149,38 @@ def test_lz4_opens_a_segment(env):
     check(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n" in text, "the first write: %r" % text)
     check(text.index(b"$6\r\nSELECT\r\n$1\r\n3\r\n") < text.index(b"$1\r\nb\r\n"),
           "SELECT stands before the write in database 3: %r" % text)
+
+
+@cairn_only("our segments")
+def test_lz4_opens_a_segment_in_use_with_its_tail(env):
+    if not shutil.which("lz4"):
+        skip("no lz4 on this machine")
+    tool = check_binary()
+    server = env.start(appendfsync="always")
+    c = env.client(2, server)
+    folder = journal_folder(server)
+    name = max(name for name in os.listdir(folder) if name.endswith(".aof.lz4"))
+    path = os.path.join(folder, name)
+    sizes = set()
+    for i in range(200):
+        c.call("SET", "key", "value-%d" % i)
+        if i < 180:
+            continue
+        printed = subprocess.run(["lz4", "-dc", path], capture_output=True, timeout=60, check=True)
+        check(printed.stdout.endswith(b"value-%d\r\n" % i), printed.stdout[-100:])
+        equal(printed.stderr, b"")
+        sizes.add(os.path.getsize(path))
+    equal(len(sizes), 1, "the file is made longer ahead of what is written")
+    server.kill()
+    done = subprocess.run([tool, "verify", folder], capture_output=True, text=True, timeout=60,
+                          check=False)
+    equal(done.returncode, 0, done.stdout + done.stderr)
+    check("cut" not in done.stdout, done.stdout)
+    server.start()
+    equal(env.client(2, server).call("GET", "key"), b"value-199")
+    server.stop()
+    # What is complete has no tail: it ends with its index.
+    for name in os.listdir(folder):
+        if name.endswith(".aof.lz4") and os.path.join(folder, name) != path:
+            with open(os.path.join(folder, name), "rb") as file:
+                equal(file.read()[-4:], b"CIDX")

@@ -23,6 +23,8 @@ class Lives : public JournalHarness {
     options.buffer_bytes_max = 1 << 20;
     options.retry_interval_us = 300;
     options.write_delay_us = static_cast<int64_t>(random_.Below(300));
+    // Often too small for a group, or too large for the segment.
+    options.tail_bytes = random_.Below(3) == 0 ? 0 : 100 + random_.Below(8000);
     // A quarter of the lives is encrypted.
     if (seed % 4 == 0) options.keys = &keys_;
     options.retained_bytes_min = random_.Below(2) == 0 ? 0 : 1 << 20;
@@ -214,10 +216,11 @@ TEST_CASE("faults: death between any two steps of a roll") {
       INFO("step " << step << " death " << static_cast<int>(death));
       Lives h(5000 + step);
       h.options.policy = FsyncPolicy::kAlways;
+      // Each record is a group of its own, every second or third one a roll.
       h.options.segment_bytes_max = 700;
+      h.options.tail_bytes = 0;
       h.Begin();
       h.fs.FreezeAfter(step);
-      // Each record is a group of its own, every second or third one a roll.
       for (int i = 0; i < 12 && h.journal->state() == JournalState::kOk; ++i) {
         h.Write(300);
         (void)h.journal->SyncTo(h.journal->tail());
@@ -230,24 +233,53 @@ TEST_CASE("faults: death between any two steps of a roll") {
   }
 }
 
-TEST_CASE("faults: a write torn at every byte is written again, and nothing is lost meanwhile") {
+TEST_CASE("faults: death between any two steps of tails and rolls") {
   for (Death death : {Death::kKill, Death::kPowerCut}) {
-    for (uint64_t bytes = 0; bytes < 420; bytes += 3) {
-      INFO("torn after " << bytes << " death " << static_cast<int>(death));
-      Lives h(7000 + bytes);
+    for (uint64_t step = 0; step < 60; ++step) {
+      INFO("step " << step << " death " << static_cast<int>(death));
+      Lives h(6000 + step);
       h.options.policy = FsyncPolicy::kAlways;
+      // Tails of four groups each, and the segment ends.
+      h.options.segment_bytes_max = 4000;
+      h.options.tail_bytes = 1000;
       h.Begin();
-      h.Write(100);
-      REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
-      h.fs.TearNextWrite(bytes);
-      h.Write(200);
-      // Before, in the middle of or after the repair.
-      if (bytes % 2 == 0) REQUIRE(h.Eventually([&] { return h.journal->Admits(); }));
+      h.fs.FreezeAfter(step);
+      for (int i = 0; i < 24 && h.journal->state() == JournalState::kOk; ++i) {
+        h.Write(40);
+        (void)h.journal->SyncTo(h.journal->tail());
+      }
       h.End(death);
       h.Begin();
+      h.Write(10);
       h.End(Death::kClose);
     }
   }
+}
+
+TEST_CASE("faults: a write torn at every byte is written again, and nothing is lost meanwhile") {
+  const auto torn = [](Death death, uint64_t bytes, bool tail) {
+    INFO("torn after " << bytes << " death " << static_cast<int>(death) << " tail " << tail);
+    Lives h(7000 + bytes);
+    h.options.policy = FsyncPolicy::kAlways;
+    h.options.segment_bytes_max = 100'000;
+    h.options.tail_bytes = tail ? 10'000 : 0;
+    h.Begin();
+    // The second group makes the tail, if any.
+    for (int i = 0; i < 2; ++i) {
+      h.Write(100);
+      REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+    }
+    h.fs.TearNextWrite(bytes);
+    h.Write(200);
+    // Before, in the middle of or after the repair.
+    if (bytes % 2 == 0) REQUIRE(h.Eventually([&] { return h.journal->Admits(); }));
+    h.End(death);
+    h.Begin();
+    h.End(Death::kClose);
+  };
+  for (bool tail : {false, true})
+    for (Death death : {Death::kKill, Death::kPowerCut})
+      for (uint64_t bytes = 0; bytes < 420; bytes += 3) torn(death, bytes, tail);
 }
 
 TEST_CASE("faults: bytes that only the kernel had are made durable before anything follows them") {

@@ -76,8 +76,7 @@ TEST_CASE("format: one whole segment, byte for byte") {
   header.first_ms = header.last_ms = 1'700'000'000'001;
   header.synced_lsn = 1234;
   writer.AddBlock(header, "hello", 8);
-  writer.AddIndex(1239);
-  REQUIRE(writer.Flush().ok());
+  REQUIRE(writer.Finish(1239).ok());
   const std::string bytes = fs.Get("s");
   REQUIRE(StockDecode(bytes) == "*2\r\n$6\r\nSELECT\r\n$1\r\n5\r\nhello");
   REQUIRE(bytes.size() == 256 + (96 + 15 + 23) + (96 + 15 + 5) + 56);

@@ -11,10 +11,11 @@ namespace {
 
 // A journal under `always` with some records, crashed after its mark block was written.
 struct Crashed : JournalHarness {
-  explicit Crashed(uint64_t seed, int records = 8) : JournalHarness(seed) {
+  explicit Crashed(uint64_t seed, uint64_t tail_bytes = 0) : JournalHarness(seed) {
     options.policy = FsyncPolicy::kAlways;
+    options.tail_bytes = tail_bytes;
     REQUIRE(Open().ok());
-    for (int i = 0; i < records; ++i) {
+    for (int i = 0; i < 8; ++i) {
       ends.push_back(Append(Record(i, 40)));
       REQUIRE(journal->SyncTo(ends.back()).ok());
     }
@@ -33,63 +34,71 @@ struct Crashed : JournalHarness {
     SegmentReader::Block block;
     while ((*reader)->Next(&block) == SegmentReader::End::kNone)
       offsets.push_back(block.offset);
+    used = (*reader)->offset();
   }
 
   const std::string path = "d/" + SegmentName(1, 1);
   std::string bytes;
   std::vector<Lsn> ends;
   std::vector<uint64_t> offsets;  // of the blocks, marks included
+  uint64_t used = 0;              // bytes of the file; then there is the tail
 };
 
 TEST_CASE("recovery: a file cut at every byte of its last blocks loses whole records only") {
-  Crashed h(1);
-  // The end of the data blocks by offset, as a model of what a cut leaves.
-  for (size_t cut = h.offsets[h.offsets.size() - 2]; cut < h.bytes.size(); ++cut) {
-    h.fs.Put(h.path, h.bytes.substr(0, cut));
-    auto recovered = RecoverJournal(&h.fs, "d");
-    REQUIRE(recovered.ok());
-    REQUIRE_FALSE(recovered->report.clean);
-    bool whole = recovered->tail_lsn == 0;
-    for (Lsn end : h.ends) whole = whole || end == recovered->tail_lsn;
-    REQUIRE(whole);
-    const std::string all = h.ReadAll(recovered->manifest, 0, kLsnMax);
-    REQUIRE(all.size() == recovered->tail_lsn);
-    const bool at_block = std::count(h.offsets.begin(), h.offsets.end(), cut) > 0;
-    REQUIRE((recovered->report.bytes_cut == 0) == at_block);
+  for (uint64_t tail : {0, 2000}) {
+    Crashed h(1, tail);
+    REQUIRE((h.used < h.bytes.size()) == (tail > 0));
+    // The end of the data blocks by offset, as a model of what a cut leaves.
+    for (size_t cut = h.offsets[h.offsets.size() - 2]; cut < h.bytes.size(); ++cut) {
+      h.fs.Put(h.path, h.bytes.substr(0, cut));
+      auto recovered = RecoverJournal(&h.fs, "d");
+      REQUIRE(recovered.ok());
+      REQUIRE_FALSE(recovered->report.clean);
+      bool whole = recovered->tail_lsn == 0;
+      for (Lsn end : h.ends) whole = whole || end == recovered->tail_lsn;
+      REQUIRE(whole);
+      const std::string all = h.ReadAll(recovered->manifest, 0, kLsnMax);
+      REQUIRE(all.size() == recovered->tail_lsn);
+      const bool at_block = std::count(h.offsets.begin(), h.offsets.end(), cut) > 0;
+      const bool in_tail = cut == h.used || cut >= h.used + kPadHeadBytes;
+      REQUIRE((recovered->report.bytes_cut == 0) == (at_block || in_tail));
+    }
   }
 }
 
 TEST_CASE("recovery: a flipped bit in a block that was synced is corruption, with its LSN") {
-  Crashed h(2);
-  Random random(2);
-  for (size_t b = 0; b + 1 < h.offsets.size(); ++b) {
-    for (int i = 0; i < 12; ++i) {
-      const size_t at = h.offsets[b] + random.Below(h.offsets[b + 1] - h.offsets[b]);
-      std::string bad = h.bytes;
-      bad[at] ^= static_cast<char>(1 << random.Below(8));
-      h.fs.Put(h.path, bad);
-      auto recovered = RecoverJournal(&h.fs, "d");
-      // A damaged mark block says nothing about the stream unless a later one promises more.
-      if (recovered.ok()) {
-        REQUIRE(recovered->tail_lsn == h.ends.back());
-        continue;
+  for (uint64_t tail : {0, 2000}) {
+    Crashed h(2, tail);
+    Random random(2);
+    for (size_t b = 0; b + 1 < h.offsets.size(); ++b) {
+      for (int i = 0; i < 12; ++i) {
+        const size_t at = h.offsets[b] + random.Below(h.offsets[b + 1] - h.offsets[b]);
+        std::string bad = h.bytes;
+        bad[at] ^= static_cast<char>(1 << random.Below(8));
+        h.fs.Put(h.path, bad);
+        auto recovered = RecoverJournal(&h.fs, "d");
+        // A damaged mark block says nothing about the stream unless a later one promises more.
+        if (recovered.ok()) {
+          REQUIRE(recovered->tail_lsn == h.ends.back());
+          continue;
+        }
+        REQUIRE(recovered.status().code() == StatusCode::kCorrupt);
+        REQUIRE(recovered.status().message().find("LSN") != std::string::npos);
       }
-      REQUIRE(recovered.status().code() == StatusCode::kCorrupt);
-      REQUIRE(recovered.status().message().find("LSN") != std::string::npos);
     }
+    // The last mark itself: nothing behind it promises anything, and nothing is lost.
+    std::string bad = h.bytes;
+    bad[h.offsets.back() + 20] ^= 1;
+    h.fs.Put(h.path, bad);
+    auto recovered = RecoverJournal(&h.fs, "d");
+    REQUIRE(recovered.ok());
+    REQUIRE(recovered->tail_lsn == h.ends.back());
+    // The segment's header.
+    bad = h.bytes;
+    bad[60] ^= 1;
+    h.fs.Put(h.path, bad);
+    REQUIRE(RecoverJournal(&h.fs, "d").status().code() == StatusCode::kCorrupt);
   }
-  // The last mark itself: nothing behind it promises anything, and nothing is lost.
-  std::string bad = h.bytes;
-  bad[h.offsets.back() + 20] ^= 1;
-  h.fs.Put(h.path, bad);
-  auto recovered = RecoverJournal(&h.fs, "d");
-  REQUIRE(recovered.ok());
-  REQUIRE(recovered->tail_lsn == h.ends.back());
-  // The segment's header.
-  bad = h.bytes;
-  bad[60] ^= 1;
-  h.fs.Put(h.path, bad);
-  REQUIRE(RecoverJournal(&h.fs, "d").status().code() == StatusCode::kCorrupt);
 }
 
 TEST_CASE("recovery: sealed segments refuse any damage, lost files are named") {

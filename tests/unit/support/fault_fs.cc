@@ -68,6 +68,8 @@ class FaultFile final : public File {
   Status Truncate(uint64_t size) override {
     std::lock_guard<std::mutex> guard(fs_->mutex_);
     CAIRN_RETURN_IF_ERROR(Begin("truncate"));
+    const uint64_t given_back = node_->now.size() - std::min<uint64_t>(size, node_->now.size());
+    if (fs_->space_ != ~uint64_t{0}) fs_->space_ += given_back;
     node_->now.resize(size);
     return Status::Ok();
   }
