@@ -15,6 +15,36 @@ namespace {
 // 0xad93d23594c935a9 with its bits reversed.
 constexpr uint64_t kCrc64Polynomial = 0x95ac9329ac4bc9b5;
 
+// 0x1edc6f41 with its bits reversed.
+constexpr uint32_t kCrc32cPolynomial = 0x82f63b78;
+// The instruction takes three cycles, and one can begin in each: three runs of so many bytes go side
+// by side, and their remainders are put together.
+constexpr size_t kRunBytes = 1024;
+
+using Crc32cTable = std::array<std::array<uint32_t, 256>, 4>;
+
+// Byte k of a remainder, as kRunBytes further bytes change it.
+constexpr Crc32cTable MakeCrc32cTable() {
+  uint32_t bit[32] = {};  // the remainder that begins as one bit
+  for (unsigned i = 0; i < 32; ++i) {
+    bit[i] = uint32_t{1} << i;
+    for (size_t step = 0; step < 8 * kRunBytes; ++step)
+      bit[i] = (bit[i] >> 1) ^ ((bit[i] & 1) ? kCrc32cPolynomial : 0);
+  }
+  Crc32cTable table{};
+  for (unsigned k = 0; k < 4; ++k)
+    for (unsigned byte = 0; byte < 256; ++byte)
+      for (unsigned i = 0; i < 8; ++i)
+        if (byte >> i & 1) table[k][byte] ^= bit[8 * k + i];
+  return table;
+}
+constexpr auto kCrc32cTable = MakeCrc32cTable();
+
+uint64_t SkipRun(uint64_t state) {
+  return kCrc32cTable[0][state & 0xff] ^ kCrc32cTable[1][state >> 8 & 0xff] ^
+         kCrc32cTable[2][state >> 16 & 0xff] ^ kCrc32cTable[3][state >> 24];
+}
+
 using Crc64Table = std::array<std::array<uint64_t, 256>, 8>;
 
 // Slicing by 8 (Kounavis and Berry, "A systematic approach to building high performance
@@ -130,6 +160,15 @@ uint32_t Crc32c(uint32_t crc, std::string_view bytes) {
   const char* p = bytes.data();
   size_t left = bytes.size();
   uint64_t state = ~crc;
+  for (; left >= 3 * kRunBytes; p += 3 * kRunBytes, left -= 3 * kRunBytes) {
+    uint64_t second = 0, third = 0;
+    for (const char* at = p; at < p + kRunBytes; at += 8) {
+      state = _mm_crc32_u64(state, LoadLe<uint64_t>(at));
+      second = _mm_crc32_u64(second, LoadLe<uint64_t>(at + kRunBytes));
+      third = _mm_crc32_u64(third, LoadLe<uint64_t>(at + 2 * kRunBytes));
+    }
+    state = SkipRun(SkipRun(state) ^ second) ^ third;
+  }
   for (; left >= 8; p += 8, left -= 8) state = _mm_crc32_u64(state, LoadLe<uint64_t>(p));
   uint32_t tail = static_cast<uint32_t>(state);
   for (; left > 0; ++p, --left) tail = _mm_crc32_u8(tail, static_cast<uint8_t>(*p));

@@ -104,6 +104,19 @@ TEST_CASE("check values of the CRCs") {
   REQUIRE(Crc64Combine(Crc64(0, "1234"), Crc64(0, "56789"), 5) == Crc64(0, "123456789"));
 }
 
+TEST_CASE("CRC-32C of long pieces is that of their bytes one by one") {
+  std::string bytes;
+  for (unsigned i = 0; i < 20'000; ++i) bytes.push_back(static_cast<char>(i * i * 31 + i / 7));
+  for (size_t at = 0; at < 9; ++at) {
+    uint32_t crc = static_cast<uint32_t>(at) * 0x9e3779b9;
+    const uint32_t before = crc;
+    for (size_t size = 0; at + size < bytes.size(); ++size) {
+      if (size % 509 == 0) REQUIRE(Crc32c(before, std::string_view(bytes).substr(at, size)) == crc);
+      crc = Crc32c(crc, {&bytes[at + size], 1});
+    }
+  }
+}
+
 TEST_CASE("CRC-64 of long pieces is that of their bytes one by one") {
   std::string bytes;
   for (unsigned i = 0; i < 1200; ++i) bytes.push_back(static_cast<char>(i * i * 31 + i / 7));
