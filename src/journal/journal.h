@@ -96,6 +96,10 @@ struct JournalOptions {
   int64_t write_delay_us = 5000, followed_delay_us = 1000;
   int64_t retry_interval_us = 1'000'000;
   int acceleration = 8;  // of LZ4; 0 stores
+  // A log that grows faster is stored as it is, unless the last sync took longer: half of the time
+  // that everysec has for it. 0: always compressed.
+  uint64_t store_bytes_per_ms = 0;
+  int64_t slow_sync_us = 250'000;
   uint64_t retention_ms = 0, retention_bytes = 0;  // see SetRetention
   // The data was there before the log: until the first InstallBase the log is of no use to a start,
   // which finds what the folder holds now. A mark in the folder (kAwaitsBaseName) tells the
@@ -271,11 +275,14 @@ class Journal {
   // journal_writer.cc
   void WriterMain();
   void WaitForWork(Lock* lock);
+  uint64_t GatherBytes() const;
   bool MarkDue(int64_t now_us, int64_t* due_us) const;
   Status WritePass();
+  void NotePass(uint64_t bytes);
   Status WriteRange(StreamPoint to);
   Status PrepareTail();
   void SealBlock(StreamPoint to);
+  int AccelerationFrom(Lsn from) const;
   void PublishWritten();
   bool RollWanted() const;
   Status Roll();
@@ -315,6 +322,7 @@ class Journal {
   std::atomic<Lsn> roll_at_{kLsnMax};
   std::atomic<bool> roll_now_{false};  // begin a new segment at the next record end, even if idle
   std::atomic<bool> followed_{false};
+  std::atomic<bool> sync_slow_{false};  // the last one
   std::atomic<Lsn> retain_from_{kLsnMax};
 
   // mutex_ is never held across a file operation; the others are, and come first, in this order.
@@ -370,6 +378,8 @@ class Journal {
   Lsn last_unit_lsn_ = 0;
   Lsn marked_lsn_ = 0;
   uint64_t now_ms_ = 0, block_first_ms_ = 0;
+  int64_t last_pass_us_ = 0;
+  bool grows_fast_ = false;  // as of the last pass
   std::string scratch_;
 
   std::thread writer_thread_, sync_thread_, keeper_thread_;

@@ -90,6 +90,7 @@ void Journal::SyncOnce(Lock* lock) {
     return;
   }
   last_sync_us_ = options_.clock->MonotonicUs();
+  sync_slow_.store(last_sync_us_ - start_us > options_.slow_sync_us, std::memory_order_relaxed);
   durable_point_ = target;
   durable_.store(target.lsn, std::memory_order_release);
   for (const UnsyncedFile& f : files) {

@@ -3,8 +3,13 @@
 // The writer thread: seals what is complete into blocks and writes them.
 //
 // When it writes: under kAlways the moment the previous sync ends (the group is what gathered
-// meanwhile), else write_delay_us (followed_delay_us) after the first byte or once kWriteBatchBytes
-// wait. Between passes it sleeps; `wake_at_` holds the tail at which a worker must wake it.
+// meanwhile) or once kGroupBytes wait, else write_delay_us (followed_delay_us) after the first byte
+// or once GatherBytes() wait. Between passes it sleeps; `wake_at_` holds the tail at which a worker
+// must wake it.
+//
+// What it compresses: everything, but where the log grows by more than store_bytes_per_ms. There LZ4
+// would be the largest part of what the log costs a write, to spare a disk that keeps up: the last
+// sync took at most slow_sync_us, and at most kLagBytes wait.
 #include <algorithm>
 
 #include "journal/journal.h"
@@ -14,10 +19,12 @@
 namespace cairn {
 namespace {
 
-constexpr uint64_t kWriteBatchBytes = 256 * 1024;  // waits for no sync and no delay
-constexpr size_t kFlushBytes = 1 << 20;            // encoded bytes a pwrite
-constexpr int64_t kMarkDelayUs = 10'000;           // idle for so long after a sync: write a mark
-constexpr uint64_t kLagBytes = 8 << 20;            // behind by so much: compress less
+constexpr uint64_t kGroupBytes = 256 * 1024;   // waits for no sync, under kAlways
+constexpr uint64_t kGatherBytes = 1 << 20;     // waits for no delay, else
+constexpr uint64_t kStoreBytesMin = 64 << 10;  // less in a pass says nothing of the rate
+constexpr size_t kFlushBytes = 1 << 20;        // encoded bytes a pwrite
+constexpr int64_t kMarkDelayUs = 10'000;       // idle for so long after a sync: write a mark
+constexpr uint64_t kLagBytes = 8 << 20;        // behind by so much: compress, but less
 constexpr int kLagAcceleration = 32;
 constexpr uint64_t kTailGroups = 4;  // what a tail costs is worth it for so many groups
 
@@ -71,13 +78,13 @@ void Journal::WaitForWork(Lock* lock) {
       const bool followed = followed_.load(std::memory_order_relaxed);
       const int64_t delay_us = followed ? options_.followed_delay_us : options_.write_delay_us;
       due_us = always ? -1 : pending_since_us_ + delay_us;
-      if (drain_ || pending >= kWriteBatchBytes) return;
+      if (drain_ || pending >= GatherBytes()) return;
       if (always ? !syncing : now_us >= due_us) return;
-      wake_at = written_point_.lsn + kWriteBatchBytes;
+      wake_at = written_point_.lsn + GatherBytes();
     } else if (!paused_) {
       if (MarkDue(now_us, &due_us)) return;
       // While a sync runs its end wakes us, so single records need not.
-      wake_at = written_point_.lsn + (always && syncing ? kWriteBatchBytes : 1);
+      wake_at = written_point_.lsn + (always && syncing ? GatherBytes() : 1);
     }
     wake_at_.store(wake_at, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -94,6 +101,13 @@ void Journal::WaitForWork(Lock* lock) {
     }
     wake_at_.store(~Lsn{0}, std::memory_order_relaxed);
   }
+}
+
+// Under mutex_: waiting bytes that are written at once. In a small buffer a part of it: its gate
+// would else close before the delay is over.
+uint64_t Journal::GatherBytes() const {
+  if (policy() == FsyncPolicy::kAlways) return kGroupBytes;
+  return std::min(kGatherBytes, buffer_bytes_max_ / 4);
 }
 
 bool Journal::MarkDue(int64_t now_us, int64_t* due_us) const {
@@ -116,11 +130,21 @@ Status Journal::WritePass() {
     return WriteMark();
   }
   ClampTime();
+  NotePass(complete.lsn - position_.lsn);
   Status status = WriteRange(complete);
   Lock lock(mutex_);
   block_first_ms_ = now_ms_;
   pending_since_us_ = 0;
   return status;
+}
+
+// `bytes` came since the last pass.
+void Journal::NotePass(uint64_t bytes) {
+  const int64_t now_us = options_.clock->MonotonicUs();
+  const auto elapsed_us = static_cast<uint64_t>(std::max<int64_t>(now_us - last_pass_us_, 0));
+  last_pass_us_ = now_us;
+  grows_fast_ = options_.store_bytes_per_ms > 0 && bytes >= kStoreBytesMin &&
+                bytes >= elapsed_us * options_.store_bytes_per_ms / 1000;
 }
 
 Status Journal::WriteRange(StreamPoint to) {
@@ -176,11 +200,17 @@ void Journal::SealBlock(StreamPoint to) {
   header.first_ms = block_first_ms_;
   header.last_ms = now_ms_;
   header.synced_lsn = durable();
-  const bool lags = buffer_.tail().lsn - from > kLagBytes && options_.acceleration > 0;
-  live_->AddBlock(header, buffer_.View(from, end.lsn, &scratch_),
-                  lags ? std::max(kLagAcceleration, options_.acceleration) : options_.acceleration);
+  live_->AddBlock(header, buffer_.View(from, end.lsn, &scratch_), AccelerationFrom(from));
   position_ = end;
   at_boundary_ = boundary;
+}
+
+// Of LZ4, for a block at `from`.
+int Journal::AccelerationFrom(Lsn from) const {
+  if (options_.acceleration == 0) return 0;
+  if (buffer_.tail().lsn - from > kLagBytes) return std::max(kLagAcceleration, options_.acceleration);
+  if (grows_fast_ && !sync_slow_.load(std::memory_order_relaxed)) return 0;
+  return options_.acceleration;
 }
 
 void Journal::PublishWritten() {
@@ -190,10 +220,12 @@ void Journal::PublishWritten() {
     written_point_ = position_;
     written = position_.lsn;
     written_.store(written, std::memory_order_release);
+    // Under everysec it knows already when the next sync is due.
+    const bool wakes_sync = unsynced_since_us_ == 0 || drain_ || policy() == FsyncPolicy::kAlways;
     if (unsynced_since_us_ == 0) unsynced_since_us_ = pending_since_us_;
     if (unsynced_.empty() || unsynced_.back().sequence != live_->sequence())
       unsynced_.push_back({live_->file(), live_->sequence(), false});
-    if (!WriterSyncs()) sync_wake_.notify_one();
+    if (wakes_sync && !WriterSyncs()) sync_wake_.notify_one();
     const bool half_full = live_->bytes() > options_.segment_bytes_max / 2;
     if (half_full && next_ == nullptr && !next_wanted_) {
       next_wanted_ = true;

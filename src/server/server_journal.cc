@@ -26,6 +26,9 @@ constexpr const char* kFirstBaseName = "0001-0000000000000000.rdb.lz4";
 // Of LZ4: 44 ns a SET of 100 bytes, half of them random, instead of 55 with 8; from here on it gains
 // little. The files are a tenth longer.
 constexpr int kJournalAcceleration = 12;
+// 32 MB/s, some 220,000 such SETs a second: from there on LZ4's share is worth more to the writes
+// than to the disk.
+constexpr uint64_t kStoreBytesPerMs = 32 << 10;
 
 FsyncPolicy PolicyOf(AppendFsync policy) {
   switch (policy) {
@@ -258,6 +261,7 @@ JournalOptions Server::JournalSettings(const std::string& dir) {
   options.latency = &engine_->latency;
   options.listener = this;
   options.acceleration = kJournalAcceleration;
+  options.store_bytes_per_ms = kStoreBytesPerMs;
   options.dir = dir;
   options.buffer_bytes_max = static_cast<uint64_t>(config_.journal_buffer_size());
   options.retained_bytes_min = static_cast<uint64_t>(config_.repl_backlog_size());

@@ -106,6 +106,30 @@ TEST_CASE("journal: four threads append, order within a thread and content hold"
   }
 }
 
+TEST_CASE("journal: what comes fast is stored while the disk keeps up, else compressed") {
+  constexpr size_t kBytes = 600'000;
+  for (const bool slow_disk : {false, true}) {
+    for (const bool fast : {false, true}) {
+      JournalHarness h(6);
+      h.options.acceleration = 1;
+      h.options.store_bytes_per_ms = fast ? 1 : uint64_t{1} << 30;
+      h.options.slow_sync_us = slow_disk ? 1000 : int64_t{1} << 40;
+      if (slow_disk) h.fs.SetSyncDelayUs(5000);
+      REQUIRE(h.Open().ok());
+      // A rate is known from the second time on, a sync's time from the first.
+      REQUIRE(h.journal->SyncTo(h.Append(h.Record(1, 10))).ok());
+      std::string model = kSelect0 + h.Record(1, 10) + h.Record(2, kBytes);
+      REQUIRE(h.journal->SyncTo(h.Append(h.Record(2, kBytes))).ok());
+      const std::string path = SegmentPath("d", h.journal->manifest().segments.back());
+      const size_t bytes = h.fs.Get(path).size();
+      INFO("slow disk " << slow_disk << ", fast log " << fast << ": " << bytes << " bytes");
+      REQUIRE((bytes > kBytes) == (fast && !slow_disk));
+      REQUIRE(h.journal->Close().ok());
+      REQUIRE(h.ReadAll(h.journal->manifest(), 0, kLsnMax) == model);
+    }
+  }
+}
+
 TEST_CASE("journal: always makes each record durable and tells so") {
   JournalHarness h(3);
   h.options.policy = FsyncPolicy::kAlways;
