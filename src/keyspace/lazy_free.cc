@@ -2,6 +2,7 @@
 #include "keyspace/lazy_free.h"
 
 #include "base/memory.h"
+#include "base/scheduling.h"
 #include "base/thread_name.h"
 
 namespace cairn {
@@ -78,6 +79,7 @@ void LazyFree::FreeTables(Keyspace::Tables tables) {
 
 void LazyFree::Run() {
   NameThisThread("lazy-free");
+  LetOthersGoFirst();
   MemoryMeter::RegisterThread();
   std::unique_lock lock(mutex_);
   for (;;) {

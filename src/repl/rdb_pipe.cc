@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "base/scheduling.h"
 #include "base/thread_name.h"
 #include "snapshot/verify.h"
 
@@ -38,6 +39,7 @@ Result<std::unique_ptr<RdbPipe>> RdbPipe::Open(const std::string& path, const Ke
   std::unique_ptr<RdbPipe> pipe(new RdbPipe(ends[0]));
   pipe->thread_ = std::thread([path, keys, fd = ends[1]] {
     NameThisThread("snapshot-send");
+    LetOthersGoFirst();
     (void)ScanSnapshot(RealFileSystem(), path, keys,
                        [fd](std::string_view bytes) { return WriteAll(fd, bytes); });
     close(fd);

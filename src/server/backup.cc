@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "base/scheduling.h"
 #include "base/thread_name.h"
 #include "journal/journal.h"
 #include "journal/verify.h"
@@ -73,6 +74,7 @@ bool Backups::Start(const std::string& path, std::function<void()> ended, uint64
   if (thread_.joinable()) thread_.join();
   thread_ = std::thread([this, path, ended = std::move(ended)] {
     NameThisThread("backup");
+    LetOthersGoFirst();
     Run(path);
     if (!stopped_) ended();
   });

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/scheduling.h"
 #include "base/thread_name.h"
 
 namespace cairn {
@@ -108,6 +109,7 @@ Snapshotter::Progress Snapshotter::progress() const {
 
 void Snapshotter::Main() {
   NameThisThread("snapshot");
+  LetOthersGoFirst();
   SnapshotResult result;
   result.status = WriteFile();
   result.cancelled = cancelled_ && !result.status.ok();
@@ -175,6 +177,7 @@ Status Snapshotter::WriteFile() {
   for (int i = 1; i < std::min(request_.threads, kThreadsMax); ++i) {
     helpers.emplace_back([this, i] {
       NameThisThread("snapshot");
+      LetOthersGoFirst();
       walk_.Run(slots_[i], sink_.get());
     });
   }
