@@ -282,13 +282,15 @@ void FunctionHelp(Context& ctx) {
 
 constexpr uint64_t kCallFlags =
     kNoScript | kStale | kSkipMonitor | kNoMandatoryKeys | kMayReplicate | kScripting;
+constexpr uint64_t kCallRoFlags =
+    kReadonly | kNoScript | kStale | kSkipMonitor | kNoMandatoryKeys | kScripting;
 constexpr uint64_t kFlags = kNoScript | kScripting;
 constexpr KeySpecs kCallKeys = KeyNum(kRW | kAccess | kUpdate, 2);
 constexpr KeySpecs kCallRoKeys = KeyNum(kRO | kAccess, 2);
 
 constexpr CommandSpec kRows[] = {
     {"FCALL", -3, kCallFlags, kCallKeys, 0, &Fcall},
-    {"FCALL_RO", -3, kReadonly | kCallFlags, kCallRoKeys, 0, &FcallRo},
+    {"FCALL_RO", -3, kCallRoFlags, kCallRoKeys, 0, &FcallRo},
     {"FUNCTION", -2, 0, {}, 0, nullptr},
     {"FUNCTION|DELETE", 3, kWrite | kFlags, {}, 0, &FunctionDelete, Scope::kAll},
     {"FUNCTION|DUMP", 2, kFlags, {}, 0, &FunctionDump, Scope::kNone},

@@ -128,6 +128,8 @@ void ScriptHelp(Context& ctx) {
   ReplyHelp(ctx, "SCRIPT", kLines);
 }
 
+constexpr uint64_t kEvalRoFlags =
+    kReadonly | kNoScript | kStale | kSkipMonitor | kNoMandatoryKeys | kScripting;
 constexpr uint64_t kEvalFlags =
     kNoScript | kStale | kSkipMonitor | kNoMandatoryKeys | kMayReplicate | kScripting;
 constexpr uint64_t kScriptFlags = kNoScript | kScripting;
@@ -136,9 +138,9 @@ constexpr KeySpecs kEvalRoKeys = KeyNum(kRO | kAccess, 2);
 
 constexpr CommandSpec kRows[] = {
     {"EVAL", -3, kEvalFlags, kEvalKeys, 0, &Eval},
-    {"EVAL_RO", -3, kReadonly | kEvalFlags, kEvalRoKeys, 0, &EvalRo},
+    {"EVAL_RO", -3, kEvalRoFlags, kEvalRoKeys, 0, &EvalRo},
     {"EVALSHA", -3, kEvalFlags, kEvalKeys, 0, &EvalSha},
-    {"EVALSHA_RO", -3, kReadonly | kEvalFlags, kEvalRoKeys, 0, &EvalShaRo},
+    {"EVALSHA_RO", -3, kEvalRoFlags, kEvalRoKeys, 0, &EvalShaRo},
     {"SCRIPT", -2, 0, {}, 0, nullptr},
     {"SCRIPT|DEBUG", 3, kScriptFlags, {}, 0, &ScriptDebug, Scope::kNone},
     {"SCRIPT|EXISTS", -3, kScriptFlags, {}, 0, &ScriptExists, Scope::kNone},

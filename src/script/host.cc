@@ -318,7 +318,8 @@ bool ScriptHost::ReadArguments(lua_State* L) {
 // it: what would stop it in the middle is not looked at any more.
 std::string ScriptHost::WriteRefusal(const Command& command) {
   Engine& engine = executor_.engine();
-  if (command.Is(kWrite) && run_->read_only)
+  // PUBLISH and PFCOUNT too: who pauses writes lets read-only scripts through.
+  if (command.Is(kWrite | kMayReplicate) && run_->read_only)
     return "ERR Write commands are not allowed from read-only scripts.";
   if (run_->wrote) return {};
   if (command.Is(kWrite) && engine.modes.Has(kModeFollower)) return std::string(errors::kReadOnly);

@@ -194,6 +194,22 @@ def test_client_pause_write(env):
     equal(reader.call("GET", "a"), b"2")
 
 
+def test_read_only_scripts_run_while_writes_are_paused(env):
+    writer, reader, boss = env.client(), env.client(), env.client()
+    library = (b"#!lua name=lib\nredis.register_function{function_name='look', flags={'no-writes'}, "
+               b"callback=function(keys) return redis.call('GET', keys[1]) end}")
+    equal(boss.call("FUNCTION", "LOAD", library), b"lib")
+    reader.call("SET", "a", 1)
+    equal(boss.call("CLIENT", "PAUSE", 100000, "WRITE"), b"OK")
+    writer.send("EVAL", "return redis.call('GET', KEYS[1])", 1, "a")
+    equal(reader.call("EVAL_RO", "return redis.call('GET', KEYS[1])", 1, "a"), b"1")
+    equal(reader.call("FCALL_RO", "look", 1, "a"), b"1")
+    check(writer.nothing_to_read(0.15), "a script that may write is answered")
+    equal(boss.call("CLIENT", "UNPAUSE"), b"OK")
+    equal(writer.read(), b"1")
+    boss.call("FUNCTION", "FLUSH")
+
+
 def test_client_pause_all_ends_by_itself(env):
     other, boss = env.client(), env.client()
     other.call("PING")

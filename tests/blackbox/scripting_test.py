@@ -28,6 +28,8 @@ def test_requests_are_answered_as_by_the_oracle(env):
         ("EVAL_RO", "return redis.call('set','a','b')", 0),
         ("EVAL_RO", "return redis.call('get','a')", 0),
         ("EVAL_RO", "return redis.pcall('set','a','b')", 0),
+        ("EVAL_RO", "return redis.call('publish','a','b')", 0),
+        ("EVAL_RO", "return redis.call('pfcount','a')", 0),
         ("SCRIPT",), ("SCRIPT", "nosuch"), ("SCRIPT", "LOAD"), ("SCRIPT", "LOAD", "return 1"),
         ("SCRIPT", "LOAD", "x x"), ("SCRIPT", "EXISTS"),
         ("SCRIPT", "EXISTS", sha("return 1"), "abc", sha("return 1").upper()),
