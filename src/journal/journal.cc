@@ -59,9 +59,10 @@ Status Journal::Start(bool new_timeline) {
     BeginWithoutBase();
   }
   if (new_timeline) {
-    // Other bytes may have been shipped under the old id behind our tail: it ends here.
-    m.replid2 = m.replid;
-    m.second_offset = m.replid.empty() ? 0 : position_.lsn;
+    // Other bytes may have been shipped under the old id behind our tail: it ends here. The data that
+    // a log without a base begins under is not what the old id's stream led to: nobody goes on.
+    m.replid2 = awaits_base_ ? "" : m.replid;
+    m.second_offset = m.replid2.empty() ? 0 : position_.lsn;
     m.replid = NewReplicationId();
     m.timelines.push_back({m.LastTimeline() + 1, m.replid, m.LastTimeline(), position_.lsn});
   }

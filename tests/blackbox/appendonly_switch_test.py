@@ -5,6 +5,7 @@ import os
 import threading
 
 from harness import ONCE, Error, cairn_only, check, equal, eventually, matrix
+from harness.replication import follow, in_step
 
 MATRIX = ONCE
 
@@ -143,3 +144,21 @@ def test_a_replica_does_not_switch(env):
     c.call("SET", "a", 1)
     equal(c.call("WAIT", 1, 30000), 1)
     equal(env.client(2, server).call("GET", "a"), b"1")
+
+
+@cairn_only("a replica's log is its leader's")
+def test_a_replica_that_was_away_meanwhile(env):
+    """Where the former log ended is no place to go on from: what was written since is in no log."""
+    leader, replica = env.start(appendonly="yes"), env.start(appendonly="yes")
+    c = env.client(2, leader)
+    equal(c.call("SET", "logged", 1), b"OK")
+    follow(replica, leader)
+    in_step(leader, replica)
+    replica.stop()
+    equal(c.call("CONFIG", "SET", "appendonly", "no"), b"OK")
+    equal(c.call("SET", "unlogged", 1), b"OK")
+    equal(c.call("CONFIG", "SET", "appendonly", "yes"), b"OK")
+    wait_for_base(c)
+    replica.directives["replicaof"] = "127.0.0.1 %d" % leader.port
+    replica.restart()
+    in_step(leader, replica)

@@ -128,6 +128,8 @@ TEST_CASE("base awaited: until it is there a start finds what was there before")
       h.options.segment_bytes_max = 1000;
       REQUIRE(h.Open().ok());
       REQUIRE(h.journal->tail() == kept);
+      // Nor may who followed the former log go on from where it ended.
+      REQUIRE(h.journal->manifest().replid2.empty());
       for (int i = 0; i < 10; ++i) {
         h.Append(h.Record(2, 700));
         REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
