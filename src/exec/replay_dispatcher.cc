@@ -115,6 +115,8 @@ bool ReplayDispatcher::Take(const Request& request, Lsn lsn) {
     return true;
   }
   if (IsNonData(command)) return true;
+  // The log was begun there by a server that had more of them.
+  if (db_ >= engine_.keyspace.databases()) return FailDatabase(std::to_string(db_), lsn);
   if (kind_ == StreamKind::kRedisAof && !BelongsInAof(*command))
     return FailOrRefuse(lsn, command->full_name + " is no command that changes data");
   AppliedCommand applied{command, args, db_, 0};
@@ -133,12 +135,16 @@ bool ReplayDispatcher::Take(const Request& request, Lsn lsn) {
   return true;
 }
 
+bool ReplayDispatcher::FailDatabase(const std::string& database, Lsn lsn) {
+  return Fail(lsn, "SELECT " + database + ": there are only " +
+                       std::to_string(engine_.keyspace.databases()) +
+                       " databases, see 'databases'");
+}
+
 bool ReplayDispatcher::Select(Arguments arguments, Lsn lsn) {
   int64_t db;
   if (!ParseInt64(arguments[1], &db) || db < 0 || db >= engine_.keyspace.databases())
-    return Fail(lsn, "SELECT " + std::string(arguments[1].substr(0, 32)) + ": there are only " +
-                         std::to_string(engine_.keyspace.databases()) +
-                         " databases, see 'databases'");
+    return FailDatabase(std::string(arguments[1].substr(0, 32)), lsn);
   db_ = static_cast<int>(db);
   return true;
 }

@@ -42,6 +42,7 @@ class ReplayDispatcher {
   bool Take(const Request& request, Lsn lsn);
   bool Fail(Lsn lsn, const std::string& what);
   bool FailOrRefuse(Lsn lsn, const std::string& what);
+  bool FailDatabase(const std::string& database, Lsn lsn);
   bool Select(Arguments arguments, Lsn lsn);
   Groups GroupsOf(const Command& command, Arguments arguments, uint64_t* hash);
   void Push(Groups groups, const ReplayEntry& entry);

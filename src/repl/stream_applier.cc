@@ -11,6 +11,8 @@ namespace {
 // What the leader took has no limit that a setting here could break.
 constexpr ParseLimits kNoLimits = {.bulk_bytes_max = UINT64_MAX >> 1, .authenticated = true};
 
+constexpr const char* kNoDatabaseHere = "no such database here, see 'databases'";
+
 std::shared_ptr<ClientRecord> LinkRecord() {
   auto record = std::make_shared<ClientRecord>();
   record->address = "leader";
@@ -120,7 +122,7 @@ Status StreamApplier::Take(const Request& request) {
     return fails("an argument of 4 GiB, which is more than can be kept here");
   record_.append(request.raw);
   if (command == select_) {
-    if (!Select(arguments)) return fails("no such database here, see 'databases'");
+    if (!Select(arguments)) return fails(kNoDatabaseHere);
     return Status::Ok();
   }
   if (command == multi_) {
@@ -141,6 +143,8 @@ Status StreamApplier::Take(const Request& request) {
     group_arguments_.clear();
     return status;
   }
+  // A snapshot said so, of a leader that has more of them; SELECT would have been refused.
+  if (db_ >= engine_.keyspace.databases()) return fails(kNoDatabaseHere);
   AppliedCommand applied{command, arguments, db_, 0};
   if (command->single_key != 0)
     applied.hash = HashBytes(arguments[static_cast<size_t>(command->single_key)]);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <optional>
 
 #include "base/numbers.h"
@@ -70,7 +71,8 @@ Result<LoadReport> Persistence::LoadAny(const std::string& name, uint64_t bytes,
   if (!report.ok()) return report;
   int64_t number;
   for (const auto& [key, value] : totals.aux)
-    if (database != nullptr && key == "repl-stream-db" && ParseInt64(value, &number) && number >= 0)
+    if (database != nullptr && key == "repl-stream-db" && ParseInt64(value, &number) &&
+        number >= 0 && number <= INT_MAX)
       *database = static_cast<int>(number);
   engine_.log.Notice("DB loaded from disk: %.3f seconds: %llu keys, RDB version %d, %s",
                      static_cast<double>(engine_.clock.MonotonicMs() - start) / 1000,

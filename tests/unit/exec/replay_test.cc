@@ -208,6 +208,28 @@ TEST_CASE("replay: what cannot be applied is refused with its LSN and file") {
   }
 }
 
+TEST_CASE("replay: a stream that goes on in a database that is not here is refused") {
+  Live live(62);
+  live.h.Append(Resp({"SET", "s", "text"}));
+  live.Run(0);
+  for (const int database : {15, 16, 1'000'000}) {
+    TestEngine test;
+    Replayer replayer(test.engine.get(), 2);
+    // Behind the SELECT that this log begins with.
+    const Lsn from = 23;
+    auto reader = JournalReader::Open(&live.h.fs, "d", live.h.journal->manifest(), from,
+                                      live.h.journal->written());
+    REQUIRE(reader.ok());
+    test.engine->loading.Begin(live.h.journal->written(), 0);
+    auto done = replayer.Run(
+        from, [&](StreamPiece* piece) { return (*reader)->Next(piece); }, [] { return false; },
+        StreamKind::kJournal, database);
+    REQUIRE(done.ok() == (database == 15));
+    if (!done.ok())
+      REQUIRE(done.status().message().find("there are only 16 databases") != std::string::npos);
+  }
+}
+
 // What a script kept out of the log may be what they rest on.
 TEST_CASE("replay: commands that fail are passed over and named, the rest of their MULTI is not") {
   Live live(61);

@@ -109,6 +109,16 @@ TEST_CASE("Nothing that cannot be applied is skipped, nor is it in the log", "[r
   }
 }
 
+TEST_CASE("A stream in a database that is not here needs a SELECT first", "[repl]") {
+  Applying follower;
+  follower.applier.Begin(1'000'000);
+  REQUIRE(follower.Feed(Resp({"PING"}) + Resp({"SELECT", "1"}) + Resp({"SET", "k", "v"})).ok());
+  follower.applier.Begin(16);
+  const Status status = follower.Feed(Resp({"SET", "k", "v"}));
+  REQUIRE(status.code() == StatusCode::kCorrupt);
+  REQUIRE(status.message().find("no such database here") != std::string::npos);
+}
+
 TEST_CASE("What changes no data is in the log, and a question is noticed", "[repl]") {
   Applying follower;
   const std::string words =
