@@ -9,6 +9,7 @@ import time
 
 from harness import (ONCE, Error, Server, cairn_only, check, check_binary, equal, eventually,
                      oracle_binary, pass_time, server_binary)
+from harness import replication
 from harness.dump_samples import fill
 
 MATRIX = ONCE
@@ -281,6 +282,50 @@ def test_export_loads_in_redis(env):
         equal(o.call("DEBUG", "DIGEST"), wanted)
     oracle.stop()
     oracle.discard()
+
+
+def redis_digest(file, name, appendonly):
+    """DEBUG DIGEST of a redis-server that starts with a file of this name."""
+    server = Server(binary=oracle_binary(), wait=False, appendonly=appendonly)
+    try:
+        shutil.copy(file, os.path.join(server.folder, name))
+        server.start()
+        with server.client() as c:
+            return c.call("DEBUG", "DIGEST")
+    finally:
+        server.discard()
+
+
+@cairn_only("the tool is ours")
+def test_export_of_a_replica(env):
+    """Its log begins with what a leader sent, and goes on in the database that its leader is in."""
+    for make in (replication.oracle, replication.cairn):
+        leader, server = make(env), env.start()
+        up, c = leader.client(), server.client()
+        up.call("SET", "before", 1)
+        replication.follow(server, leader)
+        replication.in_step(leader, server)
+        up.call("SELECT", 5)
+        for rewrite in (False, True):
+            up.call("SET", "behind", str(rewrite))
+            replication.in_step(leader, server)
+            if rewrite:
+                c.call("BGREWRITEAOF")
+                eventually(lambda: b"aof_rewrite_in_progress:0" in c.call("INFO", "persistence"))
+                up.call("RPUSH", "in the same database", "x")
+                replication.in_step(leader, server)
+            wanted = c.call("DEBUG", "DIGEST")
+            server.stop()
+            for option, name, appendonly in (("--rdb", "dump.rdb", "no"),
+                                             ("--aof", "appendonly.aof", "yes")):
+                out = os.path.join(server.folder, "out-%s%s" % (rewrite, option))
+                done = check_tool("export", folder(server), option, out)
+                equal(done.returncode, 0, repr(done.stderr))
+                equal(redis_digest(out, name, appendonly), wanted, option)
+            server.start()
+            c = server.client()
+            replication.follow(server, leader)
+            replication.in_step(leader, server)
 
 
 def rdb_digest(path):

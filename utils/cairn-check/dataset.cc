@@ -46,21 +46,24 @@ Status Dataset::Load(const std::string& dir, const std::string& target) {
     if (!found.ok()) return found.status();
     limit = *found;
   }
-  CAIRN_RETURN_IF_ERROR(LoadBase(dir, recovered->manifest));
-  return Replay(dir, recovered->manifest, limit);
+  int database = -1;
+  CAIRN_RETURN_IF_ERROR(LoadBase(dir, recovered->manifest, &database));
+  return Replay(dir, recovered->manifest, limit, database);
 }
 
-Status Dataset::LoadBase(const std::string& dir, const Manifest& manifest) {
+Status Dataset::LoadBase(const std::string& dir, const Manifest& manifest, int* database) {
   if (manifest.base_name.empty()) return Status::Ok();
-  auto report = persistence_.LoadFile(dir + "/" + manifest.base_name, nullptr);
+  auto report = persistence_.LoadFile(dir + "/" + manifest.base_name, nullptr, database);
   if (!report.ok()) return report.status();
-  if (!report->packed || report->lsn != manifest.base_lsn)
+  // A plain RDB came from a leader and does not say.
+  if (report->packed && report->lsn != manifest.base_lsn)
     return Status::Corrupt("the base snapshot " + manifest.base_name + " is not of LSN " +
                            std::to_string(manifest.base_lsn));
   return Status::Ok();
 }
 
-Status Dataset::Replay(const std::string& dir, const Manifest& manifest, uint64_t limit) {
+Status Dataset::Replay(const std::string& dir, const Manifest& manifest, uint64_t limit,
+                       int database) {
   Lsn from = manifest.base_lsn;
   if (manifest.base_name.empty() && !manifest.segments.empty())
     from = manifest.segments.front().first_lsn;
@@ -69,7 +72,7 @@ Status Dataset::Replay(const std::string& dir, const Manifest& manifest, uint64_
   Replayer replayer(&engine_, kAppliers);
   auto done = replayer.Run(
       from, [&reader](StreamPiece* piece) { return (*reader)->Next(piece); },
-      [] { return false; });
+      [] { return false; }, StreamKind::kJournal, database);
   if (!done.ok()) return done.status();
   if (done->refused > 0)
     fprintf(stderr, "%llu commands of the log failed and were passed over, as the server does: %s\n",

@@ -29,8 +29,10 @@ class Dataset {
   Status SaveRdb(const std::string& path);
 
  private:
-  Status LoadBase(const std::string& dir, const struct Manifest& manifest);
-  Status Replay(const std::string& dir, const struct Manifest& manifest, uint64_t limit);
+  // `database` becomes the one that the stream behind the base is in, if it says so.
+  Status LoadBase(const std::string& dir, const struct Manifest& manifest, int* database);
+  Status Replay(const std::string& dir, const struct Manifest& manifest, uint64_t limit,
+                int database);
 
   FileSystem& fs_;
   const KeyRing* const keys_;
