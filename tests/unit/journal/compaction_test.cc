@@ -163,4 +163,31 @@ TEST_CASE("base awaited: until it is there a start finds what was there before")
   }
 }
 
+// The snapshot that heals a log is its first base, too.
+TEST_CASE("base awaited: it comes with the end of a disk's failure") {
+  JournalHarness h(13);
+  h.options.buffer_bytes_max = 1 << 20;
+  h.options.retained_bytes_min = 0;
+  h.options.awaits_base = true;
+  REQUIRE(h.Open().ok());
+  REQUIRE(h.LoseBytes([&](int i) { h.Append(h.Record(i, 300'000)); }));
+  h.fs.FailSyncs(false);
+  const Lsn base = h.journal->BeginSnapshot();
+  h.fs.Put("d/base-s", "snapshot");
+  h.Append(h.Record(99, 10));
+  REQUIRE(h.journal->FinishRebase("base-s", base).ok());
+  REQUIRE_FALSE(h.journal->awaits_base());
+  REQUIRE_FALSE(h.fs.Exists(std::string("d/") + kAwaitsBaseName).value());
+  REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+  const Lsn tail = h.journal->tail();
+  h.fs.FreezeAfter(0);
+  h.journal.reset();
+  h.fs.PowerCut();
+  REQUIRE(RemoveUnbased(&h.fs, "d").ok());
+  h.options.awaits_base = false;
+  REQUIRE(h.Open().ok());
+  REQUIRE(h.journal->manifest().base_name == "base-s");
+  REQUIRE(h.journal->tail() == tail);
+}
+
 }  // namespace cairn
