@@ -122,6 +122,7 @@ struct TimelineStart {
   // Without a base the stream goes on where it is (promotion). With one the chain starts anew at
   // `lsn` on that snapshot file (full sync, restore), and older segments leave the manifest. So it
   // does with `anew`, whose base need have no file if nothing is ever recovered from this chain.
+  // On an error the file is deleted, once no manifest on disk can name it.
   std::string base_name;
   bool anew = false;
   Lsn lsn = 0;

@@ -223,9 +223,11 @@ Status Journal::StartTimeline(const TimelineStart& start) {
     if (jump) {
       dropped = std::move(m.segments);
       m.segments.clear();
+      for (const SnapshotEntry& s : m.snapshots) old_snapshots.push_back(s.name);
+      old_snapshots.push_back(m.base_name);  // not among them where a leader sent it
+      std::erase(old_snapshots, "");
       m.base_name = start.base_name;
       m.base_lsn = lsn;
-      for (const SnapshotEntry& s : m.snapshots) old_snapshots.push_back(s.name);
       m.snapshots.clear();
     } else {
       // The old segment is left without an index: closed at its durable end.
@@ -273,10 +275,12 @@ Status Journal::StartTimeline(const TimelineStart& start) {
     UpdateHorizons();
   } else if (created.ok()) {
     Discard({entry});
+    if (!start.base_name.empty()) garbage_.push_back(start.base_name);
   }
   ResumeThreads(&lock);
   lock.unlock();
   chain.unlock();
+  if (!created.ok() && !start.base_name.empty()) RemoveUnlisted(start.base_name);
   // Either manifest may be on disk, and by the new one the log ends here: the old timeline goes on
   // only once its own is there for certain.
   if (!status.ok() && created.ok())

@@ -2,13 +2,14 @@
 #include "journal/recovery.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "journal/segment_reader.h"
 
 namespace cairn {
 namespace {
 
-constexpr std::string_view kBaseSuffix = ".rdb.lz4";
+constexpr std::string_view kBaseSuffix = ".rdb.lz4", kReceivedSuffix = ".rdb";
 
 // Where the last byte of the file stands that is not zero, at least `from`: what was made ahead for
 // blocks to come, or what the disk never got of them, is nothing that could be cut.
@@ -201,6 +202,12 @@ bool IsEmpty(FileSystem* fs, const std::string& path) {
   return size.ok() && *size == 0;
 }
 
+// Snapshots of our own, and what a leader sent or could not send.
+bool IsBaseName(const std::string& name) {
+  if (name.ends_with(kBaseSuffix)) return !name.starts_with("temp-");
+  return name.ends_with(kReceivedSuffix) && (isdigit(name[0]) || name.starts_with("empty-"));
+}
+
 // What a crash left between a file and the manifest that was to list it, or to list it no more.
 void ListUnknownFiles(FileSystem* fs, const std::string& dir, Recovered* recovered) {
   auto names = fs->List(dir);
@@ -209,8 +216,7 @@ void ListUnknownFiles(FileSystem* fs, const std::string& dir, Recovered* recover
     uint32_t timeline;
     uint64_t sequence;
     if (!ParseSegmentName(name, &timeline, &sequence)) {
-      if (name.ends_with(kBaseSuffix) && !name.starts_with("temp-") &&
-          !recovered->manifest.Lists(name))
+      if (IsBaseName(name) && !recovered->manifest.Lists(name))
         recovered->report.unknown_files.push_back(name);
       continue;
     }
@@ -228,7 +234,7 @@ Result<Recovered> RecoverFresh(FileSystem* fs, const std::string& dir) {
   recovered.report.fresh = true;
   ListUnknownFiles(fs, dir, &recovered);
   std::erase_if(recovered.report.unknown_files,
-                [](const std::string& name) { return name.ends_with(kBaseSuffix); });
+                [](const std::string& name) { return IsBaseName(name); });
   auto unbased = fs->Exists(dir + "/" + kAwaitsBaseName);
   if (!unbased.ok()) return unbased.status();
   if (!*unbased && !recovered.report.unknown_files.empty())

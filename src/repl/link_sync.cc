@@ -124,19 +124,23 @@ void Link::EndLoading() {
 Status Link::Settle(const std::string& path, const std::string& id, uint64_t lsn, int database) {
   Journal& journal = *engine_.journal;
   Gate& gate = engine_.keyspace.gate();
-  const Manifest old = journal.manifest();
   TimelineStart start;
   start.replid = id;
   start.lsn = lsn;
   start.anew = start.delete_old = true;
   if (!path.empty()) {
-    char name[64];
-    snprintf(name, sizeof name, "%04u-%016llu.rdb", old.LastTimeline() + 1,
-             static_cast<unsigned long long>(lsn));
+    // The time, as the name of a file that is being deleted is never taken again.
+    char name[80];
+    snprintf(name, sizeof name, "%04u-%016llu-%lld.rdb", journal.manifest().LastTimeline() + 1,
+             static_cast<unsigned long long>(lsn),
+             static_cast<long long>(engine_.clock.WallMs()));
     start.base_name = name;
     if (rename(path.c_str(), (Folder() + "/" + name).c_str()) != 0)
       return Status::Io("naming the snapshot received: " + std::string(strerror(errno)));
-    CAIRN_RETURN_IF_ERROR(RealFileSystem()->SyncDirectory(Folder()));
+    if (const Status named = RealFileSystem()->SyncDirectory(Folder()); !named.ok()) {
+      unlink((Folder() + "/" + name).c_str());
+      return named;
+    }
   }
   const auto nobody_fed = feeder_.DetachAll("a full resynchronization replaces the data");
   gate.Close();
@@ -144,8 +148,6 @@ Status Link::Settle(const std::string& path, const std::string& id, uint64_t lsn
   if (status.ok()) engine_.control->OnTimeline(lsn);
   gate.Open();
   CAIRN_RETURN_IF_ERROR(status);
-  if (!old.base_name.empty() && old.base_name != start.base_name)
-    unlink((Folder() + "/" + old.base_name).c_str());
   id_ = id;
   needs_file_ = false;
   applier_.Begin(database);
@@ -243,7 +245,8 @@ Status Link::StartEmpty() {
   SinkOptions options;
   options.fs = RealFileSystem();
   options.dir = Folder();
-  options.name = "empty-" + std::to_string(journal.manifest().LastTimeline() + 1) + ".rdb";
+  options.name = "empty-" + std::to_string(journal.manifest().LastTimeline() + 1) + "-" +
+                 std::to_string(engine_.clock.WallMs()) + ".rdb";
   TimelineStart start;
   start.base_name = options.name;
   start.delete_old = true;

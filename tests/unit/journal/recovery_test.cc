@@ -265,6 +265,38 @@ TEST_CASE("failure: a timeline that could not begin leaves the old one whole") {
   }
 }
 
+// Two of the dataset's size would fill the disk that was too full for the first.
+TEST_CASE("failure: the base of a timeline that could not begin goes, and so does the one it replaced") {
+  for (uint64_t step = 0; step < 12; ++step) {
+    INFO("step " << step);
+    JournalHarness h(step);
+    h.options.policy = FsyncPolicy::kAlways;
+    REQUIRE(h.Open().ok());
+    TimelineStart start;
+    start.delete_old = true;
+    const auto begin = [&](const char* name, Lsn lsn) {
+      h.fs.Put(std::string("d/") + name, "snapshot");
+      start.base_name = name;
+      start.lsn = lsn;
+      return h.journal->StartTimeline(start).ok();
+    };
+    REQUIRE(begin("0002-1.rdb", 1000));
+    REQUIRE(begin("0003-2.rdb", 2000));
+    REQUIRE_FALSE(h.fs.Exists("d/0002-1.rdb").value());
+    h.fs.FailRenames(step == 0);
+    h.fs.SetSpace(step == 0 ? ~uint64_t{0} : step * 40);
+    const bool begun = begin("0004-3.rdb", 3000);
+    h.fs.FailRenames(false);
+    h.fs.SetSpace(~uint64_t{0});
+    REQUIRE(h.Eventually([&] { return h.journal->Admits(); }));
+    h.Append(h.Record(2, 50));
+    REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+    h.journal->PrepareRoll();  // saves the manifest, behind which files go
+    REQUIRE(h.Eventually([&] { return h.fs.Exists("d/0003-2.rdb").value() == !begun; }));
+    REQUIRE(h.Eventually([&] { return h.fs.Exists("d/0004-3.rdb").value() == begun; }));
+  }
+}
+
 TEST_CASE("failure: write, sync and full disks heal, in memory order") {
   for (FsyncPolicy policy : {FsyncPolicy::kAlways, FsyncPolicy::kEverySecond, FsyncPolicy::kNo}) {
     for (int kind = 0; kind < 3; ++kind) {
