@@ -64,6 +64,9 @@ class SnapshotControl {
     uint64_t bytes = 0;            // so many, 0 if the leader did not say
     uint64_t lsn = 0;              // of which a packed one has to be
     std::function<bool()> stopped;
+    // Takes what was here away; empty if there is nothing. Not before: a snapshot that was claimed
+    // already would else be of no keys, and the log's new base.
+    std::function<void()> clear;
     // All of it is there; the stream behind it begins in this database. No snapshot begins before
     // this has returned; one under way is given up before anything else.
     std::function<Status(int database)> settle;

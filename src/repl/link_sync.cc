@@ -159,7 +159,6 @@ Status Link::LoadFile(const std::string& path, const std::string& id, uint64_t l
   BeginLoading();
   // Whoever waits for the log to be durable is told before its positions change.
   (void)journal.SyncTo(journal.tail());
-  EmptyAll();
   std::atomic<int64_t> kept_alive_ms{0};
   SnapshotControl::SyncLoad load;
   load.path = path;
@@ -173,6 +172,7 @@ Status Link::LoadFile(const std::string& path, const std::string& id, uint64_t l
       (void)socket_.Write("\n", 0);
     return abandoned_.load();
   };
+  load.clear = [this] { EmptyAll(); };
   load.settle = [&](int database) { return Settle(path, id, lsn, database); };
   engine_.log.Notice("MASTER <-> REPLICA sync: Loading DB in memory");
   Status status = engine_.snapshots->LoadSync(load);

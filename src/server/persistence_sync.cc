@@ -149,6 +149,7 @@ Status Persistence::LoadSync(const SyncLoad& load) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   snapshotter_.Wait();
+  if (load.clear != nullptr) load.clear();
   engine_.scripts->functions().Install(std::make_shared<Libraries>());
   int database = 0;
   const auto report = load.source == nullptr

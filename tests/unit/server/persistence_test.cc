@@ -4,8 +4,12 @@
 #include "server/persistence.h"
 
 #include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
 
 #include "repl/replication.h"
+#include "script/registry.h"
 #include "tests/unit/exec/engine_harness.h"
 #include "tests/unit/journal/journal_harness.h"
 
@@ -145,6 +149,27 @@ TEST_CASE("persistence: nobody waits for a busy script, and snapshots begin behi
   REQUIRE(m.Eventually([&] { return m.rewrites() == 1; }));
   REQUIRE(m.Eventually([&] { return ask().ok(); }));
   REQUIRE(m.Eventually([&] { return told == 2; }));
+}
+
+// Of what was there, if it was claimed before; of nothing it would be a base that forgets all of it.
+TEST_CASE("persistence: a leader's data replaces ours behind the last snapshot that was claimed") {
+  Machine m(4);
+  m.test.engine->scripts = std::make_shared<ScriptRegistry>();
+  m.client.Send("SET a 1\r\n");
+  REQUIRE(m.persistence->Claim(SnapshotControl::Kind::kRewrite, true) ==
+          SnapshotControl::Claimed::kStarted);
+  std::atomic<bool> cleared{false};
+  std::thread link([&] {
+    SnapshotControl::SyncLoad load;
+    load.path = "nowhere";
+    load.clear = [&] { cleared = true; };
+    REQUIRE_FALSE(m.persistence->LoadSync(load).ok());
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  REQUIRE_FALSE(cleared);
+  (void)m.persistence->Run();
+  link.join();
+  REQUIRE(cleared);
 }
 
 }  // namespace cairn
