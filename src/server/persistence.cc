@@ -24,6 +24,12 @@ constexpr int64_t kLookAgainMs = 10;  // whether another script has become busy
 constexpr size_t kPreImageBytesMin = 64 << 20;
 constexpr size_t kPreImageShare = 25;  // one part in so many of used memory: 4 %
 
+// More than so many seconds have passed since then. A clock that was set back says nothing of that,
+// and is no reason to wait: a log that needs a snapshot to work again refuses writes meanwhile.
+bool Passed(int64_t now_s, int64_t then_s, int64_t seconds) {
+  return now_s < then_s || now_s - then_s > seconds;
+}
+
 // Sorted by name they are sorted by position. The time keeps two at one position apart: the name of
 // a file that is being deleted is never taken again.
 std::string BaseName(uint32_t timeline, Lsn lsn, int64_t now_ms) {
@@ -295,10 +301,10 @@ void Persistence::UpdateMode() {
 bool Persistence::SavePointReached(int64_t now_s) {
   std::lock_guard guard(mutex_);
   if (claimed_) return false;
-  if (!figures_.save_ok && now_s - last_try_s_ <= kRetryAfterFailureS) return false;
+  if (!figures_.save_ok && !Passed(now_s, last_try_s_, kRetryAfterFailureS)) return false;
   const int64_t dirty = engine_.UnsavedChanges();
   for (const SavePoint& point : config_.save()) {
-    if (dirty < point.changes || now_s - LastSaveSeconds() <= point.seconds) continue;
+    if (dirty < point.changes || !Passed(now_s, LastSaveSeconds(), point.seconds)) continue;
     engine_.log.Notice("%lld changes in %lld seconds. Saving...",
                        static_cast<long long>(point.changes),
                        static_cast<long long>(point.seconds));
@@ -324,7 +330,7 @@ bool Persistence::LogGrew(int64_t now_s) {
   {
     std::lock_guard guard(mutex_);
     if (claimed_ || rewrite_scheduled_) return false;
-    if (!figures_.rewrite_ok && now_s - last_try_s_ <= kRetryAfterFailureS) return false;
+    if (!figures_.rewrite_ok && !Passed(now_s, last_try_s_, kRetryAfterFailureS)) return false;
   }
   const uint64_t base = base_bytes_, grown = LogBytes();
   if (base + grown < static_cast<uint64_t>(config_.auto_aof_rewrite_min_size())) return false;
@@ -344,7 +350,7 @@ bool Persistence::RebaseDue(int64_t now_s) {
     }
   }
   std::lock_guard guard(mutex_);
-  return !claimed_ && (figures_.rewrite_ok || now_s - last_try_s_ > kRetryAfterFailureS);
+  return !claimed_ && (figures_.rewrite_ok || Passed(now_s, last_try_s_, kRetryAfterFailureS));
 }
 
 void Persistence::StartScheduled() {
