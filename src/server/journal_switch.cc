@@ -29,7 +29,7 @@ Status Server::BeginJournal() {
   CAIRN_RETURN_IF_ERROR(files->MakeDirectory(dir));
   auto lock = LockJournalFolder(dir);
   if (!lock.ok()) return lock.status();
-  CAIRN_RETURN_IF_ERROR(RemoveTemporaryFiles());
+  CAIRN_RETURN_IF_ERROR(RemoveTemporaryFiles(dir));
   auto recovered = RecoverJournal(files, dir, keys_.get());
   if (!recovered.ok())
     return Status::Corrupt("the journal in " + dir + ": " + recovered.status().message());
@@ -56,7 +56,8 @@ Status Server::EndJournal() {
     persistence_->WithoutSnapshot([&] {
       persistence_->RequestFirstBase(false);
       RetireJournal([] {});
-      if (const Status status = RemoveTemporaryFiles(); !status.ok())
+      // Its own: `dir` may name another folder by now.
+      if (const Status status = RemoveTemporaryFiles(engine_->journal->dir()); !status.ok())
         log_.Warning("%s", status.message().c_str());
     });
     engine_->modes.Set(kModeLogRefused, false);

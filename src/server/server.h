@@ -112,7 +112,7 @@ class Server final : public ServerControl, public JournalListener {
   Status LoadConfiguredUsers();
   Status LockJournal();
   Status OpenJournal();
-  Status RemoveTemporaryFiles();
+  Status RemoveTemporaryFiles(const std::string& dir);
   Status BeginJournal();
   Status EndJournal();
   void RetireJournal(const std::function<void()>& next);

@@ -69,7 +69,7 @@ Status Server::LoadKeys() {
 Status Server::OpenJournal() {
   const std::string dir = JournalFolder();
   FileSystem* files = RealFileSystem();
-  CAIRN_RETURN_IF_ERROR(RemoveTemporaryFiles());
+  CAIRN_RETURN_IF_ERROR(RemoveTemporaryFiles(dir));
   auto recovered = RecoverJournal(files, dir, keys_.get());
   if (!recovered.ok() && recovered.status().code() == StatusCode::kInvalid)
     return recovered.status();
@@ -114,8 +114,7 @@ Status Server::OpenJournal() {
 
 // What a snapshot left that was under way when the process died, what was made for followers or came
 // from a leader, or a log without a base.
-Status Server::RemoveTemporaryFiles() {
-  const std::string dir = JournalFolder();
+Status Server::RemoveTemporaryFiles(const std::string& dir) {
   auto names = RealFileSystem()->List(dir);
   if (!names.ok()) return names.status();
   for (const std::string& name : *names)

@@ -113,6 +113,22 @@ def test_switching_while_clients_write(env):
         equal(c.call("MGET", "n%d" % i, "m%d" % i), [b"%d" % told[i]] * 2, "writer %d" % i)
 
 
+@cairn_only("what Redis keeps where is its own")
+def test_the_log_ends_in_its_own_folder(env):
+    """Wherever `dir` is by now."""
+    server = env.start(appendonly="yes", enable_protected_configs="yes")
+    c = env.client(2, server)
+    theirs = os.path.join(env.folder(), "appendonlydir")
+    os.mkdir(theirs)
+    for name in ("temp-0001.rdb.lz4", "sync-1.rdb"):
+        with open(os.path.join(theirs, name), "w", encoding="ascii"):
+            pass
+    before = sorted(os.listdir(theirs))
+    equal(c.call("CONFIG", "SET", "dir", os.path.dirname(theirs)), b"OK")
+    equal(c.call("CONFIG", "SET", "appendonly", "no"), b"OK")
+    equal(sorted(os.listdir(theirs)), before)
+
+
 @cairn_only("our message")
 def test_a_log_that_cannot_begin(env):
     server = env.start(appendonly="no")
