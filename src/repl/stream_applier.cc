@@ -13,6 +13,13 @@ constexpr ParseLimits kNoLimits = {.bulk_bytes_max = UINT64_MAX >> 1, .authentic
 
 constexpr const char* kNoDatabaseHere = "no such database here, see 'databases'";
 
+// What changes data, and what a Redis before 7.0 says of its scripts. Handlers of other commands count
+// on a client, and on a thread that is not the link's: REPLICAOF would wait for its own end.
+bool BelongsInStream(const Command& command) {
+  return (command.spec.flags & (kWrite | kMayReplicate)) != 0 ||
+         command.full_name == "script|load" || command.full_name == "script|flush";
+}
+
 std::shared_ptr<ClientRecord> LinkRecord() {
   auto record = std::make_shared<ClientRecord>();
   record->address = "leader";
@@ -143,6 +150,7 @@ Status StreamApplier::Take(const Request& request) {
     group_arguments_.clear();
     return status;
   }
+  if (!BelongsInStream(*command)) return fails("no command that changes data");
   // A snapshot said so, of a leader that has more of them; SELECT would have been refused.
   if (db_ >= engine_.keyspace.databases()) return fails(kNoDatabaseHere);
   AppliedCommand applied{command, arguments, db_, 0};

@@ -124,6 +124,34 @@ class Impostor:
             connection.sendall(self.answer if parts[0] == b"PSYNC" else b"+OK\r\n")
 
 
+def resp(*words):
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
+
+
+def test_a_leader_whose_stream_holds_what_changes_no_data(env):
+    """Such as what would have the replica wait for itself: the link ends, and nothing else."""
+    follower, impostor = cairn(env), Impostor()
+    snapshot = b"REDIS0010\xff" + bytes(8)
+    with follower.client() as c:
+        for words in ((b"REPLICAOF", b"NO", b"ONE"), (b"BACKUP", b"TO", b"x"),
+                      (b"FAILOVER", b"ABORT"), (b"SUBSCRIBE", b"channel"), (b"MONITOR",),
+                      (b"CONFIG", b"SET", b"appendonly", b"no"), (b"BGSAVE",), (b"SAVE",)):
+            for wrap in (False, True):
+                stream = resp(*words)
+                if wrap:
+                    stream = resp(b"MULTI") + stream + resp(b"EXEC")
+                impostor.answer = (b"+FULLRESYNC %s 0\r\n$%d\r\n" % (b"a" * 40, len(snapshot)) +
+                                   snapshot + stream)
+                before = follower.log_text().count("no command that changes data")
+                equal(c.call("REPLICAOF", "127.0.0.1", impostor.port), b"OK")
+                eventually(lambda: follower.log_text().count("no command that changes data") >
+                           before, PATIENCE, "it was run")
+                equal(c.call("REPLICAOF", "NO", "ONE"), b"OK")
+                eventually(lambda: info(c, "role") == "master", PATIENCE)
+        equal(c.call("CONFIG", "GET", "appendonly")[1], b"yes")
+    equal(follower.alive(), True)
+
+
 def test_a_leader_with_an_impossible_offset(env):
     """One that no log has room behind is refused, and nothing of it stays."""
     follower, impostor = cairn(env), Impostor()

@@ -92,6 +92,7 @@ TEST_CASE("Nothing that cannot be applied is skipped, nor is it in the log", "[r
       Resp({"MULTI"}) + Resp({"MULTI"}),
       Resp({"SELECT", "99"}),
       Resp({"SELECT", "x"}),
+      Resp({"T.GET", "k"}),  // changes nothing
       Resp({"RPUSH", "k", "v"}),  // of a string
       Resp({"MULTI"}) + Resp({"SET", "a", "1"}) + Resp({"RPUSH", "k", "v"}) + Resp({"EXEC"}),
       "*1\r\n$x\r\n",
