@@ -153,10 +153,20 @@ std::span<char> RequestParser::ReadTarget(std::span<char> scratch) {
 // (memory_bytes), though pages are only there once bytes have come.
 constexpr size_t kAheadFactor = 16;
 
-// Of a big argument's missing bytes, those that there is to be room for now.
+// Of a big argument's missing bytes, those that there is to be room for now. Where not all of them
+// may be, only so many that the growth after it, or the one after that, is the last: a value of
+// 1.5 MB is not moved when a megabyte of it has come. (kAheadBytesMin more, as buffers grow when less
+// than that is left.)
 size_t RequestParser::RoomAhead() const {
-  return std::min<uint64_t>(MissingOfBigArgument(),
-                            std::max(kAheadBytesMin, kAheadFactor * buffered_bytes()));
+  const uint64_t missing = MissingOfBigArgument();
+  if (missing == 0) [[likely]]
+    return 0;
+  const uint64_t have = buffered_bytes(), ahead_max = kAheadFactor * have;
+  uint64_t size = have + missing;
+  while (size - have > ahead_max && size > 2 * kAheadBytesMin)
+    size = size / (kAheadFactor + 1) + 1 + kAheadBytesMin;
+  const uint64_t ahead = size > have ? std::min(size - have, ahead_max) : 0;
+  return std::min<uint64_t>(missing, std::max<uint64_t>(kAheadBytesMin, ahead));
 }
 
 void RequestParser::Feed(char* data, size_t n) {
