@@ -156,22 +156,9 @@ class BroadcastTask final : public WorkerTask {
   const uint64_t hold_;
 };
 
-// Comes a turn behind the first key collected, so that the others of the turn travel with it.
-class BroadcastFlush final : public WorkerTask {
- public:
-  BroadcastFlush(Tracking* tracking, int worker) : tracking_(*tracking), worker_(worker) {}
-  void Run(LocalClients& clients) override { tracking_.FlushInbox(worker_, clients); }
-
- private:
-  Tracking& tracking_;
-  const int worker_;
-};
-
 void Tracking::Collect(int worker, const std::string& prefix, const ChangedKeys& keys,
                        uint64_t hold) {
   Inbox& inbox = inboxes_[static_cast<size_t>(worker)];
-  if (inbox.by_prefix.empty())
-    PostNow(engine_, worker, std::make_unique<BroadcastFlush>(this, worker));
   Inbox::Pending& pending = inbox.by_prefix[prefix];
   for (const auto& [key, writer] : keys) {
     const auto [found, fresh] = pending.keys.try_emplace(key, writer);
@@ -181,6 +168,7 @@ void Tracking::Collect(int worker, const std::string& prefix, const ChangedKeys&
 }
 
 void Tracking::FlushInbox(int worker, LocalClients& clients) {
+  if (inboxes_[static_cast<size_t>(worker)].by_prefix.empty()) return;
   Inbox inbox = std::exchange(inboxes_[static_cast<size_t>(worker)], {});
   for (const auto& [prefix, pending] : inbox.by_prefix) {
     std::vector<TrackedClientRef> readers;

@@ -90,6 +90,11 @@ class Tracking {
               const std::vector<std::string>& prefixes);
   void Disable(const TrackedClientRef& client, const std::vector<std::string>& prefixes);
 
+  // -- when the worker has emptied its mailbox --
+  // Tells its broadcasting clients what that collected, all keys of a prefix at once: before it
+  // reads on, or a client whose request came after a writer's reply would still trust its copy.
+  void FlushInbox(int worker, LocalClients& clients);
+
   // -- under the shard's lock --
   void Remember(const TrackedClientRef& client, std::string_view key, uint64_t hash);
   // Takes the key's readers out of the table; some may not track any more.
@@ -112,7 +117,6 @@ class Tracking {
 
  private:
   friend class BroadcastTask;
-  friend class BroadcastFlush;
   using ChangedKeys = std::vector<std::pair<std::string, uint64_t>>;  // and who changed each
   // Readers of a key are sorted by address.
   using Table =
@@ -129,7 +133,6 @@ class Tracking {
   void PostBroadcasts(Unit& unit, const std::vector<Invalidation>& invalidations, uint64_t writer,
                       uint64_t hold);
   void Collect(int worker, const std::string& prefix, const ChangedKeys& keys, uint64_t hold);
-  void FlushInbox(int worker, LocalClients& clients);
 
   Engine& engine_;
   std::array<Table, kShards> tables_;

@@ -86,7 +86,8 @@ void Worker::Turn() {
   if (ended_) return;
   const bool woken = poller_.Wait(WaitMs());
   BeginTurn();
-  if (woken) DrainMailbox();
+  // Whoever put a task behind another's may have replied before that other one wakes us.
+  if (woken || !mailbox_.empty()) DrainMailbox();
   poller_.Tell();
   EndTurn();
   EndReleased();
@@ -145,11 +146,13 @@ void Worker::FlushSomeLater() {
 
 void Worker::DrainMailbox() {
   MailTask* task = mailbox_.TakeAll();
+  if (task == nullptr) return;
   while (task != nullptr) {
     MailTask* next = task->next;
     task->run(task);
     task = next;
   }
+  for (size_t i = 0; i < drained_hooks_.size(); i++) drained_hooks_[i]();
 }
 
 void Worker::AddIdle(std::function<bool()> slice) {

@@ -104,6 +104,8 @@ class Worker {
 
   // Called at each turn's end, before the flushes, in the order added.
   void OnTurnEnd(std::function<void()> hook) { turn_end_hooks_.push_back(std::move(hook)); }
+  // Called when tasks of the mailbox have run, before anything more is read, in the order added.
+  void OnDrained(std::function<void()> hook) { drained_hooks_.push_back(std::move(hook)); }
   // While `slice` returns true the loop does not sleep and calls it once a turn: background work
   // in small steps. One that returned false is forgotten.
   void AddIdle(std::function<bool()> slice);
@@ -176,7 +178,7 @@ class Worker {
   bool stopping_ = false;
   bool ended_ = false;
   bool owes_drain_ = false;  // the worker has posted to itself
-  std::vector<std::function<void()>> turn_end_hooks_;
+  std::vector<std::function<void()>> turn_end_hooks_, drained_hooks_;
   std::vector<std::function<bool()>> idle_;
   std::vector<LoopResident*> residents_;
   std::vector<PollWatcher*> released_;

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "exec/blocking.h"
+#include "exec/engine.h"
+#include "exec/tracking.h"
 #include "server/client.h"
 
 namespace cairn {
@@ -12,6 +14,7 @@ WorkerContext::WorkerContext(Engine* engine, Worker* worker_in)
     : worker(*worker_in), executor(engine) {
   executor.WakeJournalAtTurnEnd();
   worker.OnTurnEnd([this] { executor.EndTurn(); });
+  worker.OnDrained([this, engine] { engine->tracking.FlushInbox(worker.index(), *this); });
 }
 
 WorkerContext::~WorkerContext() {

@@ -240,6 +240,24 @@ def test_bcast(env):
     equal([told(c), told(other)], [None, None])
 
 
+def test_a_broadcast_comes_before_what_is_asked_after_the_write(env):
+    reader, writer = env.c, env.client()
+    reader.call("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "k")
+    # All workers are kept busy for a while, so that the message and the question wait together.
+    busy = [env.client() for _ in range(4)]
+    for i, client in enumerate(busy):
+        client.call("RPUSH", "busy%d" % i, *range(20000))
+    for round_ in range(60):
+        for i, client in enumerate(busy):
+            client.send("SORT", "busy%d" % i, "DESC", "LIMIT", 0, 0)
+        equal(writer.call("SET", "k", round_), b"OK")
+        reader.send("PING")
+        equal(reader.read_any()[0], [b"invalidate", [b"k"]], "round %d" % round_)
+        equal(reader.read(), b"PONG")
+        for client in busy:
+            equal(client.read(), [])
+
+
 @matrix(FULL)
 def test_redirect_to_a_resp2_subscriber(env):
     sink = env.client(protocol=2)

@@ -50,6 +50,7 @@ struct OneWorker final : ServerControl, LocalClients {
 
   void Drain() {
     for (; !tasks.empty(); tasks.pop_front()) tasks.front()->Run(*this);
+    OwnExecutor().engine().tracking.FlushInbox(clients.front()->session.record->worker, *this);
   }
 
   std::deque<std::unique_ptr<WorkerTask>> tasks;
