@@ -116,11 +116,15 @@ class alignas(64) HashBucket {
   // The item that `index` < size() others of the bucket come before.
   void* ItemAt(size_t index) const;
 
-  // Brings the items that may have the tag into the cache, or else the row. Any thread.
-  void Prefetch(uint8_t tag) const {
+  // Brings the items that may have the tag into the cache, the first `lines` of 64 bytes of each, or
+  // else the row. Any thread.
+  void Prefetch(uint8_t tag, size_t lines) const {
     unsigned match = Match(tag);
     if (match == 0 && has_row()) match = 1u << (kSlots - 1);
-    for (; match != 0; match &= match - 1) __builtin_prefetch(item(std::countr_zero(match)));
+    for (; match != 0; match &= match - 1) {
+      const char* begin = static_cast<const char*>(item(std::countr_zero(match)));
+      for (size_t i = 0; i < lines; ++i) __builtin_prefetch(begin + 64 * i);
+    }
   }
 
   // CHECKs the invariants above. Returns the bytes of the row.

@@ -52,7 +52,8 @@
 
 namespace cairn {
 
-// Traits: `using Item`, `static uint64_t Hash(const Item*)` (the hash given to Insert).
+// Traits: `using Item`, `static uint64_t Hash(const Item*)` (the hash given to Insert), and how many
+// cache lines of an item PrefetchItem brings, `static constexpr size_t kPrefetchedLines`.
 template <typename Traits>
 class HashTable {
  public:
@@ -151,7 +152,7 @@ class HashTable {
     return bucket;
   }
   static void PrefetchItem(const HashBucket* bucket, uint64_t hash) {
-    if (bucket != nullptr) bucket->Prefetch(HashBucket::TagOf(hash));
+    if (bucket != nullptr) bucket->Prefetch(HashBucket::TagOf(hash), Traits::kPrefetchedLines);
   }
   void PrefetchItem(uint64_t hash) const { PrefetchItem(HomeBucket(hash), hash); }
 

@@ -147,6 +147,8 @@ class Entry {
 
 struct EntryTraits {
   using Item = Entry;
+  // A small value is mostly in the second, or at the end of the first.
+  static constexpr size_t kPrefetchedLines = 2;
   static uint64_t Hash(const Entry* entry);
 };
 

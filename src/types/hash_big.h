@@ -47,6 +47,7 @@ class HashBig {
  public:
   struct Traits {
     using Item = HashItem;
+    static constexpr size_t kPrefetchedLines = 1;
     static uint64_t Hash(const HashItem* item) { return HashBytes(item->field()); }
   };
   using Table = HashTable<Traits>;

@@ -31,6 +31,7 @@ struct SetMember {
 struct SetTable {
   struct Traits {
     using Item = SetMember;
+    static constexpr size_t kPrefetchedLines = 1;
     static uint64_t Hash(const SetMember* member) { return HashBytes(member->text()); }
   };
   HashTable<Traits> members;

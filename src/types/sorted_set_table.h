@@ -15,6 +15,7 @@ namespace cairn {
 struct SortedSetTable {
   struct Traits {
     using Item = ScoredMember;
+    static constexpr size_t kPrefetchedLines = 1;
     static uint64_t Hash(const ScoredMember* member) { return HashBytes(member->bytes()); }
   };
 

@@ -21,6 +21,7 @@ struct Word {
 };
 struct WordTraits {
   using Item = Word;
+  static constexpr size_t kPrefetchedLines = 1;
   static uint64_t Hash(const Word* word) { return HashBytes(word->text); }
 };
 using Table = HashTable<WordTraits>;
