@@ -5,6 +5,7 @@
 #include "journal/journal.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace cairn {
 
@@ -152,14 +153,16 @@ void Journal::Rest() {
 // With the threads stopped and all bytes durable: the live segment gets its index and its final
 // state. An unbegun one stays open; the caller drops it.
 Status Journal::SealLiveSegment(Lock* lock) {
-  if (live_->begun()) {
-    lock->unlock();
-    Status status = live_->Finish(position_.lsn);
-    if (status.ok()) status = live_->file()->Sync();
-    lock->lock();
-    CAIRN_RETURN_IF_ERROR(status);
-  }
-  // All bytes being durable, whatever was rolled before is synced too.
+  // What was rolled after the last sync has durable bytes, but an index and a length that are not.
+  const std::vector<UnsyncedFile> rolled = std::exchange(unsynced_, {});
+  lock->unlock();
+  Status status;
+  for (const UnsyncedFile& f : rolled)
+    if (status.ok() && f.sequence != live_->sequence()) status = f.file->Sync();
+  if (status.ok() && live_->begun()) status = live_->Finish(position_.lsn);
+  if (status.ok() && live_->begun()) status = live_->file()->Sync();
+  lock->lock();
+  CAIRN_RETURN_IF_ERROR(status);
   for (SegmentEntry& s : manifest_.segments) {
     if (s.state != SegmentState::kOpen) continue;
     if (s.sequence == live_->sequence()) {
