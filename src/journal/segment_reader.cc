@@ -96,12 +96,19 @@ bool SegmentReader::AcceptPads() {
 
 SegmentReader::End SegmentReader::Next(Block* block) {
   if (at_index_) return End::kClean;
+  if (!status_.ok()) return End::kBad;
+  const End end = ReadBlock(block);
+  if (end == End::kNone) return end;
+  // A pad that was read ahead may be a block by now, and a part of a block, read while it was written
+  // over the pad, be whole.
+  at_index_ = at_pads_ = false;
+  buffer_.clear();
+  status_ = Status::Ok();
+  return ReadBlock(block);
+}
+
+SegmentReader::End SegmentReader::ReadBlock(Block* block) {
   std::string_view bytes = Peek(kBlockHeaderBytes);
-  // A pad that was read ahead may be a block by now.
-  if (uint64_t pad; DecodePadHead(bytes, &pad)) {
-    buffer_.clear();
-    bytes = Peek(kBlockHeaderBytes);
-  }
   if (!status_.ok()) return End::kBad;
   if (bytes.empty()) return End::kClean;
   BlockHeader& header = block->header;

@@ -68,6 +68,7 @@ class SegmentReader {
       : file_(std::move(file)), path_(std::move(path)) {}
   // [offset_, offset_ + length) of the file, shorter at its end; valid until the next call.
   std::string_view Peek(size_t length);
+  End ReadBlock(Block* block);
   End Bad(const Status& status);
   bool AcceptIndex();
   bool AcceptPads();

@@ -121,6 +121,31 @@ TEST_CASE("tail: what is left of it is a frame at any length, and goes when the 
   }
 }
 
+TEST_CASE("tail: a block that was read while it was written over the pad is read again") {
+  Written w;
+  w.Add();
+  REQUIRE(w.writer->PrepareTail(400).ok());
+  const std::string before = w.Bytes();
+  REQUIRE(w.writer->Flush().ok());
+  const std::string after = w.Bytes();
+  REQUIRE(before.size() == after.size());
+  auto file = w.fs.Open("s", FileSystem::Mode::kReadWrite);
+  REQUIRE(file.ok());
+  const size_t begin = 256 + kBlock;
+  for (size_t there = 0; there <= kBlock + kPadHeadBytes; ++there) {
+    INFO(there);
+    REQUIRE((*file)->WriteAt(0, after.substr(0, begin + there) + before.substr(begin + there)).ok());
+    auto reader = SegmentReader::Open(&w.fs, "s");
+    SegmentReader::Block block;
+    REQUIRE((*reader)->Next(&block) == SegmentReader::End::kNone);  // reads ahead
+    REQUIRE((*file)->WriteAt(0, after).ok());
+    REQUIRE((*reader)->Next(&block) == SegmentReader::End::kNone);
+    REQUIRE((*reader)->next_lsn() == 10);
+    REQUIRE((*reader)->Next(&block) == SegmentReader::End::kClean);
+    REQUIRE((*reader)->at_pads());
+  }
+}
+
 TEST_CASE("tail: a disk without room for it only has none") {
   Written w;
   const size_t before = w.Bytes().size();
