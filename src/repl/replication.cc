@@ -154,6 +154,8 @@ void Replication::Acknowledge(Session& session, uint64_t applied,
     if (*durable > follower.durable.load(std::memory_order_relaxed))
       follower.durable.store(*durable, std::memory_order_relaxed);
     follower.keeps_log.store(true, std::memory_order_release);
+  } else {
+    follower.keeps_log.store(false, std::memory_order_relaxed);  // any more
   }
   follower.acknowledged_ms.store(engine_.clock.WallMs(), std::memory_order_relaxed);
   if (!follower.answered.exchange(true)) feeder_.Notify();
