@@ -278,6 +278,8 @@ class Journal {
   void WaitForWork(Lock* lock);
   uint64_t GatherBytes() const;
   bool MarkDue(int64_t now_us, int64_t* due_us) const;
+  void ExpectMore(uint64_t released, int64_t sync_us);
+  bool Expects(uint64_t pending, int64_t now_us);
   Status WritePass();
   void NotePass(uint64_t bytes);
   Status WriteRange(StreamPoint to);
@@ -359,6 +361,11 @@ class Journal {
   std::vector<UnsyncedFile> unsynced_;
   StreamPoint written_point_, durable_point_;
   int64_t pending_since_us_ = 0;   // bytes wait for the writer since then; 0 = none
+  // Under kAlways: the next group waits for so many bytes until then; 0: for none. Then how many groups
+  // begin at once before one waits again, and how many did the last time.
+  uint64_t expected_bytes_ = 0;
+  int64_t expected_until_us_ = 0;
+  unsigned unawaited_groups_ = 0, unawaited_groups_last_ = 0;
   int64_t unsynced_since_us_ = 0;  // bytes wait for the sync thread since then; 0 = none
   int64_t syncing_since_us_ = 0;   // the same, of the sync under way
   bool syncing_ = false;

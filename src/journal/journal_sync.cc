@@ -91,6 +91,7 @@ void Journal::SyncOnce(Lock* lock) {
   }
   last_sync_us_ = options_.clock->MonotonicUs();
   sync_slow_.store(last_sync_us_ - start_us > options_.slow_sync_us, std::memory_order_relaxed);
+  if (always) ExpectMore(target.lsn - durable_point_.lsn, last_sync_us_ - start_us);
   durable_point_ = target;
   durable_.store(target.lsn, std::memory_order_release);
   for (const UnsyncedFile& f : files) {

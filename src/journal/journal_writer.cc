@@ -2,10 +2,10 @@
 //
 // The writer thread: seals what is complete into blocks and writes them.
 //
-// When it writes: under kAlways the moment the previous sync ends (the group is what gathered
-// meanwhile) or once kGroupBytes wait, else write_delay_us (followed_delay_us) after the first byte
-// or once GatherBytes() wait. Between passes it sleeps; `wake_at_` holds the tail at which a worker
-// must wake it.
+// When it writes: under kAlways when the previous sync has ended and those whose writes it released
+// are back with their next ones (see Expects), or once kGroupBytes wait, else write_delay_us
+// (followed_delay_us) after the first byte or once GatherBytes() wait. Between passes it sleeps;
+// `wake_at_` holds the tail at which a worker must wake it.
 //
 // What it compresses: everything, but where the log grows by more than store_bytes_per_ms. There LZ4
 // would be the largest part of what the log costs a write, to spare a disk that keeps up: the last
@@ -24,6 +24,9 @@ constexpr uint64_t kGatherBytes = 1 << 20;     // waits for no delay, else
 constexpr uint64_t kStoreBytesMin = 64 << 10;  // less in a pass says nothing of the rate
 constexpr size_t kFlushBytes = 1 << 20;        // encoded bytes a pwrite
 constexpr int64_t kMarkDelayUs = 10'000;       // idle for so long after a sync: write a mark
+constexpr int64_t kExpectUsMax = 2000;
+constexpr int64_t kExpectSyncUsMin = 200;  // a thread's sleep is hardly shorter than half of it
+constexpr unsigned kUnawaitedGroupsMax = 64;
 constexpr uint64_t kLagBytes = 8 << 20;        // behind by so much: compress, but less
 constexpr int kLagAcceleration = 32;
 constexpr uint64_t kTailGroups = 4;  // what a tail costs is worth it for so many groups
@@ -79,12 +82,21 @@ void Journal::WaitForWork(Lock* lock) {
       const int64_t delay_us = followed ? options_.followed_delay_us : options_.write_delay_us;
       due_us = always ? -1 : pending_since_us_ + delay_us;
       if (drain_ || pending >= GatherBytes()) return;
-      if (always ? !syncing : now_us >= due_us) return;
-      wake_at = written_point_.lsn + GatherBytes();
+      const bool expects = always && !syncing && Expects(pending, now_us);
+      if (expects) {
+        due_us = expected_until_us_;
+      } else if (always ? !syncing : now_us >= due_us) {
+        return;
+      }
+      wake_at = written_point_.lsn + (expects ? expected_bytes_ : GatherBytes());
     } else if (!paused_) {
       if (MarkDue(now_us, &due_us)) return;
+      const bool expects = always && !syncing && Expects(0, now_us);
+      if (expects) due_us = expected_until_us_;
       // While a sync runs its end wakes us, so single records need not.
-      wake_at = written_point_.lsn + (always && syncing ? GatherBytes() : 1);
+      wake_at = written_point_.lsn + (expects            ? expected_bytes_
+                                      : always && syncing ? GatherBytes()
+                                                          : 1);
     }
     wake_at_.store(wake_at, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -108,6 +120,35 @@ void Journal::WaitForWork(Lock* lock) {
 uint64_t Journal::GatherBytes() const {
   if (policy() == FsyncPolicy::kAlways) return kGroupBytes;
   return std::min(kGatherBytes, buffer_bytes_max_ / 4);
+}
+
+// Under mutex_, behind a sync of a group under kAlways. Clients that wait for each write come back
+// together when it releases them, a little too late for a group that begins at once: they would fall
+// into two halves, each of which waits for the other's sync and then for its own. So the next group
+// waits for as many bytes as were released, besides what is there, for less time than a sync takes.
+// Where they do not come (they think for long, or went away) ever more groups begin at once before one
+// waits again, up to kUnawaitedGroupsMax.
+void Journal::ExpectMore(uint64_t released, int64_t sync_us) {
+  expected_until_us_ = 0;
+  if (unawaited_groups_ > 0) {
+    --unawaited_groups_;
+    return;
+  }
+  if (sync_us < kExpectSyncUsMin) return;
+  const uint64_t there = buffer_.Complete().lsn - written_point_.lsn;
+  expected_bytes_ = std::min(there + released - released / 8, GatherBytes());
+  expected_until_us_ = last_sync_us_ + std::min(sync_us / 4 * 3, kExpectUsMax);
+}
+
+// Under mutex_: whether the next group, of `pending` bytes so far, waits for more.
+bool Journal::Expects(uint64_t pending, int64_t now_us) {
+  if (expected_until_us_ == 0) return false;
+  const bool there = pending >= expected_bytes_;
+  if (!there && now_us < expected_until_us_) return true;
+  expected_until_us_ = 0;
+  unawaited_groups_last_ = there ? 0 : std::min(2 * unawaited_groups_last_ + 1, kUnawaitedGroupsMax);
+  unawaited_groups_ = unawaited_groups_last_;
+  return false;
 }
 
 bool Journal::MarkDue(int64_t now_us, int64_t* due_us) const {
@@ -209,7 +250,9 @@ void Journal::SealBlock(StreamPoint to) {
 int Journal::AccelerationFrom(Lsn from) const {
   if (options_.acceleration == 0) return 0;
   if (buffer_.tail().lsn - from > kLagBytes) return std::max(kLagAcceleration, options_.acceleration);
-  if (grows_fast_ && !sync_slow_.load(std::memory_order_relaxed)) return 0;
+  // Under kNo only whole segments are synced, which takes long on any disk.
+  const bool slow = sync_slow_.load(std::memory_order_relaxed) && policy() != FsyncPolicy::kNo;
+  if (grows_fast_ && !slow) return 0;
   return options_.acceleration;
 }
 
