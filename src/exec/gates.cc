@@ -195,9 +195,12 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, errors::kReadOnly, reply);
     return false;
   }
-  const bool paused =
-      Modes::Has(mode, kModePausedAll) ||
-      (may_write && (Modes::Has(mode, kModePausedWrite) || Modes::Has(mode, kModeFailover)));
+  // The role changes under All, on a worker, which a script that has become busy would keep waiting:
+  // so none begins, be it one that only reads.
+  const bool failover = Modes::Has(mode, kModeFailover);
+  const bool paused = Modes::Has(mode, kModePausedAll) ||
+                      (may_write && (Modes::Has(mode, kModePausedWrite) || failover)) ||
+                      (failover && MayRunScript(session, command));
   // CLIENT stays usable, or nobody could end the pause. Inside MULTI too commands wait, and EXEC
   // more than any: it is what would write after PAUSE's OK.
   if (paused && !command.full_name.starts_with("client")) {

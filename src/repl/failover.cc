@@ -67,9 +67,7 @@ std::shared_ptr<Follower> Replication::FindFollower(const std::string& host, int
   return nullptr;
 }
 
-// The log's last record, while writes wait: followers answer it at once. Beneath a script that reads,
-// which may run meanwhile and be busy by now, nothing is asked: followers say every second how far
-// they are, and nothing goes on before the script has ended.
+// The log's last record, while writes and scripts wait: followers answer it at once.
 void Replication::AskHowFar() {
   role_executor_.RunUnit({}, engine_.clock.WallMs(), [](Unit& unit) {
     const std::string_view parts[] = {"REPLCONF", "GETACK", "*"};

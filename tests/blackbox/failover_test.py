@@ -2,6 +2,7 @@
 """FAILOVER: a leader hands its role to a follower of either kind, and no write that it answered is
 lost; what is refused meanwhile, and the ways in which it does not come to that."""
 
+import select
 import socket
 import threading
 
@@ -143,12 +144,19 @@ class Frozen:
 
 def test_abort(env):
     pair = Frozen(env)
-    with pair.leader.client() as c, pair.leader.client() as writer:
+    with pair.leader.client() as c, pair.leader.client() as writer, \
+            pair.leader.client() as reader, pair.leader.client() as queue:
+        equal(queue.call("MULTI"), b"OK")
+        equal(queue.call("EVAL_RO", "return 2", 0), b"QUEUED")
         equal(c.call("FAILOVER"), b"OK")
         equal(info(c, "master_failover_state"), "waiting-for-sync")
         writer.send("SET", "k", "v")
+        # A script could become busy, and the role could not change: those that only read wait, too.
+        reader.send("EVAL_RO", "return 1", 0)
+        queue.send("EXEC")
         for _ in range(100):
             equal(c.call("GET", "k"), None)
+        equal(select.select([reader.sock, queue.sock], [], [], 0)[0], [])
         equal(c.call("FAILOVER"), Error(b"ERR FAILOVER already in progress."))
         equal(c.call("REPLICAOF", "127.0.0.1", 1),
               Error(b"ERR REPLICAOF not allowed while failing over."))
@@ -156,6 +164,8 @@ def test_abort(env):
         offset = info(c, "master_repl_offset")
         equal(c.call("FAILOVER", "ABORT"), b"OK")
         equal(writer.read(), b"OK")
+        equal(reader.read(), 1)
+        equal(queue.read(), [2])
         equal(info(c, "master_failover_state"), "no-failover")
         check(info(c, "master_repl_offset") != offset, "the write is not in the stream")
         equal(c.call("FAILOVER", "ABORT"), Error(b"ERR No failover in progress."))
