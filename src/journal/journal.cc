@@ -57,6 +57,7 @@ Status Journal::Start(bool new_timeline) {
   if (awaits_base_) {
     CAIRN_RETURN_IF_ERROR(
         options_.fs->WriteFileAtomically(options_.dir + "/" + kAwaitsBaseName, ""));
+    unbased_marked_ = true;
     BeginWithoutBase();
   }
   if (new_timeline) {
@@ -283,13 +284,16 @@ Status Journal::SaveCurrentManifest() {
     manifest_stale_ = false;
   }
   CAIRN_RETURN_IF_ERROR(SaveManifest(options_.fs, options_.dir, copy));
+  if (unbased_marked_) RemoveUnbasedMark();
   CollectGarbage(copy);
   return Status::Ok();
 }
 
-// The manifest that names the first base is durable.
-Status Journal::NoteBaseInstalled() {
-  return options_.fs->Remove(options_.dir + "/" + kAwaitsBaseName);
+// Under manifest_file_mutex_: a manifest that names the first base is durable, whoever saved it, at
+// whichever attempt. A mark that stays does no harm as long as that is there.
+void Journal::RemoveUnbasedMark() {
+  const Status removed = options_.fs->Remove(options_.dir + "/" + kAwaitsBaseName);
+  unbased_marked_ = !removed.ok() && removed.code() != StatusCode::kNotFound;
 }
 
 // Under mutex_.

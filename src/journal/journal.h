@@ -254,7 +254,7 @@ class Journal {
   void WakeWriter();
   Status SaveCurrentManifest();
   void BeginWithoutBase();
-  Status NoteBaseInstalled();
+  void RemoveUnbasedMark();
   void Discard(std::vector<SegmentEntry> segments);
   void CollectGarbage(const Manifest& saved);
   bool TrimDue() const;
@@ -333,6 +333,7 @@ class Journal {
   // back: a timeline that begins must not bring back what a new base has done away with.
   std::mutex chain_mutex_;
   std::mutex manifest_file_mutex_;
+  bool unbased_marked_ = false;  // under it: kAwaitsBaseName is in the folder
   // Held while files are deleted, and by whoever needs that those of manifest_ stay for a moment.
   std::mutex deletion_mutex_;
   mutable std::mutex mutex_;

@@ -95,7 +95,6 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
   lock.unlock();
   chain.unlock();
   CAIRN_RETURN_IF_ERROR(status);
-  if (awaited) CAIRN_RETURN_IF_ERROR(NoteBaseInstalled());
   return Trim();
 }
 

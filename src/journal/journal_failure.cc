@@ -177,7 +177,6 @@ void Journal::ListRewritten(const SegmentEntry& entry, const std::string& base_n
 Status Journal::FinishRebase(const std::string& name, Lsn lsn) {
   constexpr uint64_t kRebaseAttemptsMax = 10;
   Lock lock(mutex_);
-  const bool awaited = awaits_base_;
   Status status;
   if (state() == JournalState::kOk || switch_pending_) {
     status = Status::Unavailable("the journal needs no snapshot any more");
@@ -194,10 +193,7 @@ Status Journal::FinishRebase(const std::string& name, Lsn lsn) {
     while (!stop_ && !rebase_base_.empty() && rebase_failures_ < failures + kRebaseAttemptsMax &&
            (rebase_failures_ == failures || switch_pending_))
       changed_.wait(lock);
-    if (rebase_base_.empty()) {
-      lock.unlock();
-      return awaited ? NoteBaseInstalled() : Status::Ok();
-    }
+    if (rebase_base_.empty()) return Status::Ok();
     status = Status::Io(failure_);
     if (switch_pending_) return status;
     rebase_base_.clear();
