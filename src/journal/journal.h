@@ -263,6 +263,7 @@ class Journal {
   Result<NextSegment> CreateSegmentFile(uint32_t timeline);
   void DeleteFiles(const std::vector<SegmentEntry>& segments);
   void RemoveUnlisted(const std::string& name);
+  Status BeginTimeline(const TimelineStart& start, bool* named);
   void PauseThreads(Lock* lock);
   void ResumeThreads(Lock* lock);
   Status SealLiveSegment(Lock* lock);

@@ -192,6 +192,14 @@ void Journal::ResumeThreads(Lock*) {
 }
 
 Status Journal::StartTimeline(const TimelineStart& start) {
+  bool named = false;
+  const Status status = BeginTimeline(start, &named);
+  if (!named && !start.base_name.empty()) RemoveUnlisted(start.base_name);
+  return status;
+}
+
+// `named`: a manifest on disk may list the base.
+Status Journal::BeginTimeline(const TimelineStart& start, bool* named) {
   {
     Lock lock(mutex_);
     if (awaits_base_) return Status::Unavailable("the log has no base yet");
@@ -214,6 +222,7 @@ Status Journal::StartTimeline(const TimelineStart& start) {
   m.timelines.push_back({m.LastTimeline() + 1, m.replid, m.LastTimeline(), lsn});
   const Timeline timeline = m.timelines.back();
   auto created = CreateSegmentFile(timeline.number);
+  *named = created.ok();
   Status status = created.ok() ? Status::Ok() : created.status();
   std::vector<SegmentEntry> dropped;
   std::vector<std::string> old_snapshots;
@@ -279,7 +288,6 @@ Status Journal::StartTimeline(const TimelineStart& start) {
   ResumeThreads(&lock);
   lock.unlock();
   chain.unlock();
-  if (!created.ok() && !start.base_name.empty()) RemoveUnlisted(start.base_name);
   // Either manifest may be on disk, and by the new one the log ends here: the old timeline goes on
   // only once its own is there for certain.
   if (!status.ok() && created.ok())

@@ -138,6 +138,12 @@ TEST_CASE("base awaited: until it is there a start finds what was there before")
       const Lsn tail = h.Append(h.Record(3, 50));
       REQUIRE(h.journal->SyncTo(tail).ok());
       REQUIRE_FALSE(h.journal->StartTimeline({}).ok());
+      h.fs.Put("d/0009-1.rdb", "snapshot");
+      TimelineStart full_sync;
+      full_sync.base_name = "0009-1.rdb";
+      REQUIRE_FALSE(h.journal->StartTimeline(full_sync).ok());
+      REQUIRE_FALSE(h.fs.Exists("d/0009-1.rdb").value());
+      REQUIRE(h.fs.SyncDirectory("d").ok());
       h.fs.Put("d/base-a", "snapshot");
       h.fs.FreezeAfter(step);
       const bool installed = h.journal->InstallBase("base-a", base).ok();
