@@ -278,6 +278,8 @@ Status Journal::BeginTimeline(const TimelineStart& start, bool* named) {
     if (state() != JournalState::kOk) {
       state_.store(JournalState::kOk, std::memory_order_release);
       failure_.clear();
+      // Before the gate opens, as in BackInOrder.
+      if (options_.listener != nullptr) options_.listener->OnStateChange(JournalState::kOk, "");
       ClearGate(kGateFailed);
     }
     UpdateHorizons();

@@ -176,17 +176,20 @@ void RandomLife(Lives& h) {
   h.End(static_cast<Death>(random.Below(3)));
 }
 
+struct Watching : JournalHarness {
+  using JournalHarness::JournalHarness;
+  ~Watching() { journal.reset(); }
+  void OnStateChange(JournalState state, const std::string&) override {
+    if (state == JournalState::kFailed) ++failures;
+    if (state != JournalState::kOk) return;
+    admitted = journal->Admits();
+    told = true;
+  }
+  std::atomic<bool> told{false}, admitted{false};
+  std::atomic<int> failures{0};
+};
+
 TEST_CASE("A journal that works again says so before writes come in", "[journal]") {
-  struct Watching : JournalHarness {
-    using JournalHarness::JournalHarness;
-    ~Watching() { journal.reset(); }
-    void OnStateChange(JournalState state, const std::string&) override {
-      if (state != JournalState::kOk) return;
-      admitted = journal->Admits();
-      told = true;
-    }
-    std::atomic<bool> told{false}, admitted{false};
-  };
   Watching one(1);
   REQUIRE(one.Open().ok());
   one.fs.FailWrites(true);
@@ -196,6 +199,22 @@ TEST_CASE("A journal that works again says so before writes come in", "[journal]
   REQUIRE(JournalHarness::Eventually([&] { return one.told.load(); }));
   REQUIRE_FALSE(one.admitted);
   REQUIRE(JournalHarness::Eventually([&] { return one.journal->Admits(); }));
+}
+
+TEST_CASE("A journal that works again because another chain begins says so, too", "[journal]") {
+  Watching one(1);
+  one.options.retry_interval_us = 600'000'000;  // not by itself
+  REQUIRE(one.Open().ok());
+  one.fs.FailWrites(true);
+  one.Append(JournalHarness::Record(1, 100));
+  REQUIRE(JournalHarness::Eventually([&] { return one.failures > 0; }));
+  one.fs.FailWrites(false);
+  TimelineStart start;
+  start.anew = true;
+  REQUIRE(one.journal->StartTimeline(start).ok());
+  REQUIRE(one.told);
+  REQUIRE_FALSE(one.admitted);
+  REQUIRE(one.journal->Admits());
 }
 
 TEST_CASE("faults: random lives lose nothing that was promised and always start again") {
