@@ -123,6 +123,9 @@ Status Journal::RewriteFrom(StreamPoint from, const std::string& base_name) {
   entry.first_lsn = from.lsn;
   live_ = std::make_unique<SegmentWriter>(created->file, created->sequence, timeline,
                                           options_.keys);
+  // Where the disk finds out only when it syncs that it is full, a tail may be what it has no room
+  // for: the log would work until the next one is made, fail, work again, and so on.
+  live_->RefuseTail();
   position_ = from;
   at_boundary_ = true;
   last_unit_lsn_ = from.lsn;

@@ -46,6 +46,8 @@ class SegmentWriter {
   // Before a Flush: unless what was added fits into the tail, makes it `bytes` long behind that. One
   // that could not be made is no error, and not tried again in this file.
   Status PrepareTail(uint64_t bytes);
+  // None is ever made.
+  void RefuseTail() { tail_refused_ = true; }
   // Writes what was added so far.
   Status Flush();
   // Cuts the tail, adds the index and writes all: the file is complete.

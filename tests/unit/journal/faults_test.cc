@@ -201,6 +201,35 @@ TEST_CASE("A journal that works again says so before writes come in", "[journal]
   REQUIRE(JournalHarness::Eventually([&] { return one.journal->Admits(); }));
 }
 
+// Delayed allocation, NFS: writes succeed, and the sync says that there was no room.
+TEST_CASE("faults: a disk that is full when it syncs fails the log once, for what it has no room for") {
+  Watching one(1);
+  one.options.policy = FsyncPolicy::kAlways;
+  one.options.tail_bytes = 20'000;
+  REQUIRE(one.Open().ok());
+  const auto write = [&] {
+    const Lsn end = one.Append(JournalHarness::Record(1, 100));
+    return JournalHarness::Eventually(
+        [&] { return one.journal->durable() >= end || one.failures > 1; });
+  };
+  // Room for the tail's first part only.
+  one.fs.SetSyncedSpace(15'000);
+  int written = 0;
+  while (one.failures < 2) {
+    REQUIRE(write());
+    REQUIRE(++written < 200);
+  }
+  // What followed the tail used up what there was.
+  REQUIRE(written > 20);
+  // And now it is full, whatever is tried.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  REQUIRE(one.failures == 2);
+  REQUIRE_FALSE(one.journal->Admits());
+  one.fs.SetSyncedSpace(~uint64_t{0});
+  REQUIRE(JournalHarness::Eventually([&] { return one.journal->Admits(); }));
+  REQUIRE(one.journal->durable() == one.journal->tail());
+}
+
 TEST_CASE("A journal that works again because another chain begins says so, too", "[journal]") {
   Watching one(1);
   one.options.retry_interval_us = 600'000'000;  // not by itself

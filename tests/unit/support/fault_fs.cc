@@ -50,6 +50,9 @@ class FaultFile final : public File {
       std::lock_guard<std::mutex> guard(fs_->mutex_);
       CAIRN_RETURN_IF_ERROR(Begin("fsync"));
       if (fs_->fail_syncs_) return Status::FromErrno("fsync", EIO);
+      const uint64_t grown = node_->now.size() - std::min(node_->now.size(), node_->synced.size());
+      if (grown > fs_->synced_space_) return Status::FromErrno("fsync", ENOSPC);
+      if (fs_->synced_space_ != ~uint64_t{0}) fs_->synced_space_ -= grown;
       image = node_->now;
       delay_us = fs_->sync_delay_us_;
     }
@@ -94,6 +97,10 @@ Status FaultFs::Begin(const char* what) {
 void FaultFs::SetSpace(uint64_t bytes) {
   std::lock_guard<std::mutex> guard(mutex_);
   space_ = bytes;
+}
+void FaultFs::SetSyncedSpace(uint64_t bytes) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  synced_space_ = bytes;
 }
 void FaultFs::FailWrites(bool fail) {
   std::lock_guard<std::mutex> guard(mutex_);
@@ -173,7 +180,7 @@ void FaultFs::Kill() {
 }
 
 void FaultFs::LiftFaults() {
-  space_ = freeze_at_ = tear_at_ = ~uint64_t{0};
+  space_ = synced_space_ = freeze_at_ = tear_at_ = ~uint64_t{0};
   fail_writes_ = fail_syncs_ = fail_renames_ = fail_opens_ = false;
   sync_delay_us_ = 0;
 }

@@ -24,6 +24,7 @@ class FaultFs final : public FileSystem {
 
   // Faults; each stays until it is taken back.
   void SetSpace(uint64_t bytes);       // ENOSPC once so many more bytes were written
+  void SetSyncedSpace(uint64_t bytes);  // the same, but only syncs tell
   void FailWrites(bool fail);          // EIO; half of the bytes reach the file
   void TearNextWrite(uint64_t bytes);  // the next write ends after so many bytes, with EIO
   void FailSyncs(bool fail);           // EIO; the bytes stay unsynced for ever
@@ -77,7 +78,7 @@ class FaultFs final : public FileSystem {
   Entries synced_entries_;
   std::vector<Change> changes_;
   uint64_t generation_ = 0;
-  uint64_t space_ = ~uint64_t{0};
+  uint64_t space_ = ~uint64_t{0}, synced_space_ = ~uint64_t{0};
   uint64_t tear_at_ = ~uint64_t{0};
   bool fail_writes_ = false, fail_syncs_ = false, fail_renames_ = false, fail_opens_ = false;
   int64_t sync_delay_us_ = 0;
