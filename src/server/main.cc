@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
   std::string restore_to;
   if (auto at = std::find(arguments.begin(), arguments.end(), "--restore-to");
       at != arguments.end()) {
-    if (at + 1 == arguments.end())
+    if (at + 1 == arguments.end() || at[1].empty())
       return Fail(cairn::Status::Invalid("--restore-to takes an LSN or a time"));
     restore_to = at[1];
     arguments.erase(at, at + 2);
@@ -77,6 +77,9 @@ int main(int argc, char** argv) {
   if (cairn::Status status = store.Load(*line, from_input ? ReadStandardInput() : ""); !status.ok())
     return Fail(status);
   const cairn::Config& config = store.config();
+  // Without a journal there is nothing to go back in, and a start as ever would hide that.
+  if (!restore_to.empty() && !config.appendonly())
+    return Fail(cairn::Status::Invalid("--restore-to needs appendonly yes"));
 
   if (chdir(config.dir().c_str()) != 0)
     return Fail(cairn::Status::FromErrno("Can't chdir to '" + config.dir() + "'", errno));

@@ -24,6 +24,13 @@ Result<Lsn> Server::RestoreLimit(Recovered* recovered) {
   auto lsn = FindRestorePoint(RealFileSystem(), JournalFolder(), recovered, "--restore-to",
                               restore_to_, keys_.get());
   if (!lsn.ok()) return lsn;
+  if (*lsn == recovered->tail_lsn) {
+    log_.Warning("--restore-to %s: the log has nothing behind that, its end is LSN %llu; this is a "
+                 "start as ever, on the same timeline", restore_to_.c_str(),
+                 static_cast<unsigned long long>(*lsn));
+    restore_to_.clear();
+    return lsn;
+  }
   engine_->modes.Set(kModeExpiryOff, true);
   log_.Warning("Restoring to LSN %llu, on a new timeline", static_cast<unsigned long long>(*lsn));
   return lsn;

@@ -119,14 +119,34 @@ def test_targets_that_make_no_sense_are_refused(env):
     server.stop()
     for target, text in (("yesterday", "takes an LSN or a time"), (str(last + 1), "goes from LSN 0"),
                          ("2026-01-31", "takes an LSN or a time"),
-                         ("2020-01-31T12:00:00Z", "begins later")):
+                         ("2020-01-31T12:00:00Z", "begins later"),
+                         ("", "takes an LSN or a time")):
         output = refused(server, "--restore-to", target)
         check(text in output, output)
+    output = refused(server, "--restore-to", "1", "--appendonly", "no")
+    check("--restore-to needs appendonly yes" in output, output)
     points = check_tool("points", folder(server))
     check("LSN 0 to %d" % last in points.stdout.decode(), repr(points.stdout))
     server.start()
     with server.client() as c:
         equal(c.call("GET", "a"), b"1", "nothing was changed")
+
+
+@cairn_only("restore is ours")
+def test_a_target_at_or_past_the_end_is_a_start_as_ever(env):
+    server = env.start()
+    c = env.client(2, server)
+    equal(c.call("SET", "a", 1), b"OK")
+    last = lsn(c)
+    for target in (last, "2099-01-01T00:00:00"):
+        with restored(server, target) as c:
+            equal(c.call("GET", "a"), b"1")
+            equal(c.call("SET", "short", 1, "PX", 1), b"OK")
+            eventually(lambda: c.call("EXISTS", "short") == 0, 60)
+            last = lsn(c)
+        check("has nothing behind that" in server.log_text(), server.log_text())
+        check("on a new timeline" not in server.log_text(), server.log_text())
+        check(not os.path.exists(os.path.join(folder(server), "timeline-1")), target)
 
 
 @cairn_only("restore is ours")
