@@ -410,3 +410,20 @@ def test_export_of_a_snapshot(env):
                 equal(o.call("DEBUG", "DIGEST"), wanted)
         finally:
             aof.discard()
+
+
+@cairn_only("the tool is ours")
+def test_the_folder_around_the_journal_is_no_journal(env):
+    server = env.start()
+    with server.client() as c:
+        equal(c.call("SET", "a", 1), b"OK")
+    server.stop()
+    out = os.path.join(server.folder, "out")
+    for command in (["verify"], ["list"], ["points"], ["cat"], ["repair"], ["repair", "--yes"],
+                    ["export", "--rdb", out], ["export", "--aof", out]):
+        done = check_tool(command[0], server.folder, *command[1:])
+        equal(done.returncode, 4, repr(done))
+        equal(done.stdout, b"", command)
+        check(b"there is one in %s" % folder(server).encode() in done.stderr, repr(done))
+        check(not os.path.exists(os.path.join(server.folder, "cairn.lock")), command)
+    equal(check_tool("nonsense", folder(server)).returncode, 3)

@@ -8,8 +8,11 @@
 #include <string.h>
 #include <time.h>
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/encryption.h"
@@ -64,6 +67,30 @@ int Complain(const Status& status) {
   return status.code() == StatusCode::kCorrupt ? kExitCorrupt : kExitIo;
 }
 
+Status NoJournal(const std::string& dir, const std::string& meant = "") {
+  return Status::NotFound("there is no journal in " + dir + meant);
+}
+
+// Whether `dir` has a journal; where it has none, but a folder in it does, that is what was meant: the
+// server's `dir` instead of appenddirname. One that has lost its manifest alone is left to recovery.
+Status FindJournal(FileSystem* fs, const std::string& dir) {
+  auto listed = fs->Exists(ManifestPath(dir));
+  if (!listed.ok()) return listed.status();
+  if (*listed) return Status::Ok();
+  auto names = fs->List(dir);
+  if (!names.ok())
+    return names.status().code() == StatusCode::kNotFound ? NoJournal(dir) : names.status();
+  std::string meant;
+  for (const std::string& name : *names) {
+    uint32_t timeline;
+    uint64_t sequence;
+    if (ParseSegmentName(name, &timeline, &sequence)) return Status::Ok();
+    auto there = fs->Exists(ManifestPath(dir + "/" + name));
+    if (there.ok() && *there) meant += (meant.empty() ? "; there is one in " : ", ") + dir + "/" + name;
+  }
+  return NoJournal(dir, meant);
+}
+
 std::string TimeText(uint64_t ms) {
   if (ms == 0) return "-";
   time_t seconds = static_cast<time_t>(ms / 1000);
@@ -88,7 +115,7 @@ int Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok()) return Complain(recovered.status());
   const Manifest& m = recovered->manifest;
-  if (recovered->report.fresh) return Complain(Status::NotFound("no journal in " + dir));
+  if (recovered->report.fresh) return Complain(NoJournal(dir));
   if (const Status whole = VerifyChain(fs, dir, m, recovered->tail_lsn, keys); !whole.ok())
     return Complain(whole);
   const Lsn from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
@@ -138,6 +165,7 @@ int List(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
 int Points(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok()) return Complain(recovered.status());
+  if (recovered->report.fresh) return Complain(NoJournal(dir));
   const Manifest& m = recovered->manifest;
   const Lsn from = m.RestorableFrom();
   printf("LSN %llu to %llu\n", static_cast<unsigned long long>(from),
@@ -192,6 +220,7 @@ int CatSegment(FileSystem* fs, const std::string& path, Lsn from, Lsn to, const 
 int CatFolder(FileSystem* fs, const std::string& dir, Lsn from, Lsn to, const KeyRing* keys) {
   auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok()) return Complain(recovered.status());
+  if (recovered->report.fresh) return Complain(NoJournal(dir));
   const Manifest& m = recovered->manifest;
   if (from == 0) from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
   to = std::min(to, recovered->tail_lsn);
@@ -290,21 +319,26 @@ int Run(const std::vector<std::string>& args) {
   const KeyRing* keys = ring.get();
   const std::string& command = args[0];
   const std::string& path = args[1];
+  constexpr std::string_view kCommands[] = {"verify", "list", "points", "cat", "export", "repair"};
+  if (std::find(std::begin(kCommands), std::end(kCommands), command) == std::end(kCommands))
+    return Usage();
+  const bool folder = command != "cat" || fs->List(path).ok();
+  if (folder)
+    if (const Status there = FindJournal(fs, path); !there.ok()) return Complain(there);
   if (command == "verify") return Verify(fs, path, keys);
   if (command == "list") return List(fs, path, keys);
   if (command == "points") return Points(fs, path, keys);
-  if (command == "cat" && IsPackedSnapshot(fs, path)) return CatSnapshot(fs, path, keys);
+  if (command == "cat" && folder) return CatFolder(fs, path, options.from, options.to, keys);
   if (command == "cat")
-    return fs->List(path).ok() ? CatFolder(fs, path, options.from, options.to, keys)
-                               : CatSegment(fs, path, options.from, options.to, keys);
+    return IsPackedSnapshot(fs, path) ? CatSnapshot(fs, path, keys)
+                                      : CatSegment(fs, path, options.from, options.to, keys);
   if (command == "export") {
     const Status status = options.rdb_file.empty()
                               ? ExportAof(fs, path, options.aof_file, keys)
                               : ExportRdb(fs, path, options.rdb_file, options.target, keys);
     return status.ok() ? kExitOk : Complain(status);
   }
-  if (command == "repair") return Repair(fs, path, options.yes, keys);
-  return Usage();
+  return Repair(fs, path, options.yes, keys);
 }
 
 }  // namespace
