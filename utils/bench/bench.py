@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Cairn beside the redis-server of this machine, and whom PEERS names, in one run.
 
-    utils/bench/bench.py [--quick] [--only TEXT] [--rounds 3] [--seconds 1] [--keys N] [--many N]
+    utils/bench/bench.py [--quick] [--only TEXT] [--rounds 3] [--seconds 1] [--help]
     PEERS="valkey=/opt/valkey-server pgo=build/pgo/cairn-server" utils/bench/bench.py
 
 Servers run one worker thread on the first core, cairn-load on the others; the servers take turns
@@ -10,8 +10,8 @@ within each round (A B A B). A row says what a request cost the server in CPU ti
 replies come; median and spread of the rounds) and, from one more turn with an open loop, how long
 requests took when all servers got the same rate: half of what the slowest had managed. Then bytes
 an item, and what durability.py measures. --only takes rows whose title or group has the text, the
-groups "memory" and "durability" too. Writes build/bench/table.md, table.csv and, with gnuplot,
-ratios.svg.
+groups "memory" and "durability" (and those that this has) too. Writes build/bench/table.md, which
+ends with the aims that were missed, table.csv and, with gnuplot, ratios.svg.
 """
 import argparse
 import os
@@ -20,8 +20,8 @@ import sys
 import time
 
 import durability
-from common import (CORES, LOAD_CORES, OPEN_FILES, ROOT, SERVER_CORES, Server, cairn, fill, floor,
-                    load, peers, redis)
+from common import (CORES, LOAD_CORES, OPEN_FILES, ROOT, SERVER_CORES, Server, cairn, commands, fill,
+                    floor, load, products)
 from report import Figures, Table
 from rows import GROUPS, ITEMS, OWN_RATIOS, ROWS
 
@@ -33,19 +33,25 @@ STRINGS = ("get", "mixed", "mget")  # workloads that find the same keys
 def servers_of(group):
     """name -> (command, its cores, the load's); ours first, compared with "redis"."""
     if group == "threads":
-        two, rest = CORES[:2], CORES[2:]
-        # Not compared: the other's I/O threads wait busily, which is CPU time too.
-        found = {"cairn": (cairn(threads=2), two, rest or CORES),
-                 "cairn, 1 thread": (cairn(), SERVER_CORES, rest or LOAD_CORES),
-                 "redis, 2 I/O threads": (redis("--io-threads", "2"), two, rest or CORES)}
-        if not rest:
-            # Two threads then share their cores with the load, which takes their caches and wakes
-            # them often: what one thread costs that does so, too, is what they are to be seen by.
-            found["cairn, 1 thread, load beside"] = (cairn(), SERVER_CORES, SERVER_CORES)
-        return found
+        return two_threads()
     more = MAXCLIENTS if group == "connections" else ()
-    commands = {"cairn": cairn(*more), "redis": redis(*more), **peers()}
-    return {name: (command, SERVER_CORES, LOAD_CORES) for name, command in commands.items()}
+    return {name: (command, SERVER_CORES, LOAD_CORES) for name, command in commands(*more).items()}
+
+
+def two_threads():
+    """Ours on two cores and on one, and what others have; only those that take options."""
+    two, rest = CORES[:2], CORES[2:]
+    found = {}
+    for name, product in products().items():
+        # Not compared: others' I/O threads wait busily, which is CPU time too.
+        title = name if product.is_cairn else name + ", 2 I/O threads"
+        found[title] = (product(threads=2), two, rest or CORES)
+    found["cairn, 1 thread"] = (cairn(), SERVER_CORES, rest or LOAD_CORES)
+    if not rest:
+        # Two threads then share their cores with the load, which takes their caches and wakes
+        # them often: what one thread costs that does so, too, is what they are to be seen by.
+        found["cairn, 1 thread, load beside"] = (cairn(), SERVER_CORES, SERVER_CORES)
+    return found
 
 
 def closed(server, row, more, **fill_and_seed):
@@ -115,12 +121,15 @@ def memory(table, options):
             continue
         items = max(1, int(options.items * share))
         found = {}
-        for name, command in {"cairn": cairn(), "redis": redis(), **peers()}.items():
-            with Server(name, command, SERVER_CORES) as server:
-                before = server.memory()
-                fill(server, workload, items)
-                found[name] = (server.memory() - before) / items
-        table.add_value("bytes: " + title, found, aim)
+        try:
+            for name, command in commands().items():
+                with Server(name, command, SERVER_CORES) as server:
+                    before = server.memory()
+                    fill(server, workload, items)
+                    found[name] = [(server.memory() - before) / items]
+            table.add_value("bytes: " + title, found, aim)
+        except RuntimeError as error:
+            table.fail("bytes: " + title, error)
 
 
 def parse():
@@ -130,13 +139,17 @@ def parse():
     parser.add_argument("--seconds", type=float, help="of each measurement")
     parser.add_argument("--keys", type=int, help="of most rows")
     parser.add_argument("--many", type=int, help="of the rows with many keys")
-    parser.add_argument("--items", type=int, help="of the rows of bytes, and durability's keys")
+    parser.add_argument("--items", type=int, help="of the rows of bytes")
+    parser.add_argument("--stored", type=int, help="keys of what durability.py measures")
+    parser.add_argument("--samples", type=int, default=10_000, help="of a tail beside BGSAVE")
     parser.add_argument("--only", default="", help="rows whose title or group has this text")
     parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench"))
     quick = parser.parse_known_args()[0].quick
     parser.set_defaults(**(
-        dict(rounds=1, seconds=0.25, warmup=0.05, keys=20000, many=200_000, items=100_000) if quick
-        else dict(rounds=3, seconds=1, warmup=0.2, keys=100_000, many=10_000_000, items=1_000_000)))
+        dict(rounds=1, seconds=0.25, warmup=0.05, keys=20000, many=200_000, items=100_000,
+             stored=100_000) if quick else
+        dict(rounds=3, seconds=1, warmup=0.2, keys=100_000, many=10_000_000, items=1_000_000,
+             stored=10_000_000)))
     options = parser.parse_args()
     options.wanted = lambda title, group: options.only.lower() in (title + " " + group).lower()
     return options
@@ -151,9 +164,9 @@ def main():
     for title, (row, server), (other_row, other), aim in OWN_RATIOS:
         table.add_ratio(title, (row, server), (other_row, other), aim)
     memory(table, options)
-    if options.wanted("durability", "durability"):
-        for title, found, aim in durability.measure(options.items, durability.ALL):
-            table.add_value(title, found, aim)
+    durability.measure(
+        durability.Scale(options.stored, options.rounds, options.seconds, options.samples),
+        [group for group in durability.GROUPS if options.wanted(group, "durability")], table)
     table.write(f"{options.rounds} rounds of {options.seconds} s; load average "
                 f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {time.time() - begin:.0f} s")
     return 1 if table.failed else 0

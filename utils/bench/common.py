@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CAIRN = os.environ.get("CAIRN_SERVER", os.path.join(ROOT, "build", "cairn-server"))
@@ -19,7 +20,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 CORES = sorted(os.sched_getaffinity(0))
 # The servers' core, and those of the load. On a machine with a single core they share it.
 SERVER_CORES, LOAD_CORES = CORES[:1], CORES[1:] or CORES
-START_SECONDS = 60
+START_SECONDS = 600  # for a log of ten million keys on a busy machine; one that ends is noticed
 # Ten thousand connections; children inherit it.
 OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
@@ -31,36 +32,58 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def cairn(*more, threads=1, binary=CAIRN):
-    return lambda port, folder: [binary, "--port", str(port), "--dir", folder, "--threads",
-                                 str(threads), "--appendonly", "no", "--save", "", *more]
+@dataclass(frozen=True)
+class Product:
+    """A server's binary; called with options of its own it gives the command for a port and folder."""
+    binary: str
+    is_cairn: bool
+
+    def __call__(self, *more, threads=1):
+        own = ("--threads", str(threads), "--appendonly", "no")
+        others = ("--io-threads", str(threads)) if threads > 1 else ()
+        return lambda port, folder: [self.binary, "--port", str(port), "--dir", folder, "--save", "",
+                                     *(own if self.is_cairn else others), *more]
 
 
-def redis(*more, binary="redis-server"):
-    return lambda port, folder: [binary, "--port", str(port), "--dir", folder, "--save", "", *more]
+cairn, redis = Product(CAIRN, True), Product("redis-server", False)
 
 
 def floor(port, _):
     return [FLOOR, str(port)]
 
 
+def worded(words):
+    """The command of somebody who takes no options of ours."""
+    return lambda port, folder: [word.format(port=port, dir=folder) for word in words]
+
+
 def peers():
-    """What the environment's PEERS names, as name -> command.
+    """What the environment's PEERS names, as name -> Product, or -> command.
 
     A word is NAME=BINARY, for a server that takes the options of redis-server (or is Cairn), or
-    "NAME=BINARY WORDS" with {port} and {dir} in the words.
+    "NAME=BINARY WORDS" with {port} and {dir} in the words, which gets no others.
     """
     found = {}
     for word in shlex.split(os.environ.get("PEERS", "")):
         name, command = word.split("=", 1)
         if "{port}" in command:
-            found[name] = lambda port, folder, words=shlex.split(command): [
-                word.format(port=port, dir=folder) for word in words]
-        elif os.path.basename(command) == "cairn-server":
-            found[name] = cairn(binary=command)
+            found[name] = worded(shlex.split(command))
         else:
-            found[name] = redis(binary=command)
+            found[name] = Product(command, os.path.basename(command) == "cairn-server")
     return found
+
+
+def products():
+    """All that take options, ours and redis-server first."""
+    return {"cairn": cairn, "redis": redis,
+            **{name: peer for name, peer in peers().items() if isinstance(peer, Product)}}
+
+
+def commands(*more):
+    """name -> command of all servers with these options, where they take any; ours first."""
+    found = {"cairn": cairn, "redis": redis, **peers()}
+    return {name: server(*more) if isinstance(server, Product) else server
+            for name, server in found.items()}
 
 
 def encode(words):
@@ -160,12 +183,15 @@ class Server:
     def save(self):
         """A BGSAVE to its end: its seconds, and those of the CPU."""
         begin, cpu = time.time(), self.cpu(children=True)
-        self.call("BGSAVE")
-        while self.info("rdb_bgsave_in_progress") != "0":
-            time.sleep(0.005)
+        with Client(self.port) as client:
+            client.call("BGSAVE")
+            while b"rdb_bgsave_in_progress:0" not in (info := client.call("INFO", "persistence")):
+                time.sleep(0.002)
+        if b"rdb_last_bgsave_status:ok" not in info:
+            raise RuntimeError(f"{self.name}: BGSAVE failed")
         return time.time() - begin, self.cpu(children=True) - cpu
 
-    def stop(self, patience=20):
+    def stop(self, patience=120):
         self.process.terminate()
         try:
             self.process.wait(patience)
@@ -219,6 +245,10 @@ class Beside:
     def __enter__(self):
         self.process = subprocess.Popen(self.words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True)
+        # Once it has threads it sends, and knows what to do when it is told to end.
+        tasks = f"/proc/{self.process.pid}/task"
+        while self.process.poll() is None and len(os.listdir(tasks)) < 2:
+            time.sleep(0.002)
         return self
 
     def __exit__(self, *_):

@@ -17,7 +17,7 @@ key as well as on the policy: that is meant. Prints a Markdown table.
 import argparse
 import random
 
-from common import CAIRN, Client, Server, cairn, encode, redis
+from common import CAIRN, Client, Product, Server, encode, redis
 
 EXPONENT = 0.99
 VALUE_BYTES = 200
@@ -90,7 +90,7 @@ def main():
         trace = make(args.keys, args.requests, args.seed)
         for policy in args.policies.split(","):
             more = ("--maxmemory", args.maxmemory, "--maxmemory-policy", policy)
-            ours, ours_keys = measure(cairn(*more, binary=args.server), trace)
+            ours, ours_keys = measure(Product(args.server, True)(*more), trace)
             theirs, their_keys = measure(redis("--appendonly", "no", *more), trace)
             print("| %s | %s | %.2f %% | %d | %.2f %% | %d |" % (
                 name, policy, 100 * ours, ours_keys, 100 * theirs, their_keys), flush=True)

@@ -22,12 +22,44 @@ class Figures:
         return statistics.median(self.cpu_us)
 
 
+@dataclass(frozen=True)
+class Aim:
+    """At most this, or at least; of our ratio to the reference, or of our own figure."""
+    bound: float
+    own: bool = False
+    least: bool = False
+
+    def __str__(self):
+        return f"{'at least ' if self.least else ''}{short(self.bound)}{' itself' * self.own}"
+
+    def met(self, number):
+        return number >= self.bound if self.least else number <= self.bound
+
+
 @dataclass
 class Line:
     title: str
-    found: dict  # name of a server -> Figures, or a number
-    aim: float
+    found: dict  # name of a server -> Figures, or the numbers of all rounds
+    aim: Aim
     ratio: float = None  # ours by the reference's
+
+    @property
+    def judged(self):
+        """What the aim is for, if there is an aim and it was measured."""
+        if self.aim and self.aim.own:
+            return median(self.found[OURS]) if OURS in self.found else None
+        return self.ratio if self.aim else None
+
+    @property
+    def missed(self):
+        return self.judged is not None and not self.aim.met(self.judged)
+
+    def aim_cell(self):
+        return f"{self.aim or ''}{', missed' * self.missed}"
+
+
+def median(numbers):
+    return statistics.median(numbers)
 
 
 def short(number):
@@ -38,10 +70,11 @@ def milliseconds(figures):
     return " / ".join(f"{us / 1000:.2f}" for us in figures.latency_us)
 
 
-def spread(figures):
-    if len(figures.cpu_us) == 1:
-        return f"{figures.cpu:.2f}"
-    return f"{figures.cpu:.2f} ({min(figures.cpu_us):.2f}-{max(figures.cpu_us):.2f})"
+def spread(numbers):
+    """The median; if there were several, the least and the most."""
+    if len(numbers) == 1:
+        return short(numbers[0])
+    return f"{short(median(numbers))} ({short(min(numbers))}-{short(max(numbers))})"
 
 
 class Table:
@@ -50,15 +83,16 @@ class Table:
         self.rows, self.values, self.ratios, self.failed = [], [], [], []
 
     def add(self, title, found, aim):
-        """A workload: `found` has Figures by server."""
-        self.rows.append(Line(title, found, aim, self.ratio_of(
+        """A workload: `found` has Figures by server, `aim` is an Aim or what the ratio is at most."""
+        self.rows.append(Line(title, found, self.aim_of(aim), self.ratio_of(
             {name: figures.cpu for name, figures in found.items()})))
         self.tell(self.rows[-1], {name: f"{figures.cpu:.3f} us" for name, figures in found.items()})
 
     def add_value(self, title, found, aim):
-        """Anything else: `found` has numbers by server."""
-        self.values.append(Line(title, found, aim, self.ratio_of(found)))
-        self.tell(self.values[-1], {name: short(value) for name, value in found.items()})
+        """Anything else: `found` has the numbers of all rounds by server."""
+        medians = {name: median(numbers) for name, numbers in found.items()}
+        self.values.append(Line(title, found, self.aim_of(aim), self.ratio_of(medians)))
+        self.tell(self.values[-1], {name: short(value) for name, value in medians.items()})
 
     def add_ratio(self, title, one, other, aim):
         """The CPU time of one (row, server) by that of another, if both were measured."""
@@ -67,12 +101,16 @@ class Table:
             figures += [line.found[server].cpu for line in self.rows
                         if line.title == row and server in line.found]
         if len(figures) == 2 and figures[1] > 0:
-            self.ratios.append(Line(title, {}, aim, figures[0] / figures[1]))
+            self.ratios.append(Line(title, {}, self.aim_of(aim), figures[0] / figures[1]))
             self.tell(self.ratios[-1], {})
 
     def fail(self, title, error):
         self.failed.append(f"{title} failed: {error}")
         print(self.failed[-1], flush=True)
+
+    @staticmethod
+    def aim_of(aim):
+        return Aim(aim) if isinstance(aim, (int, float)) else aim
 
     @staticmethod
     def ratio_of(numbers):
@@ -84,7 +122,7 @@ class Table:
     def tell(line, texts):
         parts = [f"{name} {text}" for name, text in texts.items()]
         parts += [f"ratio {line.ratio:.2f}"] if line.ratio is not None else []
-        parts += [f"aim {line.aim:.2f}"] if line.aim else []
+        parts += [f"aim {line.aim_cell()}"] if line.aim else []
         print(f"{line.title}: {', '.join(parts)}", flush=True)
 
     def names(self, lines):
@@ -92,12 +130,22 @@ class Table:
 
     def write(self, conditions):
         parts = [conditions, self.markdown_rows(), self.markdown_values(), self.markdown_ratios(),
-                 "\n".join(self.failed)]
+                 self.verdict(), "\n".join(self.failed)]
         with open(os.path.join(self.folder, "table.md"), "w") as out:
             out.write("\n\n".join(part for part in parts if part) + "\n")
         self.write_csv()
         self.draw()
         print("\n" + open(os.path.join(self.folder, "table.md")).read())
+
+    def verdict(self):
+        judged = [line for line in [*self.rows, *self.values, *self.ratios]
+                  if line.judged is not None]
+        missed = [f"{line.title} ({short(line.judged)}, aim {line.aim})"
+                  for line in judged if line.missed]
+        if not judged:
+            return ""
+        return f"{len(judged) - len(missed)} aims met, {len(missed)} missed" + (
+            ": " + "; ".join(missed) if missed else "")
 
     @staticmethod
     def markdown(head, lines):
@@ -110,9 +158,8 @@ class Table:
         for line in self.rows:
             others = [f"{name} {figures.cpu:.2f}" for name, figures in line.found.items()
                       if name not in pair]
-            cells = [line.title, *self.of(pair, line, spread)]
-            cells += [f"{line.ratio:.2f}" if line.ratio else "", f"{line.aim:.2f}" if line.aim else "",
-                      "; ".join(others)]
+            cells = [line.title, *self.of(pair, line, lambda figures: spread(figures.cpu_us))]
+            cells += [f"{line.ratio:.2f}" if line.ratio else "", line.aim_cell(), "; ".join(others)]
             cells += self.of(pair, line, lambda figures: f"{figures.per_second:,.0f}")
             cells.append(f"{next(iter(line.found.values())).rate:,.0f}")
             lines.append(cells + self.of(pair, line, milliseconds))
@@ -129,14 +176,14 @@ class Table:
 
     def markdown_values(self):
         names = self.names(self.values)
-        lines = [[line.title, *self.of(names, line, short),
-                  f"{line.ratio:.2f}" if line.ratio is not None else "",
-                  f"{line.aim:.2f}" if line.aim else ""] for line in self.values]
+        lines = [[line.title, *self.of(names, line, spread),
+                  f"{line.ratio:.2f}" if line.ratio is not None else "", line.aim_cell()]
+                 for line in self.values]
         head = ["figure", *names, f"{OURS} / {REFERENCE}", "aim"]
         return self.markdown(head, lines) if lines else ""
 
     def markdown_ratios(self):
-        lines = [[line.title, f"{line.ratio:.2f}", f"{line.aim:.2f}"] for line in self.ratios]
+        lines = [[line.title, f"{line.ratio:.2f}", line.aim_cell()] for line in self.ratios]
         return self.markdown(["CPU a request of ours", "ratio", "aim"], lines) if lines else ""
 
     def write_csv(self):
@@ -149,8 +196,8 @@ class Table:
                     writer.writerow([line.title + ", CPU us", name, f.cpu, min(f.cpu_us),
                                      max(f.cpu_us), f.per_second, f.rate, *f.latency_us])
             for line in self.values:
-                for name, value in line.found.items():
-                    writer.writerow([line.title, name, value])
+                for name, numbers in line.found.items():
+                    writer.writerow([line.title, name, median(numbers), min(numbers), max(numbers)])
             for line in self.ratios:
                 writer.writerow([line.title, "", line.ratio])
 
@@ -166,7 +213,8 @@ class Table:
         data = os.path.join(self.folder, "ratios.dat")
         with open(data, "w") as out:
             for at, line in enumerate(lines):
-                out.write(f"{at}\t{line.ratio:.4f}\t{line.aim or 'NaN'}\t\"{line.title}\"\n")
+                aim = line.aim.bound if line.aim and not line.aim.own else "NaN"
+                out.write(f"{at}\t{line.ratio:.4f}\t{aim}\t\"{line.title}\"\n")
         script = f"""
             set terminal svg size 900,{80 + 18 * len(lines)} font 'sans,11' background 'white'
             set output '{os.path.join(self.folder, 'ratios.svg')}'

@@ -26,7 +26,7 @@ def main():
     for log in ("no", "yes"):
         with Server("training", cairn("--appendonly", log)) as server:
             train(server)
-            server.stop(patience=120)
+            server.stop()
 
 
 if __name__ == "__main__":
