@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""cairn-load and bench.py do what they say. Nothing here says how fast anything is."""
+"""cairn-load does what it says. Nothing here says how fast anything is."""
 
-import csv
 import json
 import os
 import socket
@@ -14,7 +13,6 @@ from harness.server import server_binary
 
 MATRIX = ONCE
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LOAD = os.path.join(os.path.dirname(server_binary()), "cairn-load")
 
 
@@ -149,25 +147,3 @@ def test_cpu_time(env):
     figures = load(env.server.port, "--workload", "ping", "--cpu-of", env.server.pid,
                    "--requests", 5000)
     check(figures["cpu_us"] > 0, "%r" % figures)
-
-
-def test_the_bench_in_its_smallest_form(env):
-    folder = env.folder()
-    environment = dict(os.environ, CAIRN_SERVER=server_binary(), CAIRN_LOAD=LOAD,
-                       PEERS="other=redis-server")
-    only = "-P 1 "  # four rows of two groups
-    done = subprocess.run(
-        [os.path.join(ROOT, "utils", "bench", "bench.py"), "--quick", "--seconds", "0.05", "--keys",
-         "1000", "--many", "1000", "--only", only, "--out", folder],
-        env=environment, capture_output=True, text=True)
-    equal(done.returncode, 0, done.stderr)
-    with open(os.path.join(folder, "table.csv")) as table:
-        rows = list(csv.DictReader(table))
-    found = {(row["figure"], row["server"]) for row in rows}
-    for server in ("cairn", "redis", "other"):
-        check(("GET -P 1, CPU us", server) in found, "%s is not in %r" % (server, found))
-    check(("GET -P 1, CPU us", "floor") in found, "no floor: %r" % found)
-    check(all(float(row["per_second"]) > 0 for row in rows if row["per_second"]),
-          "a row without requests: %r" % rows)
-    with open(os.path.join(folder, "table.md")) as table:
-        check("| GET -P 1 |" in table.read(), "no such row in the table")

@@ -4,7 +4,7 @@
 
     utils/bench/lag.py [--rate 200000] [--seconds 5]
 
-Cairn and the machine's redis-server, each following its own kind, one worker thread each, all on the
+Cairn, the machine's redis-server and PEERS, each following its own kind, one worker thread each, all on the
 cores there are. SETs of 100 bytes at pipeline 16 come at the rate; beside them a probe writes a key
 to the leader and asks the follower until that has it, again and again: the lag is the time from the
 write's reply on. Cost: CPU time a SET of the leader with the follower, and before it came.
@@ -12,7 +12,7 @@ write's reply on. Cost: CPU time a SET of the leader with the follower, and befo
 import argparse
 import time
 
-from common import Beside, Client, Server, cairn, redis
+from common import Beside, Client, Server, products
 
 SETS = {"connections": 16, "pipeline": 16, "keys": 100_000, "value": 100}
 
@@ -40,10 +40,10 @@ def cpu_of_sets(leader, options):
     return sets.figures["cpu_us"]
 
 
-def measure(name, command, options):
-    with Server(name, command()) as leader:
+def measure(name, product, options):
+    with Server(name, product()) as leader:
         alone = cpu_of_sets(leader, options)
-        with Server(name, command("--replicaof", f"127.0.0.1 {leader.port}")) as follower:
+        with Server(name, product("--replicaof", f"127.0.0.1 {leader.port}")) as follower:
             while follower.info("master_link_status") != "up":
                 time.sleep(0.01)
             followed = cpu_of_sets(leader, options)
@@ -62,8 +62,8 @@ def main():
     print("| server | SETs a second | lag p50 ms | p99 ms | longest ms | CPU us a SET alone | followed "
           "| ratio |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for name, command in (("cairn", cairn), ("redis", redis)):
-        measure(name, command, options)
+    for name, product in products().items():
+        measure(name, product, options)
 
 
 if __name__ == "__main__":

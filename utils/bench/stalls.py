@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""How long others wait while something large happens, beside the machine's redis-server.
+"""How long others wait while something large happens, beside the machine's redis-server and PEERS.
 
     utils/bench/stalls.py [--only delete,expiry,publish] [--elements 10000000] [--keys 300000]
                           [--subscribers 10000]
@@ -15,7 +15,7 @@ meanwhile. One worker thread. On a busy machine the scheduler shows in these fig
 import argparse
 import time
 
-from common import SERVER_CORES, Beside, Server, cairn, fill, load, redis
+from common import SERVER_CORES, Beside, Server, fill, load, products
 
 PINGS_PER_SECOND = 1000
 COLLECTIONS = {"set": "sadd", "hash": "hset", "zset": "zadd", "list": "rpush"}
@@ -56,7 +56,7 @@ def expiry(server, options):
 def publish(server, options):
     with pings(server) as others:
         figures = load(server, "publish", subscribers=options.subscribers, connections=1, rate=4,
-                       seconds=5)
+                       seconds=options.seconds)
     yield f"PUBLISH to {options.subscribers:,}", figures["p50_us"] / 1e6, others
 
 
@@ -69,13 +69,14 @@ def main():
     parser.add_argument("--elements", type=int, default=10_000_000)
     parser.add_argument("--keys", type=int, default=300_000)
     parser.add_argument("--subscribers", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=5, help="of publish")
     options = parser.parse_args()
     crowd = ("--maxclients", str(options.subscribers + 100))
     print("| what | server | it took ms | PING p50 ms | p99 ms | longest ms |")
     print("| --- | --- | --- | --- | --- | --- |")
     for scene in options.only.split(","):
-        for name, command in (("cairn", cairn(*crowd)), ("redis", redis(*crowd))):
-            with Server(name, command, SERVER_CORES) as server:
+        for name, product in products().items():
+            with Server(name, product(*crowd), SERVER_CORES) as server:
                 for what, seconds, others in SCENES[scene](server, options):
                     figures = [others.figures[key] / 1000 for key in ("p50_us", "p99_us", "max_us")]
                     print("| {} | {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |".format(
