@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <algorithm>
+
 #include "base/bytes.h"
 
 namespace cairn {
@@ -48,7 +50,11 @@ std::string_view SegmentReader::Peek(size_t length) {
   const bool inside = offset_ >= buffer_offset_ &&
                       offset_ + length <= buffer_offset_ + buffer_.size();
   if (!inside) {
-    const size_t want = std::max(length, kReadBytes);
+    // No more than there is: most files of a start are far shorter, and the room is zeroed.
+    const auto size = file_->Size();
+    if (!size.ok()) status_ = size.status();
+    const uint64_t left = size.ok() && *size > offset_ ? *size - offset_ : 0;
+    const size_t want = std::min<uint64_t>(std::max(length, kReadBytes), left);
     buffer_.resize(want);
     buffer_offset_ = offset_;
     auto got = file_->ReadAt(offset_, buffer_.data(), want);
