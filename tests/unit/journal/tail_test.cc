@@ -337,7 +337,8 @@ TEST_CASE("tail: segments that are complete have none") {
       const std::string bytes = h.fs.Get("d/" + SegmentName(s.timeline, s.sequence));
       if (s.state == SegmentState::kSealed) REQUIRE(bytes.size() == s.bytes);
       if (s.state == SegmentState::kOpen) seen = seen || bytes.ends_with(std::string(500, '\0'));
-      REQUIRE(bytes.size() <= 5000 + 1000);
+      // One that grows on, as the keeper has no next one ready yet, has none either.
+      REQUIRE((bytes.size() <= 5000 + 1000 || !bytes.ends_with(std::string(100, '\0'))));
     }
     // Replay, followers and restores read what is written at any time.
     REQUIRE(h.ReadAll(m, 0, h.journal->written()) == stream);
