@@ -12,10 +12,14 @@ namespace {
 constexpr ParseLimits kNoLimits = {.bulk_bytes_max = UINT64_MAX >> 1, .authenticated = true};
 
 constexpr const char* kNoDatabaseHere = "no such database here, see 'databases'";
+// Redis sends scripts as such before 5.0, and until 7.0 with lua-replicate-commands no.
+constexpr const char* kScript = "a script itself; only what scripts change can be applied here";
 
 // What changes data, and what a Redis before 7.0 says of its scripts. Handlers of other commands count
-// on a client, and on a thread that is not the link's: REPLICAOF would wait for its own end.
+// on a client, and on a thread that is not the link's: REPLICAOF would wait for its own end. Nor does
+// a script run here, which nobody could put aside or kill: leaders send what it changed.
 bool BelongsInStream(const Command& command) {
+  if (RunsScripts(command)) return false;
   return (command.spec.flags & (kWrite | kMayReplicate)) != 0 ||
          command.full_name == "script|load" || command.full_name == "script|flush";
 }
@@ -150,7 +154,8 @@ Status StreamApplier::Take(const Request& request) {
     group_arguments_.clear();
     return status;
   }
-  if (!BelongsInStream(*command)) return fails("no command that changes data");
+  if (!BelongsInStream(*command))
+    return fails(RunsScripts(*command) ? kScript : "no command that changes data");
   // A snapshot said so, of a leader that has more of them; SELECT would have been refused.
   if (db_ >= engine_.keyspace.databases()) return fails(kNoDatabaseHere);
   AppliedCommand applied{command, arguments, db_, 0};

@@ -135,17 +135,22 @@ def test_a_leader_whose_stream_holds_what_changes_no_data(env):
     with follower.client() as c:
         for words in ((b"REPLICAOF", b"NO", b"ONE"), (b"BACKUP", b"TO", b"x"),
                       (b"FAILOVER", b"ABORT"), (b"SUBSCRIBE", b"channel"), (b"MONITOR",),
-                      (b"CONFIG", b"SET", b"appendonly", b"no"), (b"BGSAVE",), (b"SAVE",)):
+                      (b"CONFIG", b"SET", b"appendonly", b"no"), (b"BGSAVE",), (b"SAVE",),
+                      (b"EVAL", FOREVER.encode(), b"0"), (b"EVALSHA", b"a" * 40, b"0"),
+                      (b"FCALL", b"f", b"0"), (b"EVAL_RO", b"return 1", b"0")):
+            reason = "no command that changes data"
+            if words[0].startswith((b"EVAL", b"FCALL")):
+                reason = "'%s': a script itself" % words[0].decode()
             for wrap in (False, True):
                 stream = resp(*words)
                 if wrap:
                     stream = resp(b"MULTI") + stream + resp(b"EXEC")
                 impostor.answer = (b"+FULLRESYNC %s 0\r\n$%d\r\n" % (b"a" * 40, len(snapshot)) +
                                    snapshot + stream)
-                before = follower.log_text().count("no command that changes data")
+                before = follower.log_text().count(reason)
                 equal(c.call("REPLICAOF", "127.0.0.1", impostor.port), b"OK")
-                eventually(lambda: follower.log_text().count("no command that changes data") >
-                           before, PATIENCE, "it was run")
+                eventually(lambda: follower.log_text().count(reason) > before, PATIENCE,
+                           "it was run")
                 equal(c.call("REPLICAOF", "NO", "ONE"), b"OK")
                 eventually(lambda: info(c, "role") == "master", PATIENCE)
         equal(c.call("CONFIG", "GET", "appendonly")[1], b"yes")
