@@ -71,10 +71,8 @@ void LoadAof(Context& ctx) {
   if (!engine.journal_kept) return ctx.Error("ERR DEBUG LOADAOF needs appendonly yes");
   // The replay comes after the unit, when the rest of an EXEC is done and replied to.
   if (ctx.in_exec()) return ctx.Error("ERR DEBUG LOADAOF cannot run inside MULTI");
-  engine.modes.Set(kModeLoading, true);
   ctx.unit().AfterUnit([&engine, &reply = ctx.reply()] {
     const Status status = engine.control->ReloadJournal();
-    engine.modes.Set(kModeLoading, false);
     status.ok() ? reply.Ok() : reply.Error("ERR " + status.message());
   });
 }

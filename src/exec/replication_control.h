@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -99,6 +100,9 @@ class ReplicationControl {
   virtual bool BeginLeaving() = 0;
   virtual bool FollowersHaveAll() = 0;
   virtual void EndLeaving() = 0;
+  // Slow. Runs `change`, which replaces the data by what it was written as, while nothing comes from
+  // a leader and the role stays. kUnavailable: it was not run.
+  virtual Status WithoutLink(const std::function<void()>& change) = 0;
   // Slow. DEBUG CHANGE-REPL-ID.
   virtual Status ChangeId() = 0;
 

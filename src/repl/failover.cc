@@ -31,7 +31,7 @@ class Look final : public WorkerTask {
 
 }  // namespace
 
-// Under role_mutex_, as the next. Whoever waited to write finds out how it ended.
+// Under role_mutex_, as the next. Whoever waited finds out how it ended.
 void Replication::EndFailover() {
   promotion_.asked.store(false);
   promotion_.refused.store(false);
@@ -40,9 +40,16 @@ void Replication::EndFailover() {
   if (resume_parked_) resume_parked_();
 }
 
+// Unless the follower has agreed meanwhile: then it leads, and this server follows it.
 void Replication::GiveUpFailover(const char* reason) {
-  engine_.log.Warning("Failover aborted: %s", reason);
-  if (failover_state_.load() == FailoverState::kProceeding) BecomeLeader();
+  const bool proceeding = failover_state_.load() == FailoverState::kProceeding;
+  if (proceeding) StopLink();
+  if (proceeding && !promotion_.asked.exchange(false)) {
+    BeginLink();
+  } else {
+    engine_.log.Warning("Failover aborted: %s", reason);
+    if (proceeding) BecomeLeader();
+  }
   EndFailover();
 }
 
@@ -89,12 +96,12 @@ std::string Replication::BeginFailover(const FailoverRequest& request) {
     if (target->state.load() != Follower::State::kOnline)
       return "ERR FAILOVER target replica is not online.";
   }
+  if (!BeginMode(kModeFailover)) return std::string(engine_.busy.Error());
   failover_ = request;
-  later_host_.clear();  // of a REPLICAOF before it
+  later_.reset();  // of a REPLICAOF before it
   failover_deadline_ms_ =
       request.timeout_ms == 0 ? 0 : engine_.clock.MonotonicMs() + request.timeout_ms;
   failover_state_.store(FailoverState::kWaiting);
-  SetMode(kModeFailover, true);
   AskHowFar();
   engine_.log.Notice("FAILOVER requested%s%s", request.host.empty() ? "" : " to ",
                      request.host.c_str());
@@ -106,7 +113,7 @@ std::string Replication::AbortFailover() {
   if (!FailingOver() || failover_state_.load() == FailoverState::kLeaving)
     return "ERR No failover in progress.";
   GiveUpFailover("Failover manually aborted");
-  return "";
+  return engine_.modes.Has(kModeFollower) ? "ERR No failover in progress." : "";
 }
 
 // Held replies are answered before this server leads no more.
@@ -130,10 +137,7 @@ bool Replication::BeginLeaving() {
       feeder_.followers().empty())
     return false;
   // A busy script has what it has written still to itself, and may never end.
-  Gate& gate = engine_.keyspace.gate();
-  if (!gate.CloseUnlessHeld()) return false;
-  engine_.modes.Set(kModeFailover, true);
-  gate.Open();
+  if (!BeginMode(kModeFailover)) return false;
   failover_state_.store(FailoverState::kLeaving);
   if (!FollowersHaveAll()) AskHowFar();
   return true;
@@ -142,8 +146,7 @@ bool Replication::BeginLeaving() {
 void Replication::EndLeaving() {
   std::lock_guard guard(role_mutex_);
   failover_state_.store(FailoverState::kNone);
-  engine_.modes.Set(kModeFailover, false);
-  if (resume_parked_) resume_parked_();
+  EndMode(kModeFailover);
 }
 
 // Under role_mutex_: who has everything, and may take over.
@@ -176,8 +179,6 @@ void Replication::FailoverCron() {
   if (!FailingOver()) return;
   std::unique_lock guard(role_mutex_, std::try_to_lock);
   if (!guard.owns_lock() || stopped_) return;
-  // The role changes under All; a worker must not wait for that behind a busy script.
-  if (engine_.keyspace.gate().held()) return;
   if (failover_state_.load() == FailoverState::kProceeding) {
     // The link's thread only tells; a role is changed by who can wait for that thread's end.
     const LinkFacts link = Link();
@@ -215,6 +216,8 @@ std::string Replication::TakeOver(const std::string& id) {
   std::lock_guard guard(role_mutex_);
   if (!engine_.modes.Has(kModeFollower)) return "ERR PSYNC FAILOVER can't be sent to a master.";
   if (id != Stream().id) return "ERR PSYNC FAILOVER replid must match my replid.";
+  const NoScripts no_scripts(this);
+  if (!no_scripts) return std::string(engine_.busy.Error());
   BecomeLeader();
   return engine_.modes.Has(kModeFollower) ? "ERR This replica cannot be promoted, see its log" : "";
 }

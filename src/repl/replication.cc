@@ -15,20 +15,6 @@ std::string HostOf(const std::string& address) {
   return host;
 }
 
-// Of `replicaof`: "HOST PORT", or "" for none.
-LinkFacts ConfiguredLink(const std::string& leader) {
-  LinkFacts facts;
-  if (leader.empty()) return facts;
-  const size_t space = leader.rfind(' ');
-  int64_t port = 0;
-  (void)ParseInt64(leader.substr(space + 1), &port);
-  facts.follower = true;
-  facts.host = leader.substr(0, space);
-  facts.port = static_cast<int>(port);
-  facts.state = "connect";
-  return facts;
-}
-
 }  // namespace
 
 Replication::Replication(Engine* engine, std::function<void()> resume_parked)
@@ -38,7 +24,11 @@ Replication::Replication(Engine* engine, std::function<void()> resume_parked)
       role_executor_(engine),
       resume_parked_(std::move(resume_parked)) {
   promotion_.answered = [this] { LookAtFailover(); };
-  configured_ = ConfiguredLink(engine_.config.replicaof());
+  const std::string& leader = engine_.config.replicaof();  // "HOST PORT", or "" for none
+  const size_t space = leader.rfind(' ');
+  int64_t port = 0;
+  if (space != std::string::npos && ParseInt64(std::string_view(leader).substr(space + 1), &port))
+    SetLeader(leader.substr(0, space), static_cast<int>(port));
 }
 
 Replication::~Replication() {
@@ -47,10 +37,9 @@ Replication::~Replication() {
 
 Status Replication::Start() {
   feeder_.Start();
-  if (!configured_.follower) {
+  if (!leader_.follower) {
     (void)UpdateConfirmed();
     UpdateFewFollowers(engine_.clock.WallMs());
-    started_.store(true);
     engine_.modes.Set(kModeLoading, false);
     return Status::Ok();
   }
@@ -58,9 +47,7 @@ Status Replication::Start() {
   // From the link's beginning on its thread says whether something is being loaded.
   SetMode(kModeFollower, true);
   engine_.modes.Set(kModeLoading, false);
-  const Status status = BecomeFollower(configured_.host, configured_.port);
-  started_.store(true);
-  return status;
+  return BecomeFollower(leader_.host, leader_.port);
 }
 
 void Replication::Stop() {
@@ -255,8 +242,7 @@ StreamFacts Replication::Stream() const {
 
 LinkFacts Replication::Link() {
   std::lock_guard guard(mutex_);
-  if (link_ != nullptr) return link_->facts();
-  return started_.load() ? LinkFacts{} : configured_;
+  return link_ != nullptr ? link_->facts() : leader_;
 }
 
 uint64_t Replication::AtSnapshot(AuxRecords* aux) {
@@ -283,6 +269,8 @@ Status Replication::ChangeId() {
   std::lock_guard guard(role_mutex_);
   if (engine_.modes.Has(kModeFollower)) return Status::Invalid("a follower has its leader's id");
   CAIRN_RETURN_IF_ERROR(feeder_.EnsureJournal());
+  const NoScripts no_scripts(this);
+  if (!no_scripts) return Status::Unavailable("a busy script has all locks");
   const auto nobody_fed = feeder_.DetachAll("the replication id changes");
   Gate& gate = engine_.keyspace.gate();
   gate.Close();

@@ -30,11 +30,11 @@ class Replication final : public ReplicationControl {
   explicit Replication(Engine* engine, std::function<void()> resume_parked = {});
   ~Replication() override;
 
-  // What the start found: the stream of the log ends in `database`; `unclean`: the log drew a new
-  // id, and its former one is still that of every byte in it.
-  void SetRecovered(int database, bool unclean) {
+  // What the start found: the stream of the log ends in `database`; `unclean_id`, if not empty: the
+  // new id that the log drew, whose former one is still that of every byte in it.
+  void SetRecovered(int database, std::string unclean_id) {
     database_ = database;
-    unclean_ = unclean;
+    unclean_id_ = std::move(unclean_id);
   }
   // After loading, before the first command: follows whom the configuration says, and ends
   // kModeLoading.
@@ -70,6 +70,7 @@ class Replication final : public ReplicationControl {
   std::string BeginFailover(const FailoverRequest& request) override;
   std::string AbortFailover() override;
   std::string TakeOver(const std::string& id) override;
+  Status WithoutLink(const std::function<void()>& change) override;
   bool FailingOver() override { return failover_state_.load() != FailoverState::kNone; }
   const char* FailoverStateName() override;
   bool BeginLeaving() override;
@@ -79,7 +80,36 @@ class Replication final : public ReplicationControl {
 
  private:
   enum class FailoverState { kNone, kWaiting, kProceeding, kLeaving };
+  struct RoleTarget {
+    std::string host;  // "": follows nobody
+    int port = 0;
+  };
 
+  // A role change holds one, under role_mutex_: no script runs or begins meanwhile, nor a write. So
+  // nobody waits for a script that never ends, neither who needs all locks nor who waits for the
+  // link's thread, which needs some. False: one is busy now, and nothing is held.
+  class NoScripts {
+   public:
+    explicit NoScripts(Replication* owner)
+        : owner_(*owner),
+          begins_(!owner_.FailingOver()),  // else they wait already
+          held_(!begins_ || owner_.BeginMode(kModeFailover)) {}
+    ~NoScripts() {
+      if (begins_ && held_) owner_.EndMode(kModeFailover);
+    }
+    NoScripts(const NoScripts&) = delete;
+    NoScripts& operator=(const NoScripts&) = delete;
+    explicit operator bool() const { return held_; }
+
+   private:
+    Replication& owner_;
+    const bool begins_, held_;
+  };
+
+  // Sets it under All; false, and nothing is set, while a busy script has all locks.
+  [[nodiscard]] bool BeginMode(ModeFlag flag);
+  // Whoever it kept waiting goes on.
+  void EndMode(ModeFlag flag);
   void FailoverCron();
   void LookAtFailover();
   void AskHowFar();
@@ -90,13 +120,18 @@ class Replication final : public ReplicationControl {
   std::shared_ptr<Follower> Successor() const;
   void SetLeads(bool leads);
   int64_t CountDurable(int64_t now_ms) const;
+  void ChangeRole(const RoleTarget& target);
+  void SetLeader(std::string host, int port);
   void BecomeLeader();
+  Status StartLeading();
   bool AwaitsBase() const;
   void FollowLater();
   Status BecomeFollower(const std::string& host, int port);
+  // Where no script can be busy: BeginMode has seen to that.
   void SetMode(ModeFlag flag, bool on);
   void UnblockWaiters();
   void StopLink();
+  void BeginLink();
   FollowerSession& SessionOf(Session& session);
 
   Engine& engine_;
@@ -104,24 +139,22 @@ class Replication final : public ReplicationControl {
   Executor link_executor_;  // of whatever link there is
   Executor role_executor_;  // of role changes
   std::mutex role_mutex_;
-  mutable std::mutex mutex_;  // guards link_ as a pointer; held for moments
+  mutable std::mutex mutex_;  // guards link_ as a pointer, and leader_; held for moments
   std::shared_ptr<cairn::Link> link_;
+  // Whom this server follows, while it has no link: one that loads must not be taken for a leader.
+  LinkFacts leader_;
   std::mutex confirm_mutex_;  // a leaf
   bool leads_ = true;         // under confirm_mutex_; changes with the role, not after it
   int database_ = 0;          // of the stream, while there is no link
-  bool unclean_ = false;
+  std::string unclean_id_;
   const std::function<void()> resume_parked_;
   std::atomic<FailoverState> failover_state_{FailoverState::kNone};  // set under role_mutex_
   std::atomic<bool> failover_look_posted_{false};                    // see LookAtFailover
-  // Whom REPLICAOF named while the log had no base yet ("": nobody); under role_mutex_.
-  std::string later_host_;
-  int later_port_ = 0;
+  // What REPLICAOF said while the log had no base yet, or a script was busy; under role_mutex_.
+  std::optional<RoleTarget> later_;
   FailoverRequest failover_;          // of the one under way; under role_mutex_, as the next
   int64_t failover_deadline_ms_ = 0;  // monotonic; 0: none
   PromotionRequest promotion_;
-  // A server that loads says whom it will follow: nobody is to take it for a leader.
-  LinkFacts configured_;
-  std::atomic<bool> started_{false};
   bool stopped_ = false;
   bool needs_file_ = false;  // the last link left data that is not its leader's to the end
 };

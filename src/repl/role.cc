@@ -9,6 +9,19 @@
 
 namespace cairn {
 
+bool Replication::BeginMode(ModeFlag flag) {
+  Gate& gate = engine_.keyspace.gate();
+  if (!gate.CloseUnlessHeld()) return false;
+  engine_.modes.Set(flag, true);
+  gate.Open();
+  return true;
+}
+
+void Replication::EndMode(ModeFlag flag) {
+  engine_.modes.Set(flag, false);
+  if (resume_parked_) resume_parked_();
+}
+
 void Replication::SetMode(ModeFlag flag, bool on) {
   if (engine_.modes.Has(flag) == on) return;
   Gate& gate = engine_.keyspace.gate();
@@ -17,8 +30,7 @@ void Replication::SetMode(ModeFlag flag, bool on) {
   gate.Open();
 }
 
-// What blocking commands wait for, a follower's clients may not take. It touches no key: a script
-// that has all locks by now does not keep it.
+// What blocking commands wait for, a follower's clients may not take.
 void Replication::UnblockWaiters() {
   Unit& unit = role_executor_.unit();
   unit.BeginDetached(engine_.clock.WallMs());
@@ -40,10 +52,40 @@ void Replication::StopLink() {
   link_.reset();
 }
 
+// Goes on where the log ends.
+void Replication::BeginLink() {
+  const Manifest manifest = engine_.journal->manifest();
+  std::string id = manifest.replid;
+  // An unclean start drew a new id, which no leader knows. The former one is as good as long as
+  // nothing was appended since, whomever else was asked meanwhile.
+  if (id == unclean_id_ && manifest.second_offset == engine_.journal->tail() &&
+      !manifest.replid2.empty())
+    id = manifest.replid2;
+  if (needs_file_) id.clear();
+  std::lock_guard guard(mutex_);
+  link_ = std::make_shared<cairn::Link>(&engine_, &link_executor_, &feeder_,
+                                        cairn::Link::Target{leader_.host, leader_.port}, id,
+                                        database_, &promotion_);
+}
+
+Status Replication::WithoutLink(const std::function<void()>& change) {
+  std::lock_guard guard(role_mutex_);
+  const NoScripts no_scripts(this);
+  if (!no_scripts) return Status::Unavailable("a busy script has all locks");
+  if (stopped_ || FailingOver()) return Status::Unavailable("the role changes");
+  StopLink();
+  const bool loading = engine_.modes.Has(kModeLoading);
+  if (!loading) change();
+  if (engine_.modes.Has(kModeFollower)) BeginLink();
+  return loading ? Status::Unavailable("the data is being loaded") : Status::Ok();
+}
+
 Status Replication::WithoutFollowers(const char* reason, const std::function<void()>& change) {
   std::lock_guard guard(role_mutex_);
   if (engine_.modes.Has(kModeFollower))
     return Status::Unavailable("a replica's log is what its leader sends");
+  const NoScripts no_scripts(this);
+  if (!no_scripts) return Status::Unavailable("a busy script has all locks");
   const auto nobody_fed = feeder_.DetachAll(reason);
   change();
   return Status::Ok();
@@ -63,11 +105,13 @@ void Replication::SetLeads(bool leads) {
 void Replication::ReplicaOf(const std::string& host, int port) {
   std::lock_guard guard(role_mutex_);
   if (stopped_ || FailingOver()) return;
-  later_host_.clear();
-  if (host.empty()) {
-    if (engine_.modes.Has(kModeFollower)) BecomeLeader();
-    return;
-  }
+  later_.reset();
+  ChangeRole({host, port});
+}
+
+void Replication::ChangeRole(const RoleTarget& target) {
+  const auto& [host, port] = target;
+  if (host.empty() && !engine_.modes.Has(kModeFollower)) return;
   const LinkFacts now = Link();
   if (now.follower && now.host == host && now.port == port) {
     engine_.log.Notice(
@@ -75,12 +119,18 @@ void Replication::ReplicaOf(const std::string& host, int port) {
         "with. No operation performed.");
     return;
   }
-  if (AwaitsBase()) {
+  if (!host.empty() && AwaitsBase()) {
     engine_.log.Notice("REPLICAOF %s %d waits for the log's first rewrite", host.c_str(), port);
-    later_host_ = host;
-    later_port_ = port;
+    later_ = target;
     return;
   }
+  const NoScripts no_scripts(this);
+  if (!no_scripts) {
+    engine_.log.Notice("REPLICAOF waits for the end of a busy script");
+    later_ = target;
+    return;
+  }
+  if (host.empty()) return BecomeLeader();
   if (const Status status = BecomeFollower(host, port); !status.ok())
     engine_.log.Warning("REPLICAOF %s %d: %s", host.c_str(), port, status.message().c_str());
 }
@@ -92,15 +142,13 @@ bool Replication::AwaitsBase() const {
   return journal != nullptr && journal->awaits_base();
 }
 
-// On a worker, which must not wait behind a busy script or another change of the role.
+// On a worker, which must not wait for another change of the role.
 void Replication::FollowLater() {
   std::unique_lock guard(role_mutex_, std::try_to_lock);
-  if (!guard.owns_lock() || later_host_.empty() || stopped_ || FailingOver()) return;
+  if (!guard.owns_lock() || !later_ || stopped_ || FailingOver()) return;
   if (engine_.keyspace.gate().held() || AwaitsBase()) return;
-  const std::string host = std::exchange(later_host_, {});
-  if (const Status status = BecomeFollower(host, later_port_); !status.ok())
-    engine_.log.Warning("REPLICAOF %s %d: %s", host.c_str(), later_port_,
-                        status.message().c_str());
+  const RoleTarget target = *std::exchange(later_, std::nullopt);
+  ChangeRole(target);
 }
 
 Status Replication::BecomeFollower(const std::string& host, int port) {
@@ -113,42 +161,50 @@ Status Replication::BecomeFollower(const std::string& host, int port) {
   SetLeads(false);
   if (was_leader) UnblockWaiters();
   engine_.config_store.SetInternally("replicaof", host + " " + std::to_string(port));
-  const Manifest manifest = engine_.journal->manifest();
-  std::string id = manifest.replid;
-  // An unclean start drew a new id, which no leader knows. The former one is as good as long as
-  // nothing was appended since.
-  if (std::exchange(unclean_, false) && manifest.second_offset == engine_.journal->tail() &&
-      !manifest.replid2.empty())
-    id = manifest.replid2;
-  if (needs_file_) id.clear();
-  auto link =
-      std::make_shared<cairn::Link>(&engine_, &link_executor_, &feeder_,
-                                    cairn::Link::Target{host, port}, id, database_, &promotion_);
-  std::lock_guard guard(mutex_);
-  link_ = std::move(link);
+  SetLeader(host, port);
+  BeginLink();
   return Status::Ok();
 }
 
+void Replication::SetLeader(std::string host, int port) {
+  std::lock_guard guard(mutex_);
+  leader_ = {};
+  if (host.empty()) return;
+  leader_.follower = true;
+  leader_.host = std::move(host);
+  leader_.port = port;
+  leader_.state = "connect";
+}
+
+// What cannot lead goes on to follow.
 void Replication::BecomeLeader() {
   StopLink();
+  const Status status = StartLeading();
+  if (status.ok()) return;
+  engine_.log.Warning("This follower cannot be promoted: %s", status.message().c_str());
+  BeginLink();
+}
+
+Status Replication::StartLeading() {
+  // The link has left memory without its log: it is shown to nobody before a full sync succeeds.
+  if (engine_.modes.Has(kModeLoading)) return Status::Unavailable("its data is not whole");
   const auto nobody_fed = feeder_.DetachAll("this server's role changes");
   // Whoever followed the same leader may go on here, up to this point.
   const Manifest manifest = engine_.journal->manifest();
   TimelineStart start;
   start.replid2 = manifest.replid;
   start.second_offset = engine_.journal->tail();
-  if (const Status status = engine_.journal->StartTimeline(start); !status.ok()) {
-    // Writes under the old leader's id would be another history under the same name.
-    engine_.log.Warning("This follower cannot be promoted, its log begins no new timeline: %s",
-                        status.message().c_str());
-    return;
-  }
+  // Writes under the old leader's id would be another history under the same name.
+  if (const Status status = engine_.journal->StartTimeline(start); !status.ok())
+    return Status::Io("its log begins no new timeline: " + status.message());
   needs_file_ = false;
   engine_.config_store.SetInternally("replicaof", "");
+  SetLeader("", 0);
   SetMode(kModeStale, false);
   SetLeads(true);
   SetMode(kModeFollower, false);
   engine_.log.Notice("MASTER MODE enabled");
+  return Status::Ok();
 }
 
 void Replication::Cron(int64_t now_ms) {

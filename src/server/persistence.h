@@ -127,6 +127,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   Status SnapshotForBackup(const std::string& dir, uint64_t* keys);
   std::string FileDir() const;
   void EmptyKeyspace();
+  Status ReloadAlone(const ReloadRequest& request);
   Status LoadAgain(bool flush);
 
   Engine& engine_;

@@ -10,6 +10,7 @@
 #include "base/numbers.h"
 #include "exec/access_clock.h"
 #include "exec/loading_report.h"
+#include "exec/replication_control.h"
 #include "journal/journal.h"
 #include "server/persistence.h"
 
@@ -114,7 +115,15 @@ Status Persistence::LoadAgain(bool flush) {
   _exit(1);
 }
 
+// What comes from a leader passes no gate, and what of it came behind the file would be lost.
 Status Persistence::Reload(const ReloadRequest& request) {
+  Status status;
+  const Status alone =
+      engine_.replication->WithoutLink([&] { status = ReloadAlone(request); });
+  return alone.ok() ? status : alone;
+}
+
+Status Persistence::ReloadAlone(const ReloadRequest& request) {
   Gate& gate = engine_.keyspace.gate();
   if (!request.save && Logged())
     return Status::Invalid("without a save the journal's last writes would be lost");

@@ -106,7 +106,7 @@ Status Server::OpenJournal() {
   engine_->journal_kept = true;
   ApplyFsyncPolicy();
   gate.Open();
-  replication_->SetRecovered(stream_database_, unclean);
+  replication_->SetRecovered(stream_database_, unclean ? journal_->manifest().replid : "");
   // From the first command on, replies that must wait for the log do.
   OnDurable(journal_->durable());
   return Status::Ok();
@@ -366,15 +366,21 @@ Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit,
 // No snapshot is under way meanwhile: one that ended would take away the base that is being loaded.
 Status Server::ReloadJournal() {
   Status status;
-  persistence_->WithoutSnapshot([&] { status = LoadJournalAgain(); });
-  return status;
+  const Status alone = replication_->WithoutLink([&] {
+    engine_->modes.Set(kModeLoading, true);
+    persistence_->WithoutSnapshot([&] { status = LoadJournalAgain(); });
+    engine_->modes.Set(kModeLoading, false);
+  });
+  return alone.ok() ? status : alone;
 }
 
 Status Server::LoadJournalAgain() {
   if (!engine_->journal_kept) return Status::Unavailable("the log has ended");
-  // Nobody writes any more: commands are refused, expiry rests.
-  CAIRN_RETURN_IF_ERROR(journal_->SyncTo(journal_->tail()));
+  // From here on nobody writes any more: commands are refused, expiry rests.
   Gate& gate = keyspace_->gate();
+  gate.Close();
+  gate.Open();
+  CAIRN_RETURN_IF_ERROR(journal_->SyncTo(journal_->tail()));
   std::vector<Keyspace::Tables> old;
   gate.Close();
   for (int db = 0; db < keyspace_->databases(); ++db) old.push_back(keyspace_->Detach(db));

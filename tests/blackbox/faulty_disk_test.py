@@ -335,6 +335,26 @@ def test_a_failover_waits_for_the_first_rewrite_of_the_log(env):
 
 @limit(180)
 @cairn_only("the log is ours")
+def test_who_cannot_be_promoted_goes_on_to_follow(env):
+    leader = env.start()
+    up = env.client(2, leader)
+    with Machine(env) as m:
+        follow(m.server, leader)
+        in_step(leader, m.server)
+        m.disk.fail("sync", errno.EIO, "manifest")
+        equal(m.c.call("REPLICAOF", "NO", "ONE"), "OK")
+        eventually(lambda: "cannot be promoted" in m.server.log_text(), 60)
+        equal(m.c.call("ROLE")[:3], [b"slave", b"127.0.0.1", leader.port])
+        m.disk.heal()
+        equal(up.call("SET", "k", "v"), "OK")
+        in_step(leader, m.server)
+        equal(m.c.call("REPLICAOF", "NO", "ONE"), "OK")
+        eventually(lambda: m.c.call("ROLE")[0] == b"master", 60)
+        equal(m.c.call("SET", "k", "own"), "OK")
+
+
+@limit(180)
+@cairn_only("the log is ours")
 def test_a_log_that_has_ended_keeps_nobody_from_following(env):
     leader = env.start()
     up = env.client(2, leader)

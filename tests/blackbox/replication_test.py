@@ -11,6 +11,7 @@ from harness import ONCE, check, equal, eventually, limit
 from harness.dump_samples import fill
 from harness.proxy import Proxy
 from harness.replication import (PATIENCE, Load, cairn, follow, frozen, in_step, info, oracle)
+from harness.resp import Error
 from harness.server import Server, oracle_binary
 
 MATRIX = ONCE
@@ -148,11 +149,16 @@ def test_restarts_continue(env):
         up.call("SET", "after", 1)
     in_step(leader, follower)
     follower.directives["replicaof"] = ["127.0.0.1", leader.port]
-    for crash in (False, True):
+    for crash, elsewhere in ((False, False), (True, False), (True, True)):
+        if elsewhere:
+            # Whom it finds first, if it finds anybody, is not the one who knows its data.
+            follower.directives["replicaof"] = ["127.0.0.1", 1]
         follower.restart(crash=crash)
+        if elsewhere:
+            follow(follower, leader)
         with leader.client() as up:
             up.call("SELECT", 5)
-            up.call("SET", "more %s" % crash, 1)
+            up.call("SET", "more %s %s" % (crash, elsewhere), 1)
         in_step(leader, follower)
     equal(leader.log_text().count("Full resync requested"), syncs)
     leader.restart(crash=True)
@@ -161,6 +167,41 @@ def test_restarts_continue(env):
         equal(info(up, "master_replid2"), first_id)
         up.call("SET", "x", "y")
     in_step(leader, follower)
+
+
+@limit(120)
+def test_a_follower_that_loads_its_own_data_again(env):
+    """What comes from the leader meanwhile is not lost, and nothing has to be sent anew."""
+    leader, follower = cairn(env), cairn(env)
+    follow(follower, leader)
+    load = Load(leader.port, writers=1).reach(1000)
+    in_sync = lambda: "Finished with success" in follower.log_text()
+    eventually(in_sync, PATIENCE, "no full sync")
+    with follower.client() as c:
+        for _ in range(10):
+            for what in ("RELOAD", "LOADAOF"):
+                equal(c.call("DEBUG", what), b"OK")
+                load.reach(100)
+    load.stop()
+    in_step(leader, follower)
+    equal(leader.log_text().count("Full resync requested"), 1)
+
+
+@limit(120)
+def test_a_follower_that_loads_two_things_at_once(env):
+    """Its own data and its leader's never mix: the one comes before the other."""
+    leader, follower = cairn(env), cairn(env)
+    with leader.client() as up, follower.client() as c, follower.client() as other:
+        up.pipeline([("SET", "theirs:%d" % i, "x" * 100) for i in range(20000)])
+        for turn in range(8):
+            equal(other.call("SET", "own", turn), b"OK")
+            equal(other.call("REPLICAOF", "127.0.0.1", leader.port), b"OK")
+            for _ in range(4):
+                reply = c.call("DEBUG", "RELOAD")
+                check(reply == b"OK" or isinstance(reply, Error), repr(reply))
+            in_step(leader, follower)
+            equal(other.call("REPLICAOF", "NO", "ONE"), b"OK")
+            eventually(lambda: info(other, "role") == "master", PATIENCE)
 
 
 @limit(60)
