@@ -223,7 +223,7 @@ bool Feeder::Decide(Follower& follower) {
 }
 
 void Feeder::GoOnline(Follower& follower) {
-  follower.acknowledged_ms.store(engine_.clock.WallMs(), std::memory_order_relaxed);
+  follower.acknowledged_ms.store(engine_.clock.MonotonicMs(), std::memory_order_relaxed);
   std::lock_guard guard(mutex_);
   // Removed meanwhile: then it was not counted, nor is it now.
   if (follower.gone.load(std::memory_order_relaxed)) return;

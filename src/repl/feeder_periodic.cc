@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "exec/replication_control.h"
 #include "journal/journal.h"
@@ -23,7 +24,7 @@ void Feeder::Periodic() {
   AppendForFollowers(now_ms);
   if (now_ms - periodic_ms_ < kPeriodMs) return;
   periodic_ms_ = now_ms;
-  CheckTimeouts(engine_.clock.WallMs());
+  CheckTimeouts(now_ms);
   DropWhoeverKeepsTooMuch();
   Retain(now_ms);
   engine_.journal->SetFollowed(engine_.followers.load() != 0);
@@ -40,9 +41,11 @@ void Feeder::CheckTimeouts(int64_t now_ms) {
     }
     if (follower->state.load() != State::kOnline && !follower->sent_all.load()) continue;
     if (follower->request.old) continue;
-    const int64_t heard_ms =
-        std::max(follower->acknowledged_ms.load(std::memory_order_relaxed),
-                 follower->record->last_active_ms.load(std::memory_order_relaxed));
+    // Which is wall time, and says only that something came.
+    const int64_t active_ms = follower->record->last_active_ms.load(std::memory_order_relaxed);
+    if (std::exchange(follower->active_ms, active_ms) != active_ms) follower->alive_ms = now_ms;
+    const int64_t heard_ms = std::max(follower->acknowledged_ms.load(std::memory_order_relaxed),
+                                      follower->alive_ms);
     if (now_ms - heard_ms > timeout_ms) Drop(*follower, "it has timed out");
   }
 }

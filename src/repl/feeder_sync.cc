@@ -116,7 +116,7 @@ void Feeder::BeginFile(Follower& follower) {
       follower.mark.empty() ? std::to_string(file.available.load()) : "EOF:" + follower.mark;
   Send(follower, head + "$" + end + "\r\n");
   follower.next = file.lsn;
-  follower.moved_ms = engine_.clock.WallMs();
+  follower.moved_ms = engine_.clock.MonotonicMs();
   follower.state.store(State::kSending);
 }
 
@@ -150,7 +150,7 @@ bool Feeder::SendFile(Follower& follower) {
   const uint64_t available = file.available.load();
   for (int i = 0; i < kPiecesPerStep && follower.file_offset < available; ++i) {
     if (!HasRoom(follower)) return false;
-    follower.moved_ms = engine_.clock.WallMs();
+    follower.moved_ms = engine_.clock.MonotonicMs();
     std::string bytes(std::min<uint64_t>(kPieceBytes, available - follower.file_offset), '\0');
     // What a pipe has not got yet comes in a moment.
     const ssize_t n = follower.pipe != nullptr ? read(follower.file_fd, bytes.data(), bytes.size())
@@ -169,7 +169,7 @@ bool Feeder::SendFile(Follower& follower) {
     Send(follower, std::move(bytes));
   }
   if (follower.file_offset < available) return true;
-  follower.moved_ms = engine_.clock.WallMs();
+  follower.moved_ms = engine_.clock.MonotonicMs();
   return state == SyncFile::State::kReady && EndFile(follower);
 }
 
@@ -181,7 +181,7 @@ bool Feeder::EndFile(Follower& follower) {
     follower.pipe.reset();
     if (!follower.mark.empty()) {
       if (!follower.snapshot_only) {  // before it can answer
-        follower.acknowledged_ms.store(engine_.clock.WallMs(), std::memory_order_relaxed);
+        follower.acknowledged_ms.store(engine_.clock.MonotonicMs(), std::memory_order_relaxed);
         follower.sent_all.store(true);
       }
       Send(follower, follower.mark);

@@ -65,7 +65,7 @@ struct Follower {
   std::atomic<State> state{State::kAsked};
   std::atomic<uint64_t> acknowledged{0}, durable{0};
   std::atomic<bool> keeps_log{false};  // it has told what is durable there, 0 included
-  std::atomic<int64_t> acknowledged_ms{0};  // wall clock, of the last sign of life
+  std::atomic<int64_t> acknowledged_ms{0};  // monotonic: when it was heard last
   std::atomic<bool> gone{false};
   // All of the snapshot is sent, the mark behind it too, and nothing follows before it has
   // answered.
@@ -83,7 +83,9 @@ struct Follower {
   std::unique_ptr<JournalReader> reader;
   bool probing = false;
   int64_t kept_alive_ms = 0;
-  int64_t moved_ms = 0;  // wall clock: when it last had room for more of the file, or had it all
+  int64_t moved_ms = 0;  // monotonic: when it last had room for more of the file, or had it all
+  int64_t active_ms = 0;  // its client's last_active_ms, and when that was seen to change: monotonic
+  int64_t alive_ms = 0;
 
   Follower() = default;
   Follower(const Follower&) = delete;

@@ -39,7 +39,7 @@ Status Replication::Start() {
   feeder_.Start();
   if (!leader_.follower) {
     (void)UpdateConfirmed();
-    UpdateFewFollowers(engine_.clock.WallMs());
+    UpdateFewFollowers();
     engine_.modes.Set(kModeLoading, false);
     return Status::Ok();
   }
@@ -144,7 +144,7 @@ void Replication::Acknowledge(Session& session, uint64_t applied,
   } else {
     follower.keeps_log.store(false, std::memory_order_relaxed);  // any more
   }
-  follower.acknowledged_ms.store(engine_.clock.WallMs(), std::memory_order_relaxed);
+  follower.acknowledged_ms.store(engine_.clock.MonotonicMs(), std::memory_order_relaxed);
   if (!follower.answered.exchange(true)) feeder_.Notify();
   (void)UpdateConfirmed();
   engine_.control->OnAcknowledged();
@@ -176,7 +176,8 @@ bool Replication::UpdateConfirmed() {
 }
 
 // Followers that keep a log, and told of it lately.
-int64_t Replication::CountDurable(int64_t now_ms) const {
+int64_t Replication::CountDurable() const {
+  const int64_t now_ms = engine_.clock.MonotonicMs();
   const int64_t lag_ms = engine_.config.min_replicas_max_lag() * 1000;
   int64_t count = 0;
   for (const auto& one : feeder_.followers())
@@ -193,7 +194,7 @@ void Replication::OnDurable() {
 
 std::vector<FollowerFacts> Replication::Followers() {
   static constexpr const char* kStates[] = {"wait_bgsave", "wait_bgsave", "send_bulk", "online"};
-  const int64_t now_ms = engine_.clock.WallMs();
+  const int64_t now_ms = engine_.clock.MonotonicMs();
   std::vector<FollowerFacts> all;
   for (const auto& follower : feeder_.followers()) {
     if (follower->gone.load(std::memory_order_relaxed)) continue;

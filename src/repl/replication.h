@@ -49,12 +49,12 @@ class Replication final : public ReplicationControl {
   // False: as before.
   bool UpdateConfirmed();
   // Whether writes are refused for want of followers.
-  void UpdateFewFollowers(int64_t now_ms);
+  void UpdateFewFollowers();
   // For who ends the log or begins another: no follower is fed meanwhile, and all have to ask
   // again. Refused on a follower. Slow; from a thread that holds no lock.
   Status WithoutFollowers(const char* reason, const std::function<void()>& change);
   // Every second or so, on a worker: modes that depend on followers and the link.
-  void Cron(int64_t now_ms);
+  void Cron();
 
   // ReplicationControl
   bool Describe(Session& session, std::string_view option, std::string_view value) override;
@@ -119,7 +119,7 @@ class Replication final : public ReplicationControl {
   std::shared_ptr<Follower> FindFollower(const std::string& host, int port) const;
   std::shared_ptr<Follower> Successor() const;
   void SetLeads(bool leads);
-  int64_t CountDurable(int64_t now_ms) const;
+  int64_t CountDurable() const;
   void ChangeRole(const RoleTarget& target);
   void SetLeader(std::string host, int port);
   void BecomeLeader();

@@ -207,17 +207,18 @@ Status Replication::StartLeading() {
   return Status::Ok();
 }
 
-void Replication::Cron(int64_t now_ms) {
+void Replication::Cron() {
   FailoverCron();
   FollowLater();
   const Config& config = engine_.config;
   const bool follower = engine_.modes.Has(kModeFollower);
   const bool stale = follower && !config.replica_serve_stale_data() && !Link().up;
   if (stale != engine_.modes.Has(kModeStale)) engine_.modes.Set(kModeStale, stale);
-  UpdateFewFollowers(now_ms);
+  UpdateFewFollowers();
 }
 
-void Replication::UpdateFewFollowers(int64_t now_ms) {
+void Replication::UpdateFewFollowers() {
+  const int64_t now_ms = engine_.clock.MonotonicMs();
   const Config& config = engine_.config;
   const bool follower = engine_.modes.Has(kModeFollower);
   bool few = false;
@@ -229,7 +230,7 @@ void Replication::UpdateFewFollowers(int64_t now_ms) {
     few = good < config.min_replicas_to_write();
   }
   if (!follower && config.min_replicas_durable() > 0)
-    few |= CountDurable(now_ms) < config.min_replicas_durable();
+    few |= CountDurable() < config.min_replicas_durable();
   if (few != engine_.modes.Has(kModeFewFollowers)) engine_.modes.Set(kModeFewFollowers, few);
 }
 

@@ -63,7 +63,7 @@ void Server::Cron(size_t index) {
     MemoryMeter::NotePeak(static_cast<size_t>(std::max<int64_t>(engine_->memory.Used(), 0)));
     SampleRates(now);
     persistence_->Cron(now);
-    replication_->Cron(now);
+    replication_->Cron();
   }
   if (index == 0) EndOverduePause(now);
 }

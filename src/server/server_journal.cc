@@ -175,7 +175,7 @@ void Server::RegisterDurabilityHooks() {
   store_.OnChange({"min-replicas-durable", "appendfsync", "appendonly"}, [this](const Config&) {
     CAIRN_RETURN_IF_ERROR(CheckDurableFollowers());
     if (replication_->UpdateConfirmed()) OnAcknowledged();
-    replication_->UpdateFewFollowers(SystemClock()->WallMs());
+    replication_->UpdateFewFollowers();
     return Status::Ok();
   });
   store_.OnChange({"appendfsync"}, [this](const Config&) {

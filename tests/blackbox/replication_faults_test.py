@@ -5,6 +5,7 @@ clocks that are hours apart. A small library in front of the C library's calls m
 import os
 import shutil
 import subprocess
+import time
 
 from harness import ONCE, check, equal, eventually, limit, server_binary, skip, slow_build
 from harness.proxy import Proxy
@@ -36,9 +37,11 @@ ssize_t pwrite(int fd, const void* data, size_t n, off_t at) {
 }
 ssize_t pwrite64(int fd, const void* data, size_t n, off_t at) { return pwrite(fd, data, n, at); }
 int clock_gettime(clockid_t clock, struct timespec* now) {
-  const char* ahead = getenv("CLOCK_AHEAD_S");
+  const char *ahead = getenv("CLOCK_AHEAD_S"), *jump = getenv("CLOCK_JUMP");
   int result = (int)syscall(SYS_clock_gettime, clock, now);
-  if (result == 0 && ahead != NULL && clock == CLOCK_REALTIME) now->tv_sec += atoi(ahead);
+  if (result != 0 || clock != CLOCK_REALTIME) return result;
+  if (ahead != NULL) now->tv_sec += atoi(ahead);
+  if (jump != NULL && access(jump, F_OK) == 0) now->tv_sec += 36000;
   return result;
 }
 """
@@ -139,6 +142,33 @@ def test_a_full_disk_of_the_follower(env):
             equal(up.call("SET", "goes", "on"), b"OK")
         set_full(False)
         in_step(leader, follower)
+
+
+@limit(180)
+def test_a_clock_that_is_set(env):
+    """Nobody was silent for ten hours because the leader's clock is set ten hours ahead, nor is it
+    ten hours too early to notice after it is set back."""
+    flag = env.folder() + "/ahead"
+    leader = env.start(environment={"LD_PRELOAD": library(env), "CLOCK_JUMP": flag},
+                       min_replicas_to_write=1)
+    follower = cairn(env)
+    follow(follower, leader)
+    in_step(leader, follower)
+    with leader.client() as up:
+        eventually(lambda: up.call("SET", "k", "v") == b"OK", PATIENCE)
+        real = int(up.call("TIME")[0])
+        for turn in range(10):
+            if turn % 2 == 0:
+                open(flag, "w", encoding="utf-8").close()
+            else:
+                os.unlink(flag)
+            eventually(lambda: (int(up.call("TIME")[0]) - real > 30000) == (turn % 2 == 0), PATIENCE)
+            for _ in range(20):
+                equal(up.call("SET", "k", turn), b"OK")
+                check(0 <= int(info(up, "slave0").rsplit("lag=", 1)[1]) < PATIENCE, "a lag of hours")
+                time.sleep(0.01)
+    in_step(leader, follower)
+    check("has timed out" not in leader.log_text(), "it was dropped")
 
 
 @limit(180)

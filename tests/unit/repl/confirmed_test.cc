@@ -113,7 +113,7 @@ TEST_CASE("Who keeps a log with nothing in it yet is there", "[repl]") {
   REQUIRE(followers.size() == 2);
   REQUIRE_FALSE(followers[0].keeps_log);
   REQUIRE(followers[1].keeps_log);
-  leader.replication.Cron(leader.engine->clock.WallMs());
+  leader.replication.Cron();
   REQUIRE_FALSE(leader.engine->modes.Has(kModeFewFollowers));
 }
 
