@@ -187,7 +187,7 @@ void ClientPause(Context& ctx) {
       return ctx.Error("ERR CLIENT PAUSE mode must be WRITE or ALL");
     }
   } else if (ctx.argc() != 3) {
-    return ctx.Error(errors::kSyntax);
+    return RefuseArguments(ctx, "CLIENT");
   }
   int64_t timeout_ms, until_ms;
   if (!ParseInt64(ctx.arg(2), &timeout_ms))
@@ -207,6 +207,7 @@ void ClientUnpause(Context& ctx) {
 
 // CLIENT UNBLOCK client-id [TIMEOUT|ERROR]
 void ClientUnblock(Context& ctx) {
+  if (ctx.argc() > 4) return RefuseArguments(ctx, "CLIENT");
   bool with_error = false;
   if (ctx.argc() == 4) {
     if (EqualsIgnoreCase(ctx.arg(3), "error")) {

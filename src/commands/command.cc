@@ -310,19 +310,27 @@ void CommandList(Context& ctx) {
   for (const Command* command : commands) ctx.reply().Bulk(command->full_name);
 }
 
+// A shard channel is routed as a key is, and none.
+bool NamesKeys(const Command& command) {
+  if (command.spec.keys_of != nullptr) return true;
+  const KeySpecs& keys = command.spec.keys;
+  return std::any_of(keys.specs, keys.specs + keys.count,
+                     [](const KeySpec& key) { return (key.flags & kNotKey) == 0; });
+}
+
 void GetKeys(Context& ctx, bool with_flags) {
   const Arguments call = ctx.args().subspan(2);
   const Command* command = ctx.engine().registry.Resolve(call, nullptr);
   if (command == nullptr) return ctx.Error("ERR Invalid command specified");
-  if (command->spec.keys.count == 0 && command->spec.keys_of == nullptr)
+  if (!NamesKeys(*command))
     return ctx.Error("ERR The command has no key arguments");
   if (!command->ArityFits(call.size()))
     return ctx.Error("ERR Invalid number of arguments specified for command");
   KeySink sink;
-  if (!ExtractKeys(*command, call, sink))
-    return ctx.Error("ERR Invalid arguments specified for command");
-  if (sink.keys().empty() && !command->Is(kNoMandatoryKeys))
-    return ctx.Error("ERR Invalid arguments specified for command");
+  const bool found = ExtractKeys(*command, call, sink) && !sink.keys().empty();
+  // What may do without keys has none however wrong their count is.
+  if (!found && command->Is(kNoMandatoryKeys)) return ctx.reply().Array(0);
+  if (!found) return ctx.Error("ERR Invalid arguments specified for command");
   ctx.reply().Array(sink.keys().size());
   for (const KeyReference& key : sink.keys()) {
     if (with_flags) ctx.reply().Array(2);

@@ -87,7 +87,7 @@ void CommandLogHelp(Context& ctx) {
 // SLOWLOG GET [count]
 void SlowlogGet(Context& ctx) {
   int64_t count = 10;
-  if (ctx.argc() > 3) return ctx.Error(errors::kSyntax);
+  if (ctx.argc() > 3) return RefuseArguments(ctx, "SLOWLOG");
   if (ctx.argc() == 3 && !ReadCount(ctx, ctx.arg(2), &count)) return;
   ReplyEntries(ctx, CommandLogType::kSlow, count);
 }

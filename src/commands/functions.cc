@@ -25,12 +25,6 @@ ScriptHost::LoadFor WhoLoads(Context& ctx) {
   return ctx.session().internal ? ScriptHost::LoadFor::kRecord : ScriptHost::LoadFor::kClient;
 }
 
-// How Redis words too many arguments of a subcommand that its arity lets pass.
-void RefuseCount(Context& ctx) {
-  ctx.Error("ERR unknown subcommand or wrong number of arguments for '" + std::string(ctx.arg(1)) +
-            "'. Try FUNCTION HELP.");
-}
-
 void RunFcall(Context& ctx, bool read_only) {
   ScriptHost& host = ScriptHost::Of(ctx.executor());
   ScriptHost::CalledFunction function;
@@ -94,7 +88,7 @@ void FunctionDelete(Context& ctx) {
 
 // FUNCTION FLUSH [ASYNC | SYNC]  O(N)
 void FunctionFlush(Context& ctx) {
-  if (ctx.argc() > 3) return RefuseCount(ctx);
+  if (ctx.argc() > 3) return RefuseArguments(ctx, "FUNCTION");
   if (ctx.argc() == 3 && !EqualsIgnoreCase(ctx.arg(2), "sync") &&
       !EqualsIgnoreCase(ctx.arg(2), "async"))
     return ctx.Error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
@@ -110,7 +104,7 @@ void FunctionDump(Context& ctx) {
 
 // FUNCTION RESTORE payload [FLUSH | APPEND | REPLACE]  O(N)
 void FunctionRestore(Context& ctx) {
-  if (ctx.argc() > 4) return RefuseCount(ctx);
+  if (ctx.argc() > 4) return RefuseArguments(ctx, "FUNCTION");
   Args args(ctx, 3);
   const bool flush = args.Take("FLUSH");
   const bool replace = args.Take("REPLACE");

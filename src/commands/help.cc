@@ -15,4 +15,9 @@ void ReplyHelp(Context& ctx, std::string_view name, std::span<const std::string_
   reply.SimpleString("    Prints this help.");
 }
 
+void RefuseArguments(Context& ctx, std::string_view name) {
+  ctx.Error("ERR unknown subcommand or wrong number of arguments for '" + std::string(ctx.arg(1)) +
+            "'. Try " + std::string(name) + " HELP.");
+}
+
 }  // namespace cairn

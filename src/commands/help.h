@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The reply of the HELP subcommands: a line each, framed as Redis frames them.
+// The reply of the HELP subcommands: a line each, framed as Redis frames them. And the error that
+// points there.
 #pragma once
 
 #include <span>
@@ -12,5 +13,8 @@ class Context;
 
 // `name` in upper case; `lines` without the closing HELP lines.
 void ReplyHelp(Context& ctx, std::string_view name, std::span<const std::string_view> lines);
+
+// How Redis words too many arguments of a subcommand of `name` that its arity lets pass.
+void RefuseArguments(Context& ctx, std::string_view name);
 
 }  // namespace cairn

@@ -109,10 +109,7 @@ void SPublish(Context& ctx) {
 }
 
 void ReplyNames(Context& ctx, PubsubKind kind) {
-  if (ctx.argc() > 3) {
-    return ctx.Error("ERR unknown subcommand or wrong number of arguments for '" +
-                     std::string(ctx.arg(1)) + "'. Try PUBSUB HELP.");
-  }
+  if (ctx.argc() > 3) return RefuseArguments(ctx, "PUBSUB");
   const auto names = ctx.engine().pubsub.Names(kind, ctx.argc() == 3 ? ctx.arg(2) : "*");
   ctx.reply().Array(names.size());
   for (const std::string& name : names) ctx.reply().Bulk(name);

@@ -22,11 +22,6 @@ struct GroupOptions {
   int64_t entries_read = StreamGroup::kEntriesReadUnknown;
 };
 
-void SubcommandSyntaxError(Context& ctx) {
-  ctx.Error("ERR unknown subcommand or wrong number of arguments for '" + InError(ctx.arg(1)) +
-            "'. Try XGROUP HELP.");
-}
-
 // [MKSTREAM] [ENTRIESREAD entries-read]; the first only for CREATE.
 bool ReadGroupOptions(Context& ctx, bool create, GroupOptions* options) {
   for (size_t i = 5; i < ctx.argc(); ++i) {
@@ -44,7 +39,7 @@ bool ReadGroupOptions(Context& ctx, bool create, GroupOptions* options) {
         return false;
       }
     } else {
-      SubcommandSyntaxError(ctx);
+      RefuseArguments(ctx, "XGROUP");
       return false;
     }
   }
@@ -71,7 +66,7 @@ void XGroupCreate(Context& ctx) {
   auto stream = ctx.Write<Stream>(ctx.arg(2));
   if (stream.failed()) return;
   if (!stream && !options.make_stream) return ctx.Error(kKeyRequired);
-  if (ctx.argc() > 8) return SubcommandSyntaxError(ctx);  // An option given twice.
+  if (ctx.argc() > 8) return RefuseArguments(ctx, "XGROUP");  // An option given twice.
   const bool existed = static_cast<bool>(stream);
   StreamId id;
   if (ctx.arg(4) == "$") {
@@ -93,7 +88,7 @@ void XGroupSetId(Context& ctx) {
   if (!ReadGroupOptions(ctx, false, &options)) return;
   auto stream = ctx.Write<Stream>(ctx.arg(2));
   if (!HasGroup(ctx, stream)) return;
-  if (ctx.argc() > 7) return SubcommandSyntaxError(ctx);
+  if (ctx.argc() > 7) return RefuseArguments(ctx, "XGROUP");
   StreamId id = stream->last_id();
   if (ctx.arg(4) != "$" && !ReadStreamIdOrEdge(ctx, ctx.arg(4), &id)) return;
   StreamGroup* group = stream.Mutable().FindGroup(ctx.arg(3));

@@ -119,9 +119,7 @@ void XInfoStream(Context& ctx) {
   const size_t options = ctx.argc() - 3;
   const bool full = (options == 1 || options == 3) && EqualsIgnoreCase(ctx.arg(3), "FULL") &&
                     (options == 1 || EqualsIgnoreCase(ctx.arg(4), "COUNT"));
-  if (options != 0 && !full)
-    return ctx.Error("ERR unknown subcommand or wrong number of arguments for '" +
-                     InError(ctx.arg(1)) + "'. Try XINFO HELP.");
+  if (options != 0 && !full) return RefuseArguments(ctx, "XINFO");
   constexpr int64_t kCountDefault = 10;
   int64_t count = kCountDefault;
   if (options == 3) {

@@ -210,6 +210,29 @@ def test_read_only_scripts_run_while_writes_are_paused(env):
     boss.call("FUNCTION", "FLUSH")
 
 
+def test_too_many_arguments_of_a_subcommand(env):
+    for call in (("CLIENT", "UNBLOCK", 1, "ERROR", "x"), ("client", "unblock", "x", "TIMEOUT", 1),
+                 ("CLIENT", "PAUSE", 1, "WRITE", "x"), ("client", "pause", "x", "ALL", "x"),
+                 ("SLOWLOG", "GET", 1, 2), ("slowlog", "get", 1, 2, 3)):
+        equal(env.c.call(*call),
+              Error(("ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP." %
+                     (call[1], call[0].upper())).encode()))
+
+
+def test_the_keys_of_commands_that_may_have_none(env):
+    no_keys = Error(b"ERR The command has no key arguments")
+    for command in ("GETKEYS", "GETKEYSANDFLAGS"):
+        for call in (("SPUBLISH", "c", "m"), ("SSUBSCRIBE", "c"),
+                     ("SUNSUBSCRIBE", "c"), ("PING", "x")):
+            equal(env.c.call("COMMAND", command, *call), no_keys, repr(call))
+        for name in ("EVAL", "EVAL_RO", "EVALSHA", "FCALL", "FCALL_RO"):
+            for count in ("-1", "0", "2", "x"):
+                equal(env.c.call("COMMAND", command, name, "s", count, "a"), [], name + count)
+        equal(env.c.call("COMMAND", command, "ZUNION", "-1", "a"),
+              Error(b"ERR Invalid arguments specified for command"))
+    equal(env.c.call("COMMAND", "GETKEYS", "EVAL", "s", 1, "a", "b"), [b"a"])
+
+
 def test_client_pause_all_ends_by_itself(env):
     other, boss = env.client(), env.client()
     other.call("PING")
