@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The floor: a bare epoll loop that answers every request (counted by its '*' lines being whole
-// reads) with +OK: one read and one write a wake-up and nothing else. What is left of a server's
-// CPU a request above this is its own.
+// The floor: a bare epoll loop with one read and one write a wake-up and nothing else. What is left
+// of a server's CPU a request above this is its own.
 //
-//   echo_floor PORT: answers each inline or multibulk PING/SET/GET that a load generator sends
-//   with as many "+OK" as the read held requests.
+//   echo_floor PORT: answers what a load generator sends with as many "+OK" as the read held lines
+//   that begin with '*', which is where requests begin (a value may hold a '*', too).
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -62,7 +61,7 @@ int main(int argc, char** argv) {
            (p = static_cast<const char*>(memchr(p, '*', static_cast<size_t>(buffer + got - p)))) !=
            nullptr;
            ++p)
-        reply += "+OK\r\n";
+        if (p == buffer || p[-1] == '\n') reply += "+OK\r\n";
       if (write(fd, reply.data(), reply.size()) < 0) close(fd);
     }
   }
