@@ -17,14 +17,19 @@ constexpr mode_t kDirectoryMode = 0750;
 
 class PosixFile final : public File {
  public:
-  PosixFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  PosixFile(int fd, int flags, std::string path) : fd_(fd), flags_(flags), path_(std::move(path)) {}
   ~PosixFile() override { close(fd_); }
 
   Status WriteAt(uint64_t offset, std::string_view bytes) override {
     while (!bytes.empty()) {
+      SetDirect(MayBeDirect(offset, bytes));
       ssize_t n = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (n < 0) {
         if (errno == EINTR) continue;
+        if (errno == EINVAL && direct_ && !direct_refused_) {
+          direct_refused_ = true;
+          continue;
+        }
         return Status::FromErrno("write " + path_, errno);
       }
       // pwrite of a non-empty buffer that makes no progress would loop for ever.
@@ -37,6 +42,7 @@ class PosixFile final : public File {
 
   Result<size_t> ReadAt(uint64_t offset, char* buffer, size_t length) override {
     size_t done = 0;
+    SetDirect(false);
     while (done < length) {
       ssize_t n = pread(fd_, buffer + done, length - done, static_cast<off_t>(offset + done));
       if (n < 0 && errno == ESPIPE) n = read(fd_, buffer + done, length - done);  // a pipe
@@ -68,7 +74,25 @@ class PosixFile final : public File {
   }
 
  private:
+  bool MayBeDirect(uint64_t offset, std::string_view bytes) const {
+    const auto address = reinterpret_cast<uintptr_t>(bytes.data());
+    return bytes.size() >= kDirectBytesMin && !direct_refused_ &&
+           (offset | bytes.size() | address) % kDirectAlignBytes == 0;
+  }
+
+  void SetDirect(bool direct) {
+    if (direct == direct_) return;
+    // Some file systems refuse the flag, others the write.
+    if (fcntl(fd_, F_SETFL, direct ? flags_ | O_DIRECT : flags_) == 0) {
+      direct_ = direct;
+    } else {
+      direct_refused_ = true;
+    }
+  }
+
   const int fd_;
+  const int flags_;  // of Open
+  bool direct_ = false, direct_refused_ = false;
   const std::string path_;
 };
 
@@ -84,7 +108,7 @@ class PosixFileSystem final : public FileSystem {
     }
     int fd = open(path.c_str(), flags, kFileMode);
     if (fd < 0) return Status::FromErrno("open " + path, errno);
-    return std::unique_ptr<File>(new PosixFile(fd, path));
+    return std::unique_ptr<File>(new PosixFile(fd, flags, path));
   }
 
   Status Rename(const std::string& from, const std::string& to) override {

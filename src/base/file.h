@@ -4,12 +4,17 @@
 // write or fsync, lost unsynced sectors, failing renames. Production code that persists data goes
 // through these; nothing else in src/ calls open/write/fsync/rename on data files.
 //
+// Large aligned writes go past the page cache (O_DIRECT): what is written in bulk, to be read after a
+// crash, need not be copied there, nor push out what others have in it; and the kernel's way through it
+// is most of what a log costs a write (utils/bench/FIGURES.md).
+//
 // Thread rule: a FileSystem may be used from any thread; a File from one thread at a time, except
 // that Sync may run beside WriteAt (the journal's sync thread does).
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,11 +23,32 @@
 
 namespace cairn {
 
+constexpr size_t kDirectAlignBytes = 4096;
+constexpr size_t kDirectBytesMin = 128 << 10;
+
+// Memory as a write past the page cache wants it.
+template <typename T>
+struct DirectAllocator {
+  using value_type = T;
+  DirectAllocator() = default;
+  template <typename U>
+  DirectAllocator(const DirectAllocator<U>&) {}
+  T* allocate(size_t n) {
+    return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{kDirectAlignBytes}));
+  }
+  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t{kDirectAlignBytes}); }
+  bool operator==(const DirectAllocator&) const { return true; }
+};
+// What is collected for such a write.
+using DirectString = std::basic_string<char, std::char_traits<char>, DirectAllocator<char>>;
+
 class File {
  public:
   virtual ~File() = default;  // closes
   // Writes all of `bytes` at `offset` (pwrite, retried on short writes) or says why not; after an
-  // error it is unknown which of the bytes are there.
+  // error it is unknown which of the bytes are there. kDirectBytesMin and more, at an offset, of a
+  // length and at an address that are multiples of kDirectAlignBytes (a DirectString's is), go past
+  // the page cache, where the file system can; on disk they are after Sync, as all others.
   virtual Status WriteAt(uint64_t offset, std::string_view bytes) = 0;
   // Reads up to `length` bytes at `offset`; fewer only at the end of the file. Returns the count.
   virtual Result<size_t> ReadAt(uint64_t offset, char* buffer, size_t length) = 0;

@@ -23,18 +23,18 @@ constexpr size_t kKeyIdOffset = 100;  // in a segment header
 constexpr size_t kCrcEnd = 12;        // checksums and authentication begin here
 constexpr size_t kSegmentSaltOffset = 192, kBlockSaltOffset = 88;
 
-std::string_view View(const std::string& bytes, size_t from, size_t to) {
+std::string_view View(const DirectString& bytes, size_t from, size_t to) {
   return std::string_view(bytes).substr(from, to - from);
 }
 
-void AppendWord(uint32_t word, std::string* out) {
+void AppendWord(uint32_t word, DirectString* out) {
   char bytes[4];
   StoreLe<uint32_t>(bytes, word);
   out->append(bytes, sizeof bytes);
 }
 
 // Appends the LZ4 frame of `plain` and returns its length.
-size_t AppendFrame(std::string_view plain, int acceleration, std::string* out) {
+size_t AppendFrame(std::string_view plain, int acceleration, DirectString* out) {
   std::unique_ptr<char[]> packed;
   std::string_view data = plain;
   uint32_t word = static_cast<uint32_t>(plain.size()) | kStoredBit;
@@ -56,6 +56,28 @@ size_t AppendFrame(std::string_view plain, int acceleration, std::string* out) {
   return kFrameOverheadBytes + data.size();
 }
 
+// Up to where the file is `align` bytes times some number long; 0 if it is so already.
+uint32_t AppendPad(size_t align, uint64_t ahead, DirectString* out) {
+  size_t bytes = (align - (ahead + out->size()) % align) % align;
+  if (bytes == 0) return 0;
+  if (bytes < kPadHeadBytes) bytes += align;
+  const size_t start = out->size();
+  out->resize(start + bytes, '\0');
+  EncodePadHead(static_cast<uint32_t>(bytes), out->data() + start);
+  return static_cast<uint32_t>(bytes);
+}
+
+// Takes the pad off the end of what a block stores, of which `bytes` are something else.
+bool StripPad(size_t bytes, std::string_view* stored) {
+  if (stored->size() == bytes) return true;
+  uint64_t pad;
+  if (stored->size() < bytes || !DecodePadHead(stored->substr(bytes), &pad) ||
+      pad != stored->size() - bytes)
+    return false;
+  *stored = stored->substr(0, bytes);
+  return true;
+}
+
 }  // namespace
 
 std::string NewReplicationId() {
@@ -74,7 +96,7 @@ bool IsReplicationId(const std::string& text) {
          text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-void EncodeSegmentHeader(SegmentHeader* header, std::string* out) {
+void EncodeSegmentHeader(SegmentHeader* header, DirectString* out) {
   CHECK(IsReplicationId(header->timeline.replid));
   const size_t start = out->size();
   out->resize(start + kSegmentHeaderBytes, '\0');
@@ -133,8 +155,8 @@ Status DecodeSegmentHeader(std::string_view bytes, SegmentHeader* header) {
   return Status::Ok();
 }
 
-void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, std::string* out,
-                 BlockCipher* cipher) {
+void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, DirectString* out,
+                 BlockCipher* cipher, size_t align, uint64_t ahead) {
   CHECK(plain.size() <= kBlockPlainBytesMax);
   const size_t start = out->size();
   out->resize(start + kBlockHeaderBytes, '\0');
@@ -143,11 +165,13 @@ void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, 
       plain.empty() ? 0 : static_cast<uint32_t>(AppendFrame(plain, acceleration, out));
   std::string frame;
   if (cipher != nullptr && !plain.empty()) {
-    frame = out->substr(start + kBlockHeaderBytes);
+    frame = View(*out, start + kBlockHeaderBytes, out->size());
     header->flags |= kBlockEncrypted;
     header->stored_bytes += kSealedOverheadBytes;
     out->resize(out->size() + kSealedOverheadBytes);
   }
+  const uint32_t sealed_bytes = header->stored_bytes;
+  if (align != 0 && !plain.empty()) header->stored_bytes += AppendPad(align, ahead, out);
   char* p = out->data() + start;
   StoreLe<uint32_t>(p, kBlockHeaderMagic);
   StoreLe<uint32_t>(p + 4, kBlockHeaderBytes - 8);
@@ -169,7 +193,7 @@ void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, 
   if (header->encrypted()) {
     char* sealed = p + kBlockHeaderBytes;
     StoreLe<uint32_t>(sealed, kSealedMagic);
-    StoreLe<uint32_t>(sealed + 4, header->stored_bytes - 8);
+    StoreLe<uint32_t>(sealed + 4, sealed_bytes - 8);
     cipher->Seal(header->nonce, {p + kCrcEnd, kBlockHeaderBytes - kCrcEnd}, frame, sealed + 8);
   }
   header->crc = Crc32c(0, View(*out, start + 12, out->size()));
@@ -221,7 +245,7 @@ Status DecodeFrame(std::string_view frame, size_t plain_bytes, std::string* plai
     return Status::Corrupt("block holds no LZ4 frame of ours");
   const uint32_t word = LoadLe<uint32_t>(frame.data() + sizeof kFrameStart);
   const size_t size = word & ~kStoredBit;
-  if (size != frame.size() - kFrameOverheadBytes)
+  if (!StripPad(kFrameOverheadBytes + size, &frame))
     return Status::Corrupt("LZ4 frame has another length than its block");
   const char* data = frame.data() + kFrameHeadBytes;
   if (word & kStoredBit) {
@@ -239,11 +263,12 @@ Status DecodeFrame(std::string_view frame, size_t plain_bytes, std::string* plai
 
 Status DecodeBlock(std::string_view block, const BlockHeader& header, BlockCipher* cipher,
                    std::string* plain) {
-  const std::string_view frame = block.substr(kBlockHeaderBytes);
+  std::string_view frame = block.substr(kBlockHeaderBytes);
   if (!header.encrypted()) return DecodeFrame(frame, header.plain_bytes, plain);
   if (cipher == nullptr) return Status::Corrupt("encrypted block in a segment without a key");
   if (frame.size() < kSealedOverheadBytes || LoadLe<uint32_t>(frame.data()) != kSealedMagic ||
-      LoadLe<uint32_t>(frame.data() + 4) != frame.size() - 8)
+      !StripPad(size_t{LoadLe<uint32_t>(frame.data() + 4)} + 8, &frame) ||
+      frame.size() < kSealedOverheadBytes)
     return Status::Corrupt("encrypted block holds no sealed frame");
   std::string opened;
   if (!cipher->Open(header.nonce, block.substr(kCrcEnd, kBlockHeaderBytes - kCrcEnd),
@@ -252,7 +277,7 @@ Status DecodeBlock(std::string_view block, const BlockHeader& header, BlockCiphe
   return DecodeFrame(opened, header.plain_bytes, plain);
 }
 
-void EncodeIndex(const std::vector<IndexEntry>& entries, Lsn first, Lsn end, std::string* out) {
+void EncodeIndex(const std::vector<IndexEntry>& entries, Lsn first, Lsn end, DirectString* out) {
   const size_t start = out->size();
   const size_t bytes = kIndexFixedBytes + entries.size() * kIndexEntryBytes;
   out->resize(start + bytes, '\0');

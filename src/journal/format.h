@@ -4,7 +4,7 @@
 //
 //   segment       = segment-header [ preamble ] block* [ index | pad+ ]
 //   preamble      = block with kBlockNotInStream: SELECT of the database that the stream is in
-//   block         = block-header lz4-frame          (a "mark" is a block-header alone)
+//   block         = block-header lz4-frame [ pad ]  (a "mark" is a block-header alone)
 //   lz4-frame     = 04 22 4D 18 60 50 FB  u32 size  data  u32 0
 //                   (the standard LZ4 frame of one independent block of at most 256 KiB, no
 //                   checksums; the top bit of size says "data is stored, not compressed")
@@ -15,7 +15,7 @@
 //
 //   segment-header  kind 0, 256 bytes       block-header  kind 1, 96 bytes
 //     0 u32 magic   4 u32 248                 0 u32 magic   4 u32 88
-//     8 u32 crc of 12..255                    8 u32 crc of 12..95 and the stored frame
+//     8 u32 crc of 12..255                    8 u32 crc of 12..95 and what is stored behind
 //    12 u16 version = 1  14 u16 flags        12 u16 version = 1  14 u16 flags
 //    16 u32 timeline     20 u32 parent       16 u64 first LSN
 //    24 u64 first LSN    32 u64 branch LSN   24 u32 plain bytes   28 u32 stored bytes
@@ -38,6 +38,7 @@
 // Pads are room that was made ahead (segment_writer.h), of zeros for the most part, up to the end of
 // a file that is in use or was when its server died: where the first one begins the next block
 // will stand. The last one may claim more than the file has: it was written, its room not synced.
+// A pad inside of a block, which counts as stored bytes of it, makes it end where a disk's block does.
 //
 // Encryption at rest (base/encryption.h): the segment header has flag 1, the key id and, in the
 // first 60 of the 76 bytes, the wrapped data key; a block with kBlockEncrypted has in the place of
@@ -61,6 +62,7 @@
 #include <vector>
 
 #include "base/encryption.h"
+#include "base/file.h"
 #include "base/status.h"
 #include "journal/lsn.h"
 
@@ -83,8 +85,9 @@ constexpr size_t kIndexEntryBytes = 16;
 constexpr size_t kBlockPlainBytesMax = 256 * 1024;
 constexpr size_t kFrameOverheadBytes = 15;  // magic, descriptor, size, end mark
 constexpr size_t kSealedOverheadBytes = 8 + kSealBytes;  // skippable frame's head, tag
+constexpr size_t kBlockPadBytesMax = kDirectAlignBytes + kPadHeadBytes - 1;
 constexpr size_t kBlockStoredBytesMax =
-    kBlockPlainBytesMax + kFrameOverheadBytes + kSealedOverheadBytes;
+    kBlockPlainBytesMax + kFrameOverheadBytes + kSealedOverheadBytes + kBlockPadBytesMax;
 // Below this a block is stored: LZ4 gains little there and costs the commit its latency.
 constexpr size_t kCompressBytesMin = 1024;
 
@@ -135,15 +138,17 @@ struct IndexEntry {
 };
 
 // Appends the 256 bytes to `out`.
-void EncodeSegmentHeader(SegmentHeader* header, std::string* out);
+void EncodeSegmentHeader(SegmentHeader* header, DirectString* out);
 // kCorrupt unless `bytes` begins with a whole valid segment header.
 Status DecodeSegmentHeader(std::string_view bytes, SegmentHeader* header);
 
 // Appends header and frame of `plain` to `out`, compressed with `acceleration` (see LZ4) if it is
 // long enough and shrinks; 0 = always stored. With a cipher it is sealed by the counter
-// header->nonce. Fills plain_bytes, stored_bytes, crc and the encrypted flag.
-void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, std::string* out,
-                 BlockCipher* cipher = nullptr);
+// header->nonce. Where `align` is not 0 a pad makes out's length a multiple of it, `ahead` counted in:
+// the bytes of the file that stand in front of those in `out`. Fills plain_bytes, stored_bytes, crc and
+// the encrypted flag.
+void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, DirectString* out,
+                 BlockCipher* cipher = nullptr, size_t align = 0, uint64_t ahead = 0);
 // Reads the 96 bytes without the frame, so without checking the checksum: enough to know how much
 // to read. kCorrupt if fields contradict each other.
 Status DecodeBlockHeader(std::string_view bytes, BlockHeader* header);
@@ -156,7 +161,7 @@ Status DecodeFrame(std::string_view frame, size_t plain_bytes, std::string* plai
 Status DecodeBlock(std::string_view block, const BlockHeader& header, BlockCipher* cipher,
                    std::string* plain);
 
-void EncodeIndex(const std::vector<IndexEntry>& entries, Lsn first, Lsn end, std::string* out);
+void EncodeIndex(const std::vector<IndexEntry>& entries, Lsn first, Lsn end, DirectString* out);
 // `frame` is the whole index frame.
 Status DecodeIndex(std::string_view frame, std::vector<IndexEntry>* entries, Lsn* first, Lsn* end);
 

@@ -210,9 +210,10 @@ void Journal::UpdateHorizons() {
     ClearGate(kGateBufferFull);
   if (state() != JournalState::kOk) return;  // the rewrite will need the bytes
   Lsn release = floor;
-  // Not durable yet under everysec: kept for a rewrite as long as they take half the buffer.
-  if (!always && policy() != FsyncPolicy::kNo && durable_point_.lsn < floor)
-    release = std::max(durable_point_.lsn, tail - std::min<uint64_t>(tail, buffer_bytes_max_ / 2));
+  // Not durable yet under everysec: kept for a rewrite, which needs all of them, so none when they
+  // take more than half the buffer. Few chunks in turn stay in the caches.
+  if (!always && policy() != FsyncPolicy::kNo && tail - durable_point_.lsn <= buffer_bytes_max_ / 2)
+    release = std::min(durable_point_.lsn, floor);
   release = std::min(release, tail - std::min<uint64_t>(tail, retained_bytes_min_));
   buffer_.Release(std::min(release, floor));
 }

@@ -285,7 +285,7 @@ class Journal {
   void NotePass(uint64_t bytes);
   Status WriteRange(StreamPoint to);
   Status PrepareTail();
-  void SealBlock(StreamPoint to);
+  void SealBlock(StreamPoint to, bool direct = false);
   int AccelerationFrom(Lsn from) const;
   void PublishWritten();
   bool RollWanted() const;

@@ -10,6 +10,9 @@
 // What it compresses: everything, but where the log grows by more than store_bytes_per_ms. There LZ4
 // would be the largest part of what the log costs a write, to spare a disk that keeps up: the last
 // sync took at most slow_sync_us, and at most kLagBytes wait.
+//
+// What goes past the page cache: large passes, whose blocks are padded for that. Not where the disk lags
+// behind: in the page cache there is more room than in this buffer.
 #include <algorithm>
 
 #include "journal/journal.h"
@@ -22,7 +25,7 @@ namespace {
 constexpr uint64_t kGroupBytes = 256 * 1024;   // waits for no sync, under kAlways
 constexpr uint64_t kGatherBytes = 1 << 20;     // waits for no delay, else
 constexpr uint64_t kStoreBytesMin = 64 << 10;  // less in a pass says nothing of the rate
-constexpr size_t kFlushBytes = 1 << 20;        // encoded bytes a pwrite
+constexpr size_t kFlushBytes = 2 << 20;        // encoded bytes a pwrite
 constexpr int64_t kMarkDelayUs = 10'000;       // idle for so long after a sync: write a mark
 constexpr int64_t kExpectUsMax = 2000;
 constexpr int64_t kExpectSyncUsMin = 200;  // a thread's sleep is hardly shorter than half of it
@@ -189,13 +192,15 @@ void Journal::NotePass(uint64_t bytes) {
 }
 
 Status Journal::WriteRange(StreamPoint to) {
+  const bool direct = to.lsn - position_.lsn >= kDirectBytesMin &&
+                      buffer_.tail().lsn - position_.lsn <= kLagBytes;
   while (position_.lsn < to.lsn) {
     if (at_boundary_ && RollWanted()) CAIRN_RETURN_IF_ERROR(Roll());
     if (!live_->begun()) live_->Begin(position_, now_ms_);
     // A snapshot's instant is a record end at which the database is forgotten.
     const Lsn roll_at = roll_at_.load(std::memory_order_acquire);
     const bool split = roll_at > position_.lsn && roll_at < to.lsn;
-    SealBlock(split ? StreamPoint{roll_at, kNoDatabase} : to);
+    SealBlock(split ? StreamPoint{roll_at, kNoDatabase} : to, direct);
     if (live_->buffered() >= kFlushBytes || position_.lsn == to.lsn) {
       const int64_t start_us = options_.clock->MonotonicUs();
       CAIRN_RETURN_IF_ERROR(PrepareTail());
@@ -220,7 +225,7 @@ Status Journal::PrepareTail() {
 
 // One block from position_ on, up to `to` or to the last record end that a block can reach; a
 // record longer than a block is cut wherever the block is full.
-void Journal::SealBlock(StreamPoint to) {
+void Journal::SealBlock(StreamPoint to, bool direct) {
   const Lsn from = position_.lsn;
   StreamPoint end = to;
   bool boundary = true;
@@ -241,7 +246,7 @@ void Journal::SealBlock(StreamPoint to) {
   header.first_ms = block_first_ms_;
   header.last_ms = now_ms_;
   header.synced_lsn = durable();
-  live_->AddBlock(header, buffer_.View(from, end.lsn, &scratch_), AccelerationFrom(from));
+  live_->AddBlock(header, buffer_.View(from, end.lsn, &scratch_), AccelerationFrom(from), direct);
   position_ = end;
   at_boundary_ = boundary;
 }

@@ -37,7 +37,8 @@ void SegmentWriter::Begin(StreamPoint point, uint64_t wall_ms) {
   AddBlock(preamble, {select, EncodeSelect(select, point.database)}, 0);
 }
 
-void SegmentWriter::AddBlock(BlockHeader header, std::string_view plain, int acceleration) {
+void SegmentWriter::AddBlock(BlockHeader header, std::string_view plain, int acceleration,
+                             bool aligned) {
   DCHECK(begun_);
   header.timeline = timeline_.number;
   header.previous_crc = previous_crc_;
@@ -46,7 +47,8 @@ void SegmentWriter::AddBlock(BlockHeader header, std::string_view plain, int acc
   if (data && (index_.empty() || header.first_lsn - index_.back().lsn >= kIndexStepBytes))
     index_.push_back({header.first_lsn, bytes()});
   if (cipher_ != nullptr) header.nonce = next_nonce_++;
-  EncodeBlock(&header, plain, acceleration, &buffer_, cipher_.get());
+  EncodeBlock(&header, plain, acceleration, &buffer_, cipher_.get(), aligned ? kDirectAlignBytes : 0,
+              offset_);
   previous_crc_ = header.crc;
   last_ms_ = header.last_ms;
 }

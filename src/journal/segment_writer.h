@@ -42,7 +42,8 @@ class SegmentWriter {
   bool begun() const { return begun_; }
   // The next block; the caller fills first_lsn, first_record, database, last_unit_lsn, the times
   // and synced_lsn. An empty `plain` makes a mark.
-  void AddBlock(BlockHeader header, std::string_view plain, int acceleration);
+  // `aligned`: a pad makes it end where a write past the page cache may (see File).
+  void AddBlock(BlockHeader header, std::string_view plain, int acceleration, bool aligned = false);
   // Before a Flush: unless what was added fits into the tail, makes it `bytes` long behind that. One
   // that could not be made is no error, and not tried again in this file.
   Status PrepareTail(uint64_t bytes);
@@ -77,7 +78,7 @@ class SegmentWriter {
   uint64_t offset_ = 0;      // of buffer_ in the file
   uint64_t file_bytes_ = 0;  // above offset_ if there is a tail
   bool tail_refused_ = false;
-  std::string buffer_;
+  DirectString buffer_;
   std::vector<IndexEntry> index_;
 };
 

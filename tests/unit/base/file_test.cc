@@ -10,6 +10,8 @@
 #include <string>
 #include <thread>
 
+#include "base/random.h"
+
 namespace cairn {
 
 namespace {
@@ -46,6 +48,35 @@ TEST_CASE("file: one that is replaced keeps its permissions") {
     REQUIRE(*files->ReadFile(path) == "new");
   }
   REQUIRE(files->List(folder.name)->size() == 1);
+}
+
+// Wherever the folder of temporary files is: a file system without O_DIRECT is to say the same.
+TEST_CASE("file: large aligned writes, which go past the page cache, among others are all there") {
+  const Folder folder;
+  auto file = RealFileSystem()->Open(folder.Path("f"), FileSystem::Mode::kCreate);
+  REQUIRE(file.ok());
+  Random random(3);
+  std::string model;
+  for (int i = 0; i < 60; ++i) {
+    const bool aligned = random.Below(2) == 0;
+    uint64_t offset = random.Below(1 << 20);
+    size_t length = random.Below(2) == 0 ? 200'000 + random.Below(400'000) : random.Below(5000);
+    if (aligned) {
+      offset = offset / kDirectAlignBytes * kDirectAlignBytes;
+      length = (length / kDirectAlignBytes + 1) * kDirectAlignBytes;
+    }
+    DirectString bytes(length, static_cast<char>('a' + i % 26));
+    REQUIRE(((*file)->WriteAt(offset, bytes)).ok());
+    model.resize(std::max<size_t>(model.size(), offset + length));
+    model.replace(offset, length, bytes.data(), length);
+    if (i % 7 == 0) REQUIRE((*file)->Sync().ok());
+    std::string read(model.size(), '\0');
+    const auto got = (*file)->ReadAt(0, read.data(), read.size());
+    REQUIRE(got.ok());
+    REQUIRE(*got == model.size());
+    REQUIRE(read == model);
+  }
+  REQUIRE(RealFileSystem()->ReadFile(folder.Path("f")).value() == model);
 }
 
 TEST_CASE("file: a pipe is read to its end, as a file is") {

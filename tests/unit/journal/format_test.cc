@@ -33,7 +33,9 @@ std::string StockDecode(std::string_view bytes) {
 TEST_CASE("format: blocks of every size and kind decode, also by stock LZ4") {
   Random random(1);
   for (size_t bytes : {1, 2, 100, 1023, 1024, 5000, 65536, 262143, 262144}) {
-    for (bool compressible : {true, false}) {
+    for (int i = 0; i < 8; ++i) {
+      const bool compressible = i & 1, aligned = i & 2;
+      const uint64_t ahead = i & 4 ? random.Below(1 << 20) : 0;
       std::string plain;
       while (plain.size() < bytes)
         plain += compressible ? 'x' : static_cast<char>(random.Next());
@@ -46,8 +48,9 @@ TEST_CASE("format: blocks of every size and kind decode, also by stock LZ4") {
       header.timeline = 3;
       header.first_record = 0;
       header.database = 9;
-      std::string block;
-      EncodeBlock(&header, plain, 8, &block);
+      DirectString block;
+      EncodeBlock(&header, plain, 8, &block, nullptr, aligned ? 4096 : 0, ahead);
+      if (aligned) REQUIRE((ahead + block.size()) % 4096 == 0);
       REQUIRE(StockDecode(block) == plain);
       BlockHeader read;
       REQUIRE(DecodeBlockHeader(block, &read).ok());
@@ -59,6 +62,11 @@ TEST_CASE("format: blocks of every size and kind decode, also by stock LZ4") {
       std::string back;
       REQUIRE(DecodeFrame(std::string_view(block).substr(kBlockHeaderBytes), bytes, &back).ok());
       REQUIRE(back == plain);
+      if (!aligned) continue;
+      // Behind the frame nothing but a pad, and of it all.
+      for (const std::string& broken : {std::string(block) + '\0', std::string(block, 0, block.size() - 1)})
+        REQUIRE_FALSE(
+            DecodeFrame(std::string_view(broken).substr(kBlockHeaderBytes), bytes, &back).ok());
     }
   }
 }

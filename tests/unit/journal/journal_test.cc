@@ -2,6 +2,7 @@
 #include "journal/journal.h"
 
 #include "base/random.h"
+#include "journal/segment_reader.h"
 #include "journal/stripes.h"
 #include "tests/unit/journal/journal_harness.h"
 
@@ -127,6 +128,42 @@ TEST_CASE("journal: what comes fast is stored while the disk keeps up, else comp
       REQUIRE(h.journal->Close().ok());
       REQUIRE(h.ReadAll(h.journal->manifest(), 0, kLsnMax) == model);
     }
+  }
+}
+
+TEST_CASE("journal: what comes in bulk ends where a write past the page cache may") {
+  const KeyRing ring = *KeyRing::Parse("k1 " + std::string(64, 'a'));
+  for (const KeyRing* keys : {static_cast<const KeyRing*>(nullptr), &ring}) {
+    JournalHarness h(11);
+    h.options.keys = keys;
+    h.options.write_delay_us = 20'000;
+    h.options.segment_bytes_max = 3 << 20;
+    REQUIRE(h.Open().ok());
+    std::string model = kSelect0;
+    for (int i = 0; i < 4; ++i) {  // one small pass, then large ones
+      for (int j = 0; j < (i == 0 ? 1 : 300); ++j) {
+        h.Append(h.Record(j, 4000));
+        model += h.Record(j, 4000);
+      }
+      REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+    }
+    const Manifest m = h.journal->manifest();
+    unsigned aligned = 0;
+    for (const SegmentEntry& segment : m.segments) {
+      if (segment.state == SegmentState::kNext) continue;
+      auto reader = SegmentReader::Open(&h.fs, SegmentPath("d", segment), keys);
+      REQUIRE(reader.ok());
+      SegmentReader::Block block;
+      while ((*reader)->Next(&block) == SegmentReader::End::kNone)
+        aligned += (block.offset + block.stored.size()) % kDirectAlignBytes == 0;
+      REQUIRE((*reader)->status().ok());
+    }
+    REQUIRE(aligned >= 8);
+    REQUIRE(h.ReadAll(m, 0, kLsnMax) == model);
+    h.journal.reset();
+    REQUIRE(h.Open().ok());
+    REQUIRE(h.journal->tail() == model.size());
+    REQUIRE(h.ReadAll(h.journal->manifest(), 0, kLsnMax) == model);
   }
 }
 

@@ -190,7 +190,7 @@ TEST_CASE("recovery: what a client sent is never taken for a promise of ours") {
   forged.timeline = 1;
   forged.first_lsn = forged.last_unit_lsn = 1 << 20;
   forged.synced_lsn = 1 << 20;
-  std::string mark;
+  DirectString mark;
   EncodeBlock(&forged, {}, 0, &mark);
   JournalHarness h(9);
   h.options.policy = FsyncPolicy::kNo;
