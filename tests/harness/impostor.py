@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A leader that says what a test wants it to say."""
+
+import socket
+import threading
+
+
+class Impostor:
+    """A leader that says yes to everything, and `answer` to PSYNC."""
+
+    def __init__(self):
+        self.answer = b""
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            connection = self.listener.accept()[0]
+            try:
+                with connection:
+                    self.serve(connection)
+            except OSError:
+                pass
+
+    def serve(self, connection):
+        requests = connection.makefile("rb")
+        while True:
+            head = requests.readline()
+            if not head:
+                return
+            parts = [requests.read(int(requests.readline()[1:]) + 2)[:-2]
+                     for _ in range(int(head[1:]))]
+            connection.sendall(self.answer if parts[0] == b"PSYNC" else b"+OK\r\n")
+
+
+def resp(*words):
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
