@@ -43,6 +43,7 @@
 #include "base/file.h"
 #include "base/latency_events.h"
 #include "base/log.h"
+#include "base/rare_warning.h"
 #include "journal/buffer.h"
 #include "journal/manifest.h"
 #include "journal/recovery.h"
@@ -177,6 +178,8 @@ class Journal {
   FsyncPolicy policy() const { return policy_.load(std::memory_order_relaxed); }
   // Heap bytes of what is kept in memory of the stream.
   size_t buffer_memory() const { return buffer_.memory_bytes(); }
+  // How often writes had to wait under everysec because a sync took too long.
+  uint64_t late_syncs() const { return late_syncs_.load(std::memory_order_relaxed); }
   bool awaits_base() const;
   // Whether a snapshot's instant would begin a segment now, see PrepareRoll.
   bool next_ready() const;
@@ -211,6 +214,9 @@ class Journal {
   void SetRetention(uint64_t ms, uint64_t bytes);
   // Deletes segments that end at or below min(lsn, RetainFrom). `lsn` is at most the base's.
   Status DropBefore(Lsn lsn);
+  // Of a log that no start ever reads, and that so has no base file: it reaches back to `lsn` only.
+  // What is before, RetainFrom permitting, goes soon. Returns at once.
+  void ForgetBefore(Lsn lsn);
   // Segments with bytes from `lsn` on stay, for followers; kLsnMax (the start value): no wish.
   void RetainFrom(Lsn lsn) { retain_from_.store(lsn, std::memory_order_relaxed); }
   void SetFollowed(bool followed) { followed_.store(followed, std::memory_order_relaxed); }
@@ -299,6 +305,7 @@ class Journal {
   bool WriterSyncs() const;
   void SyncOnce(Lock* lock);
   void KeeperMain();
+  void WarnRarely(RareWarning* warning, const char* what, const Status& status);
   void CreateNext(Lock* lock);
   // What took from `start_us` till now, for LATENCY.
   void NoteLatency(const char* event, int64_t start_us);
@@ -327,6 +334,7 @@ class Journal {
   std::atomic<bool> roll_now_{false};  // begin a new segment at the next record end, even if idle
   std::atomic<bool> followed_{false};
   std::atomic<bool> sync_slow_{false};  // the last one
+  std::atomic<uint64_t> late_syncs_{0};
   std::atomic<Lsn> retain_from_{kLsnMax};
 
   // mutex_ is never held across a file operation; the others are, and come first, in this order.
@@ -354,6 +362,7 @@ class Journal {
   bool next_wanted_ = false;
   uint64_t next_failures_ = 0;  // attempts to create the next segment, and why the last one failed
   std::string next_failure_;
+  RareWarning next_warning_, manifest_warning_, trim_warning_;  // the keeper's
   bool installing_ = false;      // the base in manifest_ may yet be taken back: nothing is trimmed
   bool manifest_stale_ = false;  // a segment was sealed since the last save
   bool awaits_base_;             // no manifest is saved

@@ -67,14 +67,11 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
     auto& snapshots = manifest_.snapshots;
     manifest_.base_name = name;
     manifest_.base_lsn = lsn;
-    // A stream that only followers read has a base without a file, and nothing to go back to.
-    if (!name.empty()) {
-      // What the log could be replayed from so far.
-      awaited = std::exchange(awaits_base_, false);
-      first = snapshots.empty();
-      if (first && !awaited) snapshots.push_back({old_name, old_lsn, 0, 0});
-      snapshots.push_back({name, lsn, static_cast<uint64_t>(options_.clock->WallMs()), bytes});
-    }
+    // What the log could be replayed from so far.
+    awaited = std::exchange(awaits_base_, false);
+    first = snapshots.empty();
+    if (first && !awaited) snapshots.push_back({old_name, old_lsn, 0, 0});
+    snapshots.push_back({name, lsn, static_cast<uint64_t>(options_.clock->WallMs()), bytes});
   }
   status = SaveCurrentManifest();
   Lock lock(mutex_);
@@ -84,10 +81,8 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
     // Either manifest may be on disk: both sets of files stay until the next one is.
     manifest_.base_name = old_name;
     manifest_.base_lsn = old_lsn;
-    if (!name.empty()) {
-      manifest_.snapshots.pop_back();
-      if (old_name != name) garbage_.push_back(name);
-    }
+    manifest_.snapshots.pop_back();
+    if (old_name != name) garbage_.push_back(name);
     if (first) manifest_.snapshots.clear();
     awaits_base_ = awaited;
   }
@@ -131,6 +126,14 @@ Status Journal::Trim() {
   }
   CAIRN_RETURN_IF_ERROR(DropSegments(from));
   return changed ? SaveCurrentManifest() : Status::Ok();
+}
+
+void Journal::ForgetBefore(Lsn lsn) {
+  Lock lock(mutex_);
+  if (lsn <= manifest_.base_lsn) return;
+  manifest_.base_lsn = lsn;
+  manifest_stale_ = true;
+  keeper_wake_.notify_one();
 }
 
 Status Journal::DropBefore(Lsn lsn) {

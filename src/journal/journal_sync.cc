@@ -123,6 +123,15 @@ bool Journal::CheckLateness(int64_t now_us) {
   return false;
 }
 
+// The keeper tries everything once a second until it succeeds.
+void Journal::WarnRarely(RareWarning* warning, const char* what, const Status& status) {
+  if (status.ok()) {
+    warning->Over();
+  } else if (warning->Due(options_.clock->MonotonicUs())) {
+    options_.log->Warning("%s: %s", what, status.message().c_str());
+  }
+}
+
 void Journal::KeeperMain() {
   NameThisThread("journal-keep");
   Lock lock(mutex_);
@@ -134,8 +143,7 @@ void Journal::KeeperMain() {
     if (manifest_stale_ && !paused_) {
       lock.unlock();
       Status status = SaveCurrentManifest();
-      if (!status.ok())
-        options_.log->Warning("Cannot write the journal's manifest: %s", status.message().c_str());
+      WarnRarely(&manifest_warning_, "Cannot write the journal's manifest", status);
       lock.lock();
       if (status.ok()) continue;
       manifest_stale_ = true;
@@ -149,14 +157,15 @@ void Journal::KeeperMain() {
     if (!paused_ && state() == JournalState::kOk && (drop || TrimDue())) {
       lock.unlock();
       const Status status = Trim();
+      WarnRarely(&trim_warning_, "Cannot delete old journal files", status);
       lock.lock();
       if (status.ok()) continue;
-      options_.log->Warning("Cannot delete old journal files: %s", status.message().c_str());
       keeper_wake_.wait_for(lock, std::chrono::seconds(1));
       continue;
     }
     if (policy() == FsyncPolicy::kEverySecond && CheckLateness(options_.clock->MonotonicUs()) &&
         !(gate() & kGateSyncLate)) {
+      late_syncs_.fetch_add(1, std::memory_order_relaxed);
       SetGate(kGateSyncLate);
       options_.log->Warning(
           "The disk is slow: writes wait until the journal is synced (appendfsync everysec)");
@@ -195,6 +204,7 @@ void Journal::CreateNext(Lock* lock) {
     status = SaveCurrentManifest();
   }
   lock->lock();
+  WarnRarely(&next_warning_, "Cannot create the next journal segment", status);
   if (status.ok()) {
     next_ = std::make_unique<NextSegment>(std::move(*created));
     next_wanted_ = false;
@@ -211,7 +221,6 @@ void Journal::CreateNext(Lock* lock) {
   ++next_failures_;
   next_failure_ = status.message();
   changed_.notify_all();
-  options_.log->Warning("Cannot create the next journal segment: %s", status.message().c_str());
   if (!stop_) keeper_wake_.wait_for(*lock, std::chrono::seconds(1));
 }
 

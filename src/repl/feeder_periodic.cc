@@ -118,12 +118,9 @@ void Feeder::Retain(int64_t now_ms) {
   journal.RetainFrom(from);
   // A journal that only feeds followers has no snapshots that would shorten it.
   constexpr Lsn kTrimBytes = 64 << 20;
-  if (engine_.journal_kept || journal.awaits_base() ||
-      from < journal.manifest().base_lsn + kTrimBytes)
-    return;
-  if (const Status status = journal.InstallBase("", from); !status.ok())
-    engine_.log.Warning("The journal for followers cannot be shortened: %s",
-                        status.message().c_str());
+  if (!engine_.journal_kept && !journal.awaits_base() &&
+      from >= journal.manifest().base_lsn + kTrimBytes)
+    journal.ForgetBefore(from);
 }
 
 }  // namespace cairn

@@ -43,6 +43,35 @@ TEST_CASE("compaction: what a base replaced goes as soon as it can, also where n
   }
 }
 
+// As of a log that only feeds followers.
+TEST_CASE("compaction: what is forgotten goes without a sync of the caller's") {
+  JournalHarness h(14);
+  h.options.policy = FsyncPolicy::kNo;
+  h.options.segment_bytes_max = 2000;
+  REQUIRE(h.Open().ok());
+  const auto grow = [&](uint64_t segments) {
+    const auto last = [&] { return h.journal->manifest().segments.back().sequence; };
+    for (const uint64_t to = last() + segments; last() < to;) {
+      h.Append(h.Record(1, 1500));
+      REQUIRE(h.Eventually([&] { return h.journal->written() == h.journal->tail(); }));
+    }
+  };
+  grow(3);
+  const Lsn tail = h.journal->tail();
+  h.journal->RetainFrom(tail);
+  // It returns while nothing can be saved, and what is there stays.
+  h.fs.FailRenames(true);
+  h.journal->ForgetBefore(tail);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  REQUIRE(h.fs.Exists("d/" + SegmentName(1, 1)).value());
+  h.fs.FailRenames(false);
+  REQUIRE(h.Eventually([&] { return !h.fs.Exists("d/" + SegmentName(1, 1)).value(); }));
+  REQUIRE(h.journal->manifest().base_lsn == tail);
+  grow(2);
+  const std::string rest = h.ReadAll(h.journal->manifest(), tail, h.journal->written());
+  REQUIRE(tail + rest.size() == h.journal->written());
+}
+
 TEST_CASE("compaction: a timeline that begins meanwhile does not bring the old base back") {
   for (bool base_first : {false, true}) {
     JournalHarness h(11);
