@@ -15,13 +15,17 @@ class LoadingProgress {
   void Begin(uint64_t total_bytes, int64_t wall_ms) {
     start_ms_.store(wall_ms, std::memory_order_relaxed);
     loaded_.store(0, std::memory_order_relaxed);
+    memory_.store(0, std::memory_order_relaxed);
     total_.store(total_bytes, std::memory_order_relaxed);
   }
+  // What a snapshot says its data took where it was made.
+  void NoteMemory(uint64_t bytes) { memory_.store(bytes, std::memory_order_relaxed); }
   void Add(uint64_t bytes) { loaded_.fetch_add(bytes, std::memory_order_relaxed); }
 
   int64_t start_ms() const { return start_ms_.load(std::memory_order_relaxed); }
   uint64_t total_bytes() const { return total_.load(std::memory_order_relaxed); }
   uint64_t loaded_bytes() const { return loaded_.load(std::memory_order_relaxed); }
+  uint64_t memory_bytes() const { return memory_.load(std::memory_order_relaxed); }
   double Percent() const {
     const uint64_t total = total_bytes();
     return total == 0 ? 0
@@ -39,7 +43,7 @@ class LoadingProgress {
 
  private:
   std::atomic<int64_t> start_ms_{0};
-  std::atomic<uint64_t> total_{0}, loaded_{0};
+  std::atomic<uint64_t> total_{0}, loaded_{0}, memory_{0};
 };
 
 }  // namespace cairn

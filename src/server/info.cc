@@ -286,7 +286,7 @@ class InfoWriter {
     Number("aof_pending_rewrite", 0);
     Number("aof_buffer_length", e_.journal->tail() - e_.journal->written());
     Number("aof_pending_bio_fsync", 0);
-    Number("aof_delayed_fsync", 0);
+    Number("aof_delayed_fsync", e_.journal->late_syncs());
     const Manifest manifest = e_.journal->manifest();
     Number("journal_base_lsn", manifest.base_lsn);
     Number("journal_restorable_from_lsn", manifest.RestorableFrom());
@@ -312,6 +312,7 @@ class InfoWriter {
     const LoadingProgress& loading = e_.loading;
     Number("loading_start_time", static_cast<uint64_t>(loading.start_ms() / 1000));
     Number("loading_total_bytes", loading.total_bytes());
+    Number("loading_rdb_used_mem", loading.memory_bytes());
     Number("loading_loaded_bytes", loading.loaded_bytes());
     Line("loading_loaded_perc:%.2f", loading.Percent());
     Number("loading_eta_seconds",

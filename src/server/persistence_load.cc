@@ -62,6 +62,7 @@ Result<LoadReport> Persistence::LoadAny(const std::string& name, uint64_t bytes,
   engine_.loading.Begin(bytes, options.now_ms);
   std::optional<LoadingReport> told(std::in_place, &engine_, "snapshot");
   options.progress = [&told](uint64_t loaded) { told->Add(loaded); };
+  options.memory = [this](uint64_t used) { engine_.loading.NoteMemory(used); };
   LoadTotals totals;
   auto report = load(options, &totals);
   told.reset();

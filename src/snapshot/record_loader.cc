@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "rdb/value.h"
 
 namespace cairn {
@@ -110,6 +111,8 @@ Status RecordLoader::Aux(RdbReader* reader) {
   CAIRN_RETURN_IF_ERROR(reader->status());
   for (AuxSource* source : options_.aux_sources)
     if (source->LoadAux(name, value)) return Status::Ok();
+  if (uint64_t bytes = 0; options_.memory && name == "used-mem" && ParseUint64(value, &bytes))
+    options_.memory(bytes);
   std::lock_guard guard(totals_.mutex);
   totals_.aux.emplace_back(std::move(name), std::move(value));
   return Status::Ok();

@@ -219,6 +219,7 @@ TEST_CASE("journal: everysec closes the gate when the disk hangs") {
   h.fs.SetSyncDelayUs(1'200'000);
   h.Append(h.Record(1, 10));
   REQUIRE(h.Eventually([&] { return h.journal->gate() == kGateSyncLate; }));
+  REQUIRE(h.journal->late_syncs() == 1);
   h.fs.SetSyncDelayUs(0);
   REQUIRE(h.Eventually([&] { return h.journal->Admits(); }));
   REQUIRE(h.openings == 1);
