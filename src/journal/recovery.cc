@@ -309,6 +309,24 @@ void CutChain(Manifest* manifest, Lsn lsn, std::vector<SegmentEntry>* dropped) {
   manifest->segments = std::move(kept);
 }
 
+Result<std::string> DropLost(FileSystem* fs, const std::string& dir, Manifest* manifest) {
+  Manifest& m = *manifest;
+  if (m.base_name.empty()) return std::string();
+  for (size_t i = m.segments.size(); i-- > 0;) {
+    const SegmentEntry segment = m.segments[i];
+    if (!segment.ended() || segment.end_lsn > m.base_lsn) continue;
+    const Status there = CheckSealed(fs, dir, segment);
+    if (there.ok()) continue;
+    if (there.code() != StatusCode::kCorrupt) return there;
+    m.segments.erase(m.segments.begin(), m.segments.begin() + static_cast<ptrdiff_t>(i) + 1);
+    std::erase_if(m.snapshots, [&](const SnapshotEntry& s) { return s.lsn < segment.end_lsn; });
+    m.DropUnusedTimelines();
+    return there.message() + "; it is not needed for the data, but nothing before LSN " +
+           std::to_string(segment.end_lsn) + " can be restored";
+  }
+  return std::string();
+}
+
 Status Recovered::RewindBase(Lsn lsn) {
   std::vector<SnapshotEntry> reachable = manifest.snapshots;
   while (!reachable.empty() && reachable.back().lsn > lsn) reachable.pop_back();
@@ -340,14 +358,18 @@ Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir, const K
   Recovered recovered;
   Manifest& m = recovered.manifest = std::move(*manifest);
   recovered.next_sequence = m.NextSequence();
+  // What ends at the base, and may be lost, says where what follows begins.
+  Lsn expected = m.base_lsn;
+  for (const SegmentEntry& s : m.segments)
+    if (s.ended()) expected = s.end_lsn;
+  auto lost = DropLost(fs, dir, &m);
+  if (!lost.ok()) return lost.status();
+  recovered.report.lost = *lost;
   ListUnknownFiles(fs, dir, &recovered);
   auto first_open = std::find_if(m.segments.begin(), m.segments.end(),
                                  [](const SegmentEntry& s) { return !s.ended(); });
-  Lsn expected = m.base_lsn;
-  for (auto s = m.segments.begin(); s != first_open; ++s) {
+  for (auto s = m.segments.begin(); s != first_open; ++s)
     CAIRN_RETURN_IF_ERROR(CheckSealed(fs, dir, *s));
-    expected = s->end_lsn;
-  }
   if (first_open == m.segments.begin() && first_open != m.segments.end() &&
       first_open->state == SegmentState::kOpen)
     expected = first_open->first_lsn;

@@ -4,7 +4,7 @@
 // LSN" in the next manifest (journal.cc), never by truncating a file.
 //
 // The rule that tells a torn tail from corruption: a damaged place is corruption if it lies in a
-// sealed segment, below the end that a clean shutdown recorded, or below the durable LSN that any
+// sealed segment (one before the base is no reason to refuse a start: DropLost), below the end that a clean shutdown recorded, or below the durable LSN that any
 // valid block behind it in its timeline states. Otherwise nothing behind it was ever promised to
 // anybody, and the log ends at the last complete unit before it. The same blocks tell a pad that the
 // log ends at from one that blocks had replaced, until the disk lost them.
@@ -30,6 +30,7 @@ struct RecoveryReport {
   std::string cut_file;
   std::string cut_reason;
   std::vector<std::string> unknown_files;  // kept, in nobody's list
+  std::string lost;  // see DropLost; "" if nothing is
 
   std::string Text() const;  // one line for the log
 };
@@ -56,6 +57,11 @@ struct Recovered {
 // be opened with `keys`.
 Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir,
                                  const KeyRing* keys = nullptr);
+
+// Segments before the base serve restores to earlier points and followers that are behind: where one of
+// them is missing or has another length, the chain begins behind it. Says what is lost so, "" if
+// nothing is; what is left of it stays in the folder, in nobody's list.
+Result<std::string> DropLost(FileSystem* fs, const std::string& dir, Manifest* manifest);
 
 // Deletes what a log without a base left that ended before it had one, if the mark is there.
 Status RemoveUnbased(FileSystem* fs, const std::string& dir);

@@ -81,6 +81,8 @@ Status Server::OpenJournal() {
     if (recovered->report.bytes_cut > 0 && !config_.aof_load_truncated())
       return Status::Corrupt(recovered->report.Text() + "; aof-load-truncated does not allow that");
     log_.Notice("%s", recovered->report.Text().c_str());
+    if (!recovered->report.lost.empty())
+      log_.Warning("A part of the journal is lost: %s", recovered->report.lost.c_str());
     const Manifest before = recovered->manifest;
     auto limit = RestoreLimit(&*recovered);
     if (!limit.ok()) return limit.status();

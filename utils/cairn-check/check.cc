@@ -91,6 +91,11 @@ Status FindJournal(FileSystem* fs, const std::string& dir) {
   return NoJournal(dir, meant);
 }
 
+// Of what a start does without.
+int ComplainOfLost(const RecoveryReport& report) {
+  return report.lost.empty() ? kExitOk : Complain(Status::Corrupt("lost: " + report.lost));
+}
+
 std::string TimeText(uint64_t ms) {
   if (ms == 0) return "-";
   time_t seconds = static_cast<time_t>(ms / 1000);
@@ -129,6 +134,7 @@ int Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
     if (const int damaged = VerifySnapshot(fs, dir, snapshot, keys); damaged != kExitOk)
       return damaged;
   }
+  if (const int lost = ComplainOfLost(recovered->report); lost != kExitOk) return lost;
   return recovered->report.bytes_cut > 0 ? kExitTornTail : kExitOk;
 }
 
@@ -158,7 +164,7 @@ int List(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
            static_cast<unsigned long long>(s.first_lsn), static_cast<unsigned long long>(s.end_lsn),
            TimeText(s.first_ms).c_str(), TimeText(s.last_ms).c_str());
   if (m.clean) printf("clean shutdown at LSN %llu\n", static_cast<unsigned long long>(m.clean_lsn));
-  return recovered.ok() ? kExitOk : Complain(recovered.status());
+  return recovered.ok() ? ComplainOfLost(recovered->report) : Complain(recovered.status());
 }
 
 // Any LSN in the range will do (the server rounds down to a record's end); times by the blocks.

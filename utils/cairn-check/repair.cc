@@ -91,6 +91,7 @@ Status RepairJournal(FileSystem* fs, const std::string& dir, bool really,
   auto loaded = LoadManifest(fs, dir);
   if (!loaded.ok()) return loaded.status();
   Manifest m = std::move(*loaded);
+  if (auto lost = DropLost(fs, dir, &m); !lost.ok()) return lost.status();
   for (const SegmentEntry& s : m.segments)
     if (auto reader = SegmentReader::Open(fs, SegmentPath(dir, s), keys);
         !reader.ok() && reader.status().code() == StatusCode::kInvalid)

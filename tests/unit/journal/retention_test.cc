@@ -131,6 +131,60 @@ TEST_CASE("retention: a restore begins at the newest snapshot before its target"
   }
 }
 
+TEST_CASE("retention: what is lost before the base costs what it led to, not the start") {
+  Retained h(4);
+  h.options.retention_ms = 1'000'000;
+  REQUIRE(h.Open().ok());
+  const Lsn a = h.Base(), b = h.Base(), c = h.Base();
+  for (int i = 0; i < 10; ++i) {
+    h.Append(h.Record(i, 500));
+    REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+  }
+  const std::string all = h.ReadAll(h.journal->manifest(), 0, kLsnMax);
+  REQUIRE(h.journal->Close().ok());
+  const Manifest m = h.journal->manifest();
+  h.journal.reset();
+  Lsn lost_end = 0;
+  for (const SegmentEntry& s : m.segments) {
+    const std::string path = SegmentPath("d", s), bytes = h.fs.Get(path);
+    INFO(path << " from LSN " << s.first_lsn << " to " << s.end_lsn);
+    for (bool short_only : {false, true}) {
+      if (short_only) {
+        h.fs.Put(path, bytes.substr(0, bytes.size() - 1));
+      } else {
+        REQUIRE(h.fs.Remove(path).ok());
+      }
+      auto recovered = RecoverJournal(&h.fs, "d");
+      REQUIRE(recovered.ok() == (s.end_lsn <= c));
+      if (!recovered.ok()) continue;
+      lost_end = s.end_lsn;
+      const RecoveryReport& report = recovered->report;
+      REQUIRE(report.lost.find(path) != std::string::npos);
+      REQUIRE(recovered->tail_lsn == all.size());
+      REQUIRE(recovered->manifest.base_lsn == c);
+      REQUIRE(h.ReadAll(recovered->manifest, c, kLsnMax) == all.substr(c));
+      REQUIRE(Manifest::Decode(recovered->manifest.Encode()).ok());
+      // The first of the three that is behind what is lost.
+      const Lsn from = s.end_lsn <= a ? a : s.end_lsn <= b ? b : c;
+      REQUIRE(recovered->manifest.RestorableFrom() == from);
+      REQUIRE_FALSE(FindRestorePoint(&h.fs, "d", &*recovered, "--restore-to",
+                                     std::to_string(from - 1), nullptr).ok());
+    }
+    h.fs.Put(path, bytes);
+  }
+  REQUIRE(RecoverJournal(&h.fs, "d")->report.lost.empty());
+  // Once it was started without, nobody misses it; what is left of it stays.
+  REQUIRE(lost_end > b);
+  REQUIRE(h.fs.Remove(SegmentPath("d", m.segments[1])).ok());
+  REQUIRE(h.Open().ok());
+  REQUIRE_FALSE(h.report.lost.empty());
+  REQUIRE(h.journal->Close().ok());
+  h.journal.reset();
+  REQUIRE(h.Open().ok());
+  REQUIRE(h.report.lost.empty());
+  REQUIRE(h.fs.Exists(SegmentPath("d", m.segments[0])).value());
+}
+
 TEST_CASE("retention: a crash at every step of a base switch leaves all that is promised") {
   for (bool power : {false, true}) {
     for (uint64_t step = 0; step < 45; ++step) {
