@@ -126,6 +126,11 @@ void Persistence::AtInstant(SnapshotInstant* instant) {
 
 SnapshotControl::Claimed Persistence::Claim(Kind kind, bool may_schedule) {
   std::lock_guard guard(mutex_);
+  return ClaimLocked(kind, may_schedule);
+}
+
+// Under mutex_.
+SnapshotControl::Claimed Persistence::ClaimLocked(Kind kind, bool may_schedule) {
   const bool rewriting = (claimed_ && kind_ == Kind::kRewrite) || rewrite_scheduled_;
   if (kind == Kind::kRewrite) {
     if (rewriting) return Claimed::kRewriting;
@@ -354,16 +359,13 @@ bool Persistence::RebaseDue(int64_t now_s) {
 }
 
 void Persistence::StartScheduled() {
-  bool rewrite = false, save = false;
   {
     std::lock_guard guard(mutex_);
-    if (claimed_) return;
-    rewrite = std::exchange(rewrite_scheduled_, false);
-    if (!rewrite) save = std::exchange(save_scheduled_, false);
+    if (claimed_ || withheld_ > 0 || (!rewrite_scheduled_ && !save_scheduled_)) return;
+    const bool rewrite = std::exchange(rewrite_scheduled_, false);
+    (void)ClaimLocked(rewrite ? Kind::kRewrite : Kind::kBackgroundSave, true);
   }
-  if ((rewrite && Claim(Kind::kRewrite, true) == Claimed::kStarted) ||
-      (save && Claim(Kind::kBackgroundSave, true) == Claimed::kStarted))
-    (void)Run();
+  (void)Run();
 }
 
 void Persistence::Cron(int64_t now_ms) {
@@ -380,15 +382,19 @@ void Persistence::Cron(int64_t now_ms) {
 }
 
 void Persistence::WithoutSnapshot(const std::function<void()>& change) {
-  while (Claim(Kind::kSave, false) != Claimed::kStarted) {
+  {
+    std::lock_guard guard(mutex_);
+    ++withheld_;
+  }
+  // No claim of a save's: one that is scheduled stays so.
+  while (!ClaimForOthers().ok()) {
     snapshotter_.Cancel();
     snapshotter_.Wait();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  // The one before has said that it is done, and may still be on its last line.
-  snapshotter_.Wait();
   change();
   std::lock_guard guard(mutex_);
+  --withheld_;
   claimed_ = figures_.saving = false;
 }
 

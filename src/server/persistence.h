@@ -120,6 +120,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   bool RebaseDue(int64_t now_s);
   uint64_t LogBytes() const;
   void StartScheduled();
+  Claimed ClaimLocked(Kind kind, bool may_schedule);
   void UpdateMode();
   using LoadInto = std::function<Result<LoadReport>(const LoadOptions&, LoadTotals*)>;
   Result<LoadReport> LoadAny(const std::string& name, uint64_t bytes,
@@ -150,6 +151,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   Kind kind_ = Kind::kSave;
   bool for_others_ = false;  // a full sync or a backup: nobody waits for it at the end
   bool save_scheduled_ = false, rewrite_scheduled_ = false;
+  int withheld_ = 0;  // WithoutSnapshots that wait or run: nothing begins by itself
   size_t used_memory_ = 0;        // before the instant
   int64_t changes_at_instant_ = 0;  // under All, then by Done alone
   bool becomes_base_ = false;  // the snapshot under way; by whoever claimed

@@ -128,8 +128,9 @@ Status Persistence::ReloadAlone(const ReloadRequest& request) {
   Gate& gate = engine_.keyspace.gate();
   if (!request.save && Logged())
     return Status::Invalid("without a save the journal's last writes would be lost");
-  if (Claim(Kind::kSave, false) != Claimed::kStarted)
-    return Status::Unavailable("Background save already in progress");
+  const bool claimed = request.save ? Claim(Kind::kSave, false) == Claimed::kStarted
+                                    : ClaimForOthers().ok();
+  if (!claimed) return Status::Unavailable("Background save already in progress");
   // From here on nobody changes anything: expiry and commands look at the mode under their locks.
   engine_.modes.Set(kModeLoading, true);
   gate.Close();

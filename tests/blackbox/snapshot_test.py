@@ -142,6 +142,19 @@ def test_claims_of_one_transaction(env):
     equal(c.call("BGSAVE", "NEVER"), Error(b"ERR syntax error"))
 
 
+@cairn_only("there the log's end is nothing to snapshots")
+def test_a_scheduled_save_outlives_the_end_of_the_log(env):
+    server = env.start(appendonly="yes")
+    c = env.client(2, server)
+    equal(c.call("SET", "k", "v"), b"OK")
+    got = c.pipeline([("MULTI",), ("BGREWRITEAOF",), ("BGSAVE", "SCHEDULE"), ("EXEC",),
+                      ("CONFIG", "SET", "appendonly", "no")])
+    equal(got[3:], [[b"Background append only file rewriting started",
+                     b"Background saving scheduled"], b"OK"])
+    eventually(lambda: info(c, "rdb_saves") == "1", 60, "it is lost")
+    check(os.path.exists(os.path.join(server.folder, "dump.rdb")), "and no file came of it")
+
+
 @cairn_only("redis-server 7.0 cannot cancel")
 def test_cancel(env):
     server = env.start(appendonly="no")
