@@ -266,7 +266,7 @@ Status Link::Follow() {
       if (applied.code() == StatusCode::kCorrupt) {
         // Never go on with other data than the leader's.
         engine_.log.Warning("A full resynchronization is needed: %s", applied.message().c_str());
-        needs_file_ = true;
+        Disown();
       }
       CAIRN_RETURN_IF_ERROR(applied);
     }

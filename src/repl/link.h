@@ -87,6 +87,7 @@ class Link {
   Status Settle(const std::string& path, const std::string& id, uint64_t lsn, int database);
   void EmptyAll();
   Status StartEmpty();
+  void Disown();
   Status Follow();
   Status Acknowledge();
   Result<size_t> Read(char* buffer, size_t length, bool nudged = false);

@@ -239,6 +239,17 @@ Status Link::LoadAsItComes(SyncBody* body, const std::string& id, uint64_t lsn) 
   return status;
 }
 
+// What could not be applied is there in part, perhaps, and a snapshot may take that part along: from here
+// on neither this server nor one that starts with its files goes on from here, and nobody from it. The
+// log keeps its place, under an id that nobody knows.
+void Link::Disown() {
+  needs_file_ = true;
+  id_.clear();
+  const auto nobody_fed = feeder_.DetachAll("a full resynchronization is needed");
+  if (const Status status = engine_.journal->StartTimeline({}); !status.ok())
+    engine_.log.Warning("The log goes on under its leader's id: %s", status.message().c_str());
+}
+
 // The log of a dataset without keys, under an id that nobody knows.
 Status Link::StartEmpty() {
   Journal& journal = *engine_.journal;
