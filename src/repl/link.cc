@@ -14,6 +14,7 @@ namespace cairn {
 namespace {
 
 constexpr int64_t kRetryMs = 1000;
+constexpr int64_t kRetryMsMax = 60'000;
 constexpr int64_t kAckMs = 1000;
 constexpr int64_t kPollMs = 100;
 constexpr size_t kReadBytes = 256 << 10;
@@ -88,14 +89,28 @@ LinkFacts Link::facts() const {
 
 void Link::Main() {
   NameThisThread("leader-link");
+  int refusals = 0;
   while (!socket_.interrupted()) {
+    followed_since_ms_ = 0;
     const Status status = RunOnce();
     socket_.Close();
     SetState(State::kConnect);
     if (socket_.interrupted()) break;
     engine_.log.Warning("Link to the leader %s:%d: %s", target_.host.c_str(), target_.port,
                         status.message().c_str());
-    socket_.Pause(kRetryMs);
+    // What cannot be loaded or applied may come again behind every full sync, and each costs the leader
+    // a snapshot and this server its data: it is asked for less and less often.
+    int64_t pause_ms = kRetryMs;
+    const int64_t now_ms = engine_.clock.MonotonicMs();
+    if (followed_since_ms_ != 0 && now_ms - followed_since_ms_ > kRetryMsMax) refusals = 0;
+    if (status.code() == StatusCode::kCorrupt) {
+      pause_ms = std::min(kRetryMs << refusals, kRetryMsMax);
+      refusals = std::min(refusals + 1, 6);
+    }
+    if (pause_ms > kRetryMs)
+      engine_.log.Warning("The next full resynchronization is asked for in %lld seconds",
+                          static_cast<long long>(pause_ms / 1000));
+    socket_.Pause(pause_ms);
   }
   SetState(State::kConnect);
 }
@@ -114,6 +129,7 @@ Status Link::RunOnce() {
   CAIRN_RETURN_IF_ERROR(Handshake());
   CAIRN_RETURN_IF_ERROR(Synchronize());
   SetState(State::kConnected);
+  followed_since_ms_ = engine_.clock.MonotonicMs();
   return Follow();
 }
 
