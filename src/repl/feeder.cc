@@ -79,6 +79,9 @@ void Feeder::Stop() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  // Its files go now: a server that leaves a script in its middle tears nothing down.
+  sync_.reset();
+  for (const auto& follower : followers()) follower->file.reset();
 }
 
 void Feeder::Add(std::shared_ptr<Follower> follower) {

@@ -81,7 +81,7 @@ class Link {
   Status Continue(const std::string& id);
   Status FullSync(const std::string& id, uint64_t lsn);
   Result<std::unique_ptr<ReceivedFile>> Receive(SyncBody* body, uint64_t lsn);
-  Status LoadFile(const std::string& path, const std::string& id, uint64_t lsn);
+  Status LoadFile(const std::string& path, bool kept, const std::string& id, uint64_t lsn);
   Status LoadAsItComes(SyncBody* body, const std::string& id, uint64_t lsn);
   void BeginLoading();
   void EndLoading();

@@ -70,8 +70,9 @@ Status Link::FullSync(const std::string& id, uint64_t lsn) {
   if (engine_.snapshots->Empty()) return LoadAsItComes(&body, id, lsn);
   auto file = Receive(&body, lsn);
   if (!file.ok()) return file.status();
-  const Status status = LoadFile((*file)->path(), id, lsn);
-  if (!status.ok()) unlink((*file)->path().c_str());
+  const bool kept = engine_.journal_kept;
+  const Status status = LoadFile((*file)->path(), kept, id, lsn);
+  if (!status.ok() || !kept) unlink((*file)->path().c_str());
   return status;
 }
 
@@ -154,7 +155,9 @@ Status Link::Settle(const std::string& path, const std::string& id, uint64_t lsn
   return Status::Ok();
 }
 
-Status Link::LoadFile(const std::string& path, const std::string& id, uint64_t lsn) {
+// `kept`: the file is what the log begins at, from then on. No start ever reads a log that only feeds
+// followers.
+Status Link::LoadFile(const std::string& path, bool kept, const std::string& id, uint64_t lsn) {
   Journal& journal = *engine_.journal;
   BeginLoading();
   // Whoever waits for the log to be durable is told before its positions change.
@@ -173,7 +176,7 @@ Status Link::LoadFile(const std::string& path, const std::string& id, uint64_t l
     return abandoned_.load();
   };
   load.clear = [this] { EmptyAll(); };
-  load.settle = [&](int database) { return Settle(path, id, lsn, database); };
+  load.settle = [&](int database) { return Settle(kept ? path : "", id, lsn, database); };
   engine_.log.Notice("MASTER <-> REPLICA sync: Loading DB in memory");
   Status status = engine_.snapshots->LoadSync(load);
   bool consistent = status.ok();
