@@ -50,6 +50,8 @@ class TailScan {
 
  private:
   Status ScanSegment(const SegmentEntry& segment);
+  SegmentReader::End ReadBlocks();
+  Status ReadToEnd(const SegmentEntry& segment, SegmentReader::End* end, Lsn* promised);
   void Stop(size_t segment, uint64_t offset, std::string reason);
   // The greatest durable LSN that blocks from `offset` on state.
   Lsn Promised(const SegmentEntry& segment, uint64_t offset) const;
@@ -60,6 +62,9 @@ class TailScan {
   const std::vector<SegmentEntry>& segments_;
   const KeyRing* const keys_;
   std::vector<SegmentEntry> found_;
+  std::unique_ptr<SegmentReader> reader_;  // of found_.back()
+  size_t reader_segment_ = 0;              // which of segments_ that is
+  bool in_use_ = false;  // a server writes to it, and what follows is not there yet
   Lsn expected_;
   Lsn last_unit_;
   size_t unit_segment_ = 0;   // the segment that last_unit_ lies in
@@ -96,41 +101,71 @@ Status TailScan::ScanSegment(const SegmentEntry& segment) {
     Stop(index, 0, reader.status().message());
     return Status::Ok();
   }
-  SegmentReader& r = **reader;
-  if (r.header().first_lsn != expected_ || r.header().timeline.number != segment.timeline) {
+  const SegmentHeader& header = (*reader)->header();
+  // It was begun since the one before it was read.
+  if (header.first_lsn > expected_ && reader_ != nullptr) (void)ReadBlocks();
+  if (header.first_lsn != expected_ || header.timeline.number != segment.timeline) {
     Stop(index, 0,
-         path + " begins at LSN " + std::to_string(r.header().first_lsn) + " where " +
+         path + " begins at LSN " + std::to_string(header.first_lsn) + " where " +
              std::to_string(expected_) + " was expected");
     return Status::Ok();
   }
   SegmentEntry entry = segment;
   entry.state = SegmentState::kOpen;
   entry.first_lsn = expected_;
-  entry.first_ms = entry.last_ms = r.header().created_ms;
-  SegmentReader::Block block;
-  SegmentReader::End end;
-  while ((end = r.Next(&block)) == SegmentReader::End::kNone) {
-    expected_ = r.next_lsn();
-    entry.last_ms = block.header.last_ms;
-    last_unit_ = std::max(last_unit_, block.header.last_unit_lsn);
-    if (last_unit_ == expected_) {
-      unit_segment_ = index;
-      unit_offset_ = r.offset();
-    }
-  }
-  entry.end_lsn = expected_;
+  entry.first_ms = entry.last_ms = header.created_ms;
   found_.push_back(entry);
+  reader_ = std::move(*reader);
+  reader_segment_ = index;
+  SegmentReader::End end;
+  Lsn promised = 0;
+  CAIRN_RETURN_IF_ERROR(ReadToEnd(segment, &end, &promised));
+  if (in_use_) return Status::Ok();
+  const SegmentReader& r = *reader_;
   if (end == SegmentReader::End::kBad) {
-    if (r.status().code() != StatusCode::kCorrupt) return r.status();
     Stop(index, r.offset(), r.status().message());
-  } else if (r.has_index()) {
-    unit_offset_ = *size;  // the index is no cut tail
-  } else if (r.at_pads() && Promised(segment, r.offset()) > expected_) {
+  } else if (r.at_pads() && promised > expected_) {
     // The pad stood there once: the disk has lost the blocks that replaced it.
     Stop(index, r.offset(), path + " has blocks behind its end at offset " +
                                 std::to_string(r.offset()));
   }
   return Status::Ok();
+}
+
+// What can be read of found_.back() now.
+SegmentReader::End TailScan::ReadBlocks() {
+  SegmentReader::Block block;
+  SegmentReader::End end;
+  reader_->LookAgain();
+  while ((end = reader_->Next(&block)) == SegmentReader::End::kNone) {
+    expected_ = reader_->next_lsn();
+    found_.back().last_ms = block.header.last_ms;
+    last_unit_ = std::max(last_unit_, block.header.last_unit_lsn);
+    if (last_unit_ != expected_) continue;
+    unit_segment_ = reader_segment_;
+    unit_offset_ = reader_->offset();
+  }
+  found_.back().end_lsn = expected_;
+  // The index is no cut tail.
+  if (const auto size = reader_->FileBytes(); reader_->has_index() && size.ok()) unit_offset_ = *size;
+  return end;
+}
+
+// Where blocks behind the end `promised` more they are read if they are there by now: a server has
+// written them since. One that goes on doing so is followed no farther than it was at the first look.
+Status TailScan::ReadToEnd(const SegmentEntry& segment, SegmentReader::End* end, Lsn* promised) {
+  for (;;) {
+    const uint64_t from = reader_->offset();
+    *end = ReadBlocks();
+    if (*end == SegmentReader::End::kBad && reader_->status().code() != StatusCode::kCorrupt)
+      return reader_->status();
+    if (*end == SegmentReader::End::kClean && !reader_->at_pads()) return Status::Ok();
+    const bool more = reader_->offset() > from;
+    if (*promised > 0 && expected_ >= *promised) in_use_ = true;
+    if (in_use_ || (*promised > 0 && !more)) return Status::Ok();
+    if (*promised == 0) *promised = Promised(segment, reader_->offset());
+    if (*promised <= expected_) return Status::Ok();
+  }
 }
 
 Lsn TailScan::Promised(const SegmentEntry& segment, uint64_t offset) const {
@@ -153,10 +188,15 @@ Lsn TailScan::GreatestPromiseBehind() const {
 }
 
 Status TailScan::Run(RecoveryReport* report) {
-  for (size_t i = 0; i < segments_.size() && !stopped_; ++i)
+  for (size_t i = 0; i < segments_.size() && !stopped_ && !in_use_; ++i)
     CAIRN_RETURN_IF_ERROR(ScanSegment(segments_[i]));
   if (stopped_) {
     const Lsn promised = GreatestPromiseBehind();
+    // It was being written when it was read.
+    if (promised > expected_ && reader_ != nullptr && stop_segment_ == reader_segment_) {
+      (void)ReadBlocks();
+      in_use_ = expected_ >= promised;
+    }
     if (promised > expected_)
       return Status::Corrupt("the log is damaged at LSN " + std::to_string(expected_) +
                              " though it was durable up to " + std::to_string(promised) + ": " +
@@ -173,8 +213,9 @@ Status TailScan::Run(RecoveryReport* report) {
     const uint64_t from = i == unit_segment_ ? unit_offset_ : 0;
     report->bytes_cut += UsedBytes(fs_, SegmentPath(dir_, segments_[i]), from) - from;
   }
-  // A header without a block cuts nothing that anyone wrote.
-  if (!stopped_ && last_unit_ == expected_) report->bytes_cut = 0;
+  // A header without a block cuts nothing that anyone wrote; a log in use is not cut at all.
+  if (in_use_) report->cut_reason.clear();
+  if (in_use_ || (!stopped_ && last_unit_ == expected_)) report->bytes_cut = 0;
   return Status::Ok();
 }
 

@@ -9,7 +9,11 @@
 // anybody, and the log ends at the last complete unit before it. The same blocks tell a pad that the
 // log ends at from one that blocks had replaced, until the disk lost them.
 //
-// Thread rule: any thread, nobody else in the folder.
+// Tools may look while a server writes: what was not there, though blocks behind it were, is looked at
+// again, and the log then ends where it was at some moment meanwhile. Files may go under them: what
+// is damage or missing is to be looked at anew if the manifest has changed.
+//
+// Thread rule: any thread.
 #pragma once
 
 #include <string>

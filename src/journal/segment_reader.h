@@ -40,6 +40,11 @@ class SegmentReader {
   // The next block, marks and the preamble included. Behind kClean a later call looks again: the
   // file may have grown, or its pads become blocks.
   End Next(Block* block);
+  // Behind kBad, too, the next call of Next reads what is there by then.
+  void LookAgain() {
+    status_ = Status::Ok();
+    buffer_.clear();
+  }
   // From any place: the next block with a valid checksum and, if the segment header could be read,
   // its salt, whatever stands between. False at the end of the file.
   bool ScanForBlock(Block* block);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Looks at a journal folder while no server runs in it; changes nothing except `repair --yes`.
+// Looks at a journal folder, also while a server runs in it; changes nothing except `repair --yes`,
+// which does not run beside one.
 #include "utils/cairn-check/check.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@
 #include "snapshot/verify.h"
 #include "utils/cairn-check/audit.h"
 #include "utils/cairn-check/export.h"
+#include "utils/cairn-check/look.h"
 #include "utils/cairn-check/repair.h"
 
 namespace cairn {
@@ -53,12 +55,14 @@ constexpr const char* kHelp =
     "\n"
     "  --key-file FILE behind any of them      the encryption-key-file of encrypted logs\n"
     "\n"
-    "Run it while no server uses the folder; repair --yes refuses to run beside one. It\n"
-    "keeps the old manifest and every segment it takes out of the log in DIR/damaged-N.\n"
+    "A server may run meanwhile: what is shown is then the log as it was at some moment.\n"
+    "Only repair --yes refuses to run beside one. It keeps the old manifest and every\n"
+    "segment it takes out of the log in DIR/damaged-N.\n"
     "\n"
     "Exit status: 0 the log is whole; 1 it has a torn tail, which the server cuts by\n"
-    "itself at its next start; 2 it is damaged; 3 wrong usage; 4 a file cannot be read or\n"
-    "written, there is no log, or a server uses the folder. Of audit: 1 the last line is not\n"
+    "itself at its next start, or a server was just writing it; 2 it is damaged; 3 wrong\n"
+    "usage; 4 a file cannot be read or written, there is no log, or a server uses the\n"
+    "folder. Of audit: 1 the last line is not\n"
     "whole, as while a server writes it; 2 a line is not what a server wrote there, or the\n"
     "file is no audit log.\n";
 
@@ -92,8 +96,8 @@ Status FindJournal(FileSystem* fs, const std::string& dir) {
 }
 
 // Of what a start does without.
-int ComplainOfLost(const RecoveryReport& report) {
-  return report.lost.empty() ? kExitOk : Complain(Status::Corrupt("lost: " + report.lost));
+Status LostStatus(const RecoveryReport& report) {
+  return report.lost.empty() ? Status::Ok() : Status::Corrupt("lost: " + report.lost);
 }
 
 std::string TimeText(uint64_t ms) {
@@ -107,42 +111,59 @@ std::string TimeText(uint64_t ms) {
   return text;
 }
 
-int VerifySnapshot(FileSystem* fs, const std::string& dir, const SnapshotEntry& snapshot,
-                   const KeyRing* keys) {
-  auto keys_there = VerifyBase(fs, dir + "/" + snapshot.name, snapshot.lsn, keys);
-  if (!keys_there.ok()) return Complain(keys_there.status());
-  printf("snapshot %s: %llu keys, whole\n", snapshot.name.c_str(),
-         static_cast<unsigned long long>(*keys_there));
-  return kExitOk;
-}
-
-int Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
+// The log and its snapshots, in words; they may be there though something is not whole.
+Status Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys, std::string* text,
+              RecoveryReport* report) {
+  text->clear();
   auto recovered = RecoverJournal(fs, dir, keys);
-  if (!recovered.ok()) return Complain(recovered.status());
+  if (!recovered.ok()) return recovered.status();
   const Manifest& m = recovered->manifest;
-  if (recovered->report.fresh) return Complain(NoJournal(dir));
-  if (const Status whole = VerifyChain(fs, dir, m, recovered->tail_lsn, keys); !whole.ok())
-    return Complain(whole);
+  *report = recovered->report;
+  if (report->fresh) return NoJournal(dir);
+  CAIRN_RETURN_IF_ERROR(VerifyChain(fs, dir, m, recovered->tail_lsn, keys));
   const Lsn from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
-  printf("LSN %llu to %llu in %zu segments; %s\n", static_cast<unsigned long long>(from),
-         static_cast<unsigned long long>(recovered->tail_lsn), m.segments.size(),
-         recovered->report.Text().c_str());
+  *text = "LSN " + std::to_string(from) + " to " + std::to_string(recovered->tail_lsn) + " in " +
+          std::to_string(m.segments.size()) + " segments; " + report->Text() + "\n";
   std::vector<SnapshotEntry> snapshots = m.snapshots;
   if (snapshots.empty()) snapshots.push_back({m.base_name, m.base_lsn, 0, 0});
   for (const SnapshotEntry& snapshot : snapshots) {
     if (snapshot.name.empty()) continue;
-    if (const int damaged = VerifySnapshot(fs, dir, snapshot, keys); damaged != kExitOk)
-      return damaged;
+    const auto keys_there = VerifyBase(fs, dir + "/" + snapshot.name, snapshot.lsn, keys);
+    if (!keys_there.ok()) return keys_there.status();
+    *text +=
+        "snapshot " + snapshot.name + ": " + std::to_string(*keys_there) + " keys, whole\n";
   }
-  if (const int lost = ComplainOfLost(recovered->report); lost != kExitOk) return lost;
-  return recovered->report.bytes_cut > 0 ? kExitTornTail : kExitOk;
+  return LostStatus(*report);
+}
+
+int Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
+  std::string text;
+  RecoveryReport report;
+  const Status status =
+      LookUntilStill(fs, dir, [&] { return Verify(fs, dir, keys, &text, &report); });
+  fputs(text.c_str(), stdout);
+  if (!status.ok()) return Complain(status);
+  return report.bytes_cut > 0 ? kExitTornTail : kExitOk;
+}
+
+// Both change together while a server runs.
+Result<Recovered> Recover(FileSystem* fs, const std::string& dir, const KeyRing* keys,
+                          Manifest* listed) {
+  Result<Recovered> recovered = NoJournal(dir);
+  (void)LookUntilStill(fs, dir, [&] {
+    auto manifest = LoadManifest(fs, dir);
+    if (manifest.ok()) *listed = std::move(*manifest);
+    recovered = RecoverJournal(fs, dir, keys);
+    return recovered.ok() ? LostStatus(recovered->report) : recovered.status();
+  });
+  return recovered;
 }
 
 int List(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   auto listed = LoadManifest(fs, dir);
   if (!listed.ok()) return Complain(listed.status());
   // Ends of open segments are known only by reading; a damaged log is listed as it stands.
-  auto recovered = RecoverJournal(fs, dir, keys);
+  auto recovered = Recover(fs, dir, keys, &*listed);
   const Manifest& m = recovered.ok() ? recovered->manifest : *listed;
   printf("replication id %s", m.replid.c_str());
   if (!m.replid2.empty())
@@ -164,12 +185,14 @@ int List(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
            static_cast<unsigned long long>(s.first_lsn), static_cast<unsigned long long>(s.end_lsn),
            TimeText(s.first_ms).c_str(), TimeText(s.last_ms).c_str());
   if (m.clean) printf("clean shutdown at LSN %llu\n", static_cast<unsigned long long>(m.clean_lsn));
-  return recovered.ok() ? ComplainOfLost(recovered->report) : Complain(recovered.status());
+  const Status status = recovered.ok() ? LostStatus(recovered->report) : recovered.status();
+  return status.ok() ? kExitOk : Complain(status);
 }
 
 // Any LSN in the range will do (the server rounds down to a record's end); times by the blocks.
 int Points(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
-  auto recovered = RecoverJournal(fs, dir, keys);
+  Manifest listed;
+  auto recovered = Recover(fs, dir, keys, &listed);
   if (!recovered.ok()) return Complain(recovered.status());
   if (recovered->report.fresh) return Complain(NoJournal(dir));
   const Manifest& m = recovered->manifest;

@@ -3,6 +3,7 @@
 
 #include <climits>
 #include <functional>
+#include <memory>
 
 #include "base/numbers.h"
 #include "journal/reader.h"
@@ -11,6 +12,7 @@
 #include "rdb/reader.h"
 #include "snapshot/verify.h"
 #include "utils/cairn-check/dataset.h"
+#include "utils/cairn-check/look.h"
 
 namespace cairn {
 namespace {
@@ -99,18 +101,23 @@ Status Write(FileSystem* fs, const std::string& dir, File* out, const KeyRing* k
 
 Status ExportAof(FileSystem* fs, const std::string& dir, const std::string& path,
                  const KeyRing* keys) {
-  auto out = fs->Open(path, FileSystem::Mode::kCreate);
-  if (!out.ok()) return out.status();
-  Status status = Write(fs, dir, out->get(), keys);
-  if (!status.ok()) (void)fs->Remove(path);
-  return status;
+  return LookUntilStill(fs, dir, [&]() -> Status {
+    auto out = fs->Open(path, FileSystem::Mode::kCreate);
+    if (!out.ok()) return out.status();
+    Status status = Write(fs, dir, out->get(), keys);
+    if (!status.ok()) (void)fs->Remove(path);
+    return status;
+  });
 }
 
 Status ExportRdb(FileSystem* fs, const std::string& dir, const std::string& path,
                  const std::string& target, const KeyRing* keys) {
-  Dataset dataset(fs, keys);
-  CAIRN_RETURN_IF_ERROR(dataset.Load(dir, target));
-  return dataset.SaveRdb(path);
+  std::unique_ptr<Dataset> dataset;
+  CAIRN_RETURN_IF_ERROR(LookUntilStill(fs, dir, [&] {
+    dataset = std::make_unique<Dataset>(fs, keys);
+    return dataset->Load(dir, target);
+  }));
+  return dataset->SaveRdb(path);
 }
 
 }  // namespace cairn

@@ -184,6 +184,32 @@ TEST_CASE("recovery: power cuts under everysec and no cut a tail, never refuse")
   for (uint64_t seed = 300; seed < 304; ++seed) PowerCuts(seed, FsyncPolicy::kNo);
 }
 
+TEST_CASE("recovery: a log that is written meanwhile ends where it was, and is no damage") {
+  JournalHarness h(21);
+  h.options.policy = FsyncPolicy::kAlways;
+  h.options.tail_bytes = 20'000;
+  h.options.segment_bytes_max = 60'000;
+  REQUIRE(h.Open().ok());
+  std::atomic<bool> done{false};
+  std::thread writes([&] {
+    for (uint64_t i = 0; !done; ++i) (void)h.journal->SyncTo(h.Append(h.Record(i, 100)));
+  });
+  std::string problem;
+  for (int i = 0; i < 300 && problem.empty(); ++i) {
+    const Lsn durable = h.journal->durable();
+    auto recovered = RecoverJournal(&h.fs, "d");
+    if (!recovered.ok()) {
+      problem = recovered.status().message();
+    } else if (recovered->tail_lsn < durable || recovered->report.bytes_cut != 0) {
+      problem = recovered->report.Text();
+    }
+  }
+  done = true;
+  writes.join();
+  INFO(problem);
+  REQUIRE(problem.empty());
+}
+
 TEST_CASE("recovery: what a client sent is never taken for a promise of ours") {
   // A mark that says all was durable, in the value of a record whose block is torn.
   BlockHeader forged;
