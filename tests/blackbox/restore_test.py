@@ -427,3 +427,44 @@ def test_the_folder_around_the_journal_is_no_journal(env):
         check(b"there is one in %s" % folder(server).encode() in done.stderr, repr(done))
         check(not os.path.exists(os.path.join(server.folder, "cairn.lock")), command)
     equal(check_tool("nonsense", folder(server)).returncode, 3)
+
+
+@cairn_only("the tool is ours")
+def test_the_tool_looks_while_a_server_writes_and_rewrites(env):
+    server = env.start(appendfsync="always")
+    load = replication.Load(server.port)
+    with server.client() as c:
+        for i in range(6):
+            load.reach(200)
+            c.call("BGREWRITEAOF")
+            for command in ("verify", "list"):
+                done = check_tool(command, folder(server))
+                check(done.returncode in (0, 1), "%s: %r" % (command, done))
+            done = check_tool("export", folder(server), "--aof",
+                              os.path.join(server.folder, "export-%d.aof" % i))
+            equal(done.returncode, 0, done.stderr)
+    load.stop()
+
+
+@cairn_only("the tool is ours")
+def test_a_segment_lost_before_the_base_costs_what_it_led_to(env):
+    server = env.start(journal_retention_time=1000)
+    with server.client() as c:
+        for i in range(3):
+            c.call("SET", "key", i)
+            c.call("BGREWRITEAOF")
+            eventually(lambda i=i: b"aof_rewrites:%d\r\n" % (i + 1) in c.call("INFO", "persistence"), 60)
+        c.call("SET", "last", 1)
+    server.stop()
+    first = min(name for name in os.listdir(folder(server)) if name.endswith(".aof.lz4"))
+    os.unlink(os.path.join(folder(server), first))
+    for command in ("verify", "list"):
+        done = check_tool(command, folder(server))
+        equal(done.returncode, 2, command)
+        check(b"lost: " in done.stderr and first.encode() in done.stderr, done.stderr)
+    server.start()
+    with server.client() as c:
+        equal(c.pipeline([("GET", "key"), ("GET", "last")]), [b"2", b"1"])
+    check("A part of the journal is lost" in server.log_text(), "nobody is told")
+    server.stop()
+    equal(check_tool("verify", folder(server)).returncode, 0)

@@ -4,12 +4,15 @@
 import socket
 import threading
 
+from harness.checks import PATIENCE, eventually
+
 
 class Impostor:
-    """A leader that says yes to everything, and `answer` to PSYNC."""
+    """A leader that says yes to everything, and `answer` to PSYNC. `asked`: the latter's words."""
 
     def __init__(self):
         self.answer = b""
+        self.asked = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -30,9 +33,20 @@ class Impostor:
             head = requests.readline()
             if not head:
                 return
+            if head == b"\n":  # that it is loading still
+                continue
             parts = [requests.read(int(requests.readline()[1:]) + 2)[:-2]
                      for _ in range(int(head[1:]))]
+            if parts[0] == b"PSYNC":
+                self.asked.append(parts[1:])
             connection.sendall(self.answer if parts[0] == b"PSYNC" else b"+OK\r\n")
+
+    def fall_silent(self):
+        """Until it is asked by PSYNC once more, which it does not answer. Returns the words."""
+        self.answer = b""
+        before = len(self.asked)
+        eventually(lambda: len(self.asked) > before, PATIENCE, "it asks no more")
+        return self.asked[-1]
 
 
 def resp(*words):
