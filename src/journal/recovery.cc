@@ -147,12 +147,13 @@ SegmentReader::End TailScan::ReadBlocks() {
   }
   found_.back().end_lsn = expected_;
   // The index is no cut tail.
-  if (const auto size = reader_->FileBytes(); reader_->has_index() && size.ok()) unit_offset_ = *size;
+  const auto size = reader_->FileBytes();
+  if (reader_->has_index() && size.ok()) unit_offset_ = *size;
   return end;
 }
 
-// Where blocks behind the end `promised` more they are read if they are there by now: a server has
-// written them since. One that goes on doing so is followed no farther than it was at the first look.
+// Where blocks behind the end `promised` more, that is read if it is there by now: a server has written
+// it since. One that goes on doing so is followed no farther than it was at the first look.
 Status TailScan::ReadToEnd(const SegmentEntry& segment, SegmentReader::End* end, Lsn* promised) {
   for (;;) {
     const uint64_t from = reader_->offset();

@@ -3,15 +3,15 @@
 // Recovery: what a folder holds at start. It only reads: a torn tail is cut by recording "valid to
 // LSN" in the next manifest (journal.cc), never by truncating a file.
 //
-// The rule that tells a torn tail from corruption: a damaged place is corruption if it lies in a
-// sealed segment (one before the base is no reason to refuse a start: DropLost), below the end that a clean shutdown recorded, or below the durable LSN that any
-// valid block behind it in its timeline states. Otherwise nothing behind it was ever promised to
-// anybody, and the log ends at the last complete unit before it. The same blocks tell a pad that the
-// log ends at from one that blocks had replaced, until the disk lost them.
+// A torn tail or corruption? A damaged place is corruption if it lies in a sealed segment (before the
+// base that is no reason to refuse a start: DropLost), below the end that a clean shutdown recorded,
+// or below the durable LSN that any valid block behind it in its timeline states. Otherwise nothing
+// behind it was promised to anybody: the log ends at the last complete unit before it. The same
+// blocks tell a pad that the log ends at from one that blocks had replaced, until the disk lost them.
 //
-// Tools may look while a server writes: what was not there, though blocks behind it were, is looked at
-// again, and the log then ends where it was at some moment meanwhile. Files may go under them: what
-// is damage or missing is to be looked at anew if the manifest has changed.
+// Tools may look while a server writes: what was not there, though blocks behind it were, is read
+// again, and the log ends where it was at some moment meanwhile. Files may go under them: what is
+// damaged or missing is to be looked at anew if the manifest has changed.
 //
 // Thread rule: any thread.
 #pragma once
@@ -62,8 +62,8 @@ struct Recovered {
 Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir,
                                  const KeyRing* keys = nullptr);
 
-// Segments before the base serve restores to earlier points and followers that are behind: where one of
-// them is missing or has another length, the chain begins behind it. Says what is lost so, "" if
+// Segments before the base serve restores to earlier points and followers that are behind: where
+// one is missing or has another length, the chain begins behind it. Says what is lost so, "" if
 // nothing is; what is left of it stays in the folder, in nobody's list.
 Result<std::string> DropLost(FileSystem* fs, const std::string& dir, Manifest* manifest);
 

@@ -98,8 +98,8 @@ void Link::Main() {
     if (socket_.interrupted()) break;
     engine_.log.Warning("Link to the leader %s:%d: %s", target_.host.c_str(), target_.port,
                         status.message().c_str());
-    // What cannot be loaded or applied may come again behind every full sync, and each costs the leader
-    // a snapshot and this server its data: it is asked for less and less often.
+    // What cannot be loaded or applied may come again behind every full sync, and each costs the
+    // leader a snapshot and this server its data: it is asked for less and less often.
     int64_t pause_ms = kRetryMs;
     const int64_t now_ms = engine_.clock.MonotonicMs();
     if (followed_since_ms_ != 0 && now_ms - followed_since_ms_ > kRetryMsMax) refusals = 0;

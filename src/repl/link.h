@@ -8,8 +8,8 @@
 //     then
 //                       it takes the dataset's place. Where there are no keys that could be served
 //                       it is loaded as it comes. The journal begins a new timeline on it
-//   -> the stream, until the connection breaks; then all over, once a second, or less and less often
-//      where what came cannot be loaded or applied
+//   -> the stream, until the connection breaks; then all over, once a second, or less and less
+//      often where what came cannot be loaded or applied
 //
 // A crash at any point leaves either the old dataset with its old chain or the new one with its
 // own: the manifest names the file only when it is durable and has been loaded. A link that breaks
