@@ -2,6 +2,7 @@
 #include "types/set_algebra.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <vector>
 
 namespace cairn {
@@ -9,6 +10,25 @@ namespace {
 
 size_t SizeOf(const Set* set) {
   return set == nullptr ? 0 : set->Size();
+}
+
+// Leaves each set where it is named first: to be named again changes nothing.
+void KeepDistinct(std::vector<const Set*>* sets) {
+  constexpr size_t kFew = 16;
+  std::unordered_set<const Set*> seen;  // of many
+  auto end = sets->begin();
+  for (const Set* set : *sets) {
+    const bool known = sets->size() <= kFew ? std::find(sets->begin(), end, set) != end
+                                            : !seen.insert(set).second;
+    if (!known) *end++ = set;
+  }
+  sets->erase(end, sets->end());
+}
+
+std::vector<const Set*> Distinct(SetSpan sets) {
+  std::vector<const Set*> distinct(sets.begin(), sets.end());
+  KeepDistinct(&distinct);
+  return distinct;
 }
 
 // Members of `lead` go through all other sets in batches, so that look-ups in large tables overlap.
@@ -70,7 +90,7 @@ bool TestingIsLessWork(SetSpan sets) {
 // sets[0] less the others by removal from a copy.
 Set RemoveFromCopy(SetSpan sets) {
   Set rest = sets[0]->Clone();
-  for (const Set* other : sets.subspan(1)) {
+  for (const Set* other : Distinct(sets.subspan(1))) {
     if (other == nullptr) continue;
     other->ForEach([&rest](const ListpackValue& member) {
       rest.Remove(member);
@@ -86,6 +106,7 @@ std::vector<const Set*> Others(SetSpan sets, bool largest_first) {
   std::vector<const Set*> others;
   for (const Set* set : sets.subspan(1))
     if (SizeOf(set) != 0) others.push_back(set);
+  KeepDistinct(&others);
   std::stable_sort(others.begin(), others.end(), [largest_first](const Set* a, const Set* b) {
     return largest_first ? a->Size() > b->Size() : a->Size() < b->Size();
   });
@@ -98,7 +119,7 @@ size_t Intersect(SetSpan sets, size_t limit, Set::Visit visit) {
   if (sets.empty()) return 0;
   for (const Set* set : sets)
     if (SizeOf(set) == 0) return 0;
-  std::vector<const Set*> ordered(sets.begin(), sets.end());
+  std::vector<const Set*> ordered = Distinct(sets);
   std::stable_sort(ordered.begin(), ordered.end(),
                    [](const Set* a, const Set* b) { return a->Size() < b->Size(); });
   return Filter(SetSpan(ordered).subspan(1), true, limit, visit).Run(*ordered[0]);
@@ -121,7 +142,7 @@ size_t Subtract(SetSpan sets, size_t limit, Set::Visit visit) {
 
 size_t CountUnion(SetSpan sets, size_t limit, const Thresholds& thresholds) {
   Set seen;
-  for (const Set* set : sets) {
+  for (const Set* set : Distinct(sets)) {
     if (set == nullptr) continue;
     const bool ended = set->ForEach([&](const ListpackValue& member) {
       seen.Add(member, thresholds);
@@ -140,7 +161,7 @@ Set IntersectionOf(SetSpan sets, const Thresholds& thresholds) {
 
 Set UnionOf(SetSpan sets, const Thresholds& thresholds) {
   Set result;
-  for (const Set* set : sets) {
+  for (const Set* set : Distinct(sets)) {
     if (set == nullptr) continue;
     set->ForEach([&](const ListpackValue& member) {
       result.Add(member, thresholds);

@@ -16,7 +16,7 @@ namespace cairn {
 using SetSpan = std::span<const Set* const>;
 
 // Visits the members common to all sets, at most `limit` of them (0: all); returns how many.
-// O(size of the smallest * number of sets).
+// O(size of the smallest * number of different sets).
 size_t Intersect(SetSpan sets, size_t limit, Set::Visit visit);
 // Visits the members of sets[0] that are in none of the others, at most `limit` of them (0: all);
 // returns how many.

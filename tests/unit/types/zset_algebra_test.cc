@@ -112,6 +112,62 @@ TEST_CASE("Zset algebra takes absent keys and one key twice") {
   REQUIRE(ZsetIntersectionCount(absent, 0) == 0);
 }
 
+TEST_CASE("A key that is named many times counts each time, in its turn") {
+  Random random(41);
+  for (int round = 0; round < 40; ++round) {
+    // Some of the same size, so that mentions of them alternate; sums depend on their order.
+    std::vector<Scores> models(4);
+    for (size_t i = 0; i < models.size(); ++i)
+      for (size_t n = 0; n < 4 + i / 2; ++n)
+        models[i][std::to_string(random.Below(7))] = static_cast<double>(random.Below(1000)) / 7;
+    std::vector<SortedSet> sorted_sets;
+    for (const Scores& scores : models) sorted_sets.push_back(Make(scores));
+    std::vector<ZsetInput> inputs;
+    std::vector<size_t> named;
+    const size_t keys = 1 + random.Below(4);
+    for (size_t n = round % 2 ? 40 : 6; n > 0; --n) {
+      named.push_back(random.Below(keys));
+      inputs.push_back({&sorted_sets[named.back()], nullptr,
+                        static_cast<double>(random.Below(100)) / 3 - 10});
+    }
+    std::vector<size_t> order(inputs.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      return models[named[a]].size() < models[named[b]].size();
+    });
+    for (Aggregate aggregate :
+         {Aggregate::kSum, Aggregate::kMin, Aggregate::kMax, Aggregate::kCount}) {
+      Scores all, common;
+      std::map<std::string, size_t> seen;
+      for (size_t i : order) {
+        for (const auto& [member, score] : models[named[i]]) {
+          const double value = inputs[i].weight * (aggregate == Aggregate::kCount ? 1 : score);
+          const bool first = ++seen[member] == 1;
+          double& result = all[member];
+          if (first) {
+            result = value;
+          } else if (aggregate == Aggregate::kMin) {
+            result = std::min(result, value);
+          } else if (aggregate == Aggregate::kMax) {
+            result = std::max(result, value);
+          } else {
+            result += value;
+          }
+        }
+      }
+      for (const auto& [member, score] : all)
+        if (seen[member] == inputs.size()) common[member] = score;
+      REQUIRE(ScoresOf(ZsetUnion(inputs, aggregate, Thresholds())) == all);
+      REQUIRE(ScoresOf(ZsetIntersection(inputs, aggregate, Thresholds())) == common);
+      REQUIRE(ZsetIntersectionCount(inputs, 0) == common.size());
+      Scores rest = models[named[0]];
+      for (size_t i = 1; i < named.size(); ++i)
+        for (const auto& [member, score] : models[named[i]]) rest.erase(member);
+      REQUIRE(ScoresOf(ZsetDifference(inputs, Thresholds())) == rest);
+    }
+  }
+}
+
 TEST_CASE("SortedSetBuilder chooses the encoding of the result") {
   Thresholds thresholds;
   auto build = [&](int count, size_t length) {
