@@ -37,6 +37,11 @@ void* AllocateLarge(size_t bytes) {
   return block;
 }
 
+size_t GrowLarge(void* block, size_t bytes_min, size_t bytes) {
+  const size_t length = xallocx(block, bytes_min, bytes - bytes_min, 0);
+  return length >= bytes_min ? length : 0;
+}
+
 void DecayLarge() {
   char name[64];
   snprintf(name, sizeof name, "arena.%u.decay", SharedArena());
@@ -50,6 +55,8 @@ void* AllocateLarge(size_t bytes) {
   CHECK(block != nullptr);
   return block;
 }
+
+size_t GrowLarge(void*, size_t, size_t) { return 0; }
 
 void DecayLarge() {}
 

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "base/large_block.h"
 #include "base/numbers.h"
 
 namespace cairn {
@@ -213,6 +214,20 @@ void StringRef::SetRaw(std::string_view bytes) {
   Finish(Entry::New(id_.key, Value::FromRawString(std::string(bytes)), expiry));
 }
 
+namespace {
+
+// Makes the block, which nobody shares, longer where it lies: room for a string of `bytes` if it can
+// be had, of `bytes_min` at least. False: it stays as it is.
+bool GrowInPlace(StringBlock* block, size_t bytes_min, size_t bytes) {
+  const size_t before = sizeof(StringBlock) + block->offset;
+  const size_t length = GrowLarge(block, before + bytes_min, before + bytes);
+  if (length == 0) return false;
+  block->capacity = length - sizeof(StringBlock);
+  return true;
+}
+
+}  // namespace
+
 char* StringRef::MutableBytes(size_t size) {
   Unit& unit = ctx_->unit();
   Entry* entry = current();
@@ -224,11 +239,12 @@ char* StringRef::MutableBytes(size_t size) {
         entry != nullptr && entry->form() == Entry::Form::kBlock ? entry->block() : nullptr;
     // First, because a snapshot may borrow the block, which is then shared.
     if (block != nullptr) unit.BeforeChange(id_.db, entry, id_.hash);
-    if (block == nullptr || block->shared() || block->room() < new_size) {
-      // Grows by half again, so that appending byte by byte stays linear. A string that begins with
-      // a byte far behind (SETBIT, SETRANGE) gets what it asks for: it may well be all it will need.
-      const bool grows = old_size > 0 && new_size > old_size;
-      const size_t capacity = grows ? new_size + new_size / 2 : new_size;
+    // Grows by half again, so that appending byte by byte stays linear. A string that begins with
+    // a byte far behind (SETBIT, SETRANGE) gets what it asks for: it may well be all it will need.
+    const bool grows = old_size > 0 && new_size > old_size;
+    const size_t capacity = grows ? new_size + new_size / 2 : new_size;
+    if (block == nullptr || block->shared() ||
+        (block->room() < new_size && !GrowInPlace(block, new_size, capacity))) {
       StringBlock* larger = StringBlock::New(old_size, capacity);
       if (old_size > 0) memcpy(larger->data(), view().data(), old_size);
       Finish(Entry::New(id_.key, Value::FromBlock(larger), expiry));

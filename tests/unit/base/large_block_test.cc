@@ -35,4 +35,29 @@ TEST_CASE("Large blocks are counted as all memory is", "[base]") {
   REQUIRE(MemoryMeter::OwnBalance() < before + 100'000);
 }
 
+TEST_CASE("A large block gets longer where it lies, or stays as it is", "[base]") {
+  if (!MemoryMeter::kCounts) return;
+  MemoryMeter::RegisterThread();
+  const size_t size = 5 << 20;
+  const int64_t before = MemoryMeter::OwnBalance();
+  char* block = static_cast<char*>(AllocateLarge(size + 1));
+  memset(block, 'v', size);
+  // What the allocator has rounded its size up to is there in any case.
+  size_t length = GrowLarge(block, size + 2, size + 100'000);
+  REQUIRE(length >= size + 100'000);
+  for (size_t more = size; more < 8 * size; more *= 2) {
+    const size_t grown = GrowLarge(block, size + more, size + more + more / 2);
+    if (grown != 0) {
+      REQUIRE(grown >= size + more);
+      memset(block + length, 'w', grown - length);
+      length = grown;
+    }
+    REQUIRE(AllocatedBytes(block) == length);
+    REQUIRE(MemoryMeter::OwnBalance() >= before + static_cast<int64_t>(length));
+    for (size_t i = 0; i < size; i += 4096) REQUIRE(block[i] == 'v');
+  }
+  free(block);
+  REQUIRE(MemoryMeter::OwnBalance() < before + 100'000);
+}
+
 }  // namespace cairn

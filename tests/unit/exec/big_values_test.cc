@@ -126,6 +126,24 @@ TEST_CASE("A value that was taken over is edited, copied and replaced as any oth
   REQUIRE(c.Find("f")->text() == "small");
 }
 
+TEST_CASE("A big value grows where it lies while the allocator has room there", "[exec]") {
+  if (!MemoryMeter::kCounts) return;
+  TestEngine engine;
+  BigClient c(engine);
+  const std::string big(5 << 20, 'b'), more(100'000, 'm');
+  REQUIRE(c.Send({"SET", "k", big}) == "+OK\r\n");
+  const StringBlock* const block = c.Find("k")->block();
+  REQUIRE(c.Send({"APPEND", "k", more}) == ":" + std::to_string(big.size() + more.size()) + "\r\n");
+  REQUIRE(c.Find("k")->block() == block);
+  REQUIRE(c.Find("k")->text() == big + more);
+  // Whoever shares it goes on seeing what it was.
+  REQUIRE(c.Send({"COPY", "k", "copy"}) == ":1\r\n");
+  REQUIRE(c.Send({"APPEND", "k", "x"}) ==
+          ":" + std::to_string(big.size() + more.size() + 1) + "\r\n");
+  REQUIRE(c.Find("k")->text() == big + more + "x");
+  REQUIRE(c.Find("copy")->text() == big + more);
+}
+
 TEST_CASE("Requests around one with a big value are what they were", "[exec]") {
   TestEngine engine;
   BigClient c(engine);
