@@ -24,12 +24,16 @@ void StringBlock::Release() {
   if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) free(this);
 }
 
+bool StringBlock::Holds(std::string_view bytes) {
+  const std::less_equal<const char*> at_most;
+  return at_most(begin(), bytes.data()) &&
+         at_most(bytes.data() + bytes.size(), begin() + capacity);
+}
+
 bool StringBlock::IsMostly(std::string_view bytes) {
   constexpr size_t kRestShare = 8;  // of the string, in bytes that stand around it
-  const std::less_equal<const char*> at_most;
   return capacity >= bytes.size() && capacity - bytes.size() <= bytes.size() / kRestShare &&
-         at_most(begin(), bytes.data()) &&
-         at_most(bytes.data() + bytes.size(), begin() + capacity);
+         Holds(bytes);
 }
 
 StringBlock* StringBlock::Lend(std::string_view bytes) {

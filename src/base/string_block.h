@@ -52,7 +52,8 @@ struct StringBlock {
   // Bytes from the string's first on.
   size_t room() const { return capacity - offset; }
 
-  // Whether `bytes`, which point anywhere, lie in this block and make up most of it.
+  // Whether `bytes`, which point anywhere, lie in this block; whether they make up most of it, too.
+  bool Holds(std::string_view bytes);
   bool IsMostly(std::string_view bytes);
   // Makes them the string. The block with a reference for the caller; nullptr, and nothing done,
   // if they are not fit for it or another string of the block is in use.

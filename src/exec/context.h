@@ -172,11 +172,11 @@ class Context {
   // several times; any call replaces the verbatim request.
   void Effect(std::initializer_list<std::string_view> parts) {
     has_effects_ = true;
-    unit_.Effect(session_.db, {parts.begin(), parts.size()});
+    unit_.Effect(session_.db, {parts.begin(), parts.size()}, session_.incoming);
   }
   void Effect(Arguments parts) {
     has_effects_ = true;
-    unit_.Effect(session_.db, parts);
+    unit_.Effect(session_.db, parts, session_.incoming);
   }
   // The command changed nothing worth recording though it was dirty (its effects are its parts').
   void NoEffect() { has_effects_ = true; }

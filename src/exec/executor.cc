@@ -280,7 +280,7 @@ bool Executor::RunKeyed(Session& session, const Request& request, const Prepared
   Context ctx(*this, unit_, session, command, request.args, request.raw, reply);
   ctx.set_hashed_key(prepared.key, prepared.hash);
   command.spec.handler(ctx);
-  unit_.SettleRequest(session.db, request.args, request.raw, ctx.has_effects());
+  unit_.SettleRequest(session.db, request.args, request.raw, ctx.has_effects(), session.incoming);
   CountReplyErrors(command, reply, 0);
   Finish(session, command, request, start, reply);
   return true;
@@ -350,7 +350,8 @@ bool Executor::RunSingle(Session& session, const Command& command, const Request
       reply.out().TruncateTo(start);
       continue;
     }
-    unit_.SettleRequest(session.db, request.args, request.raw, ctx.has_effects());
+    unit_.SettleRequest(session.db, request.args, request.raw, ctx.has_effects(),
+                        session.incoming);
     CountReplyErrors(command, reply, errors);
     return true;
   }
@@ -462,7 +463,7 @@ uint64_t Executor::Call(Session& session, const Command& command, Arguments argu
   if (command.Is(kScripting)) [[unlikely]]
     Announce(session, command, arguments);
   command.spec.handler(ctx);
-  unit_.SettleCommand(db, arguments, raw, dirty, ctx.has_effects());
+  unit_.SettleCommand(db, arguments, raw, dirty, ctx.has_effects(), session.incoming);
   CountReplyErrors(command, reply, errors);
   if (Observed()) [[unlikely]]
     Observe(session, command, arguments, caller);

@@ -229,7 +229,7 @@ void Executor::Serve(const std::shared_ptr<Waiter>& waiter) {
     reply.Error(refusal);
   } else {
     command.spec.handler(ctx);
-    unit_.SettleCommand(waiter->db, waiter->args.view(), {}, 0, ctx.has_effects());
+    unit_.SettleCommand(waiter->db, waiter->args.view(), {}, 0, ctx.has_effects(), nullptr);
   }
   // It is the waiter's doing, not that of whoever woke it.
   if (unit_.has_news()) [[unlikely]]

@@ -173,7 +173,7 @@ void Unit::SetSavepoint() {
   rare_used_ = true;
   savepoint_ = {
       dirty_,          effect_count_,       effect_db_first_,           effect_db_,
-      effects_.size(), rare_.events.size(), rare_.invalidations.size(), rare_.ready.size()};
+      effects_.mark(), rare_.events.size(), rare_.invalidations.size(), rare_.ready.size()};
   undo_.Start(/*killable=*/true);
 }
 
@@ -191,7 +191,7 @@ void Unit::ReturnToSavepoint() {
   effect_count_ = savepoint_.effect_count;
   effect_db_first_ = savepoint_.effect_db_first;
   effect_db_ = savepoint_.effect_db;
-  effects_.resize(savepoint_.effect_bytes);
+  effects_.CutTo(savepoint_.effects);
 }
 
 }  // namespace cairn

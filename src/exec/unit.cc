@@ -1,38 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "exec/unit.h"
 
+#include <utility>
+
 #include "base/numbers.h"
 #include "exec/engine.h"
 #include "journal/journal.h"
 #include "journal/stripes.h"
 
 namespace cairn {
-namespace {
-
-constexpr size_t kNumberLineBytesMax = 1 + kInt64CharsMax + 2;
-
-// "<kind>n\r\n"; returns where it ends.
-char* PutNumberLine(char* p, char kind, size_t n) {
-  *p++ = kind;
-  p += FormatUint64(p, n);
-  memcpy(p, "\r\n", 2);
-  return p + 2;
-}
-
-}  // namespace
-
-void AppendResp(std::string* out, Arguments parts) {
-  // Each line of a length goes in together with the end of the line before it.
-  char line[2 + kNumberLineBytesMax] = {'\r', '\n'};
-  out->append(line + 2, PutNumberLine(line + 2, '*', parts.size()));
-  char* begin = line + 2;
-  for (std::string_view part : parts) {
-    out->append(begin, PutNumberLine(line + 2, '$', part.size()));
-    out->append(part);
-    begin = line;
-  }
-  if (!parts.empty()) out->append("\r\n", 2);
-}
 
 Unit::Unit(Engine* engine, int slot, ReadyServer* server)
     : engine_(*engine),
@@ -192,12 +168,12 @@ void Unit::EventSlow(int type, const char* name, int db, std::string_view key) {
 void Unit::AppendSelect(int db) {
   char text[kInt64CharsMax];
   const std::string_view parts[] = {"SELECT", {text, FormatInt64(text, db)}};
-  AppendResp(&effects_, parts);
+  effects_.Append(parts);
 }
 
 // A further effect: the one before has to be ours now.
 void Unit::NextEffectDb(int db) {
-  if (!lent_effect_.empty()) effects_.assign(std::exchange(lent_effect_, {}));
+  if (!lent_effect_.empty()) effects_.AppendRaw(std::exchange(lent_effect_, {}));
   if (effect_db_ != db && Logged()) AppendSelect(db);
   effect_db_ = db;
 }
@@ -213,26 +189,28 @@ bool Unit::records() const {
 void Unit::ExpiryEffect(int db, Arguments parts) {
   if (silent_) return;
   EnterEffectDb(db);
-  if (Logged()) AppendResp(&effects_, parts);
+  if (Logged()) effects_.Append(parts);
 }
 
-void Unit::Effect(int db, Arguments parts) {
-  if (!quiet_) ExpiryEffect(db, parts);
-}
-
-void Unit::EffectRaw(int db, std::string_view resp) {
+void Unit::Effect(int db, Arguments parts, const StringBlockRef* lender) {
   if (silent_ || quiet_) return;
   EnterEffectDb(db);
-  if (Logged()) effects_.append(resp);
+  if (Logged()) effects_.Append(parts, lender == nullptr ? nullptr : lender->get());
+}
+
+void Unit::EffectRaw(int db, std::string_view resp, const StringBlockRef* lender) {
+  if (silent_ || quiet_) return;
+  EnterEffectDb(db);
+  if (Logged()) effects_.AppendRaw(resp, lender == nullptr ? nullptr : lender->get());
 }
 
 void Unit::SettleCommand(int db, Arguments arguments, std::string_view resp, int64_t dirty_before,
-                         bool has_effects) {
+                         bool has_effects, const StringBlockRef* lender) {
   if (dirty_ == dirty_before || has_effects) return;
   if (!resp.empty()) {
-    EffectRaw(db, resp);
+    EffectRaw(db, resp, lender);
   } else {
-    Effect(db, arguments);
+    Effect(db, arguments, lender);
   }
 }
 
@@ -243,7 +221,7 @@ uint64_t Unit::Journal() {
         log_->ReserveRaw(static_cast<unsigned>(slot_), verbatim_.size(), verbatim_database_);
     return reservation_.end;
   }
-  if (log_ == nullptr || Record().empty()) return 0;
+  if (log_ == nullptr || RecordBytes() == 0) return 0;
   // What a follower does by itself (PFCOUNT's cached count) is nobody else's affair: its stream is
   // its leader's. The role changes only while nobody is inside the gate.
   if (engine_.modes.Has(kModeFollower)) [[unlikely]]
@@ -251,11 +229,10 @@ uint64_t Unit::Journal() {
   if (effect_db_ != effect_db_first_) AppendSelect(effect_db_first_);
   if (effect_count_ > 1) {
     // Several effects are one unit: all or none of them after a crash and on followers.
-    effects_.insert(0, "*1\r\n$5\r\nMULTI\r\n");
-    effects_.append("*1\r\n$4\r\nEXEC\r\n");
+    effects_.Wrap("*1\r\n$5\r\nMULTI\r\n", "*1\r\n$4\r\nEXEC\r\n");
   }
   reservation_ = log_->Reserve(static_cast<unsigned>(slot_),
-                               static_cast<uint32_t>(effect_db_first_), Record().size());
+                               static_cast<uint32_t>(effect_db_first_), RecordBytes());
   return reservation_.end;
 }
 
@@ -269,7 +246,13 @@ uint64_t Unit::CloseRecord() {
 }
 
 void Unit::PublishRecord(uint64_t end) {
-  if (end != 0) log_->Publish(reservation_, Record());
+  if (end != 0) {
+    if (effects_.whole()) [[likely]] {
+      log_->Publish(reservation_, Record());
+    } else {
+      log_->Publish(reservation_, effects_.Pieces());
+    }
+  }
   // What is replayed is saved already.
   if (dirty_ != 0 && (!silent_ || !verbatim_.empty())) statistics_->CountChanges(dirty_);
 }
@@ -347,15 +330,11 @@ void Unit::Post(int worker, std::unique_ptr<WorkerTask> task) {
 }
 
 void Unit::ClearChanges() {
-  constexpr size_t kKeptBytes = 1 << 20;
   dirty_ = 0;
   if (effect_count_ != 0) {
     effect_count_ = 0;
     lent_effect_ = {};
-    if (!effects_.empty()) {
-      effects_.clear();
-      if (effects_.capacity() > kKeptBytes) effects_.shrink_to_fit();
-    }
+    if (!effects_.empty()) effects_.Clear();
   }
   if (track_hashes_) hashes_.clear();
   if (!rare_used_) [[likely]]

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "exec/delivery.h"
+#include "exec/effect_text.h"
 #include "exec/statistics.h"
 #include "exec/tracking.h"
 #include "exec/undo_log.h"
@@ -223,21 +224,24 @@ class Unit {
   }
   std::vector<ReadyKey>& ready() { return rare().ready; }
   // A journal effect in database `db`, in the vocabulary of src/exec/README.md.
-  void Effect(int db, Arguments parts);
+  // A big part that lies in `lender`, what holds the request that is running (may be nullptr, or
+  // empty), is not copied.
+  void Effect(int db, Arguments parts, const StringBlockRef* lender = nullptr);
   // As Effect, of what is gone because its time had come: recorded though the unit is quiet, since
   // replay takes nothing for expired by itself.
   void ExpiryEffect(int db, Arguments parts);
-  void EffectRaw(int db, std::string_view resp);
+  void EffectRaw(int db, std::string_view resp, const StringBlockRef* lender = nullptr);
   int effect_count() const { return effect_count_; }
   // Closes the current command's bookkeeping: if it dirtied data without giving effects, its own
   // request is the effect. `resp` may be empty: then it is made from the arguments.
   void SettleCommand(int db, Arguments arguments, std::string_view resp, int64_t dirty_before,
-                     bool has_effects);
+                     bool has_effects, const StringBlockRef* lender);
   // The same for the only command of a unit, whose bytes stay where they are until End.
-  void SettleRequest(int db, Arguments arguments, std::string_view resp, bool has_effects) {
+  void SettleRequest(int db, Arguments arguments, std::string_view resp, bool has_effects,
+                     const StringBlockRef* lender) {
     if (dirty_ == 0 || has_effects) return;
     if (effect_count_ != 0 || resp.empty() || silent_) [[unlikely]]
-      return SettleCommand(db, arguments, resp, 0, false);
+      return SettleCommand(db, arguments, resp, 0, false, lender);
     EnterEffectDb(db);
     lent_effect_ = resp;
   }
@@ -323,7 +327,8 @@ class Unit {
   struct Savepoint {
     int64_t dirty = 0;
     int effect_count = 0, effect_db_first = -1, effect_db = -1;
-    size_t effect_bytes = 0, events = 0, invalidations = 0, ready = 0;
+    EffectText::Mark effects;
+    size_t events = 0, invalidations = 0, ready = 0;
   };
 
   void Remember(int db, std::string_view key, uint64_t hash, const Entry* entry);
@@ -383,11 +388,14 @@ class Unit {
   }
   void ReleaseAllShards();
   void Unlock();
-  // The bytes of the journal record.
+  // The bytes of the journal record, which are more where parts of the effects are lent.
   std::string_view Record() const {
     if (!verbatim_.empty()) [[unlikely]]
       return verbatim_;
-    return lent_effect_.empty() ? effects_ : lent_effect_;
+    return lent_effect_.empty() ? effects_.text() : lent_effect_;
+  }
+  size_t RecordBytes() const {
+    return lent_effect_.empty() ? effects_.bytes() : lent_effect_.size();
   }
   uint64_t CloseRecord();
   void PublishRecord(uint64_t end);
@@ -423,7 +431,7 @@ class Unit {
   int effect_count_ = 0;
   int effect_db_first_ = -1;      // database of the first effect
   int effect_db_ = -1;            // database that the effects so far end in
-  std::string effects_;           // RESP of the effects, SELECTs between them where needed
+  EffectText effects_;            // with SELECTs between them where needed
   std::string_view lent_effect_;  // the only effect, where it is the request itself
   uint64_t hold_lsn_ = 0;
   uint64_t author_ = 0, author_lsn_ = 0;
@@ -434,8 +442,5 @@ class Unit {
   std::string_view verbatim_;
   uint32_t verbatim_database_ = 0;
 };
-
-// Appends a request in RESP.
-void AppendResp(std::string* out, Arguments parts);
 
 }  // namespace cairn

@@ -78,14 +78,32 @@ Reservation JournalBuffer::ReserveRaw(unsigned slot, size_t bytes, uint32_t data
   return Take(slot, kNoDatabase, database_after, bytes, true);
 }
 
-void JournalBuffer::Publish(const Reservation& r, std::string_view payload) {
-  DCHECK(r.end - r.start == r.prefix_bytes + payload.size());
+inline Lsn JournalBuffer::BeginPublish(const Reservation& r) {
   if (r.prefix_bytes > 0) {
     char select[kSelectBytesMax];
     EncodeSelect(select, r.database);
     CopyIn(r.start, select, r.prefix_bytes);
   }
-  CopyIn(r.start + r.prefix_bytes, payload.data(), payload.size());
+  return r.start + r.prefix_bytes;
+}
+
+void JournalBuffer::Publish(const Reservation& r, std::string_view payload) {
+  DCHECK(r.end - r.start == r.prefix_bytes + payload.size());
+  CopyIn(BeginPublish(r), payload.data(), payload.size());
+  EndPublish(r);
+}
+
+void JournalBuffer::Publish(const Reservation& r, std::span<const std::string_view> pieces) {
+  Lsn at = BeginPublish(r);
+  for (std::string_view piece : pieces) {
+    CopyIn(at, piece.data(), piece.size());
+    at += piece.size();
+  }
+  CHECK(at == r.end);
+  EndPublish(r);
+}
+
+inline void JournalBuffer::EndPublish(const Reservation& r) {
   if (r.end > r.start && (r.start == 0 || LineOfEnd(r.start) != LineOfEnd(r.end))) {
     Chunk* chunk = ChunkAt(r.end - 1);
     chunk->boundaries[InChunk(r.end - 1) / kLineBytes].store(

@@ -30,6 +30,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -81,6 +82,8 @@ class JournalBuffer {
   Reservation ReserveRaw(unsigned slot, size_t bytes, uint32_t database_after);
   // `payload` has the length that was reserved.
   void Publish(const Reservation& reservation, std::string_view payload);
+  // The same of a payload in pieces, one behind the other.
+  void Publish(const Reservation& reservation, std::span<const std::string_view> pieces);
   // The next record starts with a SELECT, whatever its database.
   void ForgetDatabase();
 
@@ -121,6 +124,9 @@ class JournalBuffer {
   Chunk* FindChunk(Lsn lsn) const;
   Chunk* NewChunk();
   void Recycle(Chunk* chunk);
+  // The parts of Publish before and behind the payload; the first returns where that begins.
+  Lsn BeginPublish(const Reservation& reservation);
+  void EndPublish(const Reservation& reservation);
   void CopyIn(Lsn at, const char* bytes, size_t length);
 
   alignas(64) std::atomic<uint64_t> tail_{0};

@@ -147,7 +147,9 @@ class Journal {
   Reservation Reserve(unsigned slot, uint32_t database, size_t payload_bytes) {
     return buffer_.Reserve(slot, database, payload_bytes);
   }
-  void Publish(const Reservation& reservation, std::string_view payload) {
+  // `payload` is the record's bytes, or a span of their pieces.
+  template <typename Payload>
+  void Publish(const Reservation& reservation, const Payload& payload) {
     buffer_.Publish(reservation, payload);
     if (reservation.end > full_at_.load(std::memory_order_relaxed)) [[unlikely]]
       CloseGateFull();

@@ -186,21 +186,33 @@ def test_the_log_has_them(env):
     server = env.start(appendonly="yes", appendfsync="always", threads=4)
     c = server.client()
     values = {b"set": value_of(b"a"), b"ex": value_of(b"b", 1 << 20), b"getset": value_of(b"c"),
-              b"exec": value_of(b"d", 3 << 20), b"append": value_of(b"e") + b"x"}
+              b"exec": value_of(b"d", 3 << 20), b"append": value_of(b"e") + b"x",
+              b"psetex": value_of(b"f", 2 << 20), b"keepttl": value_of(b"g"),
+              b"gone": value_of(b"h"), b"exec ex": value_of(b"i", 40_000)}
     equal(c.call("SET", "set", values[b"set"]), b"OK")
     equal(c.call("SET", "ex", values[b"ex"], "EX", 10_000), b"OK")
     equal(c.call("GETSET", "getset", values[b"getset"]), None)
     equal(c.call("MULTI"), b"OK")
     equal(c.call("SET", "exec", values[b"exec"]), b"QUEUED")
     equal(c.call("INCR", "counter"), b"QUEUED")
-    equal(c.call("EXEC"), [b"OK", 1])
+    equal(c.call("SET", "exec ex", values[b"exec ex"], "EX", 10_000), b"QUEUED")
+    equal(c.call("RPUSH", "list", "small", values[b"psetex"], "small"), b"QUEUED")
+    equal(c.call("EXEC"), [b"OK", 1, b"OK", 3])
+    equal(c.call("PSETEX", "psetex", 10_000_000, values[b"psetex"]), b"OK")
+    equal(c.call("SET", "keepttl", "v", "EX", 10_000), b"OK")
+    equal(c.call("SET", "keepttl", values[b"keepttl"], "KEEPTTL", "GET"), b"v")
+    equal(c.call("SET", "gone", "v", "PX", 1), b"OK")
+    eventually(lambda: c.call("EXISTS", "gone") == 0)
+    equal(c.call("SET", "gone", values[b"gone"], "PX", 10_000_000), b"OK")
     equal(c.call("APPEND", "append", values[b"append"][:-1]), BIG)
     equal(c.call("APPEND", "append", "x"), BIG + 1)
     server.restart(crash=True)
     c = server.client()
     for key, value in values.items():
         equal(c.call("GET", key), value, key.decode())
-    check(c.call("TTL", "ex") > 0, "the expiry is gone")
+    for key in ("ex", "psetex", "keepttl", "gone", "exec ex"):
+        check(c.call("TTL", key) > 0, "the expiry of %s is gone" % key)
+    equal(c.call("LRANGE", "list", 0, -1), [b"small", values[b"psetex"], b"small"])
 
 
 @matrix(THREADS)

@@ -2,78 +2,21 @@
 //
 // Values that are taken over from the request that they came in: which are, who holds them
 // afterwards, and that nothing is left of those that are not.
+#include <algorithm>
 #include <string>
 #include <vector>
 
-#include "base/hash.h"
 #include "base/memory.h"
-#include "tests/unit/exec/engine_harness.h"
+#include "tests/unit/allocation.h"
+#include "tests/unit/exec/big_client.h"
+#include "tests/unit/exec/journaled_engine.h"
 
 namespace cairn {
 namespace {
 
-constexpr size_t kBig = 300'000;
+constexpr size_t kBig = kBigValueBytes;
 const std::string kWrongType =
     "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
-
-// A connection: requests come in reads of 64 KiB, but for what the parser wants to have elsewhere.
-struct BigClient {
-  explicit BigClient(TestEngine& test_in) : test(test_in), client(test_in) {
-    client.session.incoming = &parser.own();
-  }
-
-  std::string Send(const std::vector<std::string>& args) {
-    std::string text = "*" + std::to_string(args.size()) + "\r\n";
-    for (const auto& arg : args) text += "$" + std::to_string(arg.size()) + "\r\n" + arg + "\r\n";
-    return SendRaw(text);
-  }
-  std::string SendRaw(std::string_view text) {
-    while (!text.empty()) {
-      const std::span<char> target = parser.ReadTarget(scratch);
-      const size_t n = std::min(text.size(), target.size());
-      memcpy(target.data(), text.data(), n);
-      text.remove_prefix(n);
-      parser.Feed(target.data(), n);
-      batch.Clear();
-      while (parser.Next({}, &batch) == ParseOutcome::kRequest) {}
-      if (!batch.empty()) {
-        argument = nullptr;
-        for (std::string_view arg : batch[0].args)
-          if (arg.size() >= kBig) argument = arg.data();
-        REQUIRE(client.executor.Run(client.session, batch, 0, client.out, client.clock_ms) ==
-                batch.size());
-      }
-      parser.EndRead();
-    }
-    std::string reply;
-    while (!client.out.empty()) {
-      iovec piece;
-      REQUIRE(client.out.Gather(&piece, 1, SIZE_MAX) == 1);
-      reply.append(static_cast<char*>(piece.iov_base), piece.iov_len);
-      client.out.Consume(piece.iov_len);
-    }
-    return reply;
-  }
-  const Entry* Find(std::string_view key) {
-    const uint64_t hash = HashBytes(key);
-    const KeyTable* table = test.keyspace.PeekTable(ShardOf(hash), 0);
-    return table == nullptr ? nullptr
-                            : table->entries.Find(hash, [key](const Entry* e) { return e->KeyIs(key); });
-  }
-  // Whether the key's value lies where the last request's big argument was, and is its only holder.
-  bool TookOver(std::string_view key) {
-    const Entry* entry = Find(key);
-    return entry != nullptr && argument != nullptr && entry->form() == Entry::Form::kBlock &&
-           entry->block()->data() == argument && !entry->block()->shared();
-  }
-
-  TestEngine& test;
-  TestClient client;
-  RequestParser parser;
-  RequestBatch batch;
-  std::vector<char> scratch = std::vector<char>(64 * 1024);
-  const char* argument = nullptr;  // the big one of the last request
-};
 
 }  // namespace
 
@@ -175,6 +118,80 @@ TEST_CASE("EXEC's values are taken over from the queue", "[exec]") {
   REQUIRE(c.Find("a")->text() == big);
   REQUIRE(c.Find("b")->text() == other);
   REQUIRE(c.client.session.incoming == &c.parser.own());
+}
+
+TEST_CASE("A big value is recorded from where it was received", "[exec]") {
+  JournaledEngine engine(FsyncPolicy::kEverySecond);
+  BigClient c(engine);
+  const std::string big(kBig, 'b'), other(kBig, 'o');
+  const auto check = [&](const std::vector<std::string>& args, const std::string& effects) {
+    INFO(args[0]);
+    const std::string reply = c.Send(args);
+    REQUIRE(!reply.starts_with("-"));
+    REQUIRE(c.TookOver(args[1]));
+    REQUIRE(engine.NewEffects() == effects);
+  };
+  check({"SETEX", "k", "100", big}, "{SET k " + big + " PXAT 1100000}");
+  check({"PSETEX", "k", "100", other}, "{SET k " + other + " PXAT 1000100}");
+  check({"SET", "k", big, "EX", "100"}, "{SET k " + big + " PXAT 1100000}");
+  check({"GETSET", "k", other}, "{SET k " + other + "}");
+  check({"SET", "k", big, "KEEPTTL", "GET"}, "{SET k " + big + " KEEPTTL}");
+  // An expired key's end comes before it, in one unit; SELECT where the database is another.
+  c.Send({"SET", "gone", "v", "PX", "5"});
+  engine.NewEffects();
+  c.client.clock_ms += 10;
+  check({"SET", "gone", big}, "{MULTI}{DEL gone}{SET gone " + big + "}{EXEC}");
+  c.Send({"SELECT", "3"});
+  REQUIRE(c.Send({"SETEX", "k", "100", big}) == "+OK\r\n");
+  REQUIRE(engine.NewEffects() == "{SELECT 3}{SET k " + big + " PXAT 1100010}");
+}
+
+TEST_CASE("A transaction's big values are recorded from where they were received", "[exec]") {
+  JournaledEngine engine(FsyncPolicy::kEverySecond);
+  BigClient c(engine);
+  const std::string big(kBig, 'b'), other(kBig, 'o');
+  c.Send({"MULTI"});
+  c.Send({"SET", "a", big});
+  c.Send({"APPEND", "a", "x"});
+  c.Send({"INCR", "n"});
+  c.Send({"SET", "b", other, "EX", "100"});
+  c.Send({"RPUSH", "list", "small", big});
+  c.Send({"EXEC"});
+  REQUIRE(engine.NewEffects() == "{MULTI}{SET a " + big + "}{APPEND a x}{INCR n}{SET b " + other +
+                                     " PXAT 1100000}{RPUSH list small " + big + "}{EXEC}");
+  REQUIRE(c.Find("a")->text() == big + "x");
+  REQUIRE(c.Find("b")->text() == other);
+  REQUIRE(!c.Find("b")->block()->shared());
+  // A script's copy of an argument is nobody's to lend.
+  c.Send({"MULTI"});
+  c.Send({"EVAL", "return redis.call('SET', KEYS[1], ARGV[1], 'EX', 100)", "1", "a", other});
+  c.Send({"SET", "b", big});
+  c.Send({"EXEC"});
+  REQUIRE(engine.NewEffects() ==
+          "{MULTI}{SET a " + other + " PXAT 1100000}{SET b " + big + "}{EXEC}");
+}
+
+TEST_CASE("What an effect lends is not copied", "[exec]") {
+  JournaledEngine engine(FsyncPolicy::kEverySecond);
+  BigClient c(engine);
+  const std::string big(3 << 20, 'b');
+  // The least of several, since the journal's own memory comes a MiB at a time.
+  const auto allocated = [&](const std::vector<std::string>& args) {
+    uint64_t least = ~uint64_t{0};
+    for (int i = 0; i < 4; ++i) {
+      const uint64_t before = AllocatedByThisThread();
+      REQUIRE(!c.Send(args).starts_with("-"));
+      least = std::min(least, AllocatedByThisThread() - before);
+      REQUIRE(engine.files.journal->SyncTo(engine.files.journal->tail()).ok());
+    }
+    return least;
+  };
+  const uint64_t plain = allocated({"SET", "k", big}), slack = 2 << 20;
+  REQUIRE(plain > big.size());
+  REQUIRE(allocated({"SETEX", "k", "100", big}) < plain + slack);
+  REQUIRE(allocated({"SET", "k", big, "PX", "100000"}) < plain + slack);
+  c.Send({"SET", "k", "small"});
+  REQUIRE(allocated({"GETSET", "k", big}) < plain + slack + big.size());  // and the reply, once
 }
 
 TEST_CASE("A big argument that became no value is gone with its request", "[exec]") {
