@@ -141,7 +141,8 @@ class HashTable {
   // visit(item) for the marked items of a bucket.
   template <typename Visit>
   void VisitMarked(size_t index, const Visit& visit) const;
-  // An item chosen almost uniformly; nullptr when empty.
+  // An item, each as likely as any other but for those of the very fullest buckets (one in some ten
+  // thousand), which are a little rarer; nullptr when empty.
   Item* RandomItem(Random& random) const;
 
   // Bring the home bucket, then the items in it that may match, into the cache. Any thread. With
@@ -430,21 +431,40 @@ void HashTable<Traits>::VisitMarked(size_t index, const Visit& visit) const {
 template <typename Traits>
 typename HashTable<Traits>::Item* HashTable<Traits>::RandomItem(Random& random) const {
   if (size() == 0) return nullptr;
-  // A bucket is accepted in proportion to its items, else items of full ones would be rarer. So
-  // more than one is looked at as a rule: a few are drawn at once, and their cache misses overlap.
-  constexpr size_t kDraws = 3, kBound = 2 * HashBucket::kSlots;
+  // A place of a bucket is drawn until there is an item in it. All buckets have as many places to
+  // draw from, those whose split of this doubling is to come twice as many (they hold twice the
+  // items): the table is drawn from as it will be at the doubling's end, where their upper half
+  // stands for the bucket to be. Beyond the mean there are as many places as it takes for hardly any
+  // bucket to hold more. More than one draw in three finds something: a few are made at once, and
+  // their cache misses overlap.
+  constexpr size_t kDraws = 3, kPlacesMin = 4;
+  const size_t n = bucket_count();
+  const int level = std::bit_width(n) - 1;
+  const size_t half = size_t{1} << level;
+  const size_t places = kPlacesMin + (size() >> level);
   for (;;) {
-    const HashBucket* homes[kDraws];
-    for (const HashBucket*& home : homes) {
-      home = BucketAt(random.Below(bucket_count()));
-      __builtin_prefetch(home);
+    struct {
+      const HashBucket* bucket;
+      size_t index, place;
+    } draws[kDraws];
+    for (auto& draw : draws) {
+      const size_t drawn = random.Below(places << (level + 1));
+      draw.index = drawn & (2 * half - 1);
+      draw.place = drawn >> (level + 1);
+      if (draw.index >= n) {  // the bucket to be
+        draw.index -= half;
+        draw.place += places;
+      }
+      draw.bucket = BucketAt(draw.index);
+      __builtin_prefetch(draw.bucket);
     }
-    for (const HashBucket* home : homes) {
-      const size_t items = home->size();
-      size_t chosen = random.Below(kBound);
-      if (items > kBound) [[unlikely]]
-        chosen = random.Below(items);
-      if (chosen < items) return static_cast<Item*>(home->ItemAt(chosen));
+    for (auto& draw : draws) {
+      if (draw.bucket->places() > places) [[unlikely]] {
+        const size_t items = draw.bucket->size();
+        if (items > (LevelOf(draw.index) == level ? 2 : 1) * places)
+          draw.place = random.Below(items);
+      }
+      if (void* item = draw.bucket->ItemIn(draw.place)) return static_cast<Item*>(item);
     }
   }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "containers/hash_table.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <set>
@@ -25,6 +27,15 @@ struct WordTraits {
   static uint64_t Hash(const Word* word) { return HashBytes(word->text); }
 };
 using Table = HashTable<WordTraits>;
+
+struct Placed {
+  uint64_t hash;
+};
+struct PlacedTraits {
+  using Item = Placed;
+  static constexpr size_t kPrefetchedLines = 1;
+  static uint64_t Hash(const Placed* item) { return item->hash; }
+};
 
 auto Is(const std::string& text) {
   return [&text](const Word* word) { return word->text == text; };
@@ -181,4 +192,56 @@ TEST_CASE("marks follow their items, and random items are spread evenly") {
     REQUIRE(count > 100);
     REQUIRE(count < 320);
   }
+}
+
+TEST_CASE("random items are as likely as others at every stage of growth and shrinkage") {
+  constexpr size_t kSmall = 7 * 64, kDrawsEach = 150;
+  Random random(29);
+  HashTable<PlacedTraits> table;
+  std::vector<Placed> items(2 * kSmall + 1);
+  std::map<const Placed*, size_t> numbers;
+  for (Placed& item : items) {
+    item.hash = random.Next();
+    numbers.emplace(&item, numbers.size());
+  }
+  // Pearson's chi-square of the counts, as standard deviations from its mean; and the least count.
+  const auto draw = [&](size_t present) {
+    REQUIRE(table.size() == present);
+    std::vector<size_t> counts(present);
+    for (size_t i = 0; i < present * kDrawsEach; ++i)
+      ++counts[numbers.at(table.RandomItem(random))];
+    double squares = 0;
+    for (size_t count : counts) {
+      const double off = static_cast<double>(count) - kDrawsEach;
+      squares += off * off / kDrawsEach;
+    }
+    const auto free = static_cast<double>(present - 1);
+    INFO(present << " items, " << table.bucket_count() << " buckets");
+    REQUIRE(std::abs(squares - free) < 6 * std::sqrt(2 * free));
+    REQUIRE(*std::min_element(counts.begin(), counts.end()) > kDrawsEach / 2);
+  };
+  for (size_t i = 0; i < items.size(); ++i) {
+    table.InsertAndGrow(items[i].hash, &items[i]);
+    if (i == 0 || i == 4 || i == 60 || (i >= kSmall && i % (kSmall / 8) == 0)) draw(i + 1);
+  }
+  for (size_t i = items.size(); i-- > 1;) {
+    table.Remove(items[i].hash, [&](const Placed* item) { return item == &items[i]; });
+    table.Maintain();
+    if (i % (kSmall / 8) == 0) draw(i);
+  }
+}
+
+TEST_CASE("random items of a bucket that holds far too many are all met") {
+  Random random(31);
+  HashTable<PlacedTraits> table;
+  std::vector<Placed> items(300);
+  std::set<const Placed*> met;
+  // Every second one in the same bucket, whatever the table's size.
+  for (size_t i = 0; i < items.size(); ++i) {
+    items[i].hash = i % 2 == 0 ? 0x123456789abcdef0 : random.Next();
+    table.InsertAndGrow(items[i].hash, &items[i]);
+  }
+  table.CheckInvariants();
+  for (int i = 0; i < 100'000; ++i) met.insert(table.RandomItem(random));
+  REQUIRE(met.size() == items.size());
 }
