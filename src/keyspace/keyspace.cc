@@ -3,6 +3,17 @@
 
 namespace cairn {
 
+size_t KeyTable::ApproximateBytes() const {
+  constexpr size_t kSamples = 5;  // entries, and elements of each
+  size_t seen = 0, bytes = 0;
+  for (size_t i = 0; i < entries.bucket_count() && seen < kSamples; ++i)
+    entries.VisitBucket(i, [&](const Entry* entry) {
+      ++seen;
+      bytes += entry->MemoryUsage(kSamples);
+    });
+  return entries.MemoryBytes() + (seen == 0 ? 0 : bytes / seen * size());
+}
+
 Keyspace::Keyspace(int databases) : databases_(databases), shards_(new Shard[kShards]) {
   if (databases <= Shard::kNearTables) return;
   const auto far = static_cast<size_t>(databases - Shard::kNearTables);

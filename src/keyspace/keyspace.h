@@ -67,6 +67,8 @@ struct alignas(64) KeyTable {
 
   size_t size() const { return entries.size(); }
   size_t volatile_size() const { return volatile_count.load(std::memory_order_relaxed); }
+  // About what the table and its entries hold, by the entries of its first buckets.
+  size_t ApproximateBytes() const;
   void AddVolatile(int64_t n) {
     volatile_count.store(volatile_size() + static_cast<size_t>(n), std::memory_order_relaxed);
   }

@@ -8,18 +8,7 @@
 namespace cairn {
 namespace {
 
-constexpr size_t kSamples = 5;  // elements, or entries, looked at for an estimate
-
-// About what a table and its entries hold, by its first buckets.
-size_t TableBytes(const KeyTable& table) {
-  size_t seen = 0, bytes = 0;
-  for (size_t i = 0; i < table.entries.bucket_count() && seen < kSamples; ++i)
-    table.entries.VisitBucket(i, [&](const Entry* entry) {
-      ++seen;
-      bytes += entry->MemoryUsage(kSamples);
-    });
-  return table.entries.MemoryBytes() + (seen == 0 ? 0 : bytes / seen * table.size());
-}
+constexpr size_t kSamples = 5;  // elements looked at for an estimate
 
 }  // namespace
 
@@ -49,7 +38,7 @@ void LazyFree::Post(Keyspace::Tables tables) {
   size_t entries = 0, bytes = 0;
   for (const auto& table : tables) {
     entries += table->size();
-    bytes += TableBytes(*table);
+    bytes += table->ApproximateBytes();
   }
   pending_.fetch_add(entries, std::memory_order_relaxed);
   pending_bytes_.fetch_add(bytes, std::memory_order_relaxed);
@@ -69,7 +58,7 @@ void LazyFree::Freed(size_t count, size_t bytes) {
 // Table by table, so that what is pending is never far from the truth.
 void LazyFree::FreeTables(Keyspace::Tables tables) {
   for (auto& table : tables) {
-    const size_t count = table->size(), bytes = TableBytes(*table);
+    const size_t count = table->size(), bytes = table->ApproximateBytes();
     Keyspace::Tables one;
     one.push_back(std::move(table));
     Keyspace::FreeTables(std::move(one));

@@ -247,6 +247,7 @@ class InfoWriter {
     Number("current_save_bytes_per_sec", PerSecond(p.file_bytes, save_ms));
     Line("current_save_eta_seconds:%lld", static_cast<long long>(SaveEtaSeconds(p, save_ms)));
     Number("current_save_preimage_bytes", p.preimage_bytes);
+    Number("current_save_detached_bytes", p.detached_bytes);
     Number("rdb_changes_since_last_save", static_cast<uint64_t>(e_.UnsavedChanges()));
     Number("rdb_bgsave_in_progress", f.saving);
     Line("rdb_last_save_time:%lld", static_cast<long long>(e_.snapshots->LastSaveSeconds()));

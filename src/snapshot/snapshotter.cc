@@ -102,6 +102,7 @@ Snapshotter::Progress Snapshotter::progress() const {
   progress.keys_done = walk_.keys_done();
   progress.keys_total = keys_total_;
   progress.preimage_bytes = walk_.preimage_bytes();
+  progress.detached_bytes = walk_.detached_bytes();
   progress.started_ms = started_ms_;
   if (sink_ != nullptr) progress.file_bytes = sink_->file_bytes();
   return progress;

@@ -83,6 +83,7 @@ class Snapshotter {
   bool busy() const { return busy_.load(std::memory_order_acquire); }
   struct Progress {
     uint64_t keys_done = 0, keys_total = 0, file_bytes = 0, preimage_bytes = 0;
+    uint64_t detached_bytes = 0;  // of databases that were emptied, kept until they are written
     int64_t started_ms = 0;  // monotonic
   };
   Progress progress() const;

@@ -40,7 +40,7 @@ void SnapshotWalk::Begin(const WalkOptions& options) {
       sizes[static_cast<size_t>(db)].keys += table->size();
       sizes[static_cast<size_t>(db)].volatile_keys += table->volatile_size();
       keys_total_ += table->size();
-      items_.push_back({i, table, nullptr});
+      items_.push_back({i, table, nullptr, 0});
     }
   }
   for (int db = 0; db < keyspace_.databases(); ++db) {
@@ -98,6 +98,8 @@ void SnapshotWalk::OnDetached(KeyTables* tables) {
     for (auto& table : *tables) {
       if (table.get() != item.table) continue;
       item.detached = std::move(table);
+      item.detached_bytes = item.detached->ApproximateBytes();
+      detached_bytes_.fetch_add(item.detached_bytes, std::memory_order_relaxed);
       break;
     }
   }
@@ -173,7 +175,7 @@ void SnapshotWalk::WalkItem(int slot, Item* item, Part* part, PartReceiver* to) 
       const bool epoch = keyspace_.shard(item->shard).epoch;
       lock.Unlock();
       gate.Leave(slot);
-      WalkDetached(std::move(table), epoch, part, to);
+      WalkDetached(std::move(table), item->detached_bytes, epoch, part, to);
       return;
     }
     if (more) more = Step(item, &cursor, part, &big);
@@ -237,8 +239,8 @@ bool SnapshotWalk::Step(Item* item, uint64_t* cursor, Part* part, std::vector<Wi
   return true;
 }
 
-void SnapshotWalk::WalkDetached(std::unique_ptr<KeyTable> table, bool epoch, Part* part,
-                                PartReceiver* to) {
+void SnapshotWalk::WalkDetached(std::unique_ptr<KeyTable> table, size_t bytes, bool epoch,
+                                Part* part, PartReceiver* to) {
   // A value of this table that another thread was at when it was detached.
   { std::lock_guard wait(stream_mutex_); }
   const size_t buckets = table->entries.bucket_count();
@@ -255,6 +257,7 @@ void SnapshotWalk::WalkDetached(std::unique_ptr<KeyTable> table, bool epoch, Par
   KeyTables tables;
   tables.push_back(std::move(table));
   Keyspace::FreeTables(std::move(tables));
+  detached_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
 Status SnapshotWalk::Finish(PartReceiver* to) {

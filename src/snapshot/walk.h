@@ -102,14 +102,17 @@ class SnapshotWalk final : public MutationObserver {
   bool Postpone(int shard, int db, const Entry& entry) override;
   void OnDetached(KeyTables* tables) override;
   size_t PendingBytes() const override {
-    return preimage_bytes() + outliving_bytes_.load(std::memory_order_relaxed);
+    return preimage_bytes() + outliving_bytes_.load(std::memory_order_relaxed) + detached_bytes();
   }
+  // About what the tables hold that left the keyspace and are kept until they are walked.
+  size_t detached_bytes() const { return detached_bytes_.load(std::memory_order_relaxed); }
 
  private:
   struct Item {
     int shard = 0;
     KeyTable* table = nullptr;
     std::unique_ptr<KeyTable> detached;  // the table, once it left the keyspace; set under All
+    size_t detached_bytes = 0;           // what it was counted with then
   };
   struct alignas(64) Buffer {
     std::mutex mutex;  // between its thread and Finish
@@ -126,7 +129,8 @@ class SnapshotWalk final : public MutationObserver {
 
   void WalkItem(int slot, Item* item, Part* part, PartReceiver* to);
   bool Step(Item* item, uint64_t* cursor, Part* part, std::vector<Wish>* big);
-  void WalkDetached(std::unique_ptr<KeyTable> table, bool epoch, Part* part, PartReceiver* to);
+  void WalkDetached(std::unique_ptr<KeyTable> table, size_t bytes, bool epoch, Part* part,
+                    PartReceiver* to);
   void Take(KeyTable* table, Entry* entry, Part* part);
   void CheckOwed(Item* item);
   void Visit(Item* item, Entry* entry, Part* part, std::vector<Wish>* big);
@@ -152,6 +156,7 @@ class SnapshotWalk final : public MutationObserver {
   std::atomic<size_t> next_item_{0};
   std::atomic<uint64_t> keys_done_{0};
   std::atomic<uint64_t> preimage_bytes_{0};
+  std::atomic<size_t> detached_bytes_{0};
   std::atomic<bool> pressed_{false};
   std::atomic<size_t> inexact_tables_{0};
   std::unique_ptr<Buffer[]> buffers_;  // by slot

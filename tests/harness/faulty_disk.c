@@ -6,8 +6,9 @@
 //   OPERATION ERRNO PERCENT PATH
 //
 // OPERATION is pwrite, half (a pwrite of which half is written), sync (of a file), syncdir, rename,
-// open (for writing), link, unlink, pread; ERRNO a number; PERCENT how many of the calls fail; and
-// PATH a part of the file's path. The first rule that fits decides.
+// open (for writing), link, unlink, pread, stall (a pwrite waits while the rule stands, whatever
+// ERRNO); ERRNO a number; PERCENT how many of the calls fail; and PATH a part of the file's path. The
+// first rule that fits decides.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -57,6 +58,7 @@ static int FaultOf(const char* operation, int fd) {
 }
 
 ssize_t pwrite64(int fd, const void* bytes, size_t size, off64_t offset) {
+  while (FaultOf("stall", fd) != 0) usleep(2000);
   errno = FaultOf("pwrite", fd);
   if (errno != 0) return -1;
   const int half = FaultOf("half", fd);

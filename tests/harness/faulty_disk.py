@@ -35,6 +35,10 @@ class FaultyDisk:
         self.rules.append("%s %d %d %s" % (operation, error, percent, path))
         self._write()
 
+    def stall(self, path):
+        """Writes to such files wait, until it is healed."""
+        self.fail("stall", 1, path)
+
     def heal(self):
         """No faults any more."""
         self.rules = []

@@ -285,6 +285,22 @@ TEST_CASE("Who cannot wait changes a big value in the middle, and the image is e
   }
 }
 
+TEST_CASE("What is flushed under a snapshot counts as pending until it is written", "[snapshot]") {
+  Walked walked;
+  walked.Fill();
+  size_t detached = 0;
+  walked.receiver.between = [&] {
+    REQUIRE(walked.walk.PendingBytes() == 0);
+    REQUIRE(walked.client.Send("FLUSHALL\r\n") == "+OK\r\n");
+    detached = walked.walk.detached_bytes();
+    REQUIRE(walked.walk.PendingBytes() >= detached);
+  };
+  REQUIRE(walked.Walk().ok());
+  // Of the five big values at least that which is being written is left, of a megabyte and more.
+  REQUIRE(detached > 1 << 20);
+  REQUIRE(walked.walk.PendingBytes() == 0);
+}
+
 TEST_CASE("Who cannot wait changes a big string in the middle, and the image is exact",
           "[snapshot]") {
   for (const char* change :

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What there is while a snapshot is written: its disk stands still until the test has looked."""
+
+import os
+
+from harness import (ONCE, Error, Server, cairn_only, check, equal, eventually, oracle_binary,
+                     server_binary, skip, slow_build)
+from harness.faulty_disk import FaultyDisk
+
+MATRIX = ONCE
+
+SAVING = Error(b"ERR Background save already in progress")
+FULL = Error(b"OOM command not allowed when used memory > 'maxmemory'.")
+
+
+class Machine:
+    """A server whose snapshots wait for their disk from hold() to release()."""
+
+    def __init__(self, env, **directives):
+        if slow_build(server_binary()):
+            skip("the sanitizers' runtime wants to be the first library")
+        self.disk = FaultyDisk()
+        self.server = env.start(environment=self.disk.environment, **directives)
+        self.c = env.client(2, self.server)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.disk.heal()  # or the server would not end
+        self.server.stop()
+        self.disk.close()
+
+    def hold(self):
+        """Of the snapshot in dir or in the journal's folder, not of a backup's."""
+        folder = os.path.realpath(self.server.folder)
+        self.disk.stall(os.path.join(folder, "temp-"))
+        self.disk.stall(os.path.join(folder, "appendonlydir", "temp-"))
+
+    def release(self):
+        self.disk.heal()
+        eventually(lambda: self.info("rdb_bgsave_in_progress") == "0" and
+                   self.info("aof_rewrite_in_progress") == "0", 120)
+
+    def info(self, name, section="persistence"):
+        return info(self.c, name, section)
+
+
+def info(client, name, section="persistence"):
+    for line in client.call("INFO", section).decode().splitlines():
+        if line.startswith(name + ":"):
+            return line.split(":", 1)[1]
+    raise KeyError(name)
+
+
+@cairn_only("the fields are ours")
+def test_figures_of_a_snapshot_under_way(env):
+    with Machine(env, appendonly="no", save="") as m:
+        for i in range(100):
+            equal(m.c.call("SET", "key:%d" % i, "v"), "OK")
+        m.hold()
+        equal(m.c.call("BGSAVE"), "Background saving started")
+        eventually(lambda: m.info("current_save_keys_total") == "100")
+        equal(m.info("rdb_bgsave_in_progress"), "1")
+        equal(m.info("current_fork_perc"), "0.00")
+        equal(m.info("current_save_keys_processed"), "0")
+        equal(m.info("current_save_preimage_bytes"), "0")
+        check(int(m.info("rdb_current_bgsave_time_sec")) >= 0, "it has begun")
+        equal(m.c.call("SET", "key:1", "w"), "OK")
+        equal(m.info("current_save_keys_processed"), "1")
+        equal(m.info("current_fork_perc"), "1.00")
+        check(int(m.info("current_save_preimage_bytes")) > 0, "what it was is kept")
+        m.release()
+        equal(m.info("rdb_last_bgsave_status"), "ok")
+        for name in ("keys_total", "keys_processed", "bytes", "preimage_bytes", "detached_bytes"):
+            equal(m.info("current_save_" + name), "0", name)
+        equal(m.info("rdb_current_bgsave_time_sec"), "-1")
+
+
+@cairn_only("redis-server's child keeps what is flushed")
+def test_what_is_flushed_meanwhile_is_not_counted(env):
+    with Machine(env, appendonly="no", save="") as m:
+        c = m.c
+        if m.info("mem_allocator", "memory") == "libc":
+            skip("this build cannot tell its memory in time")
+        equal(c.call("DEBUG", "POPULATE", 200_000, "k", 100), "OK")
+        limit = int(m.info("used_memory", "memory")) + (5 << 20)
+        equal(c.call("CONFIG", "SET", "maxmemory", limit), "OK")
+        m.hold()
+        equal(c.call("BGSAVE"), "Background saving started")
+        eventually(lambda: m.info("current_save_keys_total") == "200000")
+        equal(c.call("FLUSHALL"), "OK")
+        kept = int(m.info("current_save_detached_bytes"))
+        check(kept > 200_000 * 100, "%d bytes are kept" % kept)
+        check(int(m.info("mem_not_counted_for_evict", "memory")) >= kept, "not counted")
+        replies = c.pipeline([("SETRANGE", "big%d" % i, 999_999, "x") for i in range(15)])
+        equal([r for r in replies if r != 1_000_000], [], "no OOM")
+        equal(c.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"), "OK")
+        equal(c.call("SET", "one", "more"), "OK")
+        equal(m.info("evicted_keys", "stats"), "0")
+        m.release()
+        equal(m.info("current_save_detached_bytes"), "0")
+        equal(m.info("rdb_last_bgsave_status"), "ok")
+        equal(c.call("DBSIZE"), 16)
+        equal(c.call("CONFIG", "SET", "maxmemory", 0), "OK")
+        equal(c.call("DEBUG", "RELOAD", "NOSAVE"), "OK")
+        equal(c.call("DBSIZE"), 200_000, "the file is of before")
+
+
+@cairn_only("BACKUP is ours")
+def test_a_backup_waits_for_its_turn(env):
+    with Machine(env, appendonly="no", save="") as m:
+        equal(m.c.call("SET", "a", 1), "OK")
+        m.hold()
+        equal(m.c.call("BGSAVE"), "Background saving started")
+        eventually(lambda: m.info("current_save_keys_total") == "1")
+        waiting = env.client(2, m.server)
+        waiting.send("BACKUP", "TO", "copy")
+        eventually(lambda: m.info("backup_in_progress") == "1")
+        equal(m.c.call("SET", "b", 2), "OK")
+        m.release()
+        reply = waiting.read()
+        check(not isinstance(reply, Error), repr(reply))
+        equal(reply[reply.index(b"keys") + 1], 2, "of a later moment")
+        equal(m.info("backup_last_status"), "ok")
+        equal(sorted(os.listdir(os.path.join(m.server.folder, "copy"))), ["dump.rdb"])
+
+
+@cairn_only("BACKUP is ours")
+def test_a_backup_that_waits_ends_with_the_server(env):
+    with Machine(env, appendonly="no", save="") as m:
+        m.hold()
+        equal(m.c.call("BGSAVE"), "Background saving started")
+        waiting = env.client(2, m.server)
+        waiting.send("BACKUP", "TO", "copy")
+        eventually(lambda: m.info("backup_in_progress") == "1")
+        m.c.send("SHUTDOWN", "NOSAVE")
+        m.disk.heal()
+        equal(m.server.process.wait(60), 0)
+
+
+def words_while_rewriting(c):
+    """What is said while a rewrite is under way."""
+    return [c.call(*line.split()) for line in
+            ("BGREWRITEAOF", "BGREWRITEAOF", "BGSAVE", "BGSAVE SCHEDULE", "BGSAVE SCHEDULE",
+             "BGSAVE NEVER")]
+
+
+def words_while_saving(c):
+    """What is said while a save is under way."""
+    return [c.call(*line.split()) for line in
+            ("BGSAVE", "BGSAVE", "BGSAVE SCHEDULE", "BGREWRITEAOF", "BGREWRITEAOF", "SAVE")]
+
+
+REWRITING = [
+    b"Background append only file rewriting started",
+    Error(b"ERR Background append only file rewriting already in progress"),
+    Error(b"ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE "
+          b"SCHEDULE in order to schedule a BGSAVE whenever possible."),
+    b"Background saving scheduled", b"Background saving scheduled", Error(b"ERR syntax error")]
+SAVES = [b"Background saving started", SAVING, SAVING,
+         b"Background append only file rewriting scheduled",
+         b"Background append only file rewriting scheduled", SAVING]
+
+
+@cairn_only("both servers are started here")
+def test_words_while_another_one_is_under_way(env):
+    """redis-server is the measure, its child held by a sleep after each key."""
+    for words, wanted in ((words_while_rewriting, REWRITING), (words_while_saving, SAVES)):
+        oracle = Server(oracle_binary(), appendonly="yes", save="")
+        try:
+            with oracle.client() as other:
+                equal(other.call("SET", "a", 1), "OK")
+                equal(other.call("CONFIG", "SET", "rdb-key-save-delay", 60_000_000), "OK")
+                equal(words(other), wanted, "redis-server")
+            oracle.stop()  # and its child
+        finally:
+            oracle.discard()
+        with Machine(env, appendonly="yes", save="") as m:
+            m.hold()
+            equal(words(m.c), wanted, "Cairn")
+            m.release()
+
+
+@cairn_only("redis-server 7.0 cannot cancel")
+def test_what_is_scheduled_comes_or_is_cancelled(env):
+    with Machine(env, appendonly="yes", save="") as m:
+        for cancelled in (True, False):
+            saves = int(m.info("rdb_saves"))
+            rewrites = int(m.info("aof_rewrites"))
+            m.hold()
+            equal(m.c.call("BGREWRITEAOF"), "Background append only file rewriting started")
+            equal(m.c.call("BGSAVE", "SCHEDULE"), "Background saving scheduled")
+            if cancelled:
+                equal(m.c.call("BGSAVE", "CANCEL"), "Scheduled background saving cancelled")
+                equal(m.c.call("BGSAVE", "CANCEL"), Error(
+                    b"ERR Background saving is currently not in progress or scheduled"))
+            m.release()
+            equal(int(m.info("aof_rewrites")), rewrites + 1, "which goes on")
+            if not cancelled:
+                eventually(lambda before=saves: int(m.info("rdb_saves")) == before + 1)
+        equal(int(m.info("rdb_saves")), 1)
+        m.hold()
+        equal(m.c.call("BGSAVE"), "Background saving started")
+        equal(m.info("aof_rewrite_scheduled"), "0")
+        equal(m.c.call("BGREWRITEAOF"), "Background append only file rewriting scheduled")
+        equal(m.info("aof_rewrite_scheduled"), "1")
+        rewrites = int(m.info("aof_rewrites"))
+        m.release()
+        eventually(lambda: int(m.info("aof_rewrites")) == rewrites + 1)
+        equal(m.info("aof_rewrite_scheduled"), "0")
