@@ -58,7 +58,10 @@ class Backups {
   // The backup of that number, from Start.
   bool Ended(uint64_t number) const;
   void Reply(uint64_t number, ReplyWriter& reply) const;
-  // Gives up what is under way and waits for its end.
+  // Asks what is under way to give up.
+  void RequestStop() { stopped_ = true; }
+  bool stopping() const { return stopped_; }
+  // The same, and waits for its end.
   void Stop();
   Figures figures() const;
 

@@ -61,6 +61,7 @@ Persistence::~Persistence() {
 }
 
 void Persistence::Stop() {
+  backups_.RequestStop();
   snapshotter_.Cancel();
   // The workers are gone. A busy script of theirs ended in its middle: nothing of it was journaled
   // or told to anybody, and no snapshot will be made of it.

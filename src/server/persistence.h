@@ -112,8 +112,11 @@ class Persistence final : public SnapshotControl, public PressureListener {
   void LogResult(Kind kind, const SnapshotResult& result, const Status& status);
   // The journal is the database or becomes it, and snapshots are its bases.
   bool Logged() const { return engine_.journal_kept || first_base_wanted_; }
-  // The snapshotter is taken for a snapshot that is no SAVE's; refused while another one runs.
-  Status ClaimForOthers();
+  // The snapshotter is taken for a snapshot that is no SAVE's; refused while another one runs or
+  // any of these modes stands.
+  Status ClaimForOthers(uint64_t unless_modes = 0);
+  // The same for a backup, which waits for its turn.
+  Status ClaimForBackup();
   void SyncDone(const SnapshotResult& result);
   bool SavePointReached(int64_t now_s);
   bool LogGrew(int64_t now_s);

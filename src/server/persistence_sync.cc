@@ -2,6 +2,9 @@
 //
 // The half of Persistence that replication and backups ask for: snapshots for others, and the
 // loading of a leader's.
+#include <chrono>
+#include <thread>
+
 #include "base/crc.h"
 #include "base/version.h"
 #include "exec/replication_control.h"
@@ -16,6 +19,7 @@ namespace {
 
 // Of LZ4: a file that is sent and forgotten is worth less effort than one that stays.
 constexpr int kSyncAcceleration = 8;
+constexpr int64_t kLookAgainMs = 10;  // whether a backup may begin
 
 }  // namespace
 
@@ -23,10 +27,11 @@ std::string Persistence::SyncFolder() {
   return engine_.journal->dir();
 }
 
-Status Persistence::ClaimForOthers() {
+Status Persistence::ClaimForOthers(uint64_t unless_modes) {
   {
     std::lock_guard guard(mutex_);
-    if (claimed_) return Status::Unavailable("a snapshot is under way");
+    if (claimed_ || (engine_.modes.word() & unless_modes) != 0)
+      return Status::Unavailable("a snapshot is under way");
     claimed_ = figures_.saving = true;
     cancel_at_start_ = false;
     kind_ = Kind::kSave;
@@ -112,22 +117,38 @@ bool Persistence::StartBackup(const std::string& path, uint64_t* number) {
       path, [this] { engine_.control->OnAcknowledged(); }, number);
 }
 
-// Without a journal: on the backup's thread.
+Status Persistence::ClaimForBackup() {
+  // A shutdown's own and DEBUG RELOAD's snapshots are not to find another one in their way.
+  constexpr uint64_t kNotWhile = kModePausedAll | kModeLoading;
+  for (;;) {
+    if (backups_.stopping()) return Status::Unavailable("the server ends");
+    if (ClaimForOthers(kNotWhile).ok()) return Status::Ok();
+    std::this_thread::sleep_for(std::chrono::milliseconds(kLookAgainMs));
+  }
+}
+
+// Without a journal: on the backup's thread, which waits for snapshots under way and busy scripts.
 Status Persistence::SnapshotForBackup(const std::string& dir, uint64_t* keys) {
-  CAIRN_RETURN_IF_ERROR(ClaimForOthers());
-  SnapshotRequest request = MakeRequest();
-  request.dir = dir;
   SnapshotResult result;
-  request.done = [&result](const SnapshotResult& done) { result = done; };
-  Status status = snapshotter_.Start(std::move(request));
-  if (status.ok()) {
-    snapshotter_.Wait();
-    status = result.status;
+  for (bool started = false; !started;) {
+    CAIRN_RETURN_IF_ERROR(ClaimForBackup());
+    SnapshotRequest request = MakeRequest();
+    request.dir = dir;
+    request.done = [&result](const SnapshotResult& done) { result = done; };
+    started = snapshotter_.Start(std::move(request)).ok();
+    if (started) {
+      // Stop may have looked for a snapshot before this one was there.
+      if (backups_.stopping()) snapshotter_.Cancel();
+      snapshotter_.Wait();
+    }
+    {
+      std::lock_guard guard(mutex_);
+      claimed_ = figures_.saving = false;
+    }
+    if (!started) std::this_thread::sleep_for(std::chrono::milliseconds(kLookAgainMs));
   }
   *keys = result.keys;
-  std::lock_guard guard(mutex_);
-  claimed_ = figures_.saving = false;
-  return status;
+  return result.status;
 }
 
 Status Persistence::LoadSync(const SyncLoad& load) {
