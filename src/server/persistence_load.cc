@@ -53,6 +53,7 @@ Result<LoadReport> Persistence::LoadAny(const std::string& name, uint64_t bytes,
   options.slots = load_slots_;
   options.thresholds = engine_.ReadThresholds();
   options.keys = keys_;
+  options.checksum = config_.rdbchecksum();
   options.aux_sources = aux_sources_;
   options.log = &engine_.log;
   options.lfu = UsesLfu(config_);

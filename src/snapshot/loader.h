@@ -3,8 +3,8 @@
 // Loading a snapshot file into the keyspace: an RDB as Redis and Valkey write it, the same inside
 // any LZ4 frames, or our packed form, whose parts are loaded by several threads.
 //
-// Checksums are verified where there are any. An error names file, offset and reason; the keyspace
-// then holds what came before it, and is not to be served.
+// Checksums are verified where there are any, a plain RDB's if so asked. An error names file, offset
+// and reason; the keyspace then holds what came before it, and is not to be served.
 //
 // Thread rule: any thread that holds no lock and is not inside the gate. It starts threads of its
 // own, one for each further slot.

@@ -35,6 +35,7 @@ struct LoadOptions {
   int64_t now_ms = 0;
   // So many keys at most are believed when they are announced: room is made for them.
   uint64_t announced_keys_max = 0;
+  bool checksum = true;  // of a plain RDB is verified; the packed form's always is
   std::function<void(uint64_t)> progress;  // bytes of the file read, by one thread
   std::function<void(uint64_t)> memory;  // what the file says its data took, if it does
   std::function<bool()> stopped;  // asked now and then; true ends the loading with an error

@@ -37,9 +37,11 @@ struct Files {
     snapshotter.Wait();
     return result;
   }
-  Result<LoadReport> Load(uint64_t* keys = nullptr, const KeyRing* ring = nullptr) {
+  Result<LoadReport> Load(uint64_t* keys = nullptr, const KeyRing* ring = nullptr,
+                          bool checksum = true) {
     TestEngine loaded;
     LoadOptions options;
+    options.checksum = checksum;
     options.keyspace = &loaded.keyspace;
     options.slots = {loaded.keyspace.gate().AddThread(), loaded.keyspace.gate().AddThread()};
     options.thresholds = loaded.engine->ReadThresholds();
@@ -95,6 +97,25 @@ TEST_CASE("Every truncation and every changed byte of a snapshot is refused", "[
       REQUIRE(report.status().code() == StatusCode::kCorrupt);
       REQUIRE(report.status().message().find("d/s: offset ") == 0);
     }
+  }
+}
+
+TEST_CASE("Without rdbchecksum a plain RDB's checksum is not looked at, a packed one's is",
+          "[snapshot]") {
+  for (SnapshotFormat format : {SnapshotFormat::kPlain, SnapshotFormat::kPacked}) {
+    Files files;
+    files.client.Send("SET a 1\r\n");
+    REQUIRE(files.Save(format).status.ok());
+    std::string bad = files.fs.Get("d/s");
+    bad.back() = static_cast<char>(bad.back() ^ 0x41);
+    files.fs.Put("d/s", bad);
+    REQUIRE_FALSE(files.Load().ok());
+    uint64_t keys = 0;
+    const bool loaded = files.Load(&keys, nullptr, /*checksum=*/false).ok();
+    REQUIRE(loaded == (format == SnapshotFormat::kPlain));
+    if (loaded) REQUIRE(keys == 1);
+    files.fs.Put("d/s", bad.substr(0, bad.size() - 1));
+    REQUIRE_FALSE(files.Load(&keys, nullptr, /*checksum=*/false).ok());
   }
 }
 
