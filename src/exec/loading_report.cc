@@ -13,6 +13,8 @@ namespace cairn {
 namespace {
 
 constexpr std::string_view kClearLine = "\r\x1b[K";
+// Before, what opening the file took is most of the time, and a rate would be far too low.
+constexpr int64_t kRateAfterMs = 500;
 
 double MiB(double bytes) { return bytes / (1 << 20); }
 
@@ -32,18 +34,23 @@ std::string LoadingText(const char* what, uint64_t loaded, uint64_t total, int64
   // Bytes a second.
   const double rate = done * 1000 / static_cast<double>(std::max<int64_t>(elapsed_ms, 1));
   char text[160];
-  int length = snprintf(text, sizeof text, "Loading the %s: ", what);
+  int length = snprintf(text, sizeof text, "Loading the %s: ", what);  // both are short
   char* const rest = text + length;
   const size_t room = sizeof text - static_cast<size_t>(length);
+  const double left = static_cast<double>(total - std::min(total, loaded));
   if (total == 0) {
-    snprintf(rest, room, "%.1f MiB, %.1f MiB/s", MiB(done), MiB(rate));
+    length += snprintf(rest, room, "%.1f MiB", MiB(done));
   } else {
-    const double left = static_cast<double>(total - std::min(total, loaded));
     const double percent = 100 - 100 * left / static_cast<double>(total);
-    snprintf(rest, room, "%.1f%% of %.1f MiB, %.1f MiB/s, %.0f s left", percent,
-             MiB(static_cast<double>(total)), MiB(rate), rate > 0 ? left / rate : 0);
+    length += snprintf(rest, room, "%.1f%% of %.1f MiB", percent, MiB(static_cast<double>(total)));
   }
-  return text;
+  std::string all(text, static_cast<size_t>(length));
+  if (elapsed_ms < kRateAfterMs || loaded == 0) return all;
+  snprintf(text, sizeof text, ", %.1f MiB/s", MiB(rate));
+  all += text;
+  if (total == 0) return all;
+  snprintf(text, sizeof text, ", %.0f s left", left / rate);
+  return all + text;
 }
 
 LoadingReport::LoadingReport(Engine* engine, const char* what)

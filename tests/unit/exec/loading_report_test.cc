@@ -15,7 +15,11 @@ TEST_CASE("loading report: percent, rate and what is left", "[exec]") {
   REQUIRE(LoadingText("snapshot", 3 * kMiB, 2 * kMiB, 1000) ==
           "Loading the snapshot: 100.0% of 2.0 MiB, 3.0 MiB/s, 0 s left");
   REQUIRE(LoadingText("snapshot", 0, 2 * kMiB, 0) ==
-          "Loading the snapshot: 0.0% of 2.0 MiB, 0.0 MiB/s, 0 s left");
+          "Loading the snapshot: 0.0% of 2.0 MiB");
+  // Too early for a rate: what is left would be told as hours.
+  REQUIRE(LoadingText("snapshot", kMiB / 64, 200 * kMiB, 400) ==
+          "Loading the snapshot: 0.0% of 200.0 MiB");
+  REQUIRE(LoadingText("snapshot", kMiB, 0, 400) == "Loading the snapshot: 1.0 MiB");
   REQUIRE(LoadingText("snapshot", 3 * kMiB, 0, 1000) ==
           "Loading the snapshot: 3.0 MiB, 3.0 MiB/s");
 }
