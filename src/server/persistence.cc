@@ -293,6 +293,10 @@ void Persistence::OnPostponedReady() {
   resume_parked_();
 }
 
+void Persistence::OnInPlace(int64_t duration_us) {
+  engine_.latency.AddIfSlow("snapshot-in-place", duration_us, engine_.clock.WallMs() / 1000);
+}
+
 // Writes are refused only where `save` points promise snapshots that cannot be made.
 void Persistence::UpdateMode() {
   bool failed;

@@ -89,6 +89,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   // PressureListener
   void OnPressure(bool high) override;
   void OnPostponedReady() override;
+  void OnInPlace(int64_t duration_us) override;
 
   struct Figures {
     bool saving = false, rewriting = false, rewrite_scheduled = false;

@@ -2,6 +2,8 @@
 #include "snapshot/walk.h"
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
 
 namespace cairn {
 
@@ -61,25 +63,36 @@ void SnapshotWalk::Take(KeyTable* table, Entry* entry, Part* part) {
 
 void SnapshotWalk::BeforeChange(int slot, KeyTable* table, Entry* entry) {
   DCHECK(table->snapshot_owed > 0);
-  if (streaming_.load(std::memory_order_relaxed) == entry) {
-    // Half of it is in the file already: the rest follows from here, whatever that costs. A string's
-    // bytes stay in memory until they are written.
-    record_.Finish();
-    if (entry->is_string())
-      outliving_bytes_.store(entry->block()->capacity, std::memory_order_relaxed);
-    streaming_.store(nullptr, std::memory_order_relaxed);
-    --table->snapshot_owed;
-    keys_done_.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
-  Buffer& buffer = buffers_[slot];
-  std::lock_guard guard(buffer.mutex);
-  const size_t before = buffer.part.memory();
-  Take(table, entry, &buffer.part);
+  const bool streaming = streaming_.load(std::memory_order_relaxed) == entry;
+  const bool in_place = !entry->is_string() && (streaming || BigRecord::IsBig(*entry)) &&
+                        options_.pressure != nullptr && !abandoned();
+  using Clock = std::chrono::steady_clock;
+  const auto start = in_place ? Clock::now() : Clock::time_point();
+  streaming ? FinishStreaming(table, entry) : TakeInto(&buffers_[slot], table, entry);
+  if (!in_place) return;
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
+  options_.pressure->OnInPlace(took.count());
+}
+
+// Half of it is in the file already: the rest follows from here, whatever that costs. A string's
+// bytes stay in memory until they are written.
+void SnapshotWalk::FinishStreaming(KeyTable* table, Entry* entry) {
+  record_.Finish();
+  if (entry->is_string())
+    outliving_bytes_.store(entry->block()->capacity, std::memory_order_relaxed);
+  streaming_.store(nullptr, std::memory_order_relaxed);
+  --table->snapshot_owed;
+  keys_done_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void SnapshotWalk::TakeInto(Buffer* buffer, KeyTable* table, Entry* entry) {
+  std::lock_guard guard(buffer->mutex);
+  const size_t before = buffer->part.memory();
+  Take(table, entry, &buffer->part);
   const uint64_t pending =
-      preimage_bytes_.fetch_add(buffer.part.memory() - before, std::memory_order_relaxed) +
-      buffer.part.memory() - before;
-  if (buffer.part.memory() >= kPreImageBytes) HandOver(std::exchange(buffer.part, Part()));
+      preimage_bytes_.fetch_add(buffer->part.memory() - before, std::memory_order_relaxed) +
+      buffer->part.memory() - before;
+  if (buffer->part.memory() >= kPreImageBytes) HandOver(std::exchange(buffer->part, Part()));
   if (pending > options_.preimage_bytes_max && options_.pressure != nullptr &&
       !pressed_.exchange(true))
     options_.pressure->OnPressure(true);

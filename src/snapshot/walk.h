@@ -47,11 +47,14 @@
 
 namespace cairn {
 
-// Told when pre-images pile up, and when that is over. Called under shard locks: only atomics.
+// Told when pre-images pile up, and when that is over. Called under shard locks: atomics, or a mutex
+// that is a leaf.
 class PressureListener {
  public:
   virtual ~PressureListener() = default;
   virtual void OnPressure(bool high) = 0;
+  // A big value had to be serialised under its lock, which took so long.
+  virtual void OnInPlace(int64_t duration_us) { (void)duration_us; }
   // Whom Postpone told to wait may try again. Not under locks.
   virtual void OnPostponedReady() = 0;
 };
@@ -132,6 +135,8 @@ class SnapshotWalk final : public MutationObserver {
   void WalkDetached(std::unique_ptr<KeyTable> table, size_t bytes, bool epoch, Part* part,
                     PartReceiver* to);
   void Take(KeyTable* table, Entry* entry, Part* part);
+  void FinishStreaming(KeyTable* table, Entry* entry);
+  void TakeInto(Buffer* buffer, KeyTable* table, Entry* entry);
   void CheckOwed(Item* item);
   void Visit(Item* item, Entry* entry, Part* part, std::vector<Wish>* big);
   void LockShard(int slot, ShardLock* lock);

@@ -114,6 +114,10 @@ struct Walked : PressureListener {
   }
   void OnPressure(bool) override {}
   void OnPostponedReady() override { ++ready; }
+  void OnInPlace(int64_t duration_us) override {
+    ++in_place;
+    longest_us = std::max(longest_us, duration_us);
+  }
 
   FaultFs fs;
   TestEngine test;
@@ -121,7 +125,8 @@ struct Walked : PressureListener {
   SnapshotWalk walk;
   Receiver receiver;
   int slot = 0;
-  int ready = 0;
+  int ready = 0, in_place = 0;
+  int64_t longest_us = 0;
   bool compress_strings = false;
 };
 
@@ -282,6 +287,9 @@ TEST_CASE("Who cannot wait changes a big value in the middle, and the image is e
     INFO(status.message());
     REQUIRE(status.ok());
     REQUIRE(walked.Saved() == wanted);
+    // The script's: one of them was half written, the others not yet.
+    REQUIRE(walked.in_place == (change[0] == 'E' ? 6 : 0));
+    REQUIRE((walked.in_place > 0) == (walked.longest_us > 0));
   }
 }
 
