@@ -77,7 +77,8 @@ void LoadAof(Context& ctx) {
   });
 }
 
-// DEBUG RELOAD [NOSAVE] [NOFLUSH]
+// DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]
+// A key that is there already is an error of NOFLUSH without MERGE; redis-server ends then.
 void Reload(Context& ctx) {
   SnapshotControl::ReloadRequest request;
   for (size_t i = 2; i < ctx.argc(); ++i) {
@@ -85,8 +86,10 @@ void Reload(Context& ctx) {
       request.save = false;
     } else if (EqualsIgnoreCase(ctx.arg(i), "noflush")) {
       request.flush = false;
+    } else if (EqualsIgnoreCase(ctx.arg(i), "merge")) {
+      request.merge = true;
     } else {
-      return ctx.Error("ERR DEBUG RELOAD only supports the NOSAVE and NOFLUSH options.");
+      return ctx.Error("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
     }
   }
   // Inside EXEC other replies would follow, and locks be held for as long.
@@ -254,7 +257,7 @@ constexpr Subcommand kSubcommands[] = {
     {"digest", 2, 2, &DigestAll},
     {"digest-value", 2, SIZE_MAX, &DigestValue},
     {"loadaof", 2, 2, &LoadAof},
-    {"reload", 2, 4, &Reload},
+    {"reload", 2, 5, &Reload},
     {"set-active-expire", 3, 3, &SetActiveExpire},
     {"stringmatch-len", 4, 4, &StringMatch},
     {"change-repl-id", 2, 2, &ChangeReplicationId},
@@ -295,8 +298,10 @@ void Help(Context& ctx) {
       "    Reply with a test value of the specified type.",
       "QUICKLIST-PACKED-THRESHOLD <size>",
       "    Accepted without effect.",
-      "RELOAD [NOSAVE] [NOFLUSH]",
-      "    Save the dataset, empty the keyspace and load it back.",
+      "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+      "    Save the dataset, empty the keyspace and load it back. NOSAVE: load what was saved",
+      "    before. NOFLUSH: do not empty it; a key that is there already is an error, or with",
+      "    MERGE gives way to that of the file.",
       "SEGFAULT",
       "    Crash the server with sigsegv.",
       "SET-ACTIVE-EXPIRE <0|1>",

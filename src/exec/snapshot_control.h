@@ -84,6 +84,7 @@ class SnapshotControl {
 
   struct ReloadRequest {
     bool save = true, flush = true;
+    bool merge = false;  // what was not flushed gives way to the file's
   };
   // DEBUG RELOAD. Other clients are told LOADING meanwhile.
   virtual Status Reload(const ReloadRequest& request) = 0;

@@ -38,9 +38,10 @@ class Persistence final : public SnapshotControl, public PressureListener {
   ~Persistence() override;
 
   // Loads a snapshot file of any kind into the empty keyspace and logs what it found. `database`
-  // becomes the one that the stream behind it begins in, if the file says so.
+  // becomes the one that the stream behind it begins in, if the file says so. With `merge` the
+  // keyspace need not be empty: keys of the file replace others.
   Result<LoadReport> LoadFile(const std::string& path, std::function<bool()> stopped,
-                              int* database = nullptr);
+                              int* database = nullptr, bool merge = false);
   // The same from `source`, which will say so many bytes, 0 if that is not known.
   Result<LoadReport> LoadFrom(ByteSource* source, uint64_t bytes, std::function<bool()> stopped,
                               int* database);
@@ -133,7 +134,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   std::string FileDir() const;
   void EmptyKeyspace();
   Status ReloadAlone(const ReloadRequest& request);
-  Status LoadAgain(bool flush);
+  Status LoadAgain(const ReloadRequest& request);
 
   Engine& engine_;
   const Config& config_;

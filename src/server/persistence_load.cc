@@ -24,13 +24,15 @@ constexpr uint64_t kStreamedKeysMax = 16 << 20;
 }  // namespace
 
 Result<LoadReport> Persistence::LoadFile(const std::string& path, std::function<bool()> stopped,
-                                         int* database) {
+                                         int* database, bool merge) {
   uint64_t bytes = 0;
   if (auto file = fs_->Open(path, FileSystem::Mode::kRead); file.ok())
     if (auto size = (*file)->Size(); size.ok()) bytes = *size;
   return LoadAny(path, bytes, std::move(stopped), database,
                  [&](const LoadOptions& options, LoadTotals* totals) {
-                   return LoadSnapshot(fs_, path, options, totals);
+                   LoadOptions of_file = options;
+                   of_file.merge = merge;
+                   return LoadSnapshot(fs_, path, std::move(of_file), totals);
                  });
 }
 
@@ -107,11 +109,12 @@ void Persistence::EmptyKeyspace() {
 }
 
 // Half of the data is not what a log goes on from.
-Status Persistence::LoadAgain(bool flush) {
+Status Persistence::LoadAgain(const ReloadRequest& request) {
   const std::string name = Logged() ? engine_.journal->manifest().base_name : config_.dbfilename();
-  if (flush) EmptyKeyspace();
-  const Status status = LoadFile(FileDir() + "/" + name, nullptr).status();
-  if (status.ok() || !flush || !Logged()) return status;
+  if (request.flush) EmptyKeyspace();
+  const Status status =
+      LoadFile(FileDir() + "/" + name, nullptr, nullptr, request.merge).status();
+  if (status.ok() || !request.flush || !Logged()) return status;
   engine_.log.Warning("DEBUG RELOAD failed, the process ends; its data is in the journal: %s",
                       status.message().c_str());
   _exit(1);
@@ -144,7 +147,7 @@ Status Persistence::ReloadAlone(const ReloadRequest& request) {
     claimed_ = figures_.saving = false;
   }
   // No snapshot is taken of what is half loaded, as a follower that comes meanwhile would have it.
-  if (status.ok()) WithoutSnapshot([&] { status = LoadAgain(request.flush); });
+  if (status.ok()) WithoutSnapshot([&] { status = LoadAgain(request); });
   engine_.modes.Set(kModeLoading, false);
   if (!status.ok()) engine_.log.Warning("DEBUG RELOAD: %s", status.message().c_str());
   return status;

@@ -17,15 +17,17 @@ void EntryBatch::Drop() {
   count_ = 0;
 }
 
-// Inside the gate. False: the key is there already.
+// Inside the gate. False: the key is there already, and stays.
 bool EntryBatch::InsertOne(const Item& item) {
   const int index = ShardOf(item.hash);
   Shard& shard = keyspace_.shard(index);
   const std::string_view key = item.entry->key();
   shard.lock.Lock();
   KeyTable& table = keyspace_.Table(index, item.db);
-  const bool fresh =
-      table.entries.Find(item.hash, [key](const Entry* e) { return e->KeyIs(key); }) == nullptr;
+  const auto is_key = [key](const Entry* e) { return e->KeyIs(key); };
+  Entry* old = merge_ ? table.entries.Remove(item.hash, is_key) : nullptr;
+  if (old != nullptr) table.CountOut(item.hash, old);
+  const bool fresh = table.entries.Find(item.hash, is_key) == nullptr;
   if (fresh) {
     item.entry->set_epoch(shard.epoch);
     table.entries.Insert(item.hash, item.entry, item.entry->has_expiry());
@@ -34,6 +36,7 @@ bool EntryBatch::InsertOne(const Item& item) {
     table.CountIn(item.hash, item.entry);
   }
   shard.lock.Unlock();
+  if (old != nullptr) Entry::Free(old);
   return fresh;
 }
 

@@ -20,7 +20,9 @@ class EntryBatch {
  public:
   static constexpr size_t kEntriesMax = 64;
 
-  EntryBatch(Keyspace* keyspace, int slot) : keyspace_(*keyspace), slot_(slot) {}
+  // `merge`: a key that is there gives way.
+  EntryBatch(Keyspace* keyspace, int slot, bool merge = false)
+      : keyspace_(*keyspace), slot_(slot), merge_(merge) {}
   ~EntryBatch() { Drop(); }
   EntryBatch(const EntryBatch&) = delete;
   EntryBatch& operator=(const EntryBatch&) = delete;
@@ -28,7 +30,7 @@ class EntryBatch {
   bool full() const { return count_ == kEntriesMax; }
   // Takes the entry over. Not when full.
   void Add(int db, Entry* entry);
-  // Puts all into the keyspace, which has the batch empty again. kCorrupt if a key is there twice:
+  // Puts all into the keyspace, which has the batch empty again. kCorrupt if a key is there already:
   // then what comes behind it is dropped. Adds to both how many went in, and of them with an
   // expiry.
   Status Insert(std::atomic<uint64_t>* keys, std::atomic<uint64_t>* volatile_keys);
@@ -44,6 +46,7 @@ class EntryBatch {
 
   Keyspace& keyspace_;
   const int slot_;
+  const bool merge_;
   size_t count_ = 0;
   Item items_[kEntriesMax];
 };

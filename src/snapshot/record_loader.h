@@ -35,6 +35,7 @@ struct LoadOptions {
   int64_t now_ms = 0;
   // So many keys at most are believed when they are announced: room is made for them.
   uint64_t announced_keys_max = 0;
+  bool merge = false;    // a key that is there gives way, and is no error
   bool checksum = true;  // of a plain RDB is verified; the packed form's always is
   std::function<void(uint64_t)> progress;  // bytes of the file read, by one thread
   std::function<void(uint64_t)> memory;  // what the file says its data took, if it does
@@ -54,7 +55,7 @@ struct LoadTotals {
 class RecordLoader {
  public:
   RecordLoader(const LoadOptions* options, LoadTotals* totals, int slot)
-      : options_(*options), totals_(*totals), slot_(slot), batch_(options->keyspace, slot) {}
+      : options_(*options), totals_(*totals), slot_(slot), batch_(options->keyspace, slot, options->merge) {}
 
   // Reads records up to the EOF opcode (true) or, if the reader ends at a record's end, up to
   // there (false), and has put all of it into the keyspace. Errors: kCorrupt; the reader's

@@ -246,6 +246,54 @@ def test_reload(env):
     c.call("SET", "gone", 1)
     equal(c.call("DEBUG", "RELOAD", "NOSAVE"), b"OK")
     equal(digest(c), wanted)
+    equal(c.call("SET", "stays", 1), b"OK")
+    equal(c.call("SET", "long", "other"), b"OK")
+    keys = c.call("DBSIZE")
+    equal(c.call("DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE"), b"OK")
+    equal(c.call("DBSIZE"), keys)
+    equal(c.call("GET", "stays"), b"1", "not emptied")
+    equal(c.call("GET", "long"), b"x" * 100_000, "the file's")
+    equal(c.call("PEXPIRETIME", "volatile"), FAR)
+    equal(c.call("DEL", "stays"), 1)
+    equal(digest(c), wanted)
+    equal(c.call("DEBUG", "RELOAD", "MERGE"), b"OK")
+    equal(digest(c), wanted)
+    equal(c.call("DEBUG", "RELOAD", "NEVER"),
+          Error(b"ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."))
+
+
+@cairn_only("redis-server ends instead")
+def test_reload_over_keys_that_are_there(env):
+    server = env.start(appendonly="no")
+    c = env.client(2, server)
+    equal(c.call("SET", "a", 1), b"OK")
+    refused = c.call("DEBUG", "RELOAD", "NOFLUSH")
+    check(isinstance(refused, Error) and b"is there twice" in refused.text, refused)
+    equal(c.call("GET", "a"), b"1")
+
+
+def test_a_checksum_that_nobody_asks_for(env):
+    """rdbchecksum no: the trailer of dump.rdb may say anything."""
+    server = env.start(appendonly="no", save="")
+    with server.client() as c:
+        equal(c.call("SET", "a", 1), b"OK")
+        equal(c.call("SAVE"), b"OK")
+    server.kill()
+    path = os.path.join(server.folder, "dump.rdb")
+    with open(path, "rb") as file:
+        good = file.read()
+    with open(path, "wb") as file:
+        file.write(good[:-8] + bytes(byte ^ 0x55 for byte in good[-8:]))
+    try:
+        server.start()
+    except StartFailure:
+        pass
+    else:
+        check(False, "a damaged file was loaded")
+    server.directives["rdbchecksum"] = "no"
+    server.start()
+    with server.client() as c:
+        equal(c.call("GET", "a"), b"1")
 
 
 @cairn_only("packed snapshots are ours")
