@@ -132,9 +132,8 @@ SnapshotControl::Claimed Persistence::Claim(Kind kind, bool may_schedule) {
 
 // Under mutex_.
 SnapshotControl::Claimed Persistence::ClaimLocked(Kind kind, bool may_schedule) {
-  const bool rewriting = (claimed_ && kind_ == Kind::kRewrite) || rewrite_scheduled_;
   if (kind == Kind::kRewrite) {
-    if (rewriting) return Claimed::kRewriting;
+    if (claimed_ && kind_ == Kind::kRewrite) return Claimed::kRewriting;
     if (claimed_) {
       rewrite_scheduled_ = true;
       return Claimed::kScheduled;
@@ -153,7 +152,7 @@ SnapshotControl::Claimed Persistence::ClaimLocked(Kind kind, bool may_schedule) 
   figures_.saving = kind != Kind::kRewrite;
   figures_.rewriting = kind == Kind::kRewrite;
   last_try_s_ = engine_.clock.WallMs() / 1000;
-  if (kind != Kind::kRewrite) save_scheduled_ = false;
+  (kind == Kind::kRewrite ? rewrite_scheduled_ : save_scheduled_) = false;
   return Claimed::kStarted;
 }
 
