@@ -243,6 +243,31 @@ def test_an_unfinished_backup_is_refused(env):
     check("was never finished" in done.stdout + done.stderr, done.stdout + done.stderr)
 
 
+@cairn_only("BACKUP is ours")
+def test_dir_may_be_the_backup_itself(env):
+    """As it is: with a log, of which it goes on, and without one."""
+    for appendonly in ("yes", "no"):
+        server = env.start(appendonly=appendonly)
+        with server.client() as c:
+            fill(c)
+            wanted, keys = c.call("DEBUG", "DIGEST"), c.call("DBSIZE")
+            equal(backup(c, "copy")["keys"], keys)
+        path = os.path.join(server.folder, "copy")
+        equal(server.stop(), 0)
+        there = env.start(appendonly=appendonly, dir=path)
+        with there.client() as c:
+            equal(c.call("CONFIG", "GET", "dir")[1].decode(), os.path.realpath(path))
+            equal(c.call("DEBUG", "DIGEST"), wanted)
+            equal(c.call("SET", "goes", "on"), "OK")
+            if appendonly == "no":
+                equal(c.call("SAVE"), "OK")
+        there.restart(crash=False)
+        with there.client() as c:
+            equal(c.call("GET", "goes"), b"on")
+            equal(c.call("DBSIZE"), keys + 1)
+        equal(there.stop(), 0)
+
+
 @cairn_only("the fields are ours")
 def test_figures_of_a_snapshot_at_rest(env):
     c = env.client(2, env.start())
