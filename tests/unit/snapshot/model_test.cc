@@ -2,15 +2,18 @@
 //
 // Snapshots against a model: four threads write at random into an engine with a journal while one
 // snapshot after the other is taken. The model of an instant is the journal up to its LSN, replayed
-// by one thread; the loaded file must hold the same keys, values and expiry times.
+// by one thread; the loaded file must hold the same keys, values, expiry times and function
+// libraries. Now and then there is no memory for anything, so that keys are evicted.
 //
 // CAIRN_MODEL_ROUNDS asks for more rounds than those of a quick run.
 #include <stdlib.h>
 
 #include <thread>
 
+#include "base/memory.h"
 #include "commands/digest.h"
 #include "journal/reader.h"
+#include "server/function_source.h"
 #include "snapshot/loader.h"
 #include "snapshot/snapshotter.h"
 #include "tests/unit/exec/engine_harness.h"
@@ -52,7 +55,7 @@ class Replica {
     }
     position_ = lsn;
   }
-  Keyspace& keyspace() { return test_.keyspace; }
+  TestEngine& test() { return test_; }
 
  private:
   TestEngine test_;
@@ -69,11 +72,20 @@ std::string Many(std::string command, int words, Random& random) {
   return command + "\r\n";
 }
 
+// A library whose code differs from that of others of its name.
+std::string LoadLibrary(Random& random) {
+  const std::string n = std::to_string(random.Below(2));
+  const std::string code = "#!lua name=lib" + n + "\nredis.register_function('f" + n +
+                           "', function() return " + std::to_string(random.Below(1000)) + " end)";
+  return "*4\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n$7\r\nREPLACE\r\n$" +
+         std::to_string(code.size()) + "\r\n" + code + "\r\n";
+}
+
 // A random request of one that changes keys in some way; keys are few, so that they meet.
 std::string RandomRequest(Random& random) {
   const auto key = [&random] { return "k" + std::to_string(random.Below(400)); };
   const auto number = [&random] { return std::to_string(random.Below(1000)); };
-  switch (random.Below(24)) {
+  switch (random.Below(25)) {
     case 0:
     case 1:
     case 2:
@@ -119,6 +131,9 @@ std::string RandomRequest(Random& random) {
       return "MOVE " + key() + " " + std::to_string(random.Below(3)) + "\r\n";
     case 22:
       return "UNLINK h" + key() + " z" + key() + "\r\n";
+    case 23:
+      return "HPEXPIRE h" + key() + " " + std::to_string(random.Below(60)) + " FIELDS 1 f" +
+             number() + "\r\n";
     default:
       break;
   }
@@ -164,14 +179,35 @@ std::string RandomRequest(Random& random) {
       return "XADD stream" + big + " * f " + std::string(300, 'x') + "\r\n";
     case 24:
       return "PEXPIRE bigset" + big + " 30\r\n";
+    case 25:
+      return "HPEXPIRE bighash" + big + " " + std::to_string(random.Below(60)) +
+             " FIELDS 2 " + number() + " " + number() + "\r\n";
+    // Strings that are borrowed and written without a lock.
+    case 26:
+    case 27:
+      return "SETRANGE huge" + big + " " + std::to_string((1 << 20) + random.Below(100'000)) + " " +
+             number() + "\r\n";
+    case 28:
+      return "EVAL \"redis.call('setrange','huge" + big + "',5,'" + number() + "')\" 0\r\n";
+    case 29:
+      return "UNLINK huge" + big + "\r\n";
+    case 30:
+      return LoadLibrary(random);
+    case 31:
+      // The second of them finds no memory, and keys go for it.
+      return "CONFIG SET maxmemory 1\r\nSET " + key() + " v\r\nCONFIG SET maxmemory 0\r\n";
     default:
       return "GET " + key() + "\r\n";
   }
 }
 
-// Every key with its expiry time and a digest of its value.
-std::map<std::string, std::string> Contents(Keyspace& keyspace) {
+// Every key with its expiry time, the first one of its fields and a digest of its value; and the
+// libraries.
+std::map<std::string, std::string> Contents(TestEngine& of) {
+  Keyspace& keyspace = of.keyspace;
   std::map<std::string, std::string> contents;
+  const auto libraries = of.engine->scripts->functions().Current();
+  for (const auto& [name, library] : libraries->all()) contents["library " + name] = library->code;
   for (int shard = 0; shard < kShards; ++shard) {
     for (int db = 0; db < keyspace.databases(); ++db) {
       KeyTable* table = keyspace.PeekTable(shard, db);
@@ -181,7 +217,8 @@ std::map<std::string, std::string> Contents(Keyspace& keyspace) {
         Digest digest;
         DigestEntry(&digest, entry);
         contents[std::to_string(db) + "/" + std::string(entry->key())] =
-            digest.Hex() + "@" + std::to_string(entry->expiry_ms());
+            digest.Hex() + "@" + std::to_string(entry->expiry_ms()) + "@" +
+            std::to_string(entry->NextFieldExpiry());
         with_expiry += entry->has_expiry();
         return true;
       });
@@ -226,6 +263,7 @@ class Writer {
 
   void Main(std::atomic<bool>* stop, std::atomic<bool>* may_write,
             std::atomic<uint64_t>* requests) {
+    MemoryMeter::RegisterThread();
     Random random(static_cast<uint64_t>(100 + index_));
     while (!*stop) {
       if (!*may_write) {
@@ -294,7 +332,10 @@ TEST_CASE("A snapshot under four writers is the journal up to its LSN", "[snapsh
   TestEngine test;
   test.engine->journal = test.engine->open_journal = journal.journal.get();
   Pressure pressure(test.engine.get());
-  Snapshotter snapshotter(&test.keyspace, SystemClock(), {});
+  test.store.SetInternally("maxmemory-policy", "allkeys-random");
+  test.engine->memory.Measure();
+  FunctionSource functions(test.engine.get());
+  Snapshotter snapshotter(&test.keyspace, SystemClock(), {&functions});
   std::vector<std::unique_ptr<Writer>> writers;
   Threads threads;
   for (int i = 0; i < Writer::kWriters; ++i) writers.push_back(std::make_unique<Writer>(test, i));
@@ -340,14 +381,16 @@ TEST_CASE("A snapshot under four writers is the journal up to its LSN", "[snapsh
     options.keyspace = &loaded.keyspace;
     options.slots = {loaded.keyspace.gate().AddThread(), loaded.keyspace.gate().AddThread()};
     options.thresholds = loaded.engine->ReadThresholds();
+    FunctionSource loaded_functions(loaded.engine.get());
+    options.aux_sources = {&loaded_functions};
     LoadTotals totals;
     auto report = LoadSnapshot(&journal.fs, "snapshots/s", options, &totals);
     INFO(report.status().message());
     REQUIRE(report.ok());
     REQUIRE(totals.keys == result.keys);
     ++compared;
-    if (Contents(loaded.keyspace) != Contents(replica.keyspace())) {
-      const auto got = Contents(loaded.keyspace), wanted = Contents(replica.keyspace());
+    const auto got = Contents(loaded), wanted = Contents(replica.test());
+    if (got != wanted) {
       for (const auto& [name, value] : wanted)
         if (!got.contains(name) || got.at(name) != value) FAIL_CHECK("wrong or missing: " << name);
       for (const auto& [name, value] : got)
@@ -358,6 +401,7 @@ TEST_CASE("A snapshot under four writers is the journal up to its LSN", "[snapsh
   threads.Join();
   RequireEpochsEqual(test.keyspace);
   REQUIRE(compared > 0);
+  REQUIRE(test.engine->statistics.Sum(Stat::kEvicted) > 0);
   REQUIRE_FALSE(test.engine->modes.Has(kModeSnapshotLag));
   test.engine->journal = test.engine->open_journal = nullptr;
 }
