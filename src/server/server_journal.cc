@@ -39,6 +39,15 @@ FsyncPolicy PolicyOf(AppendFsync policy) {
   return FsyncPolicy::kNo;
 }
 
+// What an operator whose log does not load does next.
+Status Advise(const Status& status, const std::string& dir) {
+  if (status.code() != StatusCode::kCorrupt && status.code() != StatusCode::kNotFound &&
+      status.code() != StatusCode::kIo)
+    return status;
+  return Status::Corrupt(status.message() + "; run cairn-check verify " + dir +
+                         ", and repair to see what can be done about it");
+}
+
 }  // namespace
 
 std::string Server::JournalFolder() const {
@@ -71,10 +80,7 @@ Status Server::OpenJournal() {
   FileSystem* files = RealFileSystem();
   CAIRN_RETURN_IF_ERROR(RemoveTemporaryFiles(dir));
   auto recovered = RecoverJournal(files, dir, keys_.get());
-  if (!recovered.ok() && recovered.status().code() == StatusCode::kInvalid)
-    return recovered.status();
-  if (!recovered.ok())
-    return Status::Corrupt(recovered.status().message() + "; run cairn-check verify " + dir);
+  if (!recovered.ok()) return Advise(recovered.status(), dir);
   if (recovered->report.fresh && !restore_to_.empty())
     return Status::Invalid("--restore-to: there is no journal in " + dir);
   if (!recovered->report.fresh) {
@@ -87,7 +93,7 @@ Status Server::OpenJournal() {
     auto limit = RestoreLimit(&*recovered);
     if (!limit.ok()) return limit.status();
     auto end = Replay(recovered->manifest, *limit, [this] { return StopAsked(); });
-    if (!end.ok()) return end.status();
+    if (!end.ok()) return Advise(end.status(), dir);
     if (*end < recovered->tail_lsn) {
       if (!restore_to_.empty()) CAIRN_RETURN_IF_ERROR(KeepTimeline(before));
       CAIRN_RETURN_IF_ERROR(recovered->CutAt(*end));

@@ -468,3 +468,64 @@ def test_a_segment_lost_before_the_base_costs_what_it_led_to(env):
     check("A part of the journal is lost" in server.log_text(), "nobody is told")
     server.stop()
     equal(check_tool("verify", folder(server)).returncode, 0)
+
+
+def snapshots(server):
+    """The names of its snapshots in the journal's folder, oldest first."""
+    return sorted(name for name in os.listdir(folder(server)) if name.endswith(".rdb.lz4"))
+
+
+def cut_in_half(path):
+    with open(path, "r+b") as file:
+        file.truncate(os.path.getsize(path) // 2)
+
+
+@cairn_only("repair is ours")
+def test_a_damaged_base_gives_way_to_an_older_one(env):
+    for damage, names in ((cut_in_half, 1), (os.remove, 1), (cut_in_half, 2)):
+        server = env.start(journal_retention_time=3600, save="")
+        c = env.client(2, server)
+        for i in range(2):
+            equal(c.call("RPUSH", "l", i), i + 1)
+            equal(c.call("SAVE"), b"OK")
+        early, early_digest = lsn(c), c.call("DEBUG", "DIGEST")
+        equal(c.call("SET", "after", 1), b"OK")
+        wanted = c.call("DEBUG", "DIGEST")
+        server.stop()
+        bad = snapshots(server)[-names:]
+        for name in bad:
+            damage(os.path.join(folder(server), name))
+        output = refused(server)
+        check("run cairn-check verify" in output and "repair" in output, output)
+        equal(check_tool("verify", folder(server)).returncode, 2)
+        before = sorted(os.listdir(folder(server)))
+        said = check_tool("repair", folder(server)).stdout.decode()
+        for name in bad:
+            check("drops " + name in said, said)
+        check("nothing was changed" in said and "is whole" not in said, said)
+        equal(sorted(os.listdir(folder(server))), before)
+        done = check_tool("repair", folder(server), "--yes")
+        equal(done.returncode, 0, repr(done))
+        equal(check_tool("verify", folder(server)).returncode, 0)
+        check(not set(bad) & set(snapshots(server)), snapshots(server))
+        server.start()
+        with server.client() as c:
+            equal(c.call("DEBUG", "DIGEST"), wanted, "nothing is lost")
+        with restored(server, early) as c:
+            equal(c.call("DEBUG", "DIGEST"), early_digest)
+
+
+@cairn_only("repair is ours")
+def test_a_damaged_base_alone_is_beyond_repair(env):
+    server = env.start(save="")
+    c = env.client(2, server)
+    equal(c.call("SET", "a", 1), b"OK")
+    equal(c.call("SAVE"), b"OK")
+    server.stop()
+    cut_in_half(os.path.join(folder(server), snapshots(server)[0]))
+    before = sorted(os.listdir(folder(server)))
+    for options in ((), ("--yes",)):
+        done = check_tool("repair", folder(server), *options)
+        equal(done.returncode, 2, repr(done))
+        check(b"has to come from a backup" in done.stderr, repr(done))
+    check(set(before) >= set(os.listdir(folder(server))) - {"cairn.lock"}, "nothing was changed")

@@ -5,6 +5,7 @@
 
 #include "journal/recovery.h"
 #include "journal/segment_reader.h"
+#include "snapshot/verify.h"
 
 namespace cairn {
 namespace {
@@ -60,7 +61,41 @@ Result<Readable> Walk(FileSystem* fs, const std::string& dir, const Manifest& m,
   return found;
 }
 
-Status MoveAside(FileSystem* fs, const std::string& dir, const std::vector<SegmentEntry>& segments,
+// A snapshot that cannot be loaded, and why.
+struct BadSnapshot {
+  std::string name, reason;
+};
+
+// Takes the snapshots that cannot be loaded out of `m`. Its base becomes the newest whole one that the
+// log goes on from; all that came since is in the segments between.
+Result<std::vector<BadSnapshot>> PassOverBadSnapshots(FileSystem* fs, const std::string& dir,
+                                                      Manifest* m, const KeyRing* keys) {
+  std::vector<SnapshotEntry> listed = m->snapshots, whole;
+  if (listed.empty()) listed.push_back({m->base_name, m->base_lsn, 0, 0});
+  std::vector<BadSnapshot> bad;
+  for (const SnapshotEntry& s : listed) {
+    const Status status =
+        s.name.empty() ? Status::Ok() : VerifyBase(fs, dir + "/" + s.name, s.lsn, keys).status();
+    if (status.ok()) {
+      whole.push_back(s);
+    } else if (!IsDamage(status)) {
+      return status;
+    } else if (bad.empty() || bad.back().name != s.name) {  // two of the same LSN are one file
+      bad.push_back({s.name, status.message()});
+    }
+  }
+  if (bad.empty()) return bad;
+  const Lsn first = m->segments.empty() ? m->base_lsn : m->segments.front().first_lsn;
+  if (whole.empty() || (whole.back().lsn < m->base_lsn && whole.back().lsn < first))
+    return Status::Corrupt(bad.back().reason + "; there is no older snapshot that the log goes on "
+                           "from: the data set has to come from a backup");
+  m->base_name = whole.back().name;
+  m->base_lsn = whole.back().lsn;
+  if (!m->snapshots.empty()) m->snapshots = std::move(whole);
+  return bad;
+}
+
+Status MoveAside(FileSystem* fs, const std::string& dir, const std::vector<std::string>& names,
                  std::string* text) {
   std::string aside;
   for (int n = 1; aside.empty() && n < kAsideFoldersMax; ++n) {
@@ -73,14 +108,42 @@ Status MoveAside(FileSystem* fs, const std::string& dir, const std::vector<Segme
   CAIRN_RETURN_IF_ERROR(fs->MakeDirectory(aside));
   CAIRN_RETURN_IF_ERROR(fs->Link(ManifestPath(dir), aside + "/manifest"));
   // Linked now, taken away only after the new manifest stands: a crash loses nothing.
-  for (const SegmentEntry& s : segments) {
-    const std::string name = SegmentName(s.timeline, s.sequence);
+  for (const std::string& name : names) {
     Status status = fs->Link(dir + "/" + name, aside + "/" + name);
     if (!status.ok() && status.code() != StatusCode::kNotFound) return status;
   }
   CAIRN_RETURN_IF_ERROR(fs->SyncDirectory(aside));
   CAIRN_RETURN_IF_ERROR(fs->SyncDirectory(dir));
   *text += "originals are in " + aside + "\n";
+  return Status::Ok();
+}
+
+// Makes the log of `m` end where it can be read no further.
+Status EndLog(const Readable& found, Manifest* m, std::vector<std::string>* originals,
+              std::vector<std::string>* dropped, std::string* text) {
+  if (!m->base_name.empty() && found.end < m->base_lsn)
+    return Status::Corrupt("the log is damaged at LSN " + std::to_string(found.end) +
+                           " below its base snapshot at " + std::to_string(m->base_lsn) +
+                           ": remove segments by hand or restore a backup");
+  *text += "damage: " + found.reason + "\n";
+  *text += "the log would end at LSN " + std::to_string(found.end) + "\n";
+  // Open segments that were walked take their place in the chain; those behind leave it.
+  std::vector<SegmentEntry> behind(m->segments.begin() + static_cast<long>(found.segments.size()),
+                                   m->segments.end());
+  m->segments = found.segments;
+  std::vector<SegmentEntry> beyond;
+  CutChain(m, found.end, &beyond);
+  behind.insert(behind.begin(), beyond.begin(), beyond.end());
+  for (const SegmentEntry& s : behind) {
+    const std::string name = SegmentName(s.timeline, s.sequence);
+    *text += "drops " + name + "\n";
+    originals->push_back(name);
+    dropped->push_back(name);
+  }
+  for (const SegmentEntry& s : m->segments)
+    if (s.state == SegmentState::kClosed && s.end_lsn == found.end)
+      originals->push_back(SegmentName(s.timeline, s.sequence));
+  m->clean = false;
   return Status::Ok();
 }
 
@@ -102,37 +165,31 @@ Status RepairJournal(FileSystem* fs, const std::string& dir, bool really,
   auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok() && !IsDamage(recovered.status())) return recovered.status();
   if (found.reason.empty() && !recovered.ok()) found.reason = recovered.status().message();
-  if (found.reason.empty()) {
+  auto passed_over = PassOverBadSnapshots(fs, dir, &m, keys);
+  if (!passed_over.ok()) return passed_over.status();
+  if (found.reason.empty() && passed_over->empty()) {
     *text += "the log is whole up to LSN " + std::to_string(found.end) + ", nothing to repair\n";
     return Status::Ok();
   }
-  if (!m.base_name.empty() && found.end < m.base_lsn)
-    return Status::Corrupt("the log is damaged at LSN " + std::to_string(found.end) +
-                           " below its base snapshot at " + std::to_string(m.base_lsn) +
-                           ": remove segments by hand or restore a backup");
-  *text += "damage: " + found.reason + "\n";
-  *text += "the log would end at LSN " + std::to_string(found.end) + "\n";
-  // Open segments that were walked take their place in the chain; those behind leave it.
-  std::vector<SegmentEntry> dropped(m.segments.begin() + static_cast<long>(found.segments.size()),
-                                    m.segments.end());
-  m.segments = found.segments;
-  std::vector<SegmentEntry> beyond;
-  CutChain(&m, found.end, &beyond);
-  dropped.insert(dropped.begin(), beyond.begin(), beyond.end());
-  std::vector<SegmentEntry> originals = dropped;
-  for (SegmentEntry& s : m.segments)
-    if (s.state == SegmentState::kClosed && s.end_lsn == found.end) originals.push_back(s);
-  for (const SegmentEntry& s : dropped)
-    *text += "drops " + SegmentName(s.timeline, s.sequence) + "\n";
-  m.clean = false;
+  std::vector<std::string> originals, dropped;
+  for (const BadSnapshot& bad : *passed_over) {
+    *text += "damage: " + bad.reason + "\ndrops " + bad.name + "\n";
+    originals.push_back(bad.name);
+    dropped.push_back(bad.name);
+  }
+  if (!passed_over->empty())
+    *text += "the log would begin with " +
+             (m.base_name.empty() ? "the empty data set" : m.base_name) + ", LSN " +
+             std::to_string(m.base_lsn) + "; all that came since is in its segments\n";
+  if (!found.reason.empty()) CAIRN_RETURN_IF_ERROR(EndLog(found, &m, &originals, &dropped, text));
   if (!really) {
     *text += "nothing was changed; run again with --yes to do it\n";
     return Status::Ok();
   }
   CAIRN_RETURN_IF_ERROR(MoveAside(fs, dir, originals, text));
   CAIRN_RETURN_IF_ERROR(SaveManifest(fs, dir, m));
-  for (const SegmentEntry& s : dropped) {
-    Status status = fs->Remove(SegmentPath(dir, s));
+  for (const std::string& name : dropped) {
+    Status status = fs->Remove(dir + "/" + name);
     if (!status.ok() && status.code() != StatusCode::kNotFound) return status;
   }
   *text += "done: the log ends at LSN " + std::to_string(found.end) + "\n";
