@@ -104,7 +104,7 @@ void Reload(Context& ctx) {
 // DEBUG SET-ACTIVE-EXPIRE 0|1
 void SetActiveExpire(Context& ctx) {
   ctx.engine().active_expire.store(ctx.arg(2) != "0", std::memory_order_relaxed);
-  if (ctx.arg(2) != "0") ctx.engine().modes.Set(kModeExpiryOff, false);
+  if (ctx.arg(2) != "0") ctx.engine().kept_until_ms.store(0, std::memory_order_relaxed);
   ctx.Ok();
 }
 

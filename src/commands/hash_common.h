@@ -13,9 +13,11 @@
 namespace cairn {
 
 // The time by which fields are judged: a replay or a leader's stream hides none, since the
-// expiries come to it as HDELs.
+// expiries come to it as HDELs; nor does a server that was restored to an earlier time.
 inline int64_t FieldTime(Context& ctx) {
-  return ctx.unit().expiry_mode() == ExpiryMode::kApply ? Hash::kNeverExpired : ctx.now_ms();
+  const Unit& unit = ctx.unit();
+  return unit.expiry_mode() == ExpiryMode::kApply || unit.KeepsFields() ? Hash::kNeverExpired
+                                                                        : unit.now_ms();
 }
 
 // Deletes those of the fields `names[0]`, `names[step]`, ... that have expired, and journals that:

@@ -120,7 +120,7 @@ struct Config {
   Setting<int64_t> databases, hz;
 
   // Journal and snapshots
-  Setting<bool> appendonly, aof_load_truncated;
+  Setting<bool> appendonly, aof_load_truncated, restore_keep_expired;
   Setting<AppendFsync> appendfsync;
   Shared<std::string> appendfilename, appenddirname, dbfilename, encryption_key_file,
       backup_dir;

@@ -180,6 +180,7 @@ constexpr Option kOptions[] = {
     Memory<&C::journal_segment_size>("journal-segment-size", 1 << 20, "268435456", kMutable, "a journal file is closed at this size"),
     Integer<&C::journal_retention_time>("journal-retention-time", 0, kSecondsMax, "0", kMutable, "keep replaced journal files for so many seconds"),
     Memory<&C::journal_retention_bytes>("journal-retention-bytes", 0, "0", kMutable, "keep so many bytes of replaced journal files"),
+    Bool<&C::restore_keep_expired>("restore-keep-expired", "yes", kMutable, "after --restore-to, keys that have expired since stay"),
     Bool<&C::aof_load_truncated>("aof-load-truncated", "yes", kMutable, "start after cutting a torn tail"),
     Integer<&C::auto_aof_rewrite_percentage>("auto-aof-rewrite-percentage", 0, INT_MAX, "100", kMutable, "compact when the journal has grown by so much"),
     Memory<&C::auto_aof_rewrite_min_size>("auto-aof-rewrite-min-size", 0, "67108864", kMutable, "and has at least this size"),

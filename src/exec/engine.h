@@ -95,6 +95,9 @@ struct Engine {
   std::string run_id, replication_id;
   size_t startup_bytes = 0;  // allocated before anything was loaded
   std::atomic<bool> active_expire{true};
+  // After --restore-to: keys whose time came before this stay, as the fields of hashes do whatever
+  // their time; 0: none do.
+  std::atomic<int64_t> kept_until_ms{0};
   // Output that a client does not read grows to this; then the client is cut off.
   size_t output_bytes_max = size_t{4} << 30;
   std::atomic<uint64_t> next_client_id{1};

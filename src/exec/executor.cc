@@ -51,9 +51,7 @@ ExpiryMode Executor::ExpiryModeOf(uint64_t mode) {
   constexpr uint64_t kHiding =
       kModeFollower | kModeLogRefused | kModePausedAll | kModePausedWrite | kModeFailover |
       kModeLoading;
-  if ((mode & (kHiding | kModeExpiryOff)) == 0) [[likely]]
-    return ExpiryMode::kNormal;
-  return Modes::Has(mode, kModeExpiryOff) ? ExpiryMode::kApply : ExpiryMode::kHide;
+  return (mode & kHiding) == 0 ? ExpiryMode::kNormal : ExpiryMode::kHide;
 }
 
 void Executor::WakeJournal() {

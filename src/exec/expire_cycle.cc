@@ -2,6 +2,7 @@
 //
 // The work that a worker does in slices between its clients' requests: deleting keys whose time has
 // come, found through the marks of their buckets, and making room under maxmemory.
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -76,7 +77,7 @@ void Executor::ExpireInTable(int shard, int db, int64_t clock_ms, SliceBudget* b
         if (unit.IsExpired(entry)) {
           due.emplace_back(EntryTraits::Hash(entry), entry);
         } else {
-          left_ms += static_cast<double>(entry->expiry_ms() - clock_ms);
+          left_ms += static_cast<double>(std::max<int64_t>(entry->expiry_ms() - clock_ms, 0));
           ++alive;
         }
       }

@@ -16,7 +16,7 @@ namespace {
 bool SomeAreDue(const Unit& unit, const Hash& hash) {
   const int64_t next_ms = hash.NextExpiry();
   return unit.expiry_mode() == ExpiryMode::kNormal && next_ms != Hash::kNoExpiry &&
-         next_ms < unit.now_ms();
+         next_ms < unit.now_ms() && !unit.KeepsFields();
 }
 
 // Calls erase(hash, names) to delete fields and collect their names, then settles what follows.
@@ -102,6 +102,7 @@ size_t ExpireNamedFields(Unit& unit, int db, uint64_t hash, Entry* entry, Argume
 size_t Executor::ExpireFieldsSlice(int first_shard, int step, size_t limit, int64_t clock_ms) {
   constexpr size_t kFieldsPerLock = 128;
   if (!engine_.active_expire.load(std::memory_order_relaxed) ||
+      engine_.kept_until_ms.load(std::memory_order_relaxed) != 0 ||
       CurrentExpiryMode() != ExpiryMode::kNormal || engine_.modes.Has(kModeLoading))
     return 0;
   Keyspace& keyspace = engine_.keyspace;

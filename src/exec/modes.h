@@ -23,7 +23,6 @@ enum ModeFlag : uint64_t {
   kModeMonitored = 1 << 5,    // somebody runs MONITOR
   kModeBusyScript = 1 << 7,
   kModeShutdown = 1 << 8,
-  kModeExpiryOff = 1 << 9,    // after --restore-to: what was alive at that time stays
   kModeStale = 1 << 10,        // a follower that may not serve what it has: MASTERDOWN
   kModeFewFollowers = 1 << 11,  // fewer good ones than min-replicas-to-write: NOREPLICAS
   kModeSaveFailed = 1 << 12,   // snapshots fail: writes get MISCONF

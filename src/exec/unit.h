@@ -165,8 +165,11 @@ class Unit {
   void Access(Entry* entry);
   uint32_t generation() const { return generation_; }
   bool IsExpired(const Entry* entry) const {
-    return mode_ != ExpiryMode::kApply && entry->has_expiry() && entry->expiry_ms() < now_ms_;
+    return mode_ != ExpiryMode::kApply && entry->has_expiry() && entry->expiry_ms() < now_ms_ &&
+           !IsKept(entry);
   }
+  // Whether the fields of hashes stay whatever their time, see Engine::kept_until_ms.
+  bool KeepsFields() const;
 
   // -- changes; each fires what has to be fired before a change --
   // To be called before the value of an entry is changed in place.
@@ -359,6 +362,7 @@ class Unit {
   }
   void NextEffectDb(int db);
   bool Logged() const;
+  bool IsKept(const Entry* entry) const;
   void Start(int64_t clock_ms, ExpiryMode mode);
   void HandOver();
   // The short end of a unit that no log records, that nobody is told of and whose reply waits for

@@ -20,6 +20,15 @@ Entry* Unit::Lookup(int db, std::string_view key, uint64_t hash) {
   return LookupExpiring(db, hash, entry);
 }
 
+// Its time came between the point that the server was restored to and then.
+bool Unit::IsKept(const Entry* entry) const {
+  return entry->expiry_ms() < engine_.kept_until_ms.load(std::memory_order_relaxed);
+}
+
+bool Unit::KeepsFields() const {
+  return engine_.kept_until_ms.load(std::memory_order_relaxed) != 0;
+}
+
 Entry* Unit::LookupExpiring(int db, uint64_t hash, Entry* entry) {
   if (!IsExpired(entry)) return entry;
   if (mode_ == ExpiryMode::kNormal) Expire(db, hash, entry);

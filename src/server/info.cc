@@ -279,6 +279,10 @@ class InfoWriter {
     Number("backup_last_lsn", backup.last_lsn);
     Number("backup_last_bytes", backup.last_bytes);
     Number("backup_last_keys", backup.last_keys);
+    if (s_.restored_to_ != kLsnMax) {
+      Number("restored_to_lsn", s_.restored_to_);
+      Number("restore_keeps_expired", e_.kept_until_ms.load(kRelaxed) != 0);
+    }
     if (loading) WriteLoading();
     if (!journal) return;
     // Both count what is uncompressed: the stream behind the base, and the base as an RDB.

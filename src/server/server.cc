@@ -205,6 +205,10 @@ void Server::RegisterHooks() {
       journal_->SetBufferBytesMax(static_cast<uint64_t>(config.journal_buffer_size()));
     return Status::Ok();
   });
+  store_.OnChange({"restore-keep-expired"}, [this](const Config& config) {
+    if (!config.restore_keep_expired()) engine_->kept_until_ms.store(0, std::memory_order_relaxed);
+    return Status::Ok();
+  });
   store_.OnChange(
       {"journal-retention-time", "journal-retention-bytes"}, [this](const Config& config) {
         if (journal_ != nullptr)

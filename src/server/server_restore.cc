@@ -3,10 +3,10 @@
 // cairn-server --restore-to LSN|TIME: the data as it was. The log is replayed up to the last whole
 // record at or before the target and goes on there, on a new timeline. The timeline that was is
 // kept first: DIR/timeline-N holds a manifest and hard links to all its files, a journal folder
-// like any other (`appenddirname` may point at it).
+// like any other, once it is moved to where `appenddirname` can name it.
 //
-// Expiry rests afterwards, or keys that were alive then would vanish at once; `DEBUG
-// SET-ACTIVE-EXPIRE 1` or the next start ends that.
+// Keys whose time came between then and this start stay (restore-keep-expired), or what one went back
+// for would vanish at once; what has its time still to come expires as ever.
 #include "journal/recovery.h"
 #include "journal/restore_point.h"
 #include "server/server.h"
@@ -31,8 +31,13 @@ Result<Lsn> Server::RestoreLimit(Recovered* recovered) {
     restore_to_.clear();
     return lsn;
   }
-  engine_->modes.Set(kModeExpiryOff, true);
+  restored_to_ = *lsn;
   log_.Warning("Restoring to LSN %llu, on a new timeline", static_cast<unsigned long long>(*lsn));
+  if (config_.restore_keep_expired()) {
+    engine_->kept_until_ms.store(SystemClock()->WallMs(), std::memory_order_relaxed);
+    log_.Warning("Keys that have expired since then, and the fields of hashes, stay until CONFIG SET "
+                 "restore-keep-expired no or the next start");
+  }
   return lsn;
 }
 

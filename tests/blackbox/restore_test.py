@@ -100,14 +100,63 @@ def test_keys_alive_then_are_alive_now(env):
     # Or the cycle may delete it before anybody asks where the log is.
     equal(c.call("DEBUG", "SET-ACTIVE-EXPIRE", 0), b"OK")
     equal(c.call("SET", "short", 1, "PX", 1), b"OK")
+    equal(c.call("HSET", "fields", "f", 1), 1)
+    equal(c.call("HPEXPIRE", "fields", 1, "FIELDS", 1, "f"), [1])
     then = lsn(c)
     equal(c.call("SET", "later", 1), b"OK")
     pass_time(c, 10)
     with restored(server, then) as c:
-        equal(c.call("GET", "short"), b"1", "expiry rests")
+        check("stay until CONFIG SET restore-keep-expired no" in server.log_text(),
+              server.log_text())
+        check(b"restore_keeps_expired:1" in c.call("INFO", "persistence"), "INFO says so")
+        check(b"restored_to_lsn:%d\r" % then in c.call("INFO", "persistence"), "and to where")
+        equal(c.call("GET", "short"), b"1", "what was alive then stays")
+        equal(c.call("PTTL", "short"), 0)
+        equal(c.call("HGETALL", "fields"), [b"f", b"1"])
         equal(c.call("EXISTS", "later"), 0)
-        c.call("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+        # What comes now expires as ever, whoever finds it.
+        for key in ("now", "seen"):
+            equal(c.call("SET", key, 1, "PX", 1), b"OK")
+        eventually(lambda: c.call("EXISTS", "seen") == 0, 60)
+        eventually(lambda: c.call("DBSIZE") == 2, 60)
+        equal(c.call("EXPIRE", "fields", -1), 1)
+        equal(c.call("EXISTS", "fields"), 0)
+        equal(c.call("HSET", "fields", "f", 1), 1)
+        equal(c.call("HPEXPIRE", "fields", 1, "FIELDS", 1, "f"), [1])
+        pass_time(c, 10)
+        equal(c.call("HGET", "fields", "f"), b"1")
+        equal(c.call("CONFIG", "SET", "restore-keep-expired", "no"), b"OK")
         equal(c.call("GET", "short"), None, "until the operator says so")
+        eventually(lambda: c.call("DBSIZE") == 0, 60)
+        check(b"restore_keeps_expired:0" in c.call("INFO", "persistence"), "INFO says so")
+
+
+@cairn_only("restore is ours")
+def test_what_a_restore_kept_ends_with_the_next_start(env):
+    server = env.start()
+    c = env.client(2, server)
+    equal(c.call("DEBUG", "SET-ACTIVE-EXPIRE", 0), b"OK")
+    equal(c.call("SET", "short", 1, "PX", 1), b"OK")
+    equal(c.call("HSET", "h", "f", 1, "g", 1), 2)
+    equal(c.call("HPEXPIRE", "h", 1, "FIELDS", 1, "f"), [1])
+    then = lsn(c)
+    equal(c.call("SET", "later", 1), b"OK")
+    pass_time(c, 10)
+    with restored(server, then) as c:
+        equal(c.call("GET", "short"), b"1")
+        equal(c.call("HLEN", "h"), 2)
+        last = lsn(c)
+    server.restart()
+    with server.client() as c:
+        equal(c.call("GET", "short"), None)
+        equal(c.call("HGET", "h", "f"), None)
+    # The same point again, but nothing is to be kept.
+    server.directives["restore-keep-expired"] = "no"
+    with restored(server, last) as c:
+        check("restore-keep-expired" not in server.log_text().split("Restoring to LSN")[-1],
+              server.log_text())
+        equal(c.call("GET", "short"), None)
+        equal(c.call("HGETALL", "h"), [b"g", b"1"])
 
 
 @cairn_only("restore is ours")
