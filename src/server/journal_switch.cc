@@ -27,6 +27,7 @@ Status Server::BeginJournal() {
   const std::string dir = JournalFolder();
   FileSystem* files = RealFileSystem();
   CAIRN_RETURN_IF_ERROR(files->MakeDirectory(dir));
+  CAIRN_RETURN_IF_ERROR(files->SyncDirectory(config_.dir()));  // as LockJournal does
   auto lock = LockJournalFolder(dir);
   if (!lock.ok()) return lock.status();
   CAIRN_RETURN_IF_ERROR(RemoveTemporaryFiles(dir));
