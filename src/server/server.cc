@@ -140,6 +140,7 @@ Status Server::Start() {
     HoldFromNowOn();
     logged_ = true;
   } else {
+    TellUnreadJournal();
     CAIRN_RETURN_IF_ERROR(persistence_->LoadAtStart([this] { return StopAsked(); }));
   }
   CAIRN_RETURN_IF_ERROR(replication_->Start());

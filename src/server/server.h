@@ -117,6 +117,8 @@ class Server final : public ServerControl, public JournalListener {
   Status EndJournal();
   void RetireJournal(const std::function<void()>& next);
   Status ImportRedisFiles(struct Recovered* recovered);
+  void TellPassedOver();
+  void TellUnreadJournal();
   void MakeReplayer();
   void HoldFromNowOn();
   std::string JournalFolder() const;

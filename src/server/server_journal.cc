@@ -89,6 +89,7 @@ Status Server::OpenJournal() {
     log_.Notice("%s", recovered->report.Text().c_str());
     if (!recovered->report.lost.empty())
       log_.Warning("A part of the journal is lost: %s", recovered->report.lost.c_str());
+    TellPassedOver();
     const Manifest before = recovered->manifest;
     auto limit = RestoreLimit(&*recovered);
     if (!limit.ok()) return limit.status();
@@ -154,6 +155,24 @@ Status Server::ImportRedisFiles(Recovered* recovered) {
   log_.Notice("The journal in %s begins with what the files of Redis hold; they stay as they are",
               JournalFolder().c_str());
   return Status::Ok();
+}
+
+// Who puts a file of Redis into a folder that has a journal wants it loaded.
+void Server::TellPassedOver() {
+  const auto found = FindRedisFiles(RealFileSystem(), config_);
+  if (!found.ok() || found->empty()) return;
+  const std::string& path = found->aofs.empty() ? found->rdb : found->aofs.front();
+  log_.Warning("%s is not loaded: the data is what the journal in %s says. To begin with that file "
+               "instead, stop the server and move this folder away; once it is imported, the file "
+               "may go", path.c_str(), JournalFolder().c_str());
+}
+
+// The same the other way round: appendonly was yes here before.
+void Server::TellUnreadJournal() {
+  const auto there = RealFileSystem()->Exists(ManifestPath(JournalFolder()));
+  if (there.ok() && *there)
+    log_.Warning("The journal in %s is not loaded, as appendonly is no: its data is there again after "
+                 "a start with appendonly yes", JournalFolder().c_str());
 }
 
 void Server::ApplyFsyncPolicy() {

@@ -141,6 +141,43 @@ def test_a_snapshot(env):
         oracle.discard()
 
 
+@cairn_only("redis-server with a journal does not look at dump.rdb")
+def test_what_is_not_loaded_is_told(env):
+    """A dump.rdb beside a journal, and a journal that appendonly no leaves alone."""
+    server = env.start(save="")
+    check("is not loaded" not in server.log_text(), server.log_text())
+    with server.client() as c:
+        equal(c.call("SET", "ours", 1), b"OK")
+    server.stop()
+    oracle = redis(appendonly="no")
+    try:
+        with oracle.client() as other:
+            equal(other.call("SET", "theirs", 1), b"OK")
+            equal(other.call("SAVE"), b"OK")
+        path = os.path.join(server.folder, "dump.rdb")
+        shutil.copy(os.path.join(oracle.folder, "dump.rdb"), path)
+    finally:
+        oracle.discard()
+    server.start()
+    check(path + " is not loaded" in server.log_text(), server.log_text())
+    with server.client() as c:
+        equal(c.call("MGET", "ours", "theirs"), [b"1", None])
+    server.stop()
+    journal = os.path.join(server.folder, "appendonlydir")
+    server.directives["appendonly"] = "no"
+    server.start()
+    check("The journal in %s is not loaded" % journal in server.log_text(), server.log_text())
+    with server.client() as c:
+        equal(c.call("MGET", "ours", "theirs"), [None, b"1"])
+    server.stop()
+    # As the first warning says.
+    os.rename(journal, journal + ".aside")
+    server.directives["appendonly"] = "yes"
+    server.start()
+    with server.client() as c:
+        equal(c.call("MGET", "ours", "theirs"), [None, b"1"])
+
+
 @cairn_only("encryption at rest is ours")
 def test_the_imported_base_is_encrypted(env):
     keys = os.path.join(env.start().folder, "keys")
