@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The measurements of utils/bench run to their end, in their smallest forms, and say what they should.
+"""Each measurement of utils/bench runs to its end in its smallest form and prints its tables.
 
 A bench that has rotted is noticed when somebody needs it. No figure is judged here.
 """
@@ -92,7 +92,8 @@ class Bench:
 
 def test_rows_without_pipeline_and_peers(env):
     bench = Bench(env, "-P 1 ", peers="'other=redis-server --port {port} --dir {dir} --save \"\"'")
-    bench.check_titles(["GET -P 1, CPU us", "EVAL (INCR) -P 1, CPU us"], ("cairn", "redis", "other"))
+    bench.check_titles(["GET -P 1, CPU us", "EVAL (INCR) -P 1, CPU us"],
+                       ("cairn", "redis", "other"))
     bench.check_titles(["GET -P 1, CPU us"], ("floor",))
     bench.check_titles(["GET -P 1 by the bare epoll loop"], ("",))
     equal([table[0]["aim"].split(",")[0] for table in bench.tables], ["0.85", "1.10"])

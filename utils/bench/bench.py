@@ -20,8 +20,8 @@ import sys
 import time
 
 import durability
-from common import (CORES, LOAD_CORES, OPEN_FILES, ROOT, SERVER_CORES, Server, cairn, commands, fill,
-                    floor, load, products)
+from common import (CORES, LOAD_CORES, OPEN_FILES, ROOT, SERVER_CORES, Server, cairn, commands,
+                    fill, floor, load, products)
 from report import Figures, Table
 from rows import GROUPS, ITEMS, OWN_RATIOS, ROWS
 

@@ -34,15 +34,16 @@ def free_port():
 
 @dataclass(frozen=True)
 class Product:
-    """A server's binary; called with options of its own it gives the command for a port and folder."""
+    """A server's binary; called with options it gives the command for a port and a folder."""
     binary: str
     is_cairn: bool
 
     def __call__(self, *more, threads=1):
         own = ("--threads", str(threads), "--appendonly", "no")
         others = ("--io-threads", str(threads)) if threads > 1 else ()
-        return lambda port, folder: [self.binary, "--port", str(port), "--dir", folder, "--save", "",
-                                     *(own if self.is_cairn else others), *more]
+        rest = [*(own if self.is_cairn else others), *more]
+        return lambda port, folder: [self.binary, "--port", str(port), "--dir", folder,
+                                     "--save", "", *rest]
 
 
 cairn, redis = Product(CAIRN, True), Product("redis-server", False)

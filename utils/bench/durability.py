@@ -152,7 +152,8 @@ def journal(scale, rows):
 
 
 def everysec(scale, rows):
-    with servers(lambda _: NO_LOG, scale.keys) as bare, servers(lambda _: LOG, scale.keys) as logged:
+    with (servers(lambda _: NO_LOG, scale.keys) as bare,
+          servers(lambda _: LOG, scale.keys) as logged):
         for _ in range(scale.rounds):
             for without, with_log in zip(bare, logged):
                 cost = sets(without, scale.keys), sets(with_log, scale.keys)
@@ -189,7 +190,7 @@ def one_sync(leader, options, scale, rows):
         while follower.info("master_link_status") != "up":
             time.sleep(0.01)
         rows.note("full sync, s", leader.name, time.time() - begin)
-        while leader.info("rdb_bgsave_in_progress") != "0":  # a child's time counts when it has ended
+        while leader.info("rdb_bgsave_in_progress") != "0":  # a child's time counts at its end
             time.sleep(0.01)
         rows.note("full sync, CPU s of both", leader.name,
                   leader.cpu(children=True) - before + follower.cpu())

@@ -4,10 +4,10 @@
 
     utils/bench/lag.py [--rate 200000] [--seconds 5]
 
-Cairn, the machine's redis-server and PEERS, each following its own kind, one worker thread each, all on the
-cores there are. SETs of 100 bytes at pipeline 16 come at the rate; beside them a probe writes a key
-to the leader and asks the follower until that has it, again and again: the lag is the time from the
-write's reply on. Cost: CPU time a SET of the leader with the follower, and before it came.
+Cairn, the machine's redis-server and PEERS, each following its own kind, one worker thread each,
+all on the cores there are. SETs of 100 bytes at pipeline 16 come at the rate; beside them a probe
+writes a key to the leader and asks the follower until that has it, again and again: the lag is the
+time from the write's reply on. Cost: CPU time a SET of the leader with the follower, and before.
 """
 import argparse
 import time

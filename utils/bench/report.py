@@ -83,7 +83,7 @@ class Table:
         self.rows, self.values, self.ratios, self.failed = [], [], [], []
 
     def add(self, title, found, aim):
-        """A workload: `found` has Figures by server, `aim` is an Aim or what the ratio is at most."""
+        """A workload: `found` has Figures by server, `aim` is what the ratio is at most."""
         self.rows.append(Line(title, found, self.aim_of(aim), self.ratio_of(
             {name: figures.cpu for name, figures in found.items()})))
         self.tell(self.rows[-1], {name: f"{figures.cpu:.3f} us" for name, figures in found.items()})
