@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The folder of a server's journal, as operators see it: with the tool, and by starts that are refused."""
+import os
+import subprocess
+
+from .checks import equal
+from .server import check_binary, server_binary
+
+
+def folder(server):
+    return os.path.join(server.folder, "appendonlydir")
+
+
+def check_tool(*arguments):
+    return subprocess.run([check_binary(), *arguments], capture_output=True, timeout=60, check=False)
+
+
+def lsn(c):
+    for line in c.call("INFO", "persistence").decode().splitlines():
+        if line.startswith("journal_lsn:"):
+            return int(line.split(":")[1])
+    raise AssertionError("no journal_lsn")
+
+
+def refused(server, *arguments):
+    """Starts once more in the server's folder; it must end by itself. Returns its output."""
+    done = subprocess.run([server_binary(), "--dir", server.folder, "--port", "0", "--unixsocket",
+                           os.path.join(server.folder, "refused.sock"), *arguments],
+                          capture_output=True, text=True, timeout=60, check=False)
+    equal(done.returncode, 1, done.stdout + done.stderr)
+    return done.stdout + done.stderr
