@@ -5,9 +5,9 @@ group, which saves a sanitizer build more than half of its time. The Makefile as
 
 usage: utils/group_sources.py OUT LINES SOURCE...
 
-Files of one folder follow each other in a group until it has LINES lines, except where both give a
-name to something of their own (in a nameless namespace, or static), which one file may do once:
-those go to different groups. Writes OUT/NAME.cc for each group, which includes its files, where
+Files follow each other in a group until it has LINES lines, except where both give a name to
+something of their own (in a nameless namespace, or static), which one file may do once: those go to
+different groups. A group is named after the folder of its first file. Writes OUT/NAME.cc for each group, which includes its files, where
 that changes anything, removes the groups that are no more, and prints the NAMEs. The names are
 found by their look; what that misses the compiler refuses, and the Makefile compiles such a group's
 files one by one.
@@ -50,7 +50,7 @@ def own_names(text):
 
 class Group:
     def __init__(self, folder, number):
-        self.name = f"{folder}-{number}".replace("/", "-")
+        self.name = f"{number}-{folder}".replace("/", "-")
         self.files, self.names, self.lines = [], set(), 0
 
     def takes(self, names, lines, limit):
@@ -70,12 +70,11 @@ class Group:
 
 
 def group(sources, limit):
-    folders = {}
+    groups = []
     for source in sorted(sources):
         path = pathlib.Path(source)
         text = path.read_text()
         names, lines = own_names(text), text.count("\n")
-        groups = folders.setdefault(str(path.parent), [])
         for taker in groups:
             if taker.takes(names, lines, limit):
                 break
@@ -83,7 +82,7 @@ def group(sources, limit):
             taker = Group(path.parent, len(groups))
             groups.append(taker)
         taker.add(source, names, lines)
-    return [taker for groups in folders.values() for taker in groups]
+    return groups
 
 
 def main():

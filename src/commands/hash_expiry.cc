@@ -274,14 +274,14 @@ void HGetEx(Context& ctx) {
   }
 }
 
-struct SetOptions {
+struct FieldSetOptions {
   bool if_none = false, if_all = false, keep_ttl = false, has_time = false;
   int64_t when_ms = 0;
   Arguments pairs;
 };
 
 // One word of the options at *i, and what belongs to it. False: an error was replied.
-bool ReadSetOption(Context& ctx, size_t* i, SetOptions* options) {
+bool ReadSetOption(Context& ctx, size_t* i, FieldSetOptions* options) {
   const std::string_view word = ctx.arg(*i);
   const std::optional<Time> time = TimeOption(word);
   if (EqualsIgnoreCase(word, "fields")) {
@@ -317,7 +317,7 @@ bool ReadSetOption(Context& ctx, size_t* i, SetOptions* options) {
 }
 
 // FXX: all fields must be there; FNX: none.
-bool ConditionHolds(Context& ctx, const WriteRef<Hash>& hash, const SetOptions& options) {
+bool ConditionHolds(Context& ctx, const WriteRef<Hash>& hash, const FieldSetOptions& options) {
   if (!options.if_all && !options.if_none) return true;
   for (size_t i = 0; i < options.pairs.size(); i += 2) {
     const bool exists = hash && hash->Exists(options.pairs[i], FieldTime(ctx));
@@ -327,7 +327,8 @@ bool ConditionHolds(Context& ctx, const WriteRef<Hash>& hash, const SetOptions& 
 }
 
 // What HSETEX did, for the journal: the pairs, then the expiries that they have now.
-void RecordSet(Context& ctx, const Hash& hash, const SetOptions& options, const Expired& done) {
+void RecordSet(Context& ctx, const Hash& hash, const FieldSetOptions& options,
+               const Expired& done) {
   if (!done.deleted.empty()) return EffectOnFields(ctx, "HDEL", done.deleted);
   Fields parts = {"HSET", ctx.arg(1)};
   parts.insert(parts.end(), options.pairs.begin(), options.pairs.end());
@@ -343,7 +344,7 @@ void RecordSet(Context& ctx, const Hash& hash, const SetOptions& options, const 
 // HSETEX key [FNX | FXX] [EX seconds | PX ms | EXAT unix-seconds | PXAT unix-ms | KEEPTTL]
 //   FIELDS numfields field value [field value ...]  O(N)
 void HSetEx(Context& ctx) {
-  SetOptions options;
+  FieldSetOptions options;
   for (size_t i = 2; i < ctx.argc(); ++i)
     if (!ReadSetOption(ctx, &i, &options)) return;
   if (options.pairs.empty()) return ctx.Error("ERR missing FIELDS argument");

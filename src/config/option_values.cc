@@ -179,7 +179,7 @@ std::string FormatLimits(const BufferLimits& limits) {
 }
 
 // Classes that `words` does not name keep what stands in `limits`.
-Status ParseLimits(const Words& words, BufferLimits* limits) {
+Status ParseBufferLimits(const Words& words, BufferLimits* limits) {
   if (words.empty() || words.size() % 4 != 0)
     return Status::Invalid("Wrong number of arguments in buffer limit configuration.");
   for (size_t i = 0; i < words.size(); i += 4) {
@@ -316,7 +316,7 @@ Result<std::string> NormalizeByKind(const Option& o, std::span<const std::string
     case OptionKind::kReplicaOf: return NormalizeReplicaOf(words);
     case OptionKind::kBufferLimits: {
       BufferLimits limits = config.client_output_buffer_limit();
-      CAIRN_RETURN_IF_ERROR(ParseLimits(words, &limits));
+      CAIRN_RETURN_IF_ERROR(ParseBufferLimits(words, &limits));
       return FormatLimits(limits);
     }
     default:
@@ -409,7 +409,7 @@ void StoreOption(const Option& o, std::string_view text, Config* config) {
     (*points)->Store(std::move(values));
   } else if (auto* limits = std::get_if<Shared<BufferLimits>*>(&cell)) {
     BufferLimits values;
-    CHECK(ParseLimits(words, &values).ok());
+    CHECK(ParseBufferLimits(words, &values).ok());
     (*limits)->Store(values);
   }
 }

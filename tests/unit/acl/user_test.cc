@@ -18,7 +18,7 @@ const Registry& TheRegistry() {
   return *registry;
 }
 
-std::vector<std::string_view> Words(const std::string& line) { return SplitAclWords(line); }
+std::vector<std::string_view> RuleWords(const std::string& line) { return SplitAclWords(line); }
 
 bool Allows(const User& user, std::vector<std::string_view> call, bool write = false,
             int database = 0) {
@@ -34,7 +34,7 @@ bool Allows(const User& user, std::vector<std::string_view> call, bool write = f
 
 User Make(const std::string& rules) {
   User user("u", &TheRegistry(), false);
-  REQUIRE(user.Apply(Words(rules)).ok());
+  REQUIRE(user.Apply(RuleWords(rules)).ok());
   return user;
 }
 
@@ -88,10 +88,10 @@ TEST_CASE("passwords", "[acl]") {
   REQUIRE(user.Accepts("one"));
   REQUIRE(user.Accepts("two"));
   REQUIRE(!user.Accepts("three"));
-  REQUIRE(user.Apply(Words("<one")).ok());
+  REQUIRE(user.Apply(RuleWords("<one")).ok());
   REQUIRE(!user.Accepts("one"));
-  REQUIRE(!user.Apply(Words("<one")).ok());
-  REQUIRE(user.Apply(Words("nopass")).ok());
+  REQUIRE(!user.Apply(RuleWords("<one")).ok());
+  REQUIRE(user.Apply(RuleWords("nopass")).ok());
   REQUIRE(user.Accepts("anything"));
   REQUIRE(Make("#" + Sha256Hex("x")).Accepts("x"));
   REQUIRE(Sha256Hex("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
@@ -103,7 +103,7 @@ TEST_CASE("an error changes nothing", "[acl]") {
   for (const char* rules :
        {"+set +nosuch", "~b* %X~c", "+set foo", "+set (+get", "-get !00", "~x +@nosuch", "%~a",
         "+config|get|x", "+select|", "db=a", "~a ~* ~b"})
-    REQUIRE(!user.Apply(Words(rules)).ok());
+    REQUIRE(!user.Apply(RuleWords(rules)).ok());
   REQUIRE(user.Describe() == before);
   // One word, which would be several where a file of users is read.
   const std::string_view blank[] = {"+get|a\nuser eve on nopass +@all"};
@@ -129,7 +129,7 @@ TEST_CASE("the canonical text makes the same user", "[acl]") {
     }
     const std::string text = user.Describe();
     User again("u", &TheRegistry(), false);
-    const auto words = Words(text);
+    const auto words = RuleWords(text);
     REQUIRE(again.Apply(std::span(words).subspan(2)).ok());
     REQUIRE(again.Describe() == text);
     for (const auto& command : TheRegistry().all()) {
@@ -146,8 +146,8 @@ TEST_CASE("the canonical text makes the same user", "[acl]") {
 
 TEST_CASE("a file of users replaces all, or nothing", "[acl]") {
   Users users(&TheRegistry());
-  REQUIRE(users.Set("old", Words("on nopass +get")).ok());
-  REQUIRE(users.Set("same", Words("on +get")).ok());
+  REQUIRE(users.Set("old", RuleWords("on nopass +get")).ok());
+  REQUIRE(users.Set("same", RuleWords("on +get")).ok());
   const auto same = users.Find("same");
   std::vector<std::string> gone;
   REQUIRE(!users.Load("f", "user a on\nuser a off\n", &gone).ok());
