@@ -21,6 +21,7 @@ for argument in "$@"; do
     *) word=$argument ;;
   esac
 done
+[[ $long ]] && export CAIRN_THOROUGH=yes
 JOBS=${JOBS:-$(nproc)}
 results=build/test-results
 mkdir -p "$results"
