@@ -7,10 +7,11 @@ A bench that has rotted is noticed when somebody needs it. No figure is judged h
 import csv
 import os
 import resource
+import socket
 import subprocess
 
-from harness import ONCE, check, equal
-from harness.server import server_binary
+from harness import ONCE, check, encode, equal, eventually
+from harness.server import free_port, server_binary
 
 MATRIX = ONCE
 
@@ -182,3 +183,31 @@ def test_model(env):
     for row in rows:
         check(number(row["1"]) > 0 and number(row["8"]) > 0, "%r" % row)
     equal(rows[0]["full first"], "nothing")
+
+
+def test_the_floor_answers_each_request_once(env):
+    port = free_port()
+    binary = os.path.join(os.path.dirname(server_binary()), "echo-floor")
+    floor = subprocess.Popen([binary, str(port)])
+
+    def connect():
+        try:
+            return socket.create_connection(("127.0.0.1", port), 60)
+        except ConnectionRefusedError:
+            return None
+
+    def answers(*requests):
+        with eventually(connect) as client:
+            client.sendall(b"".join(requests))
+            client.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: client.recv(1 << 16), b""))
+
+    try:
+        equal(answers(encode("GET", "key")), b"+OK\r\n")
+        # A value of cairn-load has any printable characters.
+        with_stars = encode("SET", "key", "a*b**c*1")
+        equal(answers(with_stars), b"+OK\r\n")
+        equal(answers(*[with_stars, encode("GET", "key*")] * 8), b"+OK\r\n" * 16)
+    finally:
+        floor.kill()
+        floor.wait()
