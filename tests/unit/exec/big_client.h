@@ -24,11 +24,12 @@ struct BigClient {
     client.session.incoming = &parser.own();
   }
 
-  std::string Send(const std::vector<std::string>& args) {
+  static std::string Encode(const std::vector<std::string>& args) {
     std::string text = "*" + std::to_string(args.size()) + "\r\n";
     for (const auto& arg : args) text += "$" + std::to_string(arg.size()) + "\r\n" + arg + "\r\n";
-    return SendRaw(text);
+    return text;
   }
+  std::string Send(const std::vector<std::string>& args) { return SendRaw(Encode(args)); }
   std::string SendRaw(std::string_view text) {
     while (!text.empty()) {
       const std::span<char> target = parser.ReadTarget(scratch);
