@@ -232,6 +232,7 @@ class Executor final : public ReadyServer {
   bool PassGates(Session& session, const Command& command, Arguments arguments, uint64_t mode,
                  ReplyWriter& reply);
   bool NeedsMemory(const Session& session, const Command& command) const;
+  bool OnlyReads(const Session& session, const Command& command, Arguments arguments) const;
   void RefuseUnknown(Session& session, const Request& request, const Command* parent,
                      ReplyWriter& reply);
   void Reject(Session& session, const Command* command, std::string_view error, ReplyWriter& reply);

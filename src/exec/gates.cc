@@ -97,6 +97,18 @@ bool Executor::NeedsMemory(const Session& session, const Command& command) const
                                    : !RunsInsideMulti(command);
 }
 
+// What may write only because it runs scripts, all of which say that they do not, does not.
+bool Executor::OnlyReads(const Session& session, const Command& command,
+                         Arguments arguments) const {
+  if (&command == exec_command_) {
+    for (const QueuedCommand& queued : session.transaction.queue)
+      if (!OnlyReads(session, *queued.command, queued.args.view())) return false;
+    return true;
+  }
+  if ((command.spec.flags & (kWrite | kMayReplicate)) == 0) return true;
+  return RunsScripts(command) && engine_.control->OnlyReads(command, arguments);
+}
+
 bool Executor::PassGates(Session& session, const Command& command, Arguments arguments,
                          uint64_t mode, ReplyWriter& reply) {
   if (!command.ArityFits(arguments.size()) || command.spec.handler == nullptr) {
@@ -199,8 +211,9 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
   // so none begins, be it one that only reads.
   const bool failover = Modes::Has(mode, kModeFailover);
   const bool paused = Modes::Has(mode, kModePausedAll) ||
-                      (may_write && (Modes::Has(mode, kModePausedWrite) || failover)) ||
-                      (failover && MayRunScript(session, command));
+                      (failover && (may_write || MayRunScript(session, command))) ||
+                      (may_write && Modes::Has(mode, kModePausedWrite) &&
+                       !OnlyReads(session, command, arguments));
   // CLIENT stays usable, or nobody could end the pause. Inside MULTI too commands wait, and EXEC
   // more than any: it is what would write after PAUSE's OK.
   if (paused && !command.full_name.starts_with("client")) {

@@ -45,9 +45,9 @@ class ServerControl {
   // held. See exec/delivery.h; inside a unit use Unit::Post, which does both.
   [[nodiscard]] virtual bool Put(int worker, std::unique_ptr<WorkerTask> task) = 0;
   virtual void Wake(int worker) = 0;
-  // DEBUG LOADAOF: empties the keyspace and replays the journal; blocks, so call it outside the
-  // gate, with kModeLoading set. An error means that nothing was changed; a failed replay ends the
-  // process, whose data is then only in the files.
+  // DEBUG LOADAOF: empties the keyspace and replays the journal, under kModeLoading; blocks, so call
+  // it outside the gate. An error means that nothing was changed; a failed replay ends the process,
+  // whose data is then only in the files.
   virtual Status ReloadJournal() = 0;
   // With appendonly no: makes a journal for followers, if there is none yet. Blocks on files, so
   // call it without locks and outside the gate.
@@ -67,6 +67,9 @@ class ServerControl {
   virtual void GiveUpHeld() = 0;
   // Stops every worker for this long (DEBUG SLEEP).
   virtual void Sleep(int64_t microseconds) = 0;
+  // Whether the script or function that this call of EVAL, EVALSHA or FCALL names says that it writes
+  // nothing (the flag no-writes); else it may. May be called under locks.
+  virtual bool OnlyReads(const Command& command, Arguments arguments) = 0;
 };
 
 }  // namespace cairn

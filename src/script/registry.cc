@@ -1,7 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "script/registry.h"
 
+#include "base/numbers.h"
+
 namespace cairn {
+
+bool ScriptRegistry::OnlyReads(const Command& command, Arguments arguments) {
+  const std::string_view what = arguments[1];
+  uint64_t flags = 0;
+  if (command.full_name == "eval") {
+    Shebang shebang;
+    std::string error;
+    if (ReadShebang(what, &shebang, &error)) flags = shebang.flags;
+  } else if (command.full_name == "evalsha") {
+    if (const auto script = Find(ToLower(what)); script != nullptr) flags = script->flags;
+  } else if (command.full_name == "fcall") {
+    const Libraries::Found found = functions_.Current()->Find(what);
+    if (found.library != nullptr) flags = found.library->functions[found.index].flags;
+  }
+  return (flags & kScriptNoWrites) != 0;
+}
 
 std::shared_ptr<const Script> ScriptRegistry::Find(std::string_view sha) {
   std::lock_guard guard(mutex_);

@@ -21,6 +21,7 @@
 
 #include "script/functions.h"
 #include "script/shebang.h"
+#include "spec/registry.h"
 
 namespace cairn {
 
@@ -40,6 +41,8 @@ class ScriptRegistry {
 
   // The script of a SHA-1 (lower case), or nullptr.
   std::shared_ptr<const Script> Find(std::string_view sha);
+  // See ServerControl::OnlyReads.
+  bool OnlyReads(const Command& command, Arguments arguments);
   // Adds a script that compiles; the one that is there already wins. `pin` keeps it from eviction.
   std::shared_ptr<const Script> Add(std::string_view body, std::string_view sha,
                                     const Shebang& shebang, bool pin);

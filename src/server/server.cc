@@ -408,4 +408,8 @@ void Server::Sleep(int64_t microseconds) {
   usleep(static_cast<useconds_t>(microseconds));
 }
 
+bool Server::OnlyReads(const Command& command, Arguments arguments) {
+  return engine_->scripts->OnlyReads(command, arguments);
+}
+
 }  // namespace cairn

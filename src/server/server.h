@@ -93,6 +93,7 @@ class Server final : public ServerControl, public JournalListener {
   void OnAcknowledged() override;
   void GiveUpHeld() override;
   void Sleep(int64_t microseconds) override;
+  bool OnlyReads(const Command& command, Arguments arguments) override;
 
   // JournalListener: from the journal's threads.
   void OnDurable(Lsn durable) override;

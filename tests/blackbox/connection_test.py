@@ -210,6 +210,44 @@ def test_read_only_scripts_run_while_writes_are_paused(env):
     boss.call("FUNCTION", "FLUSH")
 
 
+def test_scripts_that_say_they_only_read_run_while_writes_are_paused(env):
+    reader, boss = env.client(), env.client()
+    reads = "#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])"
+    library = (b"#!lua name=lib\n"
+               b"local function get(keys) return redis.call('GET', keys[1]) end\n"
+               b"redis.register_function{function_name='look', flags={'no-writes'}, callback=get}\n"
+               b"redis.register_function('may_write', get)")
+    equal(boss.call("FUNCTION", "LOAD", library), b"lib")
+    sha = boss.call("SCRIPT", "LOAD", reads)
+    reader.call("SET", "a", 1)
+    waiting = []
+    queued = {flags: env.client() for flags in ("#!lua flags=no-writes\n", "#!lua\n")}
+    for flags, c in queued.items():
+        equal(c.call("MULTI"), b"OK")
+        equal(c.call("EVAL", flags + "return 5", 0), b"QUEUED")
+        equal(c.call("FCALL", "look", 1, "a"), b"QUEUED")
+    equal(boss.call("CLIENT", "PAUSE", 100000, "WRITE"), b"OK")
+    for call in (("EVAL", reads, 1, "a"), ("EVALSHA", sha, 1, "a"), ("EVALSHA", sha.upper(), 1, "a"),
+                 ("FCALL", "look", 1, "a"), ("FCALL", "LOOK", 1, "a")):
+        equal(reader.call(*call), b"1", repr(call))
+    refused = reader.call("EVAL", "#!lua flags=no-writes\nreturn redis.call('PUBLISH', 'c', 'm')", 0)
+    check(isinstance(refused, Error), "a message, which followers get, is sent: " + repr(refused))
+    for call in (("EVAL", "#!lua\nreturn '1'", 0), ("EVAL", "return '1'", 0),
+                 ("FCALL", "may_write", 1, "a")):
+        waiting.append(env.client())
+        waiting[-1].send(*call)
+    for c in queued.values():
+        c.send("EXEC")
+    equal(queued["#!lua flags=no-writes\n"].read(), [5, b"1"])
+    for c in waiting + [queued["#!lua\n"]]:
+        check(c.nothing_to_read(0.05), "a script that may write is answered")
+    equal(boss.call("CLIENT", "UNPAUSE"), b"OK")
+    for c in waiting:
+        equal(c.read(), b"1")
+    equal(queued["#!lua\n"].read(), [5, b"1"])
+    boss.call("FUNCTION", "FLUSH")
+
+
 def test_too_many_arguments_of_a_subcommand(env):
     for call in (("CLIENT", "UNBLOCK", 1, "ERROR", "x"), ("client", "unblock", "x", "TIMEOUT", 1),
                  ("CLIENT", "PAUSE", 1, "WRITE", "x"), ("client", "pause", "x", "ALL", "x"),

@@ -35,6 +35,7 @@ class TestControl final : public ServerControl {
   void Wake(int) override {}
   Status ReloadJournal() override { return Status::Ok(); }
   void Sleep(int64_t) override {}
+  bool OnlyReads(const Command&, Arguments) override { return false; }
   Status SwitchJournal() override { return Status::Ok(); }
   void OnFirstBase() override {}
   Status EnsureJournal() override { return Status::Ok(); }

@@ -30,6 +30,7 @@ struct OneWorker final : ServerControl, LocalClients {
   void OnAcknowledged() override {}
   void GiveUpHeld() override {}
   void Sleep(int64_t) override {}
+  bool OnlyReads(const Command&, Arguments) override { return false; }
   bool Put(int, std::unique_ptr<WorkerTask> task) override {
     tasks.push_back(std::move(task));
     return tasks.size() == 1;

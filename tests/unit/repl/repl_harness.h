@@ -33,6 +33,7 @@ struct NoServer final : ServerControl {
   void OnAcknowledged() override { ++acknowledged; }
   void GiveUpHeld() override { ++given_up; }
   void Sleep(int64_t) override {}
+  bool OnlyReads(const Command&, Arguments) override { return false; }
 
   int kills = 0, acknowledged = 0, given_up = 0;
 };
