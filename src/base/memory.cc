@@ -24,11 +24,27 @@ namespace {
 struct ThreadCounters {
   std::atomic<const uint64_t*> allocated{nullptr};
   std::atomic<const uint64_t*> freed{nullptr};
+  uint64_t allocated_in_all = 0, freed_in_all = 0;  // of a thread that has ended
 };
 ThreadCounters g_threads[MemoryMeter::kThreadsMax];
 std::atomic<int> g_thread_count{0};
 thread_local const uint64_t* t_allocated = nullptr;
 thread_local const uint64_t* t_freed = nullptr;
+
+#ifndef CAIRN_NO_JEMALLOC
+// The counters lie in the thread's own memory, which goes with it.
+struct CountersOfThread {
+  ~CountersOfThread() {
+    if (mine == nullptr) return;
+    mine->allocated_in_all = *t_allocated;
+    mine->freed_in_all = *t_freed;
+    mine->allocated.store(&mine->allocated_in_all, std::memory_order_release);
+    mine->freed.store(&mine->freed_in_all, std::memory_order_release);
+  }
+  ThreadCounters* mine = nullptr;
+};
+thread_local CountersOfThread t_counters;
+#endif
 
 size_t ReadRss() {
   FILE* file = fopen("/proc/self/statm", "r");
@@ -67,6 +83,7 @@ void MemoryMeter::RegisterThread() {
   t_freed = freed;
   g_threads[index].allocated.store(allocated, std::memory_order_release);
   g_threads[index].freed.store(freed, std::memory_order_release);
+  t_counters.mine = &g_threads[index];
 #endif
 }
 

@@ -24,7 +24,7 @@ class MemoryMeter {
 #else
   static constexpr bool kCounts = false;
 #endif
-  // Adds the calling thread to the sum, for ever. Again does nothing.
+  // Adds the calling thread to the sum, in which what it did stays when it has ended. Again does nothing.
   static void RegisterThread();
   // What the registered threads allocated less what they freed; below zero if they free what
   // others allocated.
