@@ -277,6 +277,15 @@ Result<Recovered> RecoverFresh(FileSystem* fs, const std::string& dir) {
   ListUnknownFiles(fs, dir, &recovered);
   std::erase_if(recovered.report.unknown_files,
                 [](const std::string& name) { return IsBaseName(name); });
+  // A first start that ended before it had a manifest leaves an empty segment, which says nothing.
+  std::erase_if(recovered.report.unknown_files, [&](const std::string& name) {
+    SegmentEntry segment;
+    if (!IsEmpty(fs, dir + "/" + name) ||
+        !ParseSegmentName(name, &segment.timeline, &segment.sequence))
+      return false;
+    recovered.unused.push_back(segment);
+    return true;
+  });
   auto unbased = fs->Exists(dir + "/" + kAwaitsBaseName);
   if (!unbased.ok()) return unbased.status();
   if (!*unbased && !recovered.report.unknown_files.empty())
