@@ -35,7 +35,62 @@ uint64_t BeginsAtMs(const Manifest& m) {
   return ms == UINT64_MAX ? 0 : ms;
 }
 
+constexpr std::string_view kKeptPrefix = "timeline-";
+constexpr int kFoldersMax = 1000;  // kept timelines of one number
+
+// A folder without a manifest is what a crash left of one: emptied for the next.
+Status EmptyKept(FileSystem* fs, const std::string& folder) {
+  auto names = fs->List(folder);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) CAIRN_RETURN_IF_ERROR(fs->Remove(folder + "/" + name));
+  return Status::Ok();
+}
+
+bool SameSize(FileSystem* fs, const std::string& a, const std::string& b) {
+  auto one = fs->Open(a, FileSystem::Mode::kRead), other = fs->Open(b, FileSystem::Mode::kRead);
+  if (!one.ok() || !other.ok()) return false;
+  const auto size = (*one)->Size(), other_size = (*other)->Size();
+  return size.ok() && other_size.ok() && *size == *other_size;
+}
+
 }  // namespace
+
+Result<std::string> KeepTimeline(FileSystem* fs, const std::string& dir,
+                                 const Manifest& manifest) {
+  std::string kept;
+  for (int n = 0; n < kFoldersMax && kept.empty(); ++n) {
+    const std::string name = dir + "/" + std::string(kKeptPrefix) +
+                             std::to_string(manifest.LastTimeline()) +
+                             (n == 0 ? "" : "." + std::to_string(n));
+    auto there = fs->Exists(ManifestPath(name));
+    if (!there.ok()) return there.status();
+    if (!*there) {
+      kept = name;
+    } else if (auto same = LoadManifest(fs, name);
+               same.ok() && same->Encode() == manifest.Encode()) {
+      return name;  // by a try before that got no further
+    }
+  }
+  if (kept.empty()) return Status::Limit("too many kept timelines in " + dir);
+  CAIRN_RETURN_IF_ERROR(fs->MakeDirectory(kept));
+  CAIRN_RETURN_IF_ERROR(EmptyKept(fs, kept));
+  CAIRN_RETURN_IF_ERROR(LinkFiles(fs, manifest, dir, kept));
+  CAIRN_RETURN_IF_ERROR(fs->SyncDirectory(dir));
+  return kept;
+}
+
+void RemoveKept(FileSystem* fs, const std::string& dir, const Manifest& current) {
+  auto folders = fs->List(dir);
+  if (!folders.ok()) return;
+  for (const std::string& folder : *folders) {
+    if (!folder.starts_with(kKeptPrefix)) continue;
+    const auto kept = LoadManifest(fs, dir + "/" + folder);
+    if (!kept.ok()) continue;
+    for (const std::string& name : kept->FileNames())
+      if (!current.Lists(name) && SameSize(fs, dir + "/" + name, dir + "/" + folder + "/" + name))
+        (void)fs->Remove(dir + "/" + name);
+  }
+}
 
 Result<Lsn> FindRestorePoint(FileSystem* fs, const std::string& dir, Recovered* recovered,
                              const std::string& option, const std::string& target,

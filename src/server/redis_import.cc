@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/numbers.h"
+#include "journal/recovery.h"
 #include "rdb/opcodes.h"
 #include "server/persistence.h"
 
@@ -182,6 +183,15 @@ class AofImport {
 };
 
 }  // namespace
+
+Status SaveFirstBase(Persistence* persistence, const std::string& dir, Recovered* recovered) {
+  // Of timeline 1 at LSN 0, as other bases are named.
+  constexpr const char* kFirstBaseName = "0001-0000000000000000.rdb.lz4";
+  CAIRN_RETURN_IF_ERROR(persistence->SaveAs(dir, kFirstBaseName, SnapshotFormat::kPacked));
+  recovered->manifest.base_name = kFirstBaseName;
+  recovered->manifest.base_lsn = 0;
+  return Status::Ok();
+}
 
 Status LoadRedisFiles(FileSystem* fs, const RedisFiles& files, Engine* engine,
                       Persistence* persistence, Replayer* replayer,

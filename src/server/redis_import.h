@@ -26,6 +26,7 @@
 namespace cairn {
 
 class Persistence;
+struct Recovered;
 
 struct RedisFiles {
   std::vector<std::string> aofs;  // paths in the order in which they are to be loaded
@@ -45,5 +46,7 @@ Result<std::vector<std::string>> ParseAofManifest(std::string_view text);
 Status LoadRedisFiles(FileSystem* fs, const RedisFiles& files, Engine* engine,
                       Persistence* persistence, Replayer* replayer,
                       const std::function<bool()>& stop);
+// Writes what is loaded as the base that the new journal in `dir`, not opened yet, begins with.
+Status SaveFirstBase(Persistence* persistence, const std::string& dir, Recovered* recovered);
 
 }  // namespace cairn

@@ -125,7 +125,6 @@ class Server final : public ServerControl, public JournalListener {
   std::string JournalFolder() const;
   Status LoadKeys();
   Result<Lsn> RestoreLimit(struct Recovered* recovered);
-  Status KeepTimeline(const Manifest& manifest);
   Result<Lsn> Replay(const Manifest& manifest, Lsn limit, const std::function<bool()>& stop);
   Status LoadJournalAgain();
   Status LoadBase(const Manifest& manifest, const std::function<bool()>& stop, int* database);

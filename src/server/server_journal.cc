@@ -9,6 +9,7 @@
 #include "journal/folder_lock.h"
 #include "journal/reader.h"
 #include "journal/recovery.h"
+#include "journal/restore_point.h"
 #include "repl/replication.h"
 #include "script/registry.h"
 #include "server/client.h"
@@ -19,9 +20,6 @@
 
 namespace cairn {
 namespace {
-
-// Of timeline 1 at LSN 0, as other bases are named.
-constexpr const char* kFirstBaseName = "0001-0000000000000000.rdb.lz4";
 
 // Of LZ4: 44 ns a SET of 100 bytes, half of them random, instead of 55 with 8; from here on it gains
 // little. The files are a tenth longer.
@@ -96,7 +94,11 @@ Status Server::OpenJournal() {
     auto end = Replay(recovered->manifest, *limit, [this] { return StopAsked(); });
     if (!end.ok()) return Advise(end.status(), dir);
     if (*end < recovered->tail_lsn) {
-      if (!restore_to_.empty()) CAIRN_RETURN_IF_ERROR(KeepTimeline(before));
+      if (!restore_to_.empty()) {
+        auto kept = KeepTimeline(files, dir, before);
+        if (!kept.ok()) return kept.status();
+        log_.Warning("The timeline that was is kept in %s", kept->c_str());
+      }
       CAIRN_RETURN_IF_ERROR(recovered->CutAt(*end));
     }
   }
@@ -107,6 +109,7 @@ Status Server::OpenJournal() {
   const bool unclean = !recovered->report.fresh && !recovered->report.clean;
   auto journal = Journal::Open(std::move(options), std::move(*recovered));
   if (!journal.ok()) return journal.status();
+  RemoveKept(files, dir, (*journal)->manifest());
   // Workers look at these pointers only inside the gate.
   Gate& gate = keyspace_->gate();
   gate.Close();
@@ -148,10 +151,7 @@ Status Server::ImportRedisFiles(Recovered* recovered) {
   MakeReplayer();
   CAIRN_RETURN_IF_ERROR(LoadRedisFiles(RealFileSystem(), *found, engine_.get(), persistence_.get(),
                                        replayer_.get(), [this] { return StopAsked(); }));
-  CAIRN_RETURN_IF_ERROR(
-      persistence_->SaveAs(JournalFolder(), kFirstBaseName, SnapshotFormat::kPacked));
-  recovered->manifest.base_name = kFirstBaseName;
-  recovered->manifest.base_lsn = 0;
+  CAIRN_RETURN_IF_ERROR(SaveFirstBase(persistence_.get(), JournalFolder(), recovered));
   log_.Notice("The journal in %s begins with what the files of Redis hold; they stay as they are",
               JournalFolder().c_str());
   return Status::Ok();

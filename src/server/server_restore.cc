@@ -12,11 +12,6 @@
 #include "server/server.h"
 
 namespace cairn {
-namespace {
-
-constexpr int kFoldersMax = 1000;  // kept timelines of one number
-
-}  // namespace
 
 // Up to where the log is to be replayed: its end, or what the operator asked for.
 Result<Lsn> Server::RestoreLimit(Recovered* recovered) {
@@ -39,26 +34,6 @@ Result<Lsn> Server::RestoreLimit(Recovered* recovered) {
                  "restore-keep-expired no or the next start");
   }
   return lsn;
-}
-
-// Everything of the timeline that ends, as a journal folder of its own that nobody writes to.
-Status Server::KeepTimeline(const Manifest& manifest) {
-  FileSystem* files = RealFileSystem();
-  const std::string dir = JournalFolder();
-  std::string kept;
-  for (int n = 0; n < kFoldersMax && kept.empty(); ++n) {
-    const std::string name = dir + "/timeline-" + std::to_string(manifest.LastTimeline()) +
-                             (n == 0 ? "" : "." + std::to_string(n));
-    auto there = files->Exists(name);
-    if (!there.ok()) return there.status();
-    if (!*there) kept = name;
-  }
-  if (kept.empty()) return Status::Limit("too many kept timelines in " + dir);
-  CAIRN_RETURN_IF_ERROR(files->MakeDirectory(kept));
-  CAIRN_RETURN_IF_ERROR(LinkFiles(files, manifest, dir, kept));
-  CAIRN_RETURN_IF_ERROR(files->SyncDirectory(dir));
-  log_.Warning("The timeline that was is kept in %s", kept.c_str());
-  return Status::Ok();
 }
 
 }  // namespace cairn

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include <algorithm>
+#include <iterator>
 #include <chrono>
 #include <thread>
 
@@ -11,6 +12,11 @@ namespace cairn {
 namespace {
 
 constexpr size_t kSectorBytes = 512;
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
 
 }  // namespace
 
@@ -153,24 +159,43 @@ void FaultFs::LoseSectors(Node* node) {
 void FaultFs::PowerCut() {
   std::lock_guard<std::mutex> guard(mutex_);
   ++generation_;
-  size_t keep = random_.Below(changes_.size() + 1);
-  while (keep > 0 && changes_[keep - 1].joined) --keep;
+  std::map<std::string, std::vector<Change>> of_folders;
+  for (const Change& change : changes_) of_folders[FolderOf(change.path)].push_back(change);
+  changes_.clear();
   entries_ = synced_entries_;
-  for (size_t i = 0; i < keep; ++i) {
-    if (changes_[i].node == nullptr) {
-      entries_.erase(changes_[i].path);
-    } else {
-      entries_[changes_[i].path] = changes_[i].node;
+  for (const auto& [folder, changes] : of_folders) {
+    size_t keep = random_.Below(changes.size() + 1);
+    while (keep > 0 && changes[keep - 1].joined) --keep;
+    for (size_t i = 0; i < keep; ++i) {
+      if (changes[i].node == nullptr) {
+        entries_.erase(changes[i].path);
+      } else {
+        entries_[changes[i].path] = changes[i].node;
+      }
     }
   }
-  changes_.clear();
-  // Nodes are copied: files that the dead process still holds must not change the survivors.
+  for (auto at = entries_.begin(); at != entries_.end();)
+    at = Reachable(at->first) ? std::next(at) : entries_.erase(at);
+  // Nodes are copied: files that the dead process still holds must not change the survivors. Two
+  // links to one file stay such.
+  std::map<Node*, std::shared_ptr<Node>> copies;
   for (auto& [path, node] : entries_) {
-    node = std::make_shared<Node>(*node);
-    LoseSectors(node.get());
+    auto& copy = copies[node.get()];
+    if (copy == nullptr) {
+      copy = std::make_shared<Node>(*node);
+      LoseSectors(copy.get());
+    }
+    node = copy;
   }
   synced_entries_ = entries_;
   LiftFaults();
+}
+
+// Whether all folders on the way to it are there.
+bool FaultFs::Reachable(const std::string& path) const {
+  for (std::string folder = FolderOf(path); folder != "."; folder = FolderOf(folder))
+    if (made_.contains(folder) && !entries_.contains(folder)) return false;
+  return true;
 }
 
 void FaultFs::Kill() {
@@ -253,26 +278,32 @@ Status FaultFs::Remove(const std::string& path) {
   return Status::Ok();
 }
 
-Status FaultFs::MakeDirectory(const std::string&) {
+Status FaultFs::MakeDirectory(const std::string& path) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (entries_.contains(path)) return Status::Ok();
+  CAIRN_RETURN_IF_ERROR(Begin("make folder"));
+  made_.insert(path);
+  Apply(path, std::make_shared<Node>(Node{"", "", true}), false);
   return Status::Ok();
 }
 
-// One folder is enough for the journal: a sync makes all entries durable.
-Status FaultFs::SyncDirectory(const std::string&) {
+Status FaultFs::SyncDirectory(const std::string& path) {
   std::lock_guard<std::mutex> guard(mutex_);
   CAIRN_RETURN_IF_ERROR(Begin("fsync folder"));
   if (fail_syncs_) return Status::FromErrno("fsync folder", EIO);
-  synced_entries_ = entries_;
-  changes_.clear();
+  const auto in_it = [&](const std::string& entry) { return FolderOf(entry) == path; };
+  std::erase_if(synced_entries_, [&](const auto& entry) { return in_it(entry.first); });
+  for (const auto& entry : entries_)
+    if (in_it(entry.first)) synced_entries_.insert(entry);
+  std::erase_if(changes_, [&](const Change& change) { return in_it(change.path); });
   return Status::Ok();
 }
 
 Result<std::vector<std::string>> FaultFs::List(const std::string& path) {
   std::lock_guard<std::mutex> guard(mutex_);
   std::vector<std::string> names;
-  const std::string prefix = path + "/";
   for (const auto& [name, node] : entries_)
-    if (name.compare(0, prefix.size(), prefix) == 0) names.push_back(name.substr(prefix.size()));
+    if (FolderOf(name) == path) names.push_back(name.substr(path.size() + 1));
   return names;
 }
 

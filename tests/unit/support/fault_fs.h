@@ -2,7 +2,8 @@
 //
 // FaultFs: a FileSystem in memory that fails on demand and loses power. What was written but not
 // synced survives a power cut as a random subset of its 512-byte sectors; directory entries
-// changed since the folder's last sync survive as a random prefix of the changes.
+// changed since their folder's last sync survive as a random prefix of that folder's changes, and
+// what is in a folder whose own name did not is gone with it. A folder that nobody made is there.
 //
 // Any thread. Files opened before PowerCut or Kill answer kIo afterwards.
 #pragma once
@@ -10,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,6 +61,7 @@ class FaultFs final : public FileSystem {
   struct Node {
     std::string now;
     std::string synced;
+    bool folder = false;
   };
   using Entries = std::map<std::string, std::shared_ptr<Node>>;
   struct Change {
@@ -70,12 +73,14 @@ class FaultFs final : public FileSystem {
   Status Begin(const char* what);
   void Apply(const std::string& path, std::shared_ptr<Node> node, bool joined);
   void LoseSectors(Node* node);
+  bool Reachable(const std::string& path) const;
   void LiftFaults();
 
   mutable std::mutex mutex_;
   Random random_;
   Entries entries_;
   Entries synced_entries_;
+  std::set<std::string> made_;  // folders
   std::vector<Change> changes_;
   uint64_t generation_ = 0;
   uint64_t space_ = ~uint64_t{0}, synced_space_ = ~uint64_t{0};

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Going back in time and repairing, at every step of which the process may die or the power fail:
+// nothing of the log is lost, and the next try succeeds.
+#include "journal/restore_point.h"
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/unit/journal/journal_harness.h"
+#include "utils/cairn-check/repair.h"
+
+namespace cairn {
+namespace {
+
+struct Restored : JournalHarness {
+  explicit Restored(uint64_t seed) : JournalHarness(seed) {
+    options.policy = FsyncPolicy::kAlways;
+    options.segment_bytes_max = 2000;
+    REQUIRE(fs.MakeDirectory("d").ok());
+    REQUIRE(fs.SyncDirectory(".").ok());
+    REQUIRE(Open().ok());
+    for (uint64_t i = 0; i < 12; ++i) {
+      // Else the log may go on in one segment.
+      journal->PrepareRoll();
+      REQUIRE(Eventually([this] {
+        const std::vector<SegmentEntry> segments = journal->manifest().segments;
+        return !segments.empty() && segments.back().state == SegmentState::kNext;
+      }));
+      ends.push_back(Write(i));
+    }
+    REQUIRE(journal->Close().ok());
+    all = ReadAll(journal->manifest(), 0, kLsnMax);
+    REQUIRE(all.size() == ends.back());
+    REQUIRE(journal->manifest().segments.size() >= 3);
+    journal.reset();
+  }
+  ~Restored() override { journal.reset(); }
+
+  Lsn Write(uint64_t number) {
+    const Lsn end = Append(Record(number, 500));
+    REQUIRE(journal->SyncTo(end).ok());
+    return end;
+  }
+  // What a start with --restore-to does.
+  Status GoBack(Lsn to) {
+    auto recovered = RecoverJournal(&fs, "d");
+    if (!recovered.ok()) return recovered.status();
+    const Manifest before = recovered->manifest;
+    auto lsn = FindRestorePoint(&fs, "d", &*recovered, "--restore-to", std::to_string(to), nullptr);
+    if (!lsn.ok()) return lsn.status();
+    auto kept = KeepTimeline(&fs, "d", before);
+    if (!kept.ok()) return kept.status();
+    CAIRN_RETURN_IF_ERROR(recovered->CutAt(to));
+    auto opened = Journal::Open(options, std::move(*recovered));
+    if (!opened.ok()) return opened.status();
+    journal = std::move(*opened);
+    RemoveKept(&fs, "d", journal->manifest());
+    return Status::Ok();
+  }
+  // All that the journal in this folder says.
+  std::string Stream(const std::string& dir) {
+    auto recovered = RecoverJournal(&fs, dir);
+    if (!recovered.ok()) return "ERROR: " + recovered.status().message();
+    if (recovered->report.fresh) return "ERROR: no journal";
+    options.dir = dir;
+    const std::string stream = ReadAll(recovered->manifest, 0, recovered->tail_lsn);
+    options.dir = "d";
+    return stream;
+  }
+  std::vector<std::string> Names() {
+    auto names = fs.List("d");
+    REQUIRE(names.ok());
+    return std::move(*names);
+  }
+  void Die(bool power) {
+    fs.FreezeAfter(0);
+    journal.reset();
+    power ? fs.PowerCut() : fs.Kill();
+  }
+
+  std::vector<Lsn> ends;
+  std::string all;
+};
+
+}  // namespace
+
+TEST_CASE("restore: the timeline that was is in its folder alone, and needs nothing else") {
+  Restored h(1);
+  REQUIRE(h.GoBack(h.ends[4]).ok());
+  const Manifest now = h.journal->manifest();
+  for (const std::string& name : h.Names())
+    if (name.ends_with(".lz4")) REQUIRE(now.Lists(name));
+  REQUIRE(h.Stream("d/timeline-1") == h.all);
+  h.Write(100);
+  REQUIRE(h.journal->Close().ok());
+  h.journal.reset();
+  // Once more, from the second timeline.
+  REQUIRE(h.GoBack(h.ends[2]).ok());
+  REQUIRE(h.journal->Close().ok());
+  h.journal.reset();
+  REQUIRE(h.Stream("d") == h.all.substr(0, h.ends[2]));
+  REQUIRE(h.Stream("d/timeline-1") == h.all);
+  REQUIRE(h.Stream("d/timeline-2").starts_with(h.all.substr(0, h.ends[4])));
+}
+
+TEST_CASE("restore: a crash at every step leaves the log as it was, or where it was to go") {
+  for (bool power : {false, true}) {
+    bool more = true;
+    for (uint64_t step = 0; more; ++step) {
+      INFO("step " << step << " power cut " << power);
+      Restored h(100 + step);
+      const Lsn to = h.ends[4];
+      h.fs.FreezeAfter(step);
+      const Status status = h.GoBack(to);
+      more = h.fs.frozen();
+      h.Die(power);
+      const std::string found = h.Stream("d");
+      const bool went = found == h.all.substr(0, to);
+      REQUIRE((went || found == h.all));
+      // Clients may have been answered.
+      if (status.ok()) REQUIRE(went);
+      if (went) REQUIRE(h.Stream("d/timeline-1") == h.all);
+      // Again: also where it was there already, a start as ever.
+      if (!went) {
+        REQUIRE(h.GoBack(to).ok());
+        REQUIRE(h.Stream("d/timeline-1") == h.all);
+      } else {
+        REQUIRE(h.Open().ok());
+      }
+      const Manifest now = h.journal->manifest(), kept = LoadManifest(&h.fs, "d/timeline-1").value();
+      RemoveKept(&h.fs, "d", now);
+      for (const std::string& name : h.Names())
+        if (kept.Lists(name)) REQUIRE(now.Lists(name));
+      h.Write(100);
+      REQUIRE(h.journal->Close().ok());
+      h.journal.reset();
+      REQUIRE(h.Stream("d").starts_with(h.all.substr(0, to)));
+    }
+  }
+}
+
+TEST_CASE("repair: a crash at every step loses no file, and the next try succeeds") {
+  for (bool power : {false, true}) {
+    bool more = true;
+    for (uint64_t step = 0; more; ++step) {
+      INFO("step " << step << " power cut " << power);
+      Restored h(300 + step);
+      const Manifest before = LoadManifest(&h.fs, "d").value();
+      const SegmentEntry& bad = before.segments[1];
+      const std::string path = SegmentPath("d", bad);
+      std::string bytes = h.fs.Get(path);
+      bytes[bytes.size() / 2] ^= 1;
+      h.fs.Put(path, bytes);
+      std::map<std::string, std::string> originals;
+      for (const std::string& name : before.FileNames()) originals[name] = h.fs.Get("d/" + name);
+      h.fs.FreezeAfter(step);
+      std::string text;
+      (void)RepairJournal(&h.fs, "d", true, nullptr, &text);
+      more = h.fs.frozen();
+      h.Die(power);
+      for (const auto& [name, original] : originals) {
+        INFO(name);
+        bool there = h.fs.Get("d/" + name) == original;
+        for (const std::string& folder : h.Names())
+          if (folder.starts_with("damaged-") && h.fs.Exists("d/" + folder + "/manifest").value())
+            there |= h.fs.Get("d/" + folder + "/" + name) == original;
+        REQUIRE(there);
+      }
+      text.clear();
+      const Status again = RepairJournal(&h.fs, "d", true, nullptr, &text);
+      INFO(text << again.message());
+      REQUIRE(again.ok());
+      const std::string found = h.Stream("d");
+      REQUIRE(found.size() >= bad.first_lsn);
+      REQUIRE(found.size() < bad.end_lsn);
+      REQUIRE(h.all.starts_with(found));
+      REQUIRE(h.Open().ok());
+      h.Write(100);
+      REQUIRE(h.journal->Close().ok());
+    }
+  }
+}
+
+}  // namespace cairn
