@@ -5,7 +5,7 @@ import os
 
 from harness import ONCE, cairn_only, check, equal, eventually
 from harness import replication
-from harness.journal_folder import check_tool, folder, lsn, refused
+from harness.journal_folder import check_tool, folder, lsn, refused, restored
 
 MATRIX = ONCE
 

@@ -10,18 +10,9 @@ from harness import (ONCE, Error, Server, cairn_only, check, equal, eventually, 
                      pass_time)
 from harness import replication
 from harness.dump_samples import fill
-from harness.journal_folder import check_tool, folder, lsn, refused
+from harness.journal_folder import check_tool, folder, lsn, refused, restored
 
 MATRIX = ONCE
-
-
-def restored(server, target):
-    """The server again, on the same folder, restored to the target."""
-    server.stop()
-    server.directives["restore-to"] = str(target)
-    server.start()
-    del server.directives["restore-to"]
-    return server.client()
 
 
 @cairn_only("restore is ours")

@@ -29,3 +29,12 @@ def refused(server, *arguments):
                           capture_output=True, text=True, timeout=60, check=False)
     equal(done.returncode, 1, done.stdout + done.stderr)
     return done.stdout + done.stderr
+
+
+def restored(server, target):
+    """The server again, on the same folder, restored to the target."""
+    server.stop()
+    server.directives["restore-to"] = str(target)
+    server.start()
+    del server.directives["restore-to"]
+    return server.client()
