@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 
 #ifndef CAIRN_NO_JEMALLOC
@@ -38,6 +40,11 @@ void* AllocateLarge(size_t bytes) {
 }
 
 size_t GrowLarge(void* block, size_t bytes_min, size_t bytes) {
+  // One of the thread's own arena does not become one that would lie in the shared one.
+  if (sallocx(block, 0) < kSharedBlockBytes) {
+    if (bytes_min >= kSharedBlockBytes) return 0;
+    bytes = std::min(bytes, kSharedBlockBytes - 1);
+  }
   const size_t length = xallocx(block, bytes_min, bytes - bytes_min, 0);
   return length >= bytes_min ? length : 0;
 }

@@ -20,6 +20,18 @@ inline int64_t FieldTime(Context& ctx) {
                                                                         : unit.now_ms();
 }
 
+// As Hash::SetExpiry. A time that is past deletes, also where what had expired before stays.
+inline ExpiryResult SetFieldExpiry(Context& ctx, Hash& hash, std::string_view field, int64_t when_ms,
+                                   ExpiryCondition condition) {
+  const ExpiryResult result = hash.SetExpiry(field, when_ms, condition, FieldTime(ctx));
+  const Unit& unit = ctx.unit();
+  if (result != ExpiryResult::kSet || when_ms > unit.now_ms() ||
+      unit.expiry_mode() == ExpiryMode::kApply)
+    return result;
+  hash.Delete(field, FieldTime(ctx));
+  return ExpiryResult::kDeleted;
+}
+
 // Deletes those of the fields `names[0]`, `names[step]`, ... that have expired, and journals that:
 // what the command then does is the same when it is replayed where nothing ever expires.
 template <typename Ref>

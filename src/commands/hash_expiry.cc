@@ -2,6 +2,7 @@
 //
 // The expiry of hash fields: HEXPIRE and its kin as in Redis 7.4, HGETDEL, HGETEX and HSETEX as in
 // 8.0. What is recorded is absolute and unconditional: HPEXPIREAT, HPERSIST, HDEL, HSET.
+#include <algorithm>
 #include <vector>
 
 #include "base/numbers.h"
@@ -132,7 +133,7 @@ void Expire(Context& ctx, Time time) {
   Expired done;
   Hash& hash = typed.Mutable();
   for (std::string_view field : fields) {
-    const ExpiryResult result = hash.SetExpiry(field, when_ms, condition, FieldTime(ctx));
+    const ExpiryResult result = SetFieldExpiry(ctx, hash, field, when_ms, condition);
     done.Note(result, field);
     ctx.reply().Integer(static_cast<int64_t>(result));
   }
@@ -163,8 +164,8 @@ void ReplyExpiries(Context& ctx, Time time) {
     } else if (*expiry == Hash::kNoExpiry) {
       ctx.reply().Integer(kNoTtl);
     } else {
-      // Redis rounds seconds up here, where TTL rounds to the nearest.
-      const int64_t ms = *expiry - base_ms;
+      // Redis rounds seconds up here, where TTL rounds to the nearest. Below 0: it is kept for now.
+      const int64_t ms = std::max<int64_t>(*expiry - base_ms, 0);
       ctx.reply().Integer(InSeconds(time) ? (ms + 999) / 1000 : ms);
     }
   }
@@ -259,7 +260,7 @@ void HGetEx(Context& ctx) {
   for (std::string_view field : fields) {
     ReplyField(ctx, hash, field);
     if (time) {
-      done.Note(hash.SetExpiry(field, when_ms, ExpiryCondition::kAlways, FieldTime(ctx)), field);
+      done.Note(SetFieldExpiry(ctx, hash, field, when_ms, ExpiryCondition::kAlways), field);
     } else if (hash.Persist(field, FieldTime(ctx)).value_or(false)) {
       persisted.push_back(field);
     }

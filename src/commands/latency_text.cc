@@ -79,8 +79,8 @@ constexpr Advice kAdvices[] = {
     {"expire-cycle", "Many keys expire together: spread their times, or lower "
                      "active-expire-effort."},
     {"eviction", "Eviction is busy: give maxmemory more room, or clients fewer large values."},
-    {"snapshot-in-place", "Scripts changed big values that a snapshot had yet to write: smaller "
-                          "values, or commands instead of scripts, which can wait."},
+    {"snapshot-in-place", "Scripts, expiry or eviction changed big values that a snapshot had yet to "
+                          "write: smaller values, or commands instead of scripts, which can wait."},
     {"aof-write", "Writing the journal was slow: the disk is shared with something, or full."},
     {"aof-fsync-always", "Every write waits for the disk (appendfsync always) and the disk was "
                          "slow: everysec waits for none."},

@@ -19,6 +19,13 @@ size_t HashBucket::size() const {
   return kSlots - static_cast<size_t>(std::popcount(Match(0)));
 }
 
+void* HashBucket::ItemAt(size_t index) const {
+  if (has_row()) return At(static_cast<int>(index)).item();
+  unsigned used = ~Match(0) & 0xff;
+  for (; index > 0; --index) used &= used - 1;
+  return item(std::countr_zero(used));
+}
+
 ptrdiff_t HashBucket::ResizeRow(size_t items) {
   const Row old = has_row() ? row() : Row{nullptr, 0};
   const uint8_t step = RowStep(items);

@@ -113,21 +113,8 @@ class alignas(64) HashBucket {
   void VisitAll(const Visit& visit) const {
     VisitWhile([&visit](const HashCell& cell) { return visit(cell), true; });
   }
-  // How many items it has places for.
-  size_t places() const { return has_row() ? kSlots - 1 + row().capacity : size_t{kSlots}; }
-  // The item in a place, of which there may be none there: nullptr.
-  void* ItemIn(size_t place) const {
-    const uint64_t tags = Tags();
-    if (place >= kSlots - 1) {
-      if (tags >> 56 == kRowTag) {
-        const Row r = row();
-        place -= kSlots - 1;
-        return place >= r.capacity || r.cells[place].empty() ? nullptr : r.cells[place].Get().item();
-      }
-      if (place >= kSlots) return nullptr;
-    }
-    return (tags >> (8 * place) & 0xff) == 0 ? nullptr : item(static_cast<int>(place));
-  }
+  // The item that `index` < size() others of the bucket come before.
+  void* ItemAt(size_t index) const;
 
   // Brings the items that may have the tag into the cache, the first `lines` of 64 bytes of each, or
   // else the row. Any thread.

@@ -141,8 +141,8 @@ class HashTable {
   // visit(item) for the marked items of a bucket.
   template <typename Visit>
   void VisitMarked(size_t index, const Visit& visit) const;
-  // An item, each as likely as any other but for those of the very fullest buckets (one in some ten
-  // thousand), which are a little rarer; nullptr when empty.
+  // An item, each as likely as any other but for those of the fullest buckets, which are a little
+  // rarer; nullptr when empty.
   Item* RandomItem(Random& random) const;
 
   // Bring the home bucket, then the items in it that may match, into the cache. Any thread. With
@@ -431,12 +431,11 @@ void HashTable<Traits>::VisitMarked(size_t index, const Visit& visit) const {
 template <typename Traits>
 typename HashTable<Traits>::Item* HashTable<Traits>::RandomItem(Random& random) const {
   if (size() == 0) return nullptr;
-  // A place of a bucket is drawn until there is an item in it. All buckets have as many places to
-  // draw from, those whose split of this doubling is to come twice as many (they hold twice the
-  // items): the table is drawn from as it will be at the doubling's end, where their upper half
-  // stands for the bucket to be. Beyond the mean there are as many places as it takes for hardly any
-  // bucket to hold more. More than one draw in three finds something: a few are made at once, and
-  // their cache misses overlap.
+  // A bucket and a number are drawn until the bucket has so many items. All buckets have as many
+  // numbers, those whose split of this doubling is to come twice as many (they hold twice the items):
+  // the table is drawn from as it will be at the doubling's end, where their upper half stands for the
+  // bucket to be. Beyond the mean there are as many numbers as it takes for hardly any bucket to hold
+  // more. Some are drawn at once: their cache misses overlap.
   constexpr size_t kDraws = 3, kPlacesMin = 4;
   const size_t n = bucket_count();
   const int level = std::bit_width(n) - 1;
@@ -445,26 +444,24 @@ typename HashTable<Traits>::Item* HashTable<Traits>::RandomItem(Random& random) 
   for (;;) {
     struct {
       const HashBucket* bucket;
-      size_t index, place;
+      size_t index, number;
     } draws[kDraws];
     for (auto& draw : draws) {
       const size_t drawn = random.Below(places << (level + 1));
       draw.index = drawn & (2 * half - 1);
-      draw.place = drawn >> (level + 1);
+      draw.number = drawn >> (level + 1);
       if (draw.index >= n) {  // the bucket to be
         draw.index -= half;
-        draw.place += places;
+        draw.number += places;
       }
       draw.bucket = BucketAt(draw.index);
       __builtin_prefetch(draw.bucket);
     }
     for (auto& draw : draws) {
-      if (draw.bucket->places() > places) [[unlikely]] {
-        const size_t items = draw.bucket->size();
-        if (items > (LevelOf(draw.index) == level ? 2 : 1) * places)
-          draw.place = random.Below(items);
-      }
-      if (void* item = draw.bucket->ItemIn(draw.place)) return static_cast<Item*>(item);
+      const size_t items = draw.bucket->size();
+      if (items > (LevelOf(draw.index) == level ? 2 : 1) * places) [[unlikely]]
+        draw.number = random.Below(items);
+      if (draw.number < items) return static_cast<Item*>(draw.bucket->ItemAt(draw.number));
     }
   }
 }

@@ -70,20 +70,19 @@ void EffectText::Clear() {
   if (lent_.empty()) [[likely]]
     return;
   lent_.clear();
+  pieces_.clear();
   lent_bytes_ = 0;
 }
 
-std::vector<std::string_view> EffectText::Pieces() const {
-  std::vector<std::string_view> pieces;
-  pieces.reserve(2 * lent_.size() + 1);
+void EffectText::Cut() {
+  pieces_.clear();
   size_t from = 0;
   for (const LentPart& part : lent_) {
-    pieces.push_back(text().substr(from, part.at - from));
-    pieces.push_back(part.bytes);
+    pieces_.push_back(text().substr(from, part.at - from));
+    pieces_.push_back(part.bytes);
     from = part.at;
   }
-  pieces.push_back(text().substr(from));
-  return pieces;
+  pieces_.push_back(text().substr(from));
 }
 
 void EffectText::CutTo(const Mark& mark) {

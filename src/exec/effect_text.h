@@ -35,10 +35,11 @@ class EffectText {
   void Wrap(std::string_view before, std::string_view after);
   void Clear();
 
-  // The text where nothing of it is lent, else in pieces.
+  // The text where nothing of it is lent, else in pieces, once it is whole and Cut.
   bool whole() const { return lent_.empty(); }
   std::string_view text() const { return text_; }
-  std::vector<std::string_view> Pieces() const;
+  void Cut();
+  const std::vector<std::string_view>& pieces() const { return pieces_; }
 
   // Where the text ends, to be cut off there again.
   struct Mark {
@@ -58,6 +59,7 @@ class EffectText {
   std::string text_;
   std::vector<LentPart> lent_;
   size_t lent_bytes_ = 0;
+  std::vector<std::string_view> pieces_;
 };
 
 // Appends a request in RESP.

@@ -31,6 +31,7 @@ void Unit::Start(int64_t clock_ms, ExpiryMode mode) {
   active_ = true;
   mode_ = mode;
   now_ms_ = clock_ms;
+  kept_until_ms_ = engine_.kept_until_ms.load(std::memory_order_relaxed);
   notify_ = static_cast<int>(engine_.config.notify_keyspace_events());
   stripes_ = engine_.stripes;
   track_hashes_ = stripes_ != nullptr;
@@ -231,6 +232,9 @@ uint64_t Unit::Journal() {
     // Several effects are one unit: all or none of them after a crash and on followers.
     effects_.Wrap("*1\r\n$5\r\nMULTI\r\n", "*1\r\n$4\r\nEXEC\r\n");
   }
+  // Between Reserve and Publish nothing is set aside but the log's own chunks.
+  if (!effects_.whole()) [[unlikely]]
+    effects_.Cut();
   reservation_ = log_->Reserve(static_cast<unsigned>(slot_),
                                static_cast<uint32_t>(effect_db_first_), RecordBytes());
   return reservation_.end;
@@ -250,7 +254,7 @@ void Unit::PublishRecord(uint64_t end) {
     if (effects_.whole()) [[likely]] {
       log_->Publish(reservation_, Record());
     } else {
-      log_->Publish(reservation_, effects_.Pieces());
+      log_->Publish(reservation_, effects_.pieces());
     }
   }
   // What is replayed is saved already.

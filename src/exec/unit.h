@@ -169,7 +169,7 @@ class Unit {
            !IsKept(entry);
   }
   // Whether the fields of hashes stay whatever their time, see Engine::kept_until_ms.
-  bool KeepsFields() const;
+  bool KeepsFields() const { return kept_until_ms_ != 0; }
 
   // -- changes; each fires what has to be fired before a change --
   // To be called before the value of an entry is changed in place.
@@ -426,6 +426,7 @@ class Unit {
   bool logs_ = false;  // there is a log that records effects
   bool walked_ = false;
   ExpiryMode mode_ = ExpiryMode::kNormal;
+  int64_t kept_until_ms_ = 0;  // Engine's, as it was when the unit began
   int notify_ = 0;
   Shard* only_ = nullptr;  // the one shard that is held, where it is one since TryBeginInShard
   ShardSet held_;

@@ -22,11 +22,7 @@ Entry* Unit::Lookup(int db, std::string_view key, uint64_t hash) {
 
 // Its time came between the point that the server was restored to and then.
 bool Unit::IsKept(const Entry* entry) const {
-  return entry->expiry_ms() < engine_.kept_until_ms.load(std::memory_order_relaxed);
-}
-
-bool Unit::KeepsFields() const {
-  return engine_.kept_until_ms.load(std::memory_order_relaxed) != 0;
+  return entry->expiry_ms() < kept_until_ms_;
 }
 
 Entry* Unit::LookupExpiring(int db, uint64_t hash, Entry* entry) {

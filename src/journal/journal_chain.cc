@@ -283,8 +283,8 @@ Status Journal::BeginTimeline(const TimelineStart& start, bool* named) {
       failure_.clear();
       // Before the gate opens, as in BackInOrder.
       if (options_.listener != nullptr) options_.listener->OnStateChange(JournalState::kOk, "");
-      ClearGate(kGateFailed);
     }
+    ClearGate(kGateFailed | kGateSyncLate);  // nothing is left to be synced
     UpdateHorizons();
   } else if (created.ok()) {
     Discard({entry});

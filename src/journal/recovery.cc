@@ -10,6 +10,7 @@ namespace cairn {
 namespace {
 
 constexpr std::string_view kBaseSuffix = ".rdb.lz4", kReceivedSuffix = ".rdb";
+constexpr std::string_view kFirstBaseEnd = "-0000000000000000.rdb.lz4";  // of LSN 0
 
 // Where the last byte of the file stands that is not zero, at least `from`: what was made ahead for
 // blocks to come, or what the disk never got of them, is nothing that could be cut.
@@ -34,11 +35,12 @@ uint64_t UsedBytes(FileSystem* fs, const std::string& path, uint64_t from) {
 class TailScan {
  public:
   TailScan(FileSystem* fs, const std::string& dir, const std::vector<SegmentEntry>& segments,
-           Lsn expected, const KeyRing* keys)
+           Lsn expected, const KeyRing* keys, bool in_use)
       : fs_(fs),
         dir_(dir),
         segments_(segments),
         keys_(keys),
+        may_be_in_use_(in_use),
         expected_(expected),
         last_unit_(expected) {}
 
@@ -64,6 +66,7 @@ class TailScan {
   std::vector<SegmentEntry> found_;
   std::unique_ptr<SegmentReader> reader_;  // of found_.back()
   size_t reader_segment_ = 0;              // which of segments_ that is
+  const bool may_be_in_use_;
   bool in_use_ = false;  // a server writes to it, and what follows is not there yet
   Lsn expected_;
   Lsn last_unit_;
@@ -162,7 +165,7 @@ Status TailScan::ReadToEnd(const SegmentEntry& segment, SegmentReader::End* end,
       return reader_->status();
     if (*end == SegmentReader::End::kClean && !reader_->at_pads()) return Status::Ok();
     const bool more = reader_->offset() > from;
-    if (*promised > 0 && expected_ >= *promised) in_use_ = true;
+    if (*promised > 0 && expected_ >= *promised) in_use_ = may_be_in_use_;
     if (in_use_ || (*promised > 0 && !more)) return Status::Ok();
     if (*promised == 0) *promised = Promised(segment, reader_->offset());
     if (*promised <= expected_) return Status::Ok();
@@ -194,7 +197,8 @@ Status TailScan::Run(RecoveryReport* report) {
   if (stopped_) {
     const Lsn promised = GreatestPromiseBehind();
     // It was being written when it was read.
-    if (promised > expected_ && reader_ != nullptr && stop_segment_ == reader_segment_) {
+    if (may_be_in_use_ && promised > expected_ && reader_ != nullptr &&
+        stop_segment_ == reader_segment_) {
       (void)ReadBlocks();
       in_use_ = expected_ >= promised;
     }
@@ -275,8 +279,11 @@ Result<Recovered> RecoverFresh(FileSystem* fs, const std::string& dir) {
   Recovered recovered;
   recovered.report.fresh = true;
   ListUnknownFiles(fs, dir, &recovered);
-  std::erase_if(recovered.report.unknown_files,
-                [](const std::string& name) { return IsBaseName(name); });
+  bool later_base = false;
+  std::erase_if(recovered.report.unknown_files, [&](const std::string& name) {
+    later_base |= name.ends_with(kBaseSuffix) && !name.ends_with(kFirstBaseEnd);
+    return IsBaseName(name);
+  });
   // A first start that ended before it had a manifest leaves an empty segment, which says nothing.
   std::erase_if(recovered.report.unknown_files, [&](const std::string& name) {
     SegmentEntry segment;
@@ -290,6 +297,9 @@ Result<Recovered> RecoverFresh(FileSystem* fs, const std::string& dir) {
   if (!unbased.ok()) return unbased.status();
   if (!*unbased && !recovered.report.unknown_files.empty())
     return Status::Corrupt(dir + " holds journal segments but no manifest");
+  // A snapshot of a later log is there, too, when only the manifest was lost behind a rewrite.
+  if (!*unbased && !recovered.unused.empty() && later_base)
+    return Status::Corrupt(dir + " holds a journal's snapshot but no manifest");
   return recovered;
 }
 
@@ -400,7 +410,8 @@ Status Recovered::CutAt(Lsn lsn) {
   return Status::Ok();
 }
 
-Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
+Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir, const KeyRing* keys,
+                                 bool in_use) {
   auto manifest = LoadManifest(fs, dir);
   if (!manifest.ok()) {
     if (manifest.status().code() != StatusCode::kNotFound) return manifest.status();
@@ -427,7 +438,7 @@ Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir, const K
   const std::vector<SegmentEntry> open(first_open, m.segments.end());
   for (const SegmentEntry& s : open)
     if (IsEmpty(fs, SegmentPath(dir, s))) recovered.unused.push_back(s);
-  TailScan scan(fs, dir, open, expected, keys);
+  TailScan scan(fs, dir, open, expected, keys, in_use);
   CAIRN_RETURN_IF_ERROR(scan.Run(&recovered.report));
   m.segments.erase(first_open, m.segments.end());
   m.segments.insert(m.segments.end(), scan.found().begin(), scan.found().end());

@@ -58,9 +58,9 @@ struct Recovered {
 };
 
 // kCorrupt, with file and LSN, where the rule above says corruption; kInvalid where a file cannot
-// be opened with `keys`.
+// be opened with `keys`. `in_use`, for who only looks: a server may be writing to it.
 Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir,
-                                 const KeyRing* keys = nullptr);
+                                 const KeyRing* keys = nullptr, bool in_use = false);
 
 // Segments before the base serve restores to earlier points and followers that are behind: where
 // one is missing or has another length, the chain begins behind it. Says what is lost so, "" if

@@ -279,8 +279,8 @@ class InfoWriter {
     Number("backup_last_lsn", backup.last_lsn);
     Number("backup_last_bytes", backup.last_bytes);
     Number("backup_last_keys", backup.last_keys);
-    if (s_.restored_to_ != kLsnMax) {
-      Number("restored_to_lsn", s_.restored_to_);
+    if (const Lsn restored_to = s_.restored_to_.load(kRelaxed); restored_to != kLsnMax) {
+      Number("restored_to_lsn", restored_to);
       Number("restore_keeps_expired", e_.kept_until_ms.load(kRelaxed) != 0);
     }
     if (loading) WriteLoading();

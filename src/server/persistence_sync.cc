@@ -122,7 +122,8 @@ Status Persistence::ClaimForBackup() {
   constexpr uint64_t kNotWhile = kModePausedAll | kModeLoading;
   for (;;) {
     if (backups_.stopping()) return Status::Unavailable("the server ends");
-    if (ClaimForOthers(kNotWhile).ok()) return Status::Ok();
+    // Behind a busy script it could only be given back.
+    if (!engine_.keyspace.gate().held() && ClaimForOthers(kNotWhile).ok()) return Status::Ok();
     std::this_thread::sleep_for(std::chrono::milliseconds(kLookAgainMs));
   }
 }

@@ -162,7 +162,7 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<KeyRing> keys_;  // null: no encryption
   int stream_database_ = 0;  // that the replayed stream ends in
   std::string restore_to_;
-  Lsn restored_to_ = kLsnMax;  // by this start; kLsnMax: it was none
+  std::atomic<Lsn> restored_to_{kLsnMax};  // by this start; kLsnMax: it was none
   std::unique_ptr<FunctionSource> function_source_;
   std::unique_ptr<Persistence> persistence_;
   std::unique_ptr<Replication> replication_;

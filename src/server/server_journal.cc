@@ -96,10 +96,11 @@ Status Server::OpenJournal() {
     if (*end < recovered->tail_lsn) {
       if (!restore_to_.empty()) {
         auto kept = KeepTimeline(files, dir, before);
-        if (!kept.ok()) return kept.status();
+        if (!kept.ok()) return Advise(kept.status(), dir);
         log_.Warning("The timeline that was is kept in %s", kept->c_str());
       }
       CAIRN_RETURN_IF_ERROR(recovered->CutAt(*end));
+      if (!restore_to_.empty()) restored_to_.store(*end, std::memory_order_relaxed);
     }
   }
   if (recovered->report.fresh) CAIRN_RETURN_IF_ERROR(ImportRedisFiles(&*recovered));

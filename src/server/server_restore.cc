@@ -26,7 +26,6 @@ Result<Lsn> Server::RestoreLimit(Recovered* recovered) {
     restore_to_.clear();
     return lsn;
   }
-  restored_to_ = *lsn;
   log_.Warning("Restoring to LSN %llu, on a new timeline", static_cast<unsigned long long>(*lsn));
   if (config_.restore_keep_expired()) {
     engine_->kept_until_ms.store(SystemClock()->WallMs(), std::memory_order_relaxed);

@@ -150,7 +150,7 @@ def test_a_clock_that_is_set(env):
     ten hours too early to notice after it is set back."""
     flag = env.folder() + "/ahead"
     leader = env.start(environment={"LD_PRELOAD": library(env), "CLOCK_JUMP": flag},
-                       min_replicas_to_write=1)
+                       min_replicas_to_write=1, min_replicas_max_lag=600)
     follower = cairn(env)
     follow(follower, leader)
     in_step(leader, follower)

@@ -80,7 +80,13 @@ def test_keys_alive_then_are_alive_now(env):
         equal(c.call("GET", "short"), b"1", "what was alive then stays")
         equal(c.call("PTTL", "short"), 0)
         equal(c.call("HGETALL", "fields"), [b"f", b"1"])
+        equal(c.call("HPTTL", "fields", "FIELDS", 1, "f"), [0])
         equal(c.call("EXISTS", "later"), 0)
+        # What is told to end now does.
+        equal(c.call("HSET", "fields", "g", 1, "h", 1), 2)
+        equal(c.call("HEXPIRE", "fields", 0, "FIELDS", 1, "g"), [2])
+        equal(c.call("HPEXPIREAT", "fields", 1, "FIELDS", 1, "h"), [2])
+        equal(c.call("HKEYS", "fields"), [b"f"])
         # What comes now expires as ever, whoever finds it.
         for key in ("now", "seen"):
             equal(c.call("SET", key, 1, "PX", 1), b"OK")

@@ -8,11 +8,11 @@ from harness.checks import PATIENCE, eventually
 
 
 class Impostor:
-    """A leader that says yes to everything, and `answer` to PSYNC. `asked`: the latter's words."""
+    """A leader that says yes to everything, and `answer` to PSYNC."""
 
     def __init__(self):
         self.answer = b""
-        self.asked = []
+        self.unanswered = []  # the words of a PSYNC each that met silence
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -37,16 +37,16 @@ class Impostor:
                 continue
             parts = [requests.read(int(requests.readline()[1:]) + 2)[:-2]
                      for _ in range(int(head[1:]))]
-            if parts[0] == b"PSYNC":
-                self.asked.append(parts[1:])
-            connection.sendall(self.answer if parts[0] == b"PSYNC" else b"+OK\r\n")
+            answer = self.answer if parts[0] == b"PSYNC" else b"+OK\r\n"
+            if not answer:
+                self.unanswered.append(parts[1:])
+            connection.sendall(answer)
 
-    def fall_silent(self):
-        """Until it is asked by PSYNC once more, which it does not answer. Returns the words."""
+    def fall_silent(self, before=0):
+        """Until more than `before` PSYNCs were not answered. Returns the words of the last."""
         self.answer = b""
-        before = len(self.asked)
-        eventually(lambda: len(self.asked) > before, PATIENCE, "it asks no more")
-        return self.asked[-1]
+        eventually(lambda: len(self.unanswered) > before, PATIENCE, "it asks no more")
+        return self.unanswered[-1]
 
 
 def resp(*words):

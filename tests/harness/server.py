@@ -250,3 +250,23 @@ class Server:
         if self.password and "password" not in options:
             options["password"] = self.password
         return Client(self.port, protocol=protocol, **options)
+
+
+def with_files(files, **directives):
+    """A server, not started, whose folder holds {path: bytes}."""
+    server = Server(wait=False, **directives)
+    for path, content in files.items():
+        path = os.path.join(server.folder, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as out:
+            out.write(content)
+    return server
+
+
+def refusal(server):
+    """Why the server did not start."""
+    try:
+        server.start()
+    except StartFailure as failure:
+        return str(failure)
+    raise AssertionError("the server started")

@@ -55,7 +55,8 @@ constexpr const char* kHelp =
     "\n"
     "  --key-file FILE behind any of them      the encryption-key-file of encrypted logs\n"
     "\n"
-    "A server may run meanwhile: what is shown is then the log as it was at some moment.\n"
+    "A server may run meanwhile: what is shown is then the log as it was at some moment. Not for\n"
+    "repair, which would take for damage what is being written.\n"
     "Only repair --yes refuses to run beside one. It keeps the old manifest and every\n"
     "segment it takes out of the log in DIR/damaged-N.\n"
     "\n"
@@ -115,7 +116,7 @@ std::string TimeText(uint64_t ms) {
 Status Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys, std::string* text,
               RecoveryReport* report) {
   text->clear();
-  auto recovered = RecoverJournal(fs, dir, keys);
+  auto recovered = RecoverJournal(fs, dir, keys, /*in_use=*/true);
   if (!recovered.ok()) return recovered.status();
   const Manifest& m = recovered->manifest;
   *report = recovered->report;
@@ -153,7 +154,7 @@ Result<Recovered> Recover(FileSystem* fs, const std::string& dir, const KeyRing*
   (void)LookUntilStill(fs, dir, [&] {
     auto manifest = LoadManifest(fs, dir);
     if (manifest.ok()) *listed = std::move(*manifest);
-    recovered = RecoverJournal(fs, dir, keys);
+    recovered = RecoverJournal(fs, dir, keys, /*in_use=*/true);
     return recovered.ok() ? LostStatus(recovered->report) : recovered.status();
   });
   return recovered;
@@ -247,7 +248,7 @@ int CatSegment(FileSystem* fs, const std::string& path, Lsn from, Lsn to, const 
 }
 
 int CatFolder(FileSystem* fs, const std::string& dir, Lsn from, Lsn to, const KeyRing* keys) {
-  auto recovered = RecoverJournal(fs, dir, keys);
+  auto recovered = RecoverJournal(fs, dir, keys, /*in_use=*/true);
   if (!recovered.ok()) return Complain(recovered.status());
   if (recovered->report.fresh) return Complain(NoJournal(dir));
   const Manifest& m = recovered->manifest;

@@ -37,7 +37,7 @@ Dataset::Dataset(FileSystem* fs, const KeyRing* keys)
 }
 
 Status Dataset::Load(const std::string& dir, const std::string& target) {
-  auto recovered = RecoverJournal(&fs_, dir, keys_);
+  auto recovered = RecoverJournal(&fs_, dir, keys_, /*in_use=*/true);
   if (!recovered.ok()) return recovered.status();
   if (recovered->report.fresh) return Status::NotFound("there is no journal in " + dir);
   Lsn limit = recovered->tail_lsn;

@@ -75,7 +75,7 @@ Status AppendBase(FileSystem* fs, const std::string& path, const KeyRing* keys, 
 }
 
 Status Write(FileSystem* fs, const std::string& dir, File* out, const KeyRing* keys) {
-  auto recovered = RecoverJournal(fs, dir, keys);
+  auto recovered = RecoverJournal(fs, dir, keys, /*in_use=*/true);
   if (!recovered.ok()) return recovered.status();
   if (recovered->report.fresh) return Status::NotFound("there is no journal in " + dir);
   const Manifest& m = recovered->manifest;

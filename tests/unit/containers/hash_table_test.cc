@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <set>
 #include <string>
 #include <thread>
@@ -224,10 +225,41 @@ TEST_CASE("random items are as likely as others at every stage of growth and shr
     table.InsertAndGrow(items[i].hash, &items[i]);
     if (i == 0 || i == 4 || i == 60 || (i >= kSmall && i % (kSmall / 8) == 0)) draw(i + 1);
   }
-  for (size_t i = items.size(); i-- > 1;) {
-    table.Remove(items[i].hash, [&](const Placed* item) { return item == &items[i]; });
+  // In any order, so that those that stay stand anywhere in their buckets.
+  std::vector<size_t> order(items.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  for (size_t i = order.size(); i-- > 1;) std::swap(order[i], order[random.Below(i + 1)]);
+  for (size_t left = items.size(); left-- > 1;) {
+    const Placed& gone = items[order[left]];
+    numbers.erase(&gone);
+    table.Remove(gone.hash, [&](const Placed* item) { return item == &gone; });
     table.Maintain();
-    if (i % (kSmall / 8) == 0) draw(i);
+    if (left % (kSmall / 8) != 0) continue;
+    size_t number = 0;
+    for (auto& [item, its] : numbers) its = number++;
+    draw(left);
+  }
+}
+
+TEST_CASE("random items are met wherever they stand in buckets that were full") {
+  Random random(37);
+  for (const size_t present : {21, 700, 7000}) {
+    for (int round = 0; round < 40; ++round) {
+      HashTable<PlacedTraits> table;
+      std::vector<Placed> items(present);
+      for (Placed& item : items) table.InsertAndGrow(item.hash = random.Next(), &item);
+      // The first that came stand in the first places: they go.
+      size_t left = present;
+      for (; left > present / 7; --left) {
+        const Placed& gone = items[present - left];
+        table.Remove(gone.hash, [&](const Placed* item) { return item == &gone; });
+      }
+      std::set<const Placed*> met;
+      for (size_t draws = 0; draws < 40 * left && met.size() < left; ++draws)
+        met.insert(table.RandomItem(random));
+      REQUIRE(met.size() == left);
+      if (present == 7000) break;
+    }
   }
 }
 

@@ -10,9 +10,10 @@ namespace {
 
 constexpr size_t kBig = StringBlock::kLentBytesMin;
 
-std::string Whole(const EffectText& text) {
+std::string Whole(EffectText& text) {
   std::string whole;
-  for (std::string_view piece : text.Pieces()) whole += piece;
+  text.Cut();
+  for (std::string_view piece : text.pieces()) whole += piece;
   REQUIRE(whole.size() == text.bytes());
   if (text.whole()) REQUIRE(whole == text.text());
   return whole;

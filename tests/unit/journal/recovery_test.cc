@@ -175,6 +175,17 @@ void PowerCuts(uint64_t seed, FsyncPolicy policy) {
   }
 }
 
+TEST_CASE("recovery: a log whose manifest is lost behind a rewrite is no new one") {
+  for (const char* base : {"0001-0000000000000000.rdb.lz4", "0001-00000000000000ff.rdb.lz4"}) {
+    FaultFs fs(1);
+    REQUIRE(fs.MakeDirectory("d").ok());
+    for (const std::string& name : {std::string(base), SegmentName(1, 2)})
+      REQUIRE(fs.Open("d/" + name, FileSystem::Mode::kCreate).ok());
+    // The first is what an import that died before its manifest leaves.
+    REQUIRE(RecoverJournal(&fs, "d").ok() == (std::string(base).find("ff") == std::string::npos));
+  }
+}
+
 TEST_CASE("recovery: power cuts under always lose nothing that was durable") {
   for (uint64_t seed = 100; seed < 110; ++seed) PowerCuts(seed, FsyncPolicy::kAlways);
 }
