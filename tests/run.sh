@@ -7,8 +7,9 @@
 # release server, meanwhile builds the one with the thread sanitizer and tests that, while the
 # background runs the unit tests, the file fuzzer and the server with the address sanitizer. The crash
 # suites, which mostly wait for disks, run beside the foreground's others. Each suite prints
-# `name: N passed, N failed`, after its output if it failed. The last line is `N passed, N failed`;
-# the exit status is 0 only if all passed and something ran. Logs stay in build/test-results/.
+# `name: N passed, N failed`, after its output if it failed. At the end come the lines that tell what
+# failed once more, for whoever sees the end only; the last line is `N passed, N failed`. The exit
+# status is 0 only if all passed and something ran. Logs stay in build/test-results/.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -60,12 +61,25 @@ suite() {
   fi
   [[ $status != 0 && $failed == 0 ]] && failed=1
   echo "$passed $failed" > "$results/$name.counts"
+  [[ $failed != 0 ]] && brief "$log" > "$results/$name.brief"
   {
     flock 9
     [[ $failed != 0 ]] && tail -n 400 "$log"
-    grep -E '^(skipped|seeds) ' "$log"
+    grep '^seeds ' "$log"
+    # One line a reason; the log has the names.
+    sed -n 's/^skipped [^:]*: //p' "$log" | sort | uniq -c | sed 's/^ */skipped /'
     echo "$name: $passed passed, $failed failed ($((SECONDS - begin)) s)"
   } 9> "$results/print.lock"
+}
+
+# brief LOG: what failed, in few lines: "FAILED ..." or "MISMATCH ..." and what follows, or the end of
+# a log without them.
+brief() {
+  if grep -q -E 'FAILED|MISMATCH' "$1"; then
+    grep -E -A 10 'FAILED|MISMATCH' "$1" | cut -c 1-200 | head -n 30
+  else
+    tail -n 8 "$1" | cut -c 1-200
+  fi
 }
 
 # A build is a suite of one: what cannot be built has failed, and what needs it is not run.
@@ -74,8 +88,10 @@ build() {  # NAME MAKE-ARGUMENTS...
   shift
   if ! make --no-print-directory -j"$JOBS" "$@" > "$results/$name.log" 2>&1; then
     echo "0 1" > "$results/$name.counts"
-    echo "$name: does not build"
-    grep -E -A6 'error|undefined reference|\*\*\*' "$results/$name.log" | head -60
+    {
+      echo "$name: does not build"
+      grep -E -A6 'error|undefined reference|\*\*\*' "$results/$name.log" | head -60
+    } | tee "$results/$name.brief"
     return 1
   fi
 }
@@ -208,6 +224,9 @@ wait "$background" || { echo "0 1" > "$results/background-lane.counts"; echo "th
 wait
 
 read -r passed failed <<< "$(total)"
+for file in "$results"/*.brief; do
+  [[ -s $file ]] && sed "s|^|$(basename "$file" .brief): |" "$file"
+done
 echo "$((SECONDS - started)) seconds"
 echo "$passed passed, $failed failed"
 [[ $failed == 0 && $passed != 0 ]]
