@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
+#include <vector>
 
 #ifndef CAIRN_NO_JEMALLOC
 #include <jemalloc/jemalloc.h>
@@ -21,27 +23,39 @@ __attribute__((used, visibility("default"))) const char* malloc_conf =
 namespace cairn {
 namespace {
 
-struct ThreadCounters {
-  std::atomic<const uint64_t*> allocated{nullptr};
-  std::atomic<const uint64_t*> freed{nullptr};
-  uint64_t allocated_in_all = 0, freed_in_all = 0;  // of a thread that has ended
-};
-ThreadCounters g_threads[MemoryMeter::kThreadsMax];
-std::atomic<int> g_thread_count{0};
 thread_local const uint64_t* t_allocated = nullptr;
 thread_local const uint64_t* t_freed = nullptr;
 
 #ifndef CAIRN_NO_JEMALLOC
-// The counters lie in the thread's own memory, which goes with it.
+int64_t OwnBytes() { return static_cast<int64_t>(*t_allocated - *t_freed); }
+
+// The counters of the threads there are. They lie in the threads' own memory, which goes with
+// them: whoever reads or ends holds the mutex.
+struct Threads {
+  struct Counters {
+    const uint64_t *allocated, *freed;
+  };
+  std::mutex mutex;
+  std::vector<Counters> running;
+  int64_t of_the_ended = 0;
+};
+
+// Never destroyed: threads may end after main does.
+Threads& AllThreads() {
+  static Threads* const threads = new Threads;
+  return *threads;
+}
+
 struct CountersOfThread {
   ~CountersOfThread() {
-    if (mine == nullptr) return;
-    mine->allocated_in_all = *t_allocated;
-    mine->freed_in_all = *t_freed;
-    mine->allocated.store(&mine->allocated_in_all, std::memory_order_release);
-    mine->freed.store(&mine->freed_in_all, std::memory_order_release);
+    if (!counted) return;
+    Threads& threads = AllThreads();
+    std::lock_guard guard(threads.mutex);
+    std::erase_if(threads.running, [](const auto& one) { return one.allocated == t_allocated; });
+    threads.of_the_ended += OwnBytes();
+    t_allocated = t_freed = nullptr;
   }
-  ThreadCounters* mine = nullptr;
+  bool counted = false;
 };
 thread_local CountersOfThread t_counters;
 #endif
@@ -77,26 +91,27 @@ void MemoryMeter::RegisterThread() {
   if (mallctl("thread.allocatedp", &allocated, &length, nullptr, 0) != 0) return;
   length = sizeof freed;
   if (mallctl("thread.deallocatedp", &freed, &length, nullptr, 0) != 0) return;
-  const int index = g_thread_count.fetch_add(1);
-  if (index >= kThreadsMax) return;
+  Threads& threads = AllThreads();
+  std::lock_guard guard(threads.mutex);
+  threads.running.push_back({allocated, freed});
   t_allocated = allocated;
   t_freed = freed;
-  g_threads[index].allocated.store(allocated, std::memory_order_release);
-  g_threads[index].freed.store(freed, std::memory_order_release);
-  t_counters.mine = &g_threads[index];
+  t_counters.counted = true;
 #endif
 }
 
 int64_t MemoryMeter::Balance() {
-  uint64_t sum = 0;
-  const int count = std::min(g_thread_count.load(), kThreadsMax);
-  for (int i = 0; i < count; ++i) {
-    const uint64_t* allocated = g_threads[i].allocated.load(std::memory_order_acquire);
-    const uint64_t* freed = g_threads[i].freed.load(std::memory_order_acquire);
-    if (allocated != nullptr) sum += __atomic_load_n(allocated, __ATOMIC_RELAXED);
-    if (freed != nullptr) sum -= __atomic_load_n(freed, __ATOMIC_RELAXED);
-  }
-  return static_cast<int64_t>(sum);
+#ifndef CAIRN_NO_JEMALLOC
+  Threads& threads = AllThreads();
+  std::lock_guard guard(threads.mutex);
+  int64_t sum = threads.of_the_ended;
+  for (const auto& one : threads.running)
+    sum += static_cast<int64_t>(__atomic_load_n(one.allocated, __ATOMIC_RELAXED) -
+                                __atomic_load_n(one.freed, __ATOMIC_RELAXED));
+  return sum;
+#else
+  return 0;
+#endif
 }
 
 int64_t MemoryMeter::OwnBalance() {

@@ -13,11 +13,10 @@ namespace cairn {
 // Bytes of the heap block at `pointer`, as the allocator rounded them.
 size_t AllocatedBytes(const void* pointer);
 
-// Bytes allocated by the calling thread since it began, and freed by it: two words that jemalloc
-// keeps anyway. Register each long-lived thread once; Balance sums them without a lock.
+// Bytes allocated by a thread since it began, and freed by it: two words that jemalloc keeps anyway.
+// All threads that BeginThread (thread.h) are in the sum.
 class MemoryMeter {
  public:
-  static constexpr int kThreadsMax = 512;
   // False in builds without jemalloc: then only Exact says anything.
 #ifndef CAIRN_NO_JEMALLOC
   static constexpr bool kCounts = true;
@@ -27,7 +26,8 @@ class MemoryMeter {
   // Adds the calling thread to the sum, in which what it did stays when it has ended. Again does nothing.
   static void RegisterThread();
   // What the registered threads allocated less what they freed; below zero if they free what
-  // others allocated.
+  // others allocated. Under a mutex of its own, which is held for a few loads a thread: for once in
+  // some hundred kilobytes, not for each request.
   static int64_t Balance();
   // The same of the calling thread alone; 0 if it is not registered. Two loads.
   static int64_t OwnBalance();

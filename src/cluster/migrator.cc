@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "base/thread_name.h"
+#include "base/thread.h"
 #include "repl/link_socket.h"
 
 namespace cairn {
@@ -151,7 +151,7 @@ void Migrator::Add(Task task) {
 }
 
 void Migrator::Main(size_t number) {
-  NameThisThread("migrate");
+  BeginThread("migrate");
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;

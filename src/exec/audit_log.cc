@@ -9,7 +9,7 @@
 
 #include "base/glob.h"
 #include "base/numbers.h"
-#include "base/thread_name.h"
+#include "base/thread.h"
 
 namespace cairn {
 namespace {
@@ -261,7 +261,7 @@ std::string AuditLog::TimeMember() const {
 }
 
 void AuditLog::Main() {
-  NameThisThread("audit-log");
+  BeginThread("audit-log");
   Lock lock(mutex_);
   for (;;) {
     wake_.wait_for(lock, failing_ ? kRetryTime : kGatherTime, [this] { return stop_ || reopen_; });

@@ -110,8 +110,8 @@ Evictor::Room Evictor::EvictFor(int64_t clock_ms, ExpiryMode mode, int64_t time_
   const uint64_t start = ReadTicks();
   const double ticks_max = static_cast<double>(time_us) * TicksPerMicrosecond();
   for (int step_number = 1;; ++step_number) {
-    // Threads that are not counted may have freed what others allocated (a snapshot's, the log's):
-    // before many keys go for that, the allocator is asked.
+    // A thread that is not counted (a library's) may have freed what others allocated: before many
+    // keys go for that, the allocator is asked.
     if (step_number % kStepsBetweenMeasures == 0) engine_.memory.Measure();
     // No appends while the log has no room.
     if (engine_.journal != nullptr && !engine_.journal->Admits()) return Room::kLater;

@@ -7,7 +7,7 @@
 #include <optional>
 #include <thread>
 
-#include "base/thread_name.h"
+#include "base/thread.h"
 #include "exec/loading_report.h"
 #include "exec/replay_dispatcher.h"
 
@@ -35,6 +35,7 @@ struct Replayer::Applier {
   }
 
   void Main(BoundedQueue<ReplayJob>* queue, ReplayFailure* failure_in) {
+    BeginThread("log-apply");
     failure = failure_in;
     ReplayJob job;
     while (queue->Pop(&job)) {
@@ -215,7 +216,7 @@ Result<ReplayReport> Replayer::Run(Lsn from, const StreamSource& source,
   BoundedQueue<Piece> pieces(kPiecesAheadMax);
   Status read_status;
   std::thread reader([&] {
-    NameThisThread("log-reader");
+    BeginThread("log-reader");
     Read(source, &pieces, &read_status);
   });
   ReplayReport report;

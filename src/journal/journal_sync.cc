@@ -6,7 +6,7 @@
 
 #include "journal/journal.h"
 
-#include "base/thread_name.h"
+#include "base/thread.h"
 
 namespace cairn {
 namespace {
@@ -44,7 +44,7 @@ bool Journal::WriterSyncs() const {
 }
 
 void Journal::SyncMain() {
-  NameThisThread("journal-sync");
+  BeginThread("journal-sync");
   Lock lock(mutex_);
   while (!stop_) {
     const int64_t now_us = options_.clock->MonotonicUs();
@@ -133,7 +133,7 @@ void Journal::WarnRarely(RareWarning* warning, const char* what, const Status& s
 }
 
 void Journal::KeeperMain() {
-  NameThisThread("journal-keep");
+  BeginThread("journal-keep");
   Lock lock(mutex_);
   while (!stop_) {
     if (next_wanted_ && next_ == nullptr && !paused_ && state() == JournalState::kOk) {

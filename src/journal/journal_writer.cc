@@ -17,7 +17,7 @@
 
 #include "journal/journal.h"
 
-#include "base/thread_name.h"
+#include "base/thread.h"
 
 namespace cairn {
 namespace {
@@ -37,7 +37,7 @@ constexpr uint64_t kTailGroups = 4;  // what a tail costs is worth it for so man
 }  // namespace
 
 void Journal::WriterMain() {
-  NameThisThread("journal-write");
+  BeginThread("journal-write");
   Lock lock(mutex_);
   for (;;) {
     WaitForWork(&lock);

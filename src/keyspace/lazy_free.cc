@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "base/scheduling.h"
-#include "base/thread_name.h"
+#include "base/thread.h"
 
 namespace cairn {
 namespace {
@@ -67,9 +67,8 @@ void LazyFree::FreeTables(Keyspace::Tables tables) {
 }
 
 void LazyFree::Run() {
-  NameThisThread("lazy-free");
+  BeginThread("lazy-free");
   LetOthersGoFirst();
-  MemoryMeter::RegisterThread();
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stop_ || !values_.empty() || !tables_.empty(); });

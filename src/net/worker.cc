@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/thread_name.h"
+#include "base/thread.h"
 #include "net/bump.h"
 
 namespace cairn {
@@ -36,7 +36,7 @@ Status Worker::Start() {
 }
 
 void Worker::Run() {
-  NameThisThread(("worker-" + std::to_string(index_)).c_str());
+  BeginThread(("worker-" + std::to_string(index_)).c_str());
   thread_id_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   BeginTurn();
   DrainMailbox();

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "base/thread_name.h"
+#include "base/thread.h"
 #include "exec/replication_control.h"
 #include "journal/journal.h"
 
@@ -126,7 +126,7 @@ std::vector<std::shared_ptr<Follower>> Feeder::followers() const {
 }
 
 void Feeder::Main() {
-  NameThisThread("feeder");
+  BeginThread("feeder");
   std::unique_lock lock(mutex_);
   while (!stop_) {
     notified_ = false;

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "base/numbers.h"
-#include "base/thread_name.h"
+#include "base/thread.h"
 #include "journal/journal.h"
 #include "repl/stream_tail.h"
 
@@ -88,7 +88,7 @@ LinkFacts Link::facts() const {
 }
 
 void Link::Main() {
-  NameThisThread("leader-link");
+  BeginThread("leader-link");
   int refusals = 0;
   while (!socket_.interrupted()) {
     followed_since_ms_ = 0;

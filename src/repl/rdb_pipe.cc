@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/scheduling.h"
-#include "base/thread_name.h"
+#include "base/thread.h"
 #include "snapshot/verify.h"
 
 namespace cairn {
@@ -38,7 +38,7 @@ Result<std::unique_ptr<RdbPipe>> RdbPipe::Open(const std::string& path, const Ke
   (void)fcntl(ends[1], F_SETPIPE_SZ, kPipeBytes);
   std::unique_ptr<RdbPipe> pipe(new RdbPipe(ends[0]));
   pipe->thread_ = std::thread([path, keys, fd = ends[1]] {
-    NameThisThread("snapshot-send");
+    BeginThread("snapshot-send");
     LetOthersGoFirst();
     (void)ScanSnapshot(RealFileSystem(), path, keys,
                        [fd](std::string_view bytes) { return WriteAll(fd, bytes); });

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "base/scheduling.h"
-#include "base/thread_name.h"
+#include "base/thread.h"
 #include "journal/journal.h"
 #include "journal/verify.h"
 #include "snapshot/verify.h"
@@ -73,7 +73,7 @@ bool Backups::Start(const std::string& path, std::function<void()> ended, uint64
   // The thread of the last one has said that it is over.
   if (thread_.joinable()) thread_.join();
   thread_ = std::thread([this, path, ended = std::move(ended)] {
-    NameThisThread("backup");
+    BeginThread("backup");
     LetOthersGoFirst();
     Run(path);
     if (!stopped_) ended();

@@ -27,7 +27,6 @@ constexpr int64_t kSlicePercent = 25, kSlicePercentPerEffort = 2;
 void Server::StartCron(size_t index) {
   WorkerContext& context = *contexts_[index];
   context.worker.Post([this, &context, index] {
-    MemoryMeter::RegisterThread();
     context.cron.set_callback([this, index] { Cron(index); });
     context.worker.ScheduleAfter(&context.cron, kCronMs);
     context.background.set_callback([this, index] { Background(index); });

@@ -11,7 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/crc.h"
-#include "base/thread_name.h"
+#include "base/thread.h"
 #include "snapshot/format.h"
 
 namespace cairn {
@@ -125,7 +125,7 @@ class PackedLoad {
   }
 
   void LoadParts(int slot) {
-    NameThisThread("snapshot-load");
+    BeginThread("snapshot-load");
     // It was opened once already.
     const auto cipher = OpenCipher(header_, options_.keys);
     std::string plain;  // of one part after the other

@@ -5,7 +5,7 @@
 #include <chrono>
 
 #include "base/scheduling.h"
-#include "base/thread_name.h"
+#include "base/thread.h"
 
 namespace cairn {
 
@@ -109,7 +109,7 @@ Snapshotter::Progress Snapshotter::progress() const {
 }
 
 void Snapshotter::Main() {
-  NameThisThread("snapshot");
+  BeginThread("snapshot");
   LetOthersGoFirst();
   SnapshotResult result;
   result.status = WriteFile();
@@ -177,7 +177,7 @@ Status Snapshotter::WriteFile() {
   std::vector<std::thread> helpers;
   for (int i = 1; i < std::min(request_.threads, kThreadsMax); ++i) {
     helpers.emplace_back([this, i] {
-      NameThisThread("snapshot");
+      BeginThread("snapshot");
       LetOthersGoFirst();
       walk_.Run(slots_[i], sink_.get());
     });

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/memory.h"
 
+#include <cstdlib>
 #include <string>
+#include <thread>
+#include <vector>
+
+#include "base/thread.h"
 
 #ifndef CAIRN_NO_JEMALLOC
 #include <jemalloc/jemalloc.h>
 
+namespace cairn {
 namespace {
 
 template <typename T>
@@ -29,4 +35,43 @@ TEST_CASE("the allocator has taken the sizes of slabs that the program asks for"
   }
   REQUIRE(found == 3);
 }
+
+TEST_CASE("what threads took and gave back is in the balance, also when they have ended") {
+  constexpr size_t kThreads = 600, kBytes = 100'000, kSlack = 4'000'000;
+  MemoryMeter::RegisterThread();
+  std::vector<void*> blocks(kThreads);
+  const int64_t before = MemoryMeter::Balance();
+  for (void*& block : blocks)
+    std::thread([&block] {
+      BeginThread("taker");
+      block = malloc(kBytes);
+    }).join();
+  const int64_t taken = MemoryMeter::Balance() - before;
+  REQUIRE(taken > static_cast<int64_t>(kThreads * kBytes - kSlack));
+  REQUIRE(taken < static_cast<int64_t>(kThreads * kBytes + kSlack + kThreads * kBytes / 4));
+  std::thread([&blocks] {
+    BeginThread("giver");
+    for (void* block : blocks) free(block);
+  }).join();
+  REQUIRE(std::abs(MemoryMeter::Balance() - before) < static_cast<int64_t>(kSlack));
+}
+
+TEST_CASE("the balance can be read while threads begin and end") {
+  MemoryMeter::RegisterThread();
+  const int64_t before = MemoryMeter::Balance();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([] {
+      for (int round = 0; round < 200; ++round)
+        std::thread([] {
+          BeginThread("short");
+          free(malloc(1000));
+        }).join();
+    });
+  for (int round = 0; round < 10'000; ++round)
+    REQUIRE(std::abs(MemoryMeter::Balance() - before) < 10'000'000);
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace cairn
 #endif
