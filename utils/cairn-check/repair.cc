@@ -25,6 +25,13 @@ bool IsDamage(const Status& status) {
   return status.code() == StatusCode::kCorrupt || status.code() == StatusCode::kNotFound;
 }
 
+// One that is in use is listed before its first byte is written.
+bool IsUnbegun(FileSystem* fs, const std::string& dir, const SegmentEntry& segment) {
+  auto file = fs->Open(SegmentPath(dir, segment), FileSystem::Mode::kRead);
+  const auto size = file.ok() ? (*file)->Size() : Result<uint64_t>(file.status());
+  return segment.state == SegmentState::kNext || (!segment.ended() && size.ok() && *size == 0);
+}
+
 Result<Readable> Walk(FileSystem* fs, const std::string& dir, const Manifest& m,
                       const KeyRing* keys) {
   Readable found;
@@ -34,21 +41,28 @@ Result<Readable> Walk(FileSystem* fs, const std::string& dir, const Manifest& m,
     auto reader = SegmentReader::Open(fs, SegmentPath(dir, s), keys);
     if (!reader.ok()) {
       if (!IsDamage(reader.status())) return reader.status();
-      if (s.state != SegmentState::kNext) found.reason = reader.status().message();
+      if (!IsUnbegun(fs, dir, s)) found.reason = reader.status().message();
       return found;
     }
     if ((*reader)->header().first_lsn != expected) {
       found.reason = SegmentPath(dir, s) + " does not continue the segment before it";
       return found;
     }
-    s.first_lsn = expected;
     const Lsn limit = s.ended() ? s.end_lsn : kLsnMax;
+    if (!s.ended()) {  // it is known from here on
+      s.state = SegmentState::kOpen;
+      s.first_lsn = expected;
+      s.first_ms = s.last_ms = (*reader)->header().created_ms;
+    }
     Lsn unit = expected;
     SegmentReader::Block block;
     auto end = SegmentReader::End::kNone;
     while ((*reader)->next_lsn() < limit &&
-           (end = (*reader)->Next(&block)) == SegmentReader::End::kNone)
+           (end = (*reader)->Next(&block)) == SegmentReader::End::kNone) {
       unit = std::max(unit, std::min(block.header.last_unit_lsn, limit));
+      if (!s.ended()) s.last_ms = block.header.last_ms;
+    }
+    if (!s.ended()) s.end_lsn = unit;
     found.end = expected = unit;
     found.segments.push_back(s);
     if (end == SegmentReader::End::kBad && !IsDamage((*reader)->status()))

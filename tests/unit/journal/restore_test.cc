@@ -184,4 +184,55 @@ TEST_CASE("repair: a crash at every step loses no file, and the next try succeed
   }
 }
 
+// A crash soon after the log went on in the next segment: the manifest knows no end of the one
+// before, and takes this one for unused.
+TEST_CASE("repair: damage behind segments whose end the manifest does not know") {
+  for (bool known : {false, true}) {
+    INFO("the manifest was saved since then: " << known);
+    Restored h(known ? 601 : 602);
+    Manifest m = LoadManifest(&h.fs, "d").value();
+    SegmentEntry& before = m.segments[m.segments.size() - 2];
+    SegmentEntry& last = m.segments.back();
+    const SegmentEntry bad = last;
+    before.state = SegmentState::kOpen;
+    last.state = known ? SegmentState::kOpen : SegmentState::kNext;
+    last.end_lsn = last.bytes = 0;
+    if (!known) before.end_lsn = before.bytes = last.first_lsn = 0;
+    m.clean = false;
+    REQUIRE(SaveManifest(&h.fs, "d", m).ok());
+    REQUIRE(h.Stream("d") == h.all);
+    const std::string path = SegmentPath("d", bad);
+    auto reader = SegmentReader::Open(&h.fs, path);
+    REQUIRE(reader.ok());
+    // The second block that says something, so that those behind it promise what was before.
+    SegmentReader::Block block;
+    for (int blocks = 0; blocks < 2;) {
+      REQUIRE((*reader)->Next(&block) == SegmentReader::End::kNone);
+      blocks += !block.header.is_mark();
+    }
+    std::string bytes = h.fs.Get(path);
+    bytes[block.offset + kBlockHeaderBytes + 20] ^= 1;
+    h.fs.Put(path, bytes);
+    std::string text;
+    REQUIRE(RepairJournal(&h.fs, "d", true, nullptr, &text).ok());
+    INFO(text);
+    REQUIRE(h.Stream("d") == h.all.substr(0, block.header.first_lsn));
+    REQUIRE(h.Open().ok());
+    h.Write(100);
+    REQUIRE(h.journal->Close().ok());
+    h.journal.reset();
+    REQUIRE(h.Stream("d").starts_with(h.all.substr(0, block.header.first_lsn)));
+  }
+}
+
+TEST_CASE("repair: a segment that nothing was written to is no damage") {
+  JournalHarness h(1);
+  REQUIRE(h.Open().ok());
+  h.journal.reset();
+  h.fs.Kill();
+  std::string text;
+  REQUIRE(RepairJournal(&h.fs, "d", false, nullptr, &text).ok());
+  REQUIRE(text.find("nothing to repair") != std::string::npos);
+}
+
 }  // namespace cairn
