@@ -254,6 +254,11 @@ bool IsBaseName(const std::string& name) {
   return name.ends_with(kReceivedSuffix) && (isdigit(name[0]) || name.starts_with("empty-"));
 }
 
+// Of a log that had begun when it was made.
+bool IsLaterBase(const std::string& name) {
+  return IsBaseName(name) && name.ends_with(kBaseSuffix) && !name.ends_with(kFirstBaseEnd);
+}
+
 // What a crash left between a file and the manifest that was to list it, or to list it no more.
 void ListUnknownFiles(FileSystem* fs, const std::string& dir, Recovered* recovered) {
   auto names = fs->List(dir);
@@ -281,7 +286,7 @@ Result<Recovered> RecoverFresh(FileSystem* fs, const std::string& dir) {
   ListUnknownFiles(fs, dir, &recovered);
   bool later_base = false;
   std::erase_if(recovered.report.unknown_files, [&](const std::string& name) {
-    later_base |= name.ends_with(kBaseSuffix) && !name.ends_with(kFirstBaseEnd);
+    later_base |= IsLaterBase(name);
     return IsBaseName(name);
   });
   // A first start that ended before it had a manifest leaves an empty segment, which says nothing.
@@ -336,9 +341,10 @@ Status RemoveUnbased(FileSystem* fs, const std::string& dir) {
   if (!*unbased) return Status::Ok();
   Manifest listed;
   auto manifest = LoadManifest(fs, dir);
+  const bool none = manifest.status().code() == StatusCode::kNotFound;
   if (manifest.ok()) {
     listed = std::move(*manifest);
-  } else if (manifest.status().code() != StatusCode::kNotFound) {
+  } else if (!none) {
     return manifest.status();
   }
   auto names = fs->List(dir);
@@ -346,7 +352,9 @@ Status RemoveUnbased(FileSystem* fs, const std::string& dir) {
   for (const std::string& name : *names) {
     uint32_t timeline;
     uint64_t sequence;
-    if (ParseSegmentName(name, &timeline, &sequence) && !listed.Lists(name))
+    // A base that came too late for a manifest would, without one, look like what a lost one named.
+    if ((ParseSegmentName(name, &timeline, &sequence) && !listed.Lists(name)) ||
+        (none && IsLaterBase(name)))
       CAIRN_RETURN_IF_ERROR(fs->Remove(dir + "/" + name));
   }
   return fs->Remove(mark);

@@ -198,6 +198,30 @@ TEST_CASE("base awaited: until it is there a start finds what was there before")
   }
 }
 
+TEST_CASE("base awaited: what one left that came too late keeps no start from beginning anew") {
+  for (uint64_t step = 0, more = 1; more != 0; ++step) {
+    INFO("step " << step);
+    JournalHarness h(3000 + step);
+    h.options.awaits_base = true;
+    REQUIRE(h.Open().ok());
+    REQUIRE(h.journal->SyncTo(h.Append(h.Record(1, 50))).ok());
+    h.fs.Put("d/0001-0000000000000079-1.rdb.lz4", "snapshot");
+    h.journal.reset();
+    h.fs.Kill();
+    REQUIRE(RemoveUnbased(&h.fs, "d").ok());
+    h.options.awaits_base = false;
+    h.fs.FreezeAfter(step);
+    (void)h.Open();
+    more = h.fs.frozen();
+    h.fs.FreezeAfter(0);
+    h.journal.reset();
+    h.fs.Kill();
+    const Status again = h.Open();
+    INFO(again.message());
+    REQUIRE(again.ok());
+  }
+}
+
 // The snapshot that heals a log is its first base, too.
 static void HealsWithFirstBase(bool manifest_fails) {
   INFO("manifest fails at first " << manifest_fails);
