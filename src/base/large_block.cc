@@ -28,11 +28,14 @@ unsigned SharedArena() {
   return arena;
 }
 
+// By what it is rounded up to, as no more can be told of a block.
+bool IsOwn(size_t bytes) { return nallocx(bytes, 0) < kSharedBlockBytes; }
+
 }  // namespace
 
 void* AllocateLarge(size_t bytes) {
   void* block =
-      bytes < kSharedBlockBytes
+      IsOwn(bytes)
           ? malloc(bytes)
           : mallocx(bytes, static_cast<int>(MALLOCX_ARENA(SharedArena())) | MALLOCX_TCACHE_NONE);
   CHECK(block != nullptr);
@@ -42,8 +45,8 @@ void* AllocateLarge(size_t bytes) {
 size_t GrowLarge(void* block, size_t bytes_min, size_t bytes) {
   // One of the thread's own arena does not become one that would lie in the shared one.
   if (sallocx(block, 0) < kSharedBlockBytes) {
-    if (bytes_min >= kSharedBlockBytes) return 0;
-    bytes = std::min(bytes, kSharedBlockBytes - 1);
+    if (!IsOwn(bytes_min)) return 0;
+    if (!IsOwn(bytes)) bytes = std::max(bytes_min, kSharedBlockBytes - kSharedBlockBytes / 8);
   }
   const size_t length = xallocx(block, bytes_min, bytes - bytes_min, 0);
   return length >= bytes_min ? length : 0;

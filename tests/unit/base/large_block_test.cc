@@ -60,4 +60,15 @@ TEST_CASE("A large block gets longer where it lies, or stays as it is", "[base]"
   REQUIRE(MemoryMeter::OwnBalance() < before + 100'000);
 }
 
+// Such a one would go on growing in an arena of one thread's.
+TEST_CASE("A block that is not shared grows to none of the size of those that are", "[base]") {
+  if (!MemoryMeter::kCounts) return;
+  for (size_t size = 60'000; size < kSharedBlockBytes; size += 1000) {
+    void* block = AllocateLarge(size);
+    const size_t before = AllocatedBytes(block), after = GrowLarge(block, before + 1, 1 << 20);
+    if (before < kSharedBlockBytes) REQUIRE(after < kSharedBlockBytes);
+    free(block);
+  }
+}
+
 }  // namespace cairn
