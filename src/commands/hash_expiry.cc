@@ -364,8 +364,7 @@ void HSetEx(Context& ctx) {
   hash.Settle();
   for (size_t i = 0; options.has_time && i < options.pairs.size(); i += 2) {
     const std::string_view field = options.pairs[i];
-    done.Note(hash.SetExpiry(field, options.when_ms, ExpiryCondition::kAlways, FieldTime(ctx)),
-              field);
+    done.Note(SetFieldExpiry(ctx, hash, field, options.when_ms, ExpiryCondition::kAlways), field);
   }
   ctx.reply().Integer(1);
   RecordSet(ctx, hash, options, done);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "commands/string_options.h"
 
+#include <algorithm>
+#include <atomic>
+
 #include "base/hash.h"
 #include "base/numbers.h"
+#include "exec/engine.h"
 
 namespace cairn {
 namespace {
@@ -75,6 +79,10 @@ bool ExpiryOption::Resolve(Context& ctx, int64_t* at_ms) const {
     return false;
   }
   *at_ms = value;
+  // A time that is past ends what is given it now, also where what had expired before stays.
+  const Unit& unit = ctx.unit();
+  if (unit.KeepsFields() && unit.expiry_mode() != ExpiryMode::kApply)
+    *at_ms = std::max(value, ctx.engine().kept_until_ms.load(std::memory_order_relaxed));
   return true;
 }
 

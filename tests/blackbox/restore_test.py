@@ -86,7 +86,13 @@ def test_keys_alive_then_are_alive_now(env):
         equal(c.call("HSET", "fields", "g", 1, "h", 1), 2)
         equal(c.call("HEXPIRE", "fields", 0, "FIELDS", 1, "g"), [2])
         equal(c.call("HPEXPIREAT", "fields", 1, "FIELDS", 1, "h"), [2])
+        equal(c.call("HSETEX", "fields", "PXAT", 1, "FIELDS", 1, "i", 1), 1)
         equal(c.call("HKEYS", "fields"), [b"f"])
+        equal(c.call("SET", "ended", 1, "PXAT", 1), b"OK")
+        equal(c.call("GET", "ended"), None)
+        equal(c.call("SET", "ended", 1), b"OK")
+        equal(c.call("GETEX", "ended", "EXAT", 1), b"1")
+        equal(c.call("EXISTS", "ended"), 0)
         # What comes now expires as ever, whoever finds it.
         for key in ("now", "seen"):
             equal(c.call("SET", key, 1, "PX", 1), b"OK")
