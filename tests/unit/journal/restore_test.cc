@@ -25,10 +25,7 @@ struct Restored : JournalHarness {
     for (uint64_t i = 0; i < 12; ++i) {
       // Else the log may go on in one segment.
       journal->PrepareRoll();
-      REQUIRE(Eventually([this] {
-        const std::vector<SegmentEntry> segments = journal->manifest().segments;
-        return !segments.empty() && segments.back().state == SegmentState::kNext;
-      }));
+      REQUIRE(Eventually([this] { return journal->next_ready(); }));
       ends.push_back(Write(i));
     }
     REQUIRE(journal->Close().ok());

@@ -32,10 +32,7 @@ struct Retained : JournalHarness {
     journal->PrepareRoll();
     // The keeper makes the next segment when it comes to it; without, the log goes on in this one,
     // and what a base replaces ends elsewhere than the base begins.
-    REQUIRE(Eventually([this] {
-      const std::vector<SegmentEntry> segments = journal->manifest().segments;
-      return !segments.empty() && segments.back().state == SegmentState::kNext;
-    }));
+    REQUIRE(Eventually([this] { return journal->next_ready(); }));
     return Install();
   }
   Lsn Install() {

@@ -63,7 +63,8 @@ class FaultFile final : public File {
       delay_us = fs_->sync_delay_us_;
     }
     if (delay_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay_us));
-    std::lock_guard<std::mutex> guard(fs_->mutex_);
+    std::unique_lock<std::mutex> lock(fs_->mutex_);
+    fs_->syncs_go_on_.wait(lock, [this] { return !fs_->hold_syncs_; });
     if (generation_ != fs_->generation_ || fs_->fail_syncs_) return Status::FromErrno("fsync", EIO);
     node_->synced = std::move(image);
     return Status::Ok();
@@ -131,6 +132,11 @@ void FaultFs::FailOpens(bool fail) {
 void FaultFs::SetSyncDelayUs(int64_t us) {
   std::lock_guard<std::mutex> guard(mutex_);
   sync_delay_us_ = us;
+}
+void FaultFs::HoldSyncs(bool hold) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  hold_syncs_ = hold;
+  syncs_go_on_.notify_all();
 }
 void FaultFs::FreezeAfter(uint64_t operations) {
   std::lock_guard<std::mutex> guard(mutex_);
@@ -208,6 +214,8 @@ void FaultFs::LiftFaults() {
   space_ = synced_space_ = freeze_at_ = tear_at_ = ~uint64_t{0};
   fail_writes_ = fail_syncs_ = fail_renames_ = fail_opens_ = false;
   sync_delay_us_ = 0;
+  hold_syncs_ = false;
+  syncs_go_on_.notify_all();
 }
 
 std::string FaultFs::Get(const std::string& path) const {

@@ -8,6 +8,7 @@
 // Any thread. Files opened before PowerCut or Kill answer kIo afterwards.
 #pragma once
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -33,6 +34,7 @@ class FaultFs final : public FileSystem {
   void FailRenames(bool fail);
   void FailOpens(bool fail);  // EMFILE
   void SetSyncDelayUs(int64_t us);
+  void HoldSyncs(bool hold);  // a file's sync does not end before it is taken back
   // After `operations` more changing operations every one fails, as if the process had died.
   void FreezeAfter(uint64_t operations);
   uint64_t operations() const;  // changing operations so far
@@ -87,6 +89,8 @@ class FaultFs final : public FileSystem {
   uint64_t tear_at_ = ~uint64_t{0};
   bool fail_writes_ = false, fail_syncs_ = false, fail_renames_ = false, fail_opens_ = false;
   int64_t sync_delay_us_ = 0;
+  bool hold_syncs_ = false;
+  std::condition_variable syncs_go_on_;
   uint64_t operations_ = 0;
   uint64_t freeze_at_ = ~uint64_t{0};
 };
