@@ -21,7 +21,7 @@ import time
 
 import durability
 from common import (CORES, LOAD_CORES, OPEN_FILES, ROOT, SERVER_CORES, Server, cairn, commands,
-                    fill, floor, load, products)
+                    fill, floor, load_some, products)
 from report import Figures, Table
 from rows import GROUPS, ITEMS, OWN_RATIOS, ROWS
 
@@ -54,17 +54,6 @@ def two_threads():
     return found
 
 
-def closed(server, row, more, **fill_and_seed):
-    """As fast as replies come; for longer if nothing came, as on a crowded machine."""
-    for longer in (1, 5, 25):
-        run = load(server, row.workload, server.load_cores,
-                   **{**more, "seconds": more["seconds"] * longer}, **fill_and_seed)
-        if run["requests"]:
-            return run
-        fill_and_seed["fill"] = False
-    raise RuntimeError(f"{server.name}, {row.title}: no request was answered")
-
-
 def measure(row, servers, filled, options):
     """The row's figures by the name of the server; `filled` notes what keys are there."""
     more = {**row.options(options), "seconds": options.seconds * row.stretch,
@@ -73,13 +62,15 @@ def measure(row, servers, filled, options):
     runs = {name: [] for name in servers}
     for number in range(options.rounds):
         for name, server in servers.items():
-            runs[name].append(closed(server, row, more, seed=number + 1,
-                                     fill=number == 0 and keys not in filled))
+            runs[name].append(load_some("requests", server, row.workload, cores=server.load_cores,
+                                        seed=number + 1, fill=number == 0 and keys not in filled,
+                                        **more))
     filled.add(keys)
     rates = {name: statistics.median(run["per_second"] for run in runs[name]) for name in servers}
     figures = {}
     for name, server in servers.items():
-        timed = load(server, row.workload, server.load_cores, rate=min(rates.values()) / 2, **more)
+        timed = load_some("counted", server, row.workload, cores=server.load_cores,
+                          rate=min(rates.values()) / 2, **more)
         figures[name] = Figures([run["cpu_us"] for run in runs[name]], rates[name], timed["rate"],
                                 [timed[key] for key in ("p50_us", "p99_us", "p999_us", "max_us")])
     return figures

@@ -26,7 +26,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
-from common import Beside, Server, cairn, fill, load, products
+from common import Beside, Server, cairn, fill, load, load_some, products
 from report import Aim, Table, median
 
 VALUE_BYTES = 100
@@ -103,9 +103,9 @@ def tail(target, keys, body):
 
 def bgsave(target, scale, rows):
     """BGSAVEs until the steady client has its samples, then the same client at rest for as long."""
-    before, begin, runs = target.memory(), time.time(), []
     with open(f"/proc/{target.process.pid}/clear_refs", "w") as clear:
         clear.write("5")  # VmHWM begins anew
+    before, begin, runs = target.memory(), time.time(), []
 
     def saves():
         while not runs or (time.time() - begin) * STEADY_PER_SECOND < scale.samples:
@@ -166,8 +166,8 @@ def always(scale, rows):
     with servers(lambda _: ALWAYS) as targets:
         for _ in range(2 * scale.rounds):  # disks differ more from second to second than CPUs do
             for target in targets:
-                run = load(target, SET, cores=None, seconds=scale.seconds, connections=50,
-                           value=FIXED_BYTES)
+                run = load_some("requests", target, SET, scale.seconds, cores=None, connections=50,
+                                value=FIXED_BYTES)
                 rows.note("SETs a second, always, 50 clients", target.name, run["per_second"])
 
 

@@ -20,9 +20,9 @@ SETS = {"connections": 16, "pipeline": 16, "keys": 100_000, "value": 100}
 def probe(leader, follower, seconds):
     """Sorted lags in milliseconds."""
     lags = []
-    end = time.time() + seconds
     with Client(leader.port) as up, Client(follower.port) as down:
-        while time.time() < end:
+        end = time.time() + seconds
+        while not lags or time.time() < end:
             word = str(len(lags)).encode()
             up.call("SET", "probe", word)
             begin = time.perf_counter()
@@ -34,10 +34,13 @@ def probe(leader, follower, seconds):
 
 
 def cpu_of_sets(leader, options):
-    """CPU microseconds a SET, at the rate."""
-    with Beside(leader, "set", options.rate, **SETS) as sets:
-        time.sleep(options.seconds)
-    return sets.figures["cpu_us"]
+    """CPU microseconds a SET, at the rate; for longer if none was answered."""
+    for longer in (1, 5, 25):
+        with Beside(leader, "set", options.rate, **SETS) as sets:
+            time.sleep(options.seconds * longer)
+        if sets.figures["requests"]:
+            return sets.figures["cpu_us"]
+    raise RuntimeError(f"{leader.name}: no SET was answered")
 
 
 def measure(name, product, options):
