@@ -115,7 +115,7 @@ void ReplicaOf(Context& ctx) {
   ctx.Ok();
 }
 
-// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]  O(1)
+// FAILOVER [TO host port [FORCE]] [TIMEOUT milliseconds] | ABORT [FORCE]  O(1)
 void Failover(Context& ctx) {
   ReplicationControl* replication = ctx.engine().replication;
   const auto answer = [&ctx](auto change) {
@@ -124,8 +124,9 @@ void Failover(Context& ctx) {
       return error.empty() ? reply.Ok() : reply.Error(error);
     });
   };
-  if (ctx.argc() == 2 && EqualsIgnoreCase(ctx.arg(1), "abort"))
-    return answer([replication] { return replication->AbortFailover(); });
+  const bool forced = ctx.argc() == 3 && EqualsIgnoreCase(ctx.arg(2), "force");
+  if ((ctx.argc() == 2 || forced) && EqualsIgnoreCase(ctx.arg(1), "abort"))
+    return answer([replication, forced] { return replication->AbortFailover(forced); });
   FailoverRequest request;
   for (size_t i = 1; i < ctx.argc(); ++i) {
     const std::string_view option = ctx.arg(i);

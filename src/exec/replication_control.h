@@ -87,10 +87,10 @@ class ReplicationControl {
   virtual StreamFacts Stream() const = 0;
   // Slow. Follows another server, or (host "") nobody any more.
   virtual void ReplicaOf(const std::string& host, int port) = 0;
-  // Slow; "" or the error. FAILOVER, FAILOVER ABORT, and what a leader that fails over asks of the
-  // follower that is to lead, whose stream must be `id`.
+  // Slow; "" or the error. FAILOVER, FAILOVER ABORT (`force`: though two may lead then), and what a
+  // leader that fails over asks of the follower that is to lead, whose stream must be `id`.
   virtual std::string BeginFailover(const FailoverRequest& request) = 0;
-  virtual std::string AbortFailover() = 0;
+  virtual std::string AbortFailover(bool force) = 0;
   virtual std::string TakeOver(const std::string& id) = 0;
   virtual bool FailingOver() = 0;
   virtual const char* FailoverStateName() = 0;  // INFO's word

@@ -6,7 +6,8 @@
 //   proceeding  this server follows it and asks it, with PSYNC ... FAILOVER, to lead
 //
 // It ends when the follower has agreed; if it refuses this server leads again. A timeout ends only
-// the waiting: with FORCE by going on all the same, else by giving up.
+// the waiting: with FORCE by going on all the same, else by giving up. Where the connection breaks
+// before the answer the follower is asked again: one that leads says so, and goes on from our stream.
 //
 //   leaving     the same waiting before the server ends, for all followers; nobody takes over
 #include "repl/replication.h"
@@ -19,6 +20,13 @@
 
 namespace cairn {
 namespace {
+
+constexpr const char* kNoFailover = "ERR No failover in progress.";
+constexpr const char* kCannotLead =
+    "ERR Failover aborted, but this server cannot lead again, see its log";
+constexpr const char* kMayLead =
+    "ERR The replica was asked to lead and has not answered: it may lead by now. FAILOVER ABORT "
+    "FORCE leads here again whatever it does.";
 
 class Look final : public WorkerTask {
  public:
@@ -35,22 +43,26 @@ class Look final : public WorkerTask {
 void Replication::EndFailover() {
   promotion_.asked.store(false);
   promotion_.refused.store(false);
+  promotion_.unanswered.store(false);
   failover_state_.store(FailoverState::kNone);
   SetMode(kModeFailover, false);
   if (resume_parked_) resume_parked_();
 }
 
-// Unless the follower has agreed meanwhile: then it leads, and this server follows it.
-void Replication::GiveUpFailover(const char* reason) {
+// Unless the follower has agreed meanwhile: then it leads, and this server follows it. Returns the
+// error, for who asked for it.
+std::string Replication::GiveUpFailover(const char* reason) {
   const bool proceeding = failover_state_.load() == FailoverState::kProceeding;
   if (proceeding) StopLink();
   if (proceeding && !promotion_.asked.exchange(false)) {
     BeginLink();
-  } else {
-    engine_.log.Warning("Failover aborted: %s", reason);
-    if (proceeding) BecomeLeader();
+    EndFailover();
+    return kNoFailover;
   }
+  engine_.log.Warning("Failover aborted: %s", reason);
+  if (proceeding) BecomeLeader();
   EndFailover();
+  return engine_.modes.Has(kModeFollower) ? kCannotLead : "";
 }
 
 const char* Replication::FailoverStateName() {
@@ -108,12 +120,21 @@ std::string Replication::BeginFailover(const FailoverRequest& request) {
   return "";
 }
 
-std::string Replication::AbortFailover() {
+// Redis leads again whatever the follower does. Here whoever wants that says FORCE: a follower that
+// was asked to lead, and has not answered, may do so at any time.
+std::string Replication::AbortFailover(bool force) {
   std::lock_guard guard(role_mutex_);
-  if (!FailingOver() || failover_state_.load() == FailoverState::kLeaving)
-    return "ERR No failover in progress.";
-  GiveUpFailover("Failover manually aborted");
-  return engine_.modes.Has(kModeFollower) ? "ERR No failover in progress." : "";
+  const FailoverState state = failover_state_.load();
+  if (state == FailoverState::kNone || state == FailoverState::kLeaving) return kNoFailover;
+  if (state == FailoverState::kProceeding && !force) {
+    // Whether it was asked is sure when the link's thread asks no more.
+    if (!promotion_.unanswered.load()) StopLink();
+    if (promotion_.unanswered.load()) {
+      if (link_ == nullptr) BeginLink();
+      return kMayLead;
+    }
+  }
+  return GiveUpFailover("Failover manually aborted");
 }
 
 // Held replies are answered before this server leads no more.
@@ -183,7 +204,7 @@ void Replication::FailoverCron() {
     // The link's thread only tells; a role is changed by who can wait for that thread's end.
     const LinkFacts link = Link();
     if (promotion_.refused.load()) {
-      GiveUpFailover("Failover target rejected psync request");
+      (void)GiveUpFailover("Failover target rejected psync request");
     } else if (!promotion_.asked.load()) {
       engine_.log.Notice("Failover done: %s:%d leads", link.host.c_str(), link.port);
       EndFailover();
@@ -200,14 +221,14 @@ void Replication::FailoverCron() {
   } else if (failover_deadline_ms_ == 0 || engine_.clock.MonotonicMs() < failover_deadline_ms_) {
     return;
   } else if (!may_follow) {
-    return GiveUpFailover("the log's first rewrite did not end before the timeout");
+    return (void)GiveUpFailover("the log's first rewrite did not end before the timeout");
   } else if (!failover_.force) {
-    return GiveUpFailover("Replica never caught up before timeout");
+    return (void)GiveUpFailover("Replica never caught up before timeout");
   }
   engine_.log.Notice("Failing over to %s:%d", target.host.c_str(), target.port);
   promotion_.asked.store(true);
   if (const Status status = BecomeFollower(target.host, target.port); !status.ok())
-    return GiveUpFailover(status.message().c_str());
+    return (void)GiveUpFailover(status.message().c_str());
   failover_state_.store(FailoverState::kProceeding);
 }
 

@@ -18,6 +18,7 @@ constexpr int64_t kRetryMsMax = 60'000;
 constexpr int64_t kAckMs = 1000;
 constexpr int64_t kPollMs = 100;
 constexpr size_t kReadBytes = 256 << 10;
+constexpr std::string_view kLeadsAlready = "-ERR PSYNC FAILOVER can't be sent to a master.";
 // Nobody has written so much; and what comes behind it needs room below kLsnMax.
 constexpr int64_t kOffsetMax = static_cast<int64_t>(kLsnMax / 2);
 
@@ -199,25 +200,34 @@ Status Link::TellTail() {
   return Ask("REPLCONF", {"REPLCONF", "cairn-tail", told->Text()}, false);
 }
 
+Result<std::string> Link::AskForStream(std::string_view id, std::string_view offset,
+                                       bool promote) {
+  std::string request;
+  const std::string_view parts[] = {"PSYNC", id, offset, "FAILOVER"};
+  AppendResp(&request, std::span(parts).first(promote ? 4 : 3));
+  CAIRN_RETURN_IF_ERROR(socket_.Write(request, timeout_ms()));
+  for (;;) {
+    auto line = socket_.ReadLine(timeout_ms());
+    // Empty lines say that the leader is at work.
+    if (!line.ok() || !line->empty()) return line;
+  }
+}
+
 Status Link::Synchronize() {
   const bool none = needs_file_ || id_.empty();
   if (!none) CAIRN_RETURN_IF_ERROR(TellTail());
+  const std::string_view id = none ? "?" : std::string_view(id_);
   const std::string offset = none ? "-1" : std::to_string(engine_.journal->tail() + 1);
-  std::string request;
-  const bool promote = promotion_->asked.load();
-  const std::string_view parts[] = {"PSYNC", none ? "?" : std::string_view(id_), offset,
-                                    "FAILOVER"};
-  AppendResp(&request, std::span(parts).first(promote ? 4 : 3));
-  CAIRN_RETURN_IF_ERROR(socket_.Write(request, timeout_ms()));
-  std::string line;
-  // Empty lines say that the leader is at work.
-  while (line.empty()) {
-    auto next = socket_.ReadLine(timeout_ms());
-    if (!next.ok()) return next.status();
-    line = *next;
-  }
+  const bool promote = promotion_->asked.load() && !promotion_->refused.load();
+  const bool unsure = promote && promotion_->unanswered.exchange(true);
+  auto answer = AskForStream(id, offset, promote);
+  // It leads because it was asked before, on a connection that broke before its answer came.
+  if (unsure && answer.ok() && *answer == kLeadsAlready) answer = AskForStream(id, offset, false);
+  if (!answer.ok()) return answer.status();
+  const std::string& line = *answer;
   if (promote && line.starts_with("-")) promotion_->refused.store(true);
   if (line.starts_with("+")) promotion_->asked.store(false);
+  if (line.starts_with("-") || line.starts_with("+")) promotion_->unanswered.store(false);
   if (promote && promotion_->answered) promotion_->answered();
   if (line.starts_with("+CONTINUE") && !none)
     return Continue(line.size() > 10 ? line.substr(10) : id_);

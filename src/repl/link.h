@@ -32,11 +32,12 @@
 
 namespace cairn {
 
-// That the leader which is followed is to lead: asked for with the first PSYNC that reaches it.
+// That the leader which is followed is to lead: asked for with every PSYNC, until it has answered.
 struct PromotionRequest {
-  std::atomic<bool> asked{false};    // until it has agreed
-  std::atomic<bool> refused{false};  // the last time it was asked
-  std::function<void()> answered;    // one of the two has changed; on the link's thread
+  std::atomic<bool> asked{false};       // until it has agreed
+  std::atomic<bool> refused{false};     // then it is asked no more
+  std::atomic<bool> unanswered{false};  // it may have heard of it, so it may lead by now
+  std::function<void()> answered;       // one of the first two has changed; on the link's thread
 };
 
 class ReceivedFile;
@@ -77,6 +78,7 @@ class Link {
   Status Handshake();
   Status Ask(std::string_view what, std::initializer_list<std::string_view> parts, bool must);
   Status Synchronize();
+  Result<std::string> AskForStream(std::string_view id, std::string_view offset, bool promote);
   Status TellTail();
   Status Continue(const std::string& id);
   Status FullSync(const std::string& id, uint64_t lsn);

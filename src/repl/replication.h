@@ -68,7 +68,7 @@ class Replication final : public ReplicationControl {
   void ReplicaOf(const std::string& host, int port) override;
   Status ChangeId() override;
   std::string BeginFailover(const FailoverRequest& request) override;
-  std::string AbortFailover() override;
+  std::string AbortFailover(bool force) override;
   std::string TakeOver(const std::string& id) override;
   Status WithoutLink(const std::function<void()>& change) override;
   bool FailingOver() override { return failover_state_.load() != FailoverState::kNone; }
@@ -115,7 +115,7 @@ class Replication final : public ReplicationControl {
   void AskHowFar();
   bool HasAll(const Follower& follower, uint64_t end) const;
   void EndFailover();
-  void GiveUpFailover(const char* reason);
+  std::string GiveUpFailover(const char* reason);
   std::shared_ptr<Follower> FindFollower(const std::string& host, int port) const;
   std::shared_ptr<Follower> Successor() const;
   void SetLeads(bool leads);

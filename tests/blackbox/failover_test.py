@@ -2,11 +2,13 @@
 """FAILOVER: a leader hands its role to a follower of either kind, and no write that it answered is
 lost; what is refused meanwhile, and the ways in which it does not come to that."""
 
+import contextlib
 import select
-import socket
 import threading
 
 from harness import ONCE, Client, check, equal, eventually, limit
+from harness.impostor import Impostor
+from harness.proxy import Proxy
 from harness.replication import PATIENCE, cairn, follow, freeze, in_step, info, oracle, thaw
 from harness.resp import Error
 
@@ -214,48 +216,100 @@ def test_abort_while_the_target_does_not_answer(env):
     in_step(pair.leader, pair.follower)
 
 
-def test_a_target_that_refuses(env):
-    """It follows by hand: has all of the stream, says so, and will not lead."""
-    leader = cairn(env)
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    asked = []
-
-    def refuse():
-        with listener.accept()[0] as connection:
-            requests = connection.makefile("rb")
-            while True:
-                head = requests.readline()
-                if not head:
-                    return
-                parts = []
-                for _ in range(int(head[1:])):
-                    parts.append(requests.read(int(requests.readline()[1:]) + 2)[:-2])
-                asked.append(parts)
-                connection.sendall(b"-ERR no\r\n" if parts[0] == b"PSYNC" else b"+OK\r\n")
-
-    thread = threading.Thread(target=refuse, daemon=True)
-    thread.start()
+@contextlib.contextmanager
+def failing_over_to(leader, target):
+    """FAILOVER to one that follows by hand: it has all of the stream, and says so. Yields a client of
+    the leader's, and the words of the PSYNC that is to come."""
     with leader.client() as c, leader.client() as follower:
         equal(c.call("SET", "k", "v"), b"OK")
         stream = info(c, "master_replid")
-        equal(follower.call("REPLCONF", "listening-port", port, "capa", "psync2"), b"OK")
+        equal(follower.call("REPLCONF", "listening-port", target.port, "capa", "psync2"), b"OK")
         # The leader's log exists from its first write on.
         offset = int(info(c, "master_repl_offset"))
         check(follower.call("PSYNC", stream, offset + 1).startswith(b"CONTINUE"), "no partial sync")
         eventually(lambda: "state=online" in (info(c, "slave0") or ""), PATIENCE)
-        equal(c.call("FAILOVER", "TO", "127.0.0.1", port), b"OK")
+        equal(c.call("FAILOVER", "TO", "127.0.0.1", target.port), b"OK")
         equal(info(c, "master_failover_state"), "waiting-for-sync")
         offset = int(info(c, "master_repl_offset"))
         follower.send("REPLCONF", "ACK", offset)
+        yield c, [stream.encode(), b"%d" % (offset + 1)]
+
+
+def test_a_target_that_refuses(env):
+    leader, target = cairn(env), Impostor()
+    target.answer = b"-ERR no\r\n"
+    with failing_over_to(leader, target) as (c, request):
         eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
         equal(c.call("ROLE")[0], b"master")
         equal(c.call("SET", "k", "w"), b"OK")
-    # It may have been asked more than once before that was noticed.
-    request = [b"PSYNC", stream.encode(), b"%d" % (offset + 1), b"FAILOVER"]
-    check(request in asked, "it was asked %r" % asked)
-    thread.join()
-    listener.close()
+    # It may be asked for the stream once more before that is noticed; but not to lead.
+    equal([words for words in target.asked if len(words) > 2], [request + [b"FAILOVER"]])
+
+
+MAY_LEAD = (b"ERR The replica was asked to lead and has not answered: it may lead by now. "
+            b"FAILOVER ABORT FORCE leads here again whatever it does.")
+
+
+def test_a_target_that_leads_and_whose_answer_is_lost(env):
+    leader, target = cairn(env), Impostor()
+    with failing_over_to(leader, target) as (c, request):
+        eventually(lambda: target.asked == [request + [b"FAILOVER"]], PATIENCE, "it is not asked")
+        for _ in range(3):
+            equal(c.call("FAILOVER", "ABORT"), Error(MAY_LEAD))
+        equal(info(c, "master_failover_state"), "failover-in-progress")
+        equal(c.call("SET", "k", "w").code, b"READONLY")
+        target.answer = lambda words: (
+            b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n" if len(words) > 2 else
+            b"+CONTINUE %s\r\n" % (b"b" * 40))
+        target.hang_up()
+        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        equal(c.call("ROLE")[:3], [b"slave", b"127.0.0.1", target.port])
+        eventually(lambda: "ID changed to " + "b" * 40 in leader.log_text(), PATIENCE)
+        equal(target.asked[1:3], [request + [b"FAILOVER"], request])
+        equal(c.call("FAILOVER", "ABORT"), Error(b"ERR No failover in progress."))
+
+
+def test_a_target_that_leads_without_having_been_asked(env):
+    """As in Redis: this server leads on."""
+    leader, target = cairn(env), Impostor()
+    target.answer = b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n"
+    with failing_over_to(leader, target) as (c, _):
+        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        equal(c.call("ROLE")[0], b"master")
+
+
+def test_abort_of_one_that_may_lead(env):
+    leader, target = cairn(env), Impostor()
+    with failing_over_to(leader, target) as (c, _):
+        eventually(lambda: target.asked, PATIENCE, "it is not asked")
+        # The link is down, and the answer as unknown as before.
+        target.hang_up()
+        equal(c.call("FAILOVER", "ABORT"), Error(MAY_LEAD))
+        equal(c.call("FAILOVER", "ABORT", "FORCE"), b"OK")
+        equal(c.call("ROLE")[0], b"master")
+        equal(c.call("SET", "k", "w"), b"OK")
+        equal(c.call("FAILOVER", "ABORT", "FORCE"), Error(b"ERR No failover in progress."))
+
+
+@limit(240)
+def test_the_answer_of_a_target_that_leads_is_lost(env):
+    for make in (cairn, oracle):
+        leader, target = cairn(env), make(env)
+        proxy = Proxy(target.port)
+        proxy.cut_at = b"+CONTINUE"
+        with target.client() as down, leader.client() as up:
+            equal(down.call("CONFIG", "SET", "replica-announce-port", proxy.port), b"OK")
+            follow(target, leader)
+            in_step(leader, target)
+            equal(up.call("SET", "k", "v"), b"OK")
+            equal(up.call("FAILOVER", "TO", "127.0.0.1", proxy.port), b"OK")
+            eventually(lambda: info(up, "master_failover_state") == "no-failover", PATIENCE)
+            equal(proxy.cut_at, None, "the answer came at once")
+            equal(down.call("ROLE")[0], b"master")
+            equal(up.call("ROLE")[:3], [b"slave", b"127.0.0.1", proxy.port])
+            equal(down.call("SET", "k", "w"), b"OK")
+            in_step(target, leader)
+        proxy.close()
 
 
 def test_refusals(env):

@@ -11,7 +11,7 @@ import time
 from harness import (ONCE, Error, cairn_only, check, equal, eventually, limit, server_binary,
                      skip, slow_build)
 from harness.faulty_disk import FaultyDisk
-from harness.replication import follow, in_step
+from harness.replication import follow, frozen, in_step
 from harness.replication import info as replication_info
 from harness.server import StartFailure
 
@@ -351,6 +351,29 @@ def test_who_cannot_be_promoted_goes_on_to_follow(env):
         equal(m.c.call("REPLICAOF", "NO", "ONE"), "OK")
         eventually(lambda: m.c.call("ROLE")[0] == b"master", 60)
         equal(m.c.call("SET", "k", "own"), "OK")
+
+
+@limit(180)
+@cairn_only("the log is ours")
+def test_a_failover_is_aborted_by_who_cannot_lead_again(env):
+    follower = env.start()
+    with Machine(env) as m:
+        follow(follower, m.server)
+        in_step(m.server, follower)
+        with frozen(follower):
+            equal(m.c.call("SET", "k", "v"), "OK")
+            equal(m.c.call("FAILOVER", "TO", "127.0.0.1", follower.port, "FORCE", "TIMEOUT", 1), "OK")
+            eventually(lambda: replication_info(m.c, "master_failover_state") ==
+                       "failover-in-progress", 60)
+            m.disk.fail("sync", errno.EIO, "manifest")
+            equal(m.c.call("FAILOVER", "ABORT"),
+                  Error(b"ERR Failover aborted, but this server cannot lead again, see its log"))
+            equal(m.c.call("ROLE")[:3], [b"slave", b"127.0.0.1", follower.port])
+            equal(replication_info(m.c, "master_failover_state"), "no-failover")
+            m.disk.heal()
+            equal(m.c.call("REPLICAOF", "NO", "ONE"), "OK")
+            eventually(lambda: m.c.call("ROLE")[0] == b"master", 60)
+            equal(m.c.call("SET", "k", "own"), "OK")
 
 
 @limit(180)

@@ -8,10 +8,11 @@ from harness.checks import PATIENCE, eventually
 
 
 class Impostor:
-    """A leader that says yes to everything, and `answer` to PSYNC."""
+    """A leader that says yes to everything, and `answer` to PSYNC, or what `answer(words)` returns."""
 
     def __init__(self):
         self.answer = b""
+        self.asked = []  # the words of each PSYNC
         self.unanswered = []  # the words of a PSYNC each that met silence
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -23,6 +24,7 @@ class Impostor:
             connection = self.listener.accept()[0]
             try:
                 with connection:
+                    self.connection = connection
                     self.serve(connection)
             except OSError:
                 pass
@@ -37,10 +39,17 @@ class Impostor:
                 continue
             parts = [requests.read(int(requests.readline()[1:]) + 2)[:-2]
                      for _ in range(int(head[1:]))]
-            answer = self.answer if parts[0] == b"PSYNC" else b"+OK\r\n"
+            answer = b"+OK\r\n"
+            if parts[0] == b"PSYNC":
+                self.asked.append(parts[1:])
+                answer = self.answer(parts[1:]) if callable(self.answer) else self.answer
             if not answer:
                 self.unanswered.append(parts[1:])
             connection.sendall(answer)
+
+    def hang_up(self):
+        """Ends the connection there is; the next is served as ever."""
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def fall_silent(self, before=0):
         """Until more than `before` PSYNCs were not answered. Returns the words of the last."""

@@ -9,10 +9,12 @@ import time
 
 class Proxy:
     """Listens on a loopback port and passes bytes on to another. `limit` bytes a connection pass
-    from the target, then it is cut; None: no limit. `rate`: bytes a second from the target."""
+    from the target, then it is cut; None: no limit. `rate`: bytes a second from the target. `cut_at`:
+    what first comes from the target with this in it is dropped, and the connection cut."""
 
     def __init__(self, target):
         self.target, self.limit, self.rate = target, None, None
+        self.cut_at = None
         self.held = ()
         self.passed = self.accepted = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -69,6 +71,9 @@ class Proxy:
                     if end is far and left is not None:
                         data = data[:left]
                         left -= len(data)
+                    if end is far and self.cut_at is not None and self.cut_at in data:
+                        self.cut_at = None
+                        return
                     if end is far and self.rate is not None:
                         time.sleep(len(data) / self.rate)
                     (near if end is far else far).sendall(data)
