@@ -55,7 +55,8 @@ void ClientSetInfo(Context& ctx) {
 // CLIENT INFO
 void ClientInfo(Context& ctx) {
   const std::string text =
-      DescribeClient(*ctx.session().record, ctx.engine().registry, ctx.now_ms()) + "\n";
+      DescribeClient(*ctx.session().record, ctx.engine().registry, ctx.engine().clock.MonotonicMs()) +
+      "\n";
   ctx.reply().Verbatim("txt", text);
 }
 
@@ -108,16 +109,18 @@ void ClientList(Context& ctx) {
     return ctx.Error(errors::kSyntax);
   }
   std::string text;
+  const int64_t now_ms = ctx.engine().clock.MonotonicMs();
   for (const auto& record : ctx.engine().control->Clients())
-    if (filter.Matches(*record, ctx.now_ms()))
-      text += DescribeClient(*record, ctx.engine().registry, ctx.now_ms()) + "\n";
+    if (filter.Matches(*record, now_ms))
+      text += DescribeClient(*record, ctx.engine().registry, now_ms) + "\n";
   ctx.reply().Verbatim("txt", text);
 }
 
 void KillMatching(Context& ctx, const ClientFilter& filter, bool old_form) {
   int64_t killed = 0;
+  const int64_t now_ms = ctx.engine().clock.MonotonicMs();
   for (const auto& record : ctx.engine().control->Clients()) {
-    if (!filter.Matches(*record, ctx.now_ms())) continue;
+    if (!filter.Matches(*record, now_ms)) continue;
     if (record->id == ctx.session().id()) {
       if (filter.skip_me) continue;
       ctx.session().close_after_reply = true;
@@ -193,9 +196,10 @@ void ClientPause(Context& ctx) {
   if (!ParseInt64(ctx.arg(2), &timeout_ms))
     return ctx.Error("ERR timeout is not an integer or out of range");
   if (timeout_ms < 0) return ctx.Error("ERR timeout is negative");
+  // Redis counts from the Unix epoch, and refuses what it could not.
   if (__builtin_add_overflow(timeout_ms, ctx.now_ms(), &until_ms))
     return ctx.Error("ERR timeout is out of range");
-  ctx.engine().control->Pause(until_ms, writes_only);
+  ctx.engine().control->Pause(ctx.engine().clock.MonotonicMs() + timeout_ms, writes_only);
   ctx.Ok();
 }
 

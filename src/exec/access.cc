@@ -64,7 +64,7 @@ void LogRefusal(Engine& engine, const ClientRecord& client, AclDenial reason, st
   entry.context = context;
   entry.object = object.substr(0, AclLog::kTextBytesMax);
   entry.user = user.substr(0, AclLog::kTextBytesMax);
-  entry.client_info = DescribeClient(client, engine.registry, now);
+  entry.client_info = DescribeClient(client, engine.registry, engine.clock.MonotonicMs());
   entry.created_ms = now;
   engine.acl_log.Add(std::move(entry), static_cast<size_t>(engine.config.acllog_max_len()));
 }

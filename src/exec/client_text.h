@@ -10,7 +10,7 @@
 
 namespace cairn {
 
-// `hide_names`: of the client and its user, for messages under hide-user-data-from-log.
+// `now_ms` is monotonic. `hide_names`: of the client and its user, for messages under hide-user-data-from-log.
 std::string DescribeClient(const ClientRecord& record, const Registry& registry, int64_t now_ms,
                            bool hide_names = false);
 // "normal", "replica", "pubsub" or "master".

@@ -31,7 +31,7 @@ class ServerControl {
   virtual bool Kill(uint64_t client_id) = 0;
   // nullptr if there is no such client.
   virtual std::shared_ptr<ClientRecord> FindClient(uint64_t client_id) = 0;
-  // Suspends commands (or only writes) of all clients until wall time `until_ms`; 0 ends it.
+  // Suspends commands (or only writes) of all clients until the monotonic `until_ms`; 0 ends it.
   virtual void Pause(int64_t until_ms, bool writes_only) = 0;
   // Asks the main thread to end the server. If that goes on after all (ABORT, or the last snapshot
   // failed), `went_on` is called there.

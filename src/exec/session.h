@@ -48,7 +48,7 @@ class OwnedArgs {
 // the client's stands first, in as few cache lines as hold it: of ten thousand clients none is left
 // in the cache by their next request.
 struct alignas(64) ClientRecord {
-  std::atomic<int64_t> last_active_ms{0};
+  std::atomic<int64_t> last_active_ms{0};  // monotonic
   std::atomic<int> db{0}, resp{2};
   std::atomic<uint64_t> query_bytes{0}, query_capacity{0}, output_bytes{0}, output_memory{0};
   std::atomic<uint64_t> bytes_in{0}, bytes_out{0};
@@ -66,7 +66,7 @@ struct alignas(64) ClientRecord {
   std::atomic<int64_t> redirect{-1};
   uint64_t id = 0;
   std::string address, local_address;  // constant
-  int64_t created_ms = 0;              // wall clock
+  int64_t created_ms = 0;              // monotonic
   int worker = 0;
   int fd = -1;
 

@@ -41,11 +41,9 @@ void Feeder::CheckTimeouts(int64_t now_ms) {
     }
     if (follower->state.load() != State::kOnline && !follower->sent_all.load()) continue;
     if (follower->request.old) continue;
-    // Which is wall time, and says only that something came.
-    const int64_t active_ms = follower->record->last_active_ms.load(std::memory_order_relaxed);
-    if (std::exchange(follower->active_ms, active_ms) != active_ms) follower->alive_ms = now_ms;
-    const int64_t heard_ms = std::max(follower->acknowledged_ms.load(std::memory_order_relaxed),
-                                      follower->alive_ms);
+    const int64_t heard_ms =
+        std::max(follower->acknowledged_ms.load(std::memory_order_relaxed),
+                 follower->record->last_active_ms.load(std::memory_order_relaxed));
     if (now_ms - heard_ms > timeout_ms) Drop(*follower, "it has timed out");
   }
 }

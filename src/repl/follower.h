@@ -84,8 +84,6 @@ struct Follower {
   bool probing = false;
   int64_t kept_alive_ms = 0;
   int64_t moved_ms = 0;  // monotonic: when it last had room for more of the file, or had it all
-  int64_t active_ms = 0;  // its client's last_active_ms, and when that was seen to change: monotonic
-  int64_t alive_ms = 0;
 
   Follower() = default;
   Follower(const Follower&) = delete;

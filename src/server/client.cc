@@ -92,7 +92,7 @@ void Client::MakeRoom() {
 }
 
 void Client::OnData(Connection& connection, char* data, size_t n) {
-  session_.record->last_active_ms.store(context_.worker.wall_ms(), std::memory_order_relaxed);
+  session_.record->last_active_ms.store(context_.worker.monotonic_ms(), std::memory_order_relaxed);
   parser_.Feed(data, n);
   if (session_.suspended) {
     parser_.EndRead();
@@ -299,7 +299,7 @@ void Client::CloseForOutput() {
   Publish();
   server_.engine().log.Warning(
       "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.",
-      DescribeClient(*session_.record, server_.engine().registry, context_.worker.wall_ms(),
+      DescribeClient(*session_.record, server_.engine().registry, context_.worker.monotonic_ms(),
                      server_.engine().config.hide_user_data_from_log())
           .c_str());
   context_.executor.statistics().Add(Stat::kOutputLimitDisconnects);

@@ -59,7 +59,7 @@ void ClientMemory::Evict(int64_t limit) {
   for (const Candidate& candidate : candidates) {
     if (sum <= limit) return;
     const std::string text =
-        DescribeClient(*candidate.client, engine.registry, engine.clock.WallMs(),
+        DescribeClient(*candidate.client, engine.registry, engine.clock.MonotonicMs(),
                        engine.config.hide_user_data_from_log());
     if (!server_.Kill(candidate.client->id)) continue;
     sum -= candidate.bytes;

@@ -109,8 +109,7 @@ class InfoWriter {
   void WriteServer() {
     utsname system;
     uname(&system);
-    const int64_t now = e_.clock.WallMs();
-    const int64_t uptime = (now - s_.start_time_ms()) / 1000;
+    const int64_t uptime = (e_.clock.MonotonicMs() - s_.start_time_ms()) / 1000;
     Line("# Server");
     Line("redis_version:%s", kRedisVersion);
     Line("cairn_version:%s", kVersion);
@@ -128,7 +127,7 @@ class InfoWriter {
     Number("uptime_in_days", static_cast<uint64_t>(uptime / 86400));
     Number("hz", static_cast<uint64_t>(c_.hz()));
     Number("configured_hz", static_cast<uint64_t>(c_.hz()));
-    Number("lru_clock", static_cast<uint64_t>(now / 1000) & ((1 << 24) - 1));
+    Number("lru_clock", static_cast<uint64_t>(e_.clock.WallMs() / 1000) & ((1 << 24) - 1));
     Line("executable:%s", Executable().c_str());
     Line("config_file:%s", s_.store_.file().c_str());
     Number("io_threads_active", s_.workers() > 1);

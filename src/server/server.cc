@@ -72,7 +72,7 @@ Server::Server(ConfigStore* store, Log* log)
 Server::~Server() = default;
 
 Status Server::Start() {
-  start_time_ms_ = SystemClock()->WallMs();
+  start_time_ms_ = SystemClock()->MonotonicMs();
   // Signals are for the main thread's Wait alone: blocked before any other thread begins.
   sigset_t signals;
   sigemptyset(&signals);
@@ -168,8 +168,8 @@ ConnectionHandler* Server::MakeClient(Worker& worker, int fd, std::string* refus
   context.executor.statistics().Add(Stat::kConnections);
   auto record = std::make_shared<ClientRecord>();
   record->id = engine_->next_client_id.fetch_add(1);
-  record->created_ms = worker.wall_ms();
-  record->last_active_ms.store(worker.wall_ms());
+  record->created_ms = worker.monotonic_ms();
+  record->last_active_ms.store(worker.monotonic_ms());
   record->worker = worker.index();
   return new Client(this, &context, std::move(record));
 }

@@ -175,9 +175,9 @@ class Server final : public ServerControl, public JournalListener {
   std::unique_ptr<ClientMemory> client_memory_;
   std::unique_ptr<MetricsServer> metrics_;
   std::unique_ptr<Listener> tls_listener_;  // without sockets while tls-port is 0
-  int64_t start_time_ms_ = 0;
+  int64_t start_time_ms_ = 0;  // monotonic
   std::mutex pause_mutex_;  // of the pause's modes and end; a leaf
-  int64_t pause_until_ms_ = 0;
+  int64_t pause_until_ms_ = 0;  // monotonic; 0: there is none
   std::atomic<size_t> client_count_{0};
   std::unique_ptr<Departure> departure_;
   std::atomic<bool> woken_{false};  // the SIGTERM that comes is our own

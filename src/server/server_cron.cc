@@ -36,7 +36,7 @@ void Server::StartCron(size_t index) {
 
 void Server::Cron(size_t index) {
   WorkerContext& context = *contexts_[index];
-  const int64_t now = context.worker.wall_ms();
+  const int64_t wall_ms = context.worker.wall_ms(), now_ms = context.worker.monotonic_ms();
   context.worker.ScheduleAfter(&context.cron, kCronMs);
   const int64_t timeout_ms = config_.timeout() * 1000;
   if (timeout_ms > 0) {
@@ -44,7 +44,7 @@ void Server::Cron(size_t index) {
     for (auto& [id, client] : context.clients)
       if (!client->session().suspended && client->session().pubsub == nullptr &&
           client->session().monitor == nullptr && client->session().replication == nullptr &&
-          now - client->session().record->last_active_ms.load(std::memory_order_relaxed) >
+          now_ms - client->session().record->last_active_ms.load(std::memory_order_relaxed) >
               timeout_ms)
         idle.push_back(client);
     for (Client* client : idle) client->connection()->Close();
@@ -54,17 +54,17 @@ void Server::Cron(size_t index) {
   if (config_.min_replicas_durable() > 0)
     for (auto& [id, client] : context.clients) client->CheckHeld();
   LimitTracking(context, index);
-  ResumeOverdue(context, now);
+  ResumeOverdue(context, now_ms);
   if (index == 0) {
-    context.trimmer.Slice(now);
+    context.trimmer.Slice(wall_ms);
     engine_->memory.Measure();
     DecayLarge();
     MemoryMeter::NotePeak(static_cast<size_t>(std::max<int64_t>(engine_->memory.Used(), 0)));
-    SampleRates(now);
-    persistence_->Cron(now);
+    SampleRates(now_ms);
+    persistence_->Cron(wall_ms);
     replication_->Cron();
+    EndOverduePause(now_ms);
   }
-  if (index == 0) EndOverduePause(now);
 }
 
 void Server::Background(size_t index) {

@@ -85,7 +85,7 @@ void TlsService::LogIn(Client* client, const TlsPeerNames& names) {
   entry.reason = AclDenial::kCertificate;
   entry.context = "toplevel";
   entry.object = entry.user = candidates.front();
-  entry.client_info = DescribeClient(record, engine_.registry, now_ms);
+  entry.client_info = DescribeClient(record, engine_.registry, engine_.clock.MonotonicMs());
   entry.created_ms = entry.updated_ms = now_ms;
   engine_.acl_log.Add(std::move(entry), static_cast<size_t>(engine_.config.acllog_max_len()));
   engine_.log.Verbose("TLS: no enabled user is called as the certificate says (addr=%s)",

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The machine's clock is set, by hours: what lasts for a while lasts as long as ever."""
+
+import contextlib
+import re
+import select
+import time
+
+from harness import ONCE, cairn_only, check, equal, eventually, server_binary, skip, slow_build
+from harness.stepped_clock import SteppedClock
+
+MATRIX = ONCE
+
+HOUR = 3600
+SOME_TURNS_S = 0.5  # of what a worker does every 100 ms
+
+
+@contextlib.contextmanager
+def stepped(env, **directives):
+    """A server, a client of it, and its clock."""
+    if slow_build(server_binary()):
+        skip("the sanitizers' runtime wants to be the first library")
+    clock = SteppedClock()
+    try:
+        server = env.start(environment=clock.environment, **directives)
+        yield server, env.client(2, server), clock
+    finally:
+        clock.close()
+
+
+def seconds(client):
+    return int(client.call("TIME")[0])
+
+
+@cairn_only("Redis takes such clients for idle")
+def test_idle_clients(env):
+    with stepped(env, timeout=HOUR // 2) as (server, c, clock):
+        idle = env.client(2, server)
+        before = seconds(c)
+        for step in (HOUR, -3 * HOUR):
+            clock.step(step)
+            time.sleep(SOME_TURNS_S)
+            equal(idle.call("PING"), b"PONG")
+            for line in c.call("CLIENT", "LIST").splitlines():
+                for field in (b"age", b"idle"):
+                    told = int(re.search(b" %s=(-?[0-9]+) " % field, line).group(1))
+                    check(0 <= told < HOUR // 2, line)
+            told = int(re.search(b"uptime_in_seconds:([0-9]+)", c.call("INFO", "server")).group(1))
+            check(told < HOUR // 2, told)
+        check(seconds(c) < before - HOUR, "the clock was not set")
+
+
+@cairn_only("Redis counts in wall time")
+def test_a_pause(env):
+    with stepped(env) as (server, c, clock):
+        writer = env.client(2, server)
+        equal(c.call("CLIENT", "PAUSE", HOUR * 1000), b"OK")
+        writer.send("SET", "k", "v")
+        clock.step(2 * HOUR)
+        time.sleep(SOME_TURNS_S)
+        equal(select.select([writer.sock], [], [], 0)[0], [], "the pause has ended")
+        equal(c.call("CLIENT", "UNPAUSE"), b"OK")
+        equal(writer.read(), b"OK")
+        equal(c.call("CLIENT", "PAUSE", 50), b"OK")
+        clock.step(-2 * HOUR)
+        # Or this waits for two hours.
+        equal(writer.call("SET", "k", "w"), b"OK")
+
+
+def test_a_time_to_live_ends_with_the_clock(env):
+    """Which is what it is counted by."""
+    with stepped(env) as (_, c, clock):
+        equal(c.call("SET", "k", "v", "EX", HOUR), b"OK")
+        clock.step(2 * HOUR)
+        eventually(lambda: c.call("GET", "k") is None)
