@@ -17,13 +17,6 @@ def full_sync(stream, snapshot=NO_KEYS):
     return b"+FULLRESYNC %s 0\r\n$%d\r\n" % (ID, len(snapshot)) + snapshot + stream
 
 
-def persistence(client, field):
-    for line in client.call("INFO", "persistence").decode().splitlines():
-        if line.startswith(field + ":"):
-            return line.split(":", 1)[1]
-    return None
-
-
 def test_what_was_applied_in_part_is_nobodys_stream(env):
     """A group that fails in its middle: a snapshot of that may not go on from there, restarts included."""
     follower, impostor = cairn(env, appendonly="yes"), Impostor()
@@ -35,9 +28,9 @@ def test_what_was_applied_in_part_is_nobodys_stream(env):
         eventually(lambda: "A full resynchronization is needed" in follower.log_text(), PATIENCE)
         equal(impostor.fall_silent(), [b"?", b"-1"])
         equal(c.call("GET", "n"), b"1", "half of the group")
-        before = persistence(c, "aof_rewrites")
+        before = info(c, "aof_rewrites", "persistence")
         equal(c.call("BGREWRITEAOF"), b"Background append only file rewriting started")
-        eventually(lambda: persistence(c, "aof_rewrites") != before, PATIENCE, "no snapshot")
+        eventually(lambda: info(c, "aof_rewrites", "persistence") != before, PATIENCE, "no snapshot")
     follower.restart()
     with follower.client() as c:
         equal(c.call("GET", "n"), b"1", "half of the group, in the files")
@@ -74,7 +67,7 @@ def test_what_the_leaders_data_took_is_known_while_it_is_loaded(env):
                        b"REDIS0010\xfa\x08used-mem\x06123456" + b"\xfa\x01x\x01y" * 10_000)
     with follower.client() as c:
         equal(c.call("REPLICAOF", "127.0.0.1", impostor.port), b"OK")
-        eventually(lambda: persistence(c, "loading_rdb_used_mem") == "123456", PATIENCE)
+        eventually(lambda: info(c, "loading_rdb_used_mem", "persistence") == "123456", PATIENCE)
 
 
 def test_a_leader_whose_stream_holds_what_changes_no_data(env):

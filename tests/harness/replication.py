@@ -12,8 +12,8 @@ from harness.resp import Client
 from harness.server import Server, oracle_binary
 
 
-def info(client, name):
-    for line in client.call("INFO", "replication").decode().splitlines():
+def info(client, name, section="replication"):
+    for line in client.call("INFO", section).decode().splitlines():
         if line.startswith(name + ":"):
             return line.split(":", 1)[1]
     return None
