@@ -100,7 +100,7 @@ TEST_CASE("request parser: a big argument of any size has a buffer of its own si
     ++step;
     for (size_t form = 0; form < 3; ++form) {
       if (!stride.Takes(step + form)) continue;
-      INFO(size << " bytes, form " << form);
+      INFO(size << " bytes, form " << form << ", " << stride.repeated_by());
       const Args& args = forms[form];
       ReadingParser reader;
       const std::string text = AsResp(args);
