@@ -4,6 +4,7 @@
 // any length where its proto-max-bulk-len was raised. Any thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "exec/executor.h"
@@ -22,14 +23,13 @@ inline bool MayNotFit(const Request& request) {
 
 // Whether all arguments are of lengths that we can keep. The value of a string may have any.
 inline bool ArgumentsFit(const Command& command, Arguments arguments) {
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i].size() <= kArgumentBytesMax) [[likely]]
-      continue;
-    const bool is_value = (command.spec.acl & kAclString) != 0 && command.single_key != 0 &&
-                          i > static_cast<size_t>(command.single_key);
-    if (!is_value) return false;
-  }
-  return true;
+  const auto too_long = [](std::string_view text) { return text.size() > kArgumentBytesMax; };
+  if (std::none_of(arguments.begin(), arguments.end(), too_long)) return true;
+  KeySink sink;
+  if ((command.spec.acl & kAclString) == 0 || !ExtractKeys(command, arguments, sink)) return false;
+  return std::none_of(sink.keys().begin(), sink.keys().end(), [&](const KeyReference& key) {
+    return too_long(arguments[static_cast<size_t>(key.position)]);
+  });
 }
 
 }  // namespace cairn

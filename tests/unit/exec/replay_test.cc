@@ -143,6 +143,10 @@ TEST_CASE("replay: arguments of 4 GiB are refused but as the value of a string")
   REQUIRE(fit("set", {"SET", "k", huge}));
   REQUIRE(fit("append", {"APPEND", "k", huge}));
   REQUIRE(!fit("set", {"SET", huge, small}));
+  REQUIRE(fit("mset", {"MSET", "k", small, "l", huge}));
+  REQUIRE(fit("msetnx", {"MSETNX", "k", huge, "l", huge}));
+  REQUIRE(!fit("mset", {"MSET", "k", small, huge, small}));
+  REQUIRE(fit("msetex", {"MSETEX", "2", "k", huge, "l", small, "EX", "9"}));
 }
 
 TEST_CASE("replay: any number of appliers gives what the live server had") {
