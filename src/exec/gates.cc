@@ -199,12 +199,12 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
     Reject(session, &command, errors::kNoReplicas, reply);
     return false;
   }
-  if (Modes::Has(mode, kModeStale) && !may(kStale)) {
-    Reject(session, &command, errors::kMasterDown, reply);
-    return false;
-  }
   if (Modes::Has(mode, kModeFollower) && writes) {
     Reject(session, &command, errors::kReadOnly, reply);
+    return false;
+  }
+  if (Modes::Has(mode, kModeStale) && !may(kStale)) {
+    Reject(session, &command, errors::kMasterDown, reply);
     return false;
   }
   // The role changes under All, on a worker, which a script that has become busy would keep waiting:

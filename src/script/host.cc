@@ -152,11 +152,15 @@ const ScriptHost::Compiled* ScriptHost::FindBySha(std::string_view sha) {
 
 // The gates of a script as a whole, by its flags; its commands meet theirs in Call.
 bool ScriptHost::Admit(Context& ctx, uint64_t flags, bool read_only) {
-  if ((flags & kScriptCompat) != 0) return true;
-  const bool writes = (flags & kScriptNoWrites) == 0;
+  const bool compat = (flags & kScriptCompat) != 0;
+  const bool writes = !compat && (flags & kScriptNoWrites) == 0;
   const Modes& modes = ctx.engine().modes;
   if (writes && modes.Has(kModeFollower)) {
-    ctx.Error("READONLY You can not run script with write flag on readonly replica.");
+    ctx.Error(errors::kReadOnly);
+  } else if (modes.Has(kModeStale) && (flags & kScriptAllowStale) == 0) {
+    ctx.Error(errors::kMasterDown);
+  } else if (compat) {
+    return true;
   } else if (writes && modes.Has(kModeLogRefused)) {
     ctx.Error(ctx.engine().LogRefusal());
   } else if (writes && read_only) {
@@ -365,6 +369,8 @@ bool ScriptHost::CallCommand(lua_State* L) {
     refusal = "ERR Wrong number of args calling Redis command from script";
   } else if (command->Is(kNoScript)) {
     refusal = "ERR This Redis command is not allowed from script";
+  } else if (executor_.engine().modes.Has(kModeStale) && !command->Is(kStale)) {
+    refusal = "ERR Can not execute the command on a stale replica";
   } else {
     refusal = AccessRefusal(*command);
     if (refusal.empty()) refusal = WriteRefusal(*command);

@@ -2,7 +2,7 @@
 """What clients of leaders and followers may do, wait for and hear."""
 
 from harness import ONCE, equal, eventually
-from harness.replication import PATIENCE, cairn, follow, in_step, info
+from harness.replication import PATIENCE, cairn, follow, in_step, info, oracle
 from harness.resp import Error
 
 MATRIX = ONCE
@@ -54,6 +54,35 @@ def test_stale_data(env):
         eventually(lambda: down.call("GET", "k") == stale, PATIENCE)
         equal(down.call("REPLICAOF", "NO", "ONE"), b"OK")
         equal(down.call("GET", "k"), b"v")
+
+
+def test_scripts_where_data_is_stale(env):
+    """What may run, and how the rest is refused, as redis-server does it."""
+    requests = [("SET", "k", "v"), ("PUBLISH", "a", "b"), ("EVAL_RO", "return 1", 0)]
+    calls = ("redis.call('GET', 'k')", "redis.pcall('GET', 'k')", "redis.call('SET', 'k', 'v')",
+             "redis.call('ECHO', 'x')", "redis.call('PUBLISH', 'a', 'b')", "redis.call('nosuch')",
+             "redis.call('GET')", "redis.call('CONFIG', 'GET', 'port')", "1")
+    for flags in ("", "#!lua\n", "#!lua flags=no-writes\n", "#!lua flags=allow-stale\n",
+                  "#!lua flags=allow-stale,no-writes\n"):
+        requests += [("EVAL", "%sreturn %s" % (flags, call), 0) for call in calls]
+    library = "#!lua name=l\n" + "".join(
+        "redis.register_function{function_name='f%d', flags={%s}, callback=function() return %s "
+        "end}\n" % (number, flags, call) for number, (flags, call) in enumerate(
+            (flags, call) for flags in ("", "'no-writes'", "'allow-stale','no-writes'")
+            for call in calls))
+    requests += [(name, "f%d" % i, 0) for name in ("FCALL", "FCALL_RO") for i in range(3 * len(calls))]
+    replies = []
+    for server in (cairn(env, replica_serve_stale_data="no"),
+                   oracle(env, replica_serve_stale_data="no")):
+        with server.client() as c:
+            equal(c.call("FUNCTION", "LOAD", library), b"l")
+            equal(c.call("REPLICAOF", "127.0.0.1", 1), b"OK")
+            eventually(lambda: getattr(c.call("GET", "k"), "code", None) == b"MASTERDOWN", PATIENCE)
+            replies.append([c.call(*request) for request in requests])
+            equal([c.call("MULTI"), c.call("EVAL", "return 1", 0)], [b"OK", b"QUEUED"])
+            replies[-1].append(c.call("EXEC"))
+    for request, ours, theirs in zip(requests + ["EXEC"], *replies):
+        equal(ours, theirs, repr(request))
 
 
 def test_password(env):
