@@ -168,7 +168,7 @@ void CommandInfo(Context& ctx) {
   ctx.reply().Array(ctx.argc() - 2);
   for (size_t i = 2; i < ctx.argc(); ++i) {
     const Command* command = ctx.engine().registry.Find(ctx.arg(i));
-    command == nullptr ? ctx.reply().NullArray() : ReplyCommand(ctx.reply(), *command);
+    command == nullptr ? ctx.reply().Null() : ReplyCommand(ctx.reply(), *command);
   }
 }
 
@@ -306,7 +306,7 @@ void CommandList(Context& ctx) {
   } else {
     return ctx.Error(errors::kSyntax);
   }
-  ctx.reply().Set(commands.size());
+  ctx.argc() == 2 ? ctx.reply().Set(commands.size()) : ctx.reply().Array(commands.size());
   for (const Command* command : commands) ctx.reply().Bulk(command->full_name);
 }
 

@@ -152,6 +152,20 @@ def test_command(env):
     check(b"get" in c.call("COMMAND", "LIST", "FILTERBY", "PATTERN", "g*t"), "FILTERBY PATTERN")
 
 
+def test_command_byte_for_byte(env):
+    ours, theirs = env.c, env.oracle_client(env.protocol)
+    for request in ("INFO nosuch", "INFO config|nosuch", "INFO get|x", "LIST x", "LIST FILTERBY",
+                    "LIST FILTERBY PATTERN config|g*", "LIST FILTERBY PATTERN [",
+                    "LIST FILTERBY ACLCAT nosuch", "LIST FILTERBY MODULE x",
+                    "LIST FILTERBY NOSUCH x", "DOCS nosuch", "COUNT x", "GETKEYS get",
+                    "GETKEYS get a b", "GETKEYS nosuch a", "GETKEYS ping a", "GETKEYS eval x 0",
+                    "GETKEYS eval x 2 a", "GETKEYS mset a b c", "GETKEYSANDFLAGS mset a b c d",
+                    "GETKEYSANDFLAGS sort a by x store b store c", "GETKEYS object help k",
+                    "GETKEYSANDFLAGS set a b get", "GETKEYSANDFLAGS ssubscribe a"):
+        words = ("COMMAND", *request.split())
+        equal(ours.raw(*words), theirs.raw(*words), request)
+
+
 def test_time_lolwut_ping_echo(env):
     c = env.c
     seconds, micros = c.call("TIME")
