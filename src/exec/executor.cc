@@ -368,10 +368,9 @@ bool Executor::HoldReply(Session& session, const Command& command, bool wrote, u
   // its time is up; what cannot be run twice (EXEC, scripts) is told at once.
   out.TruncateTo(start);
   if (command.Is(kReadonly) && !session.suspended) {
-    const int64_t now_ms = engine_.clock.MonotonicMs();
     if (session.log_deadline_ms == 0)
-      session.log_deadline_ms = now_ms + engine_.config.busy_reply_threshold();
-    if (now_ms < session.log_deadline_ms) {
+      session.log_deadline_ms = clock_ms_ + engine_.config.busy_reply_threshold();
+    if (clock_ms_ < session.log_deadline_ms) {
       session.suspended = session.retry = true;
       return false;
     }
