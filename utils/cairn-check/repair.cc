@@ -17,6 +17,8 @@ struct Readable {
   Lsn end = 0;
   std::string reason;  // "" if all is whole
   std::vector<SegmentEntry> segments;  // those walked, with what is known of them
+  // Those that are sealed and whole but for their length: from now on only their end is believed.
+  std::vector<size_t> misshapen;
 };
 
 // Damage is what the bytes say: a file that cannot be read now (EIO, permissions) is no damage but an
@@ -71,6 +73,12 @@ Result<Readable> Walk(FileSystem* fs, const std::string& dir, const Manifest& m,
     if (end == SegmentReader::End::kClean && s.ended() && unit < limit)
       found.reason = SegmentPath(dir, s) + " ends early";
     if (!found.reason.empty()) return found;
+    if (s.state != SegmentState::kSealed) continue;
+    auto size = (*reader)->FileBytes();
+    if (!size.ok()) return size.status();
+    if (*size == s.bytes) continue;
+    found.segments.back().state = SegmentState::kClosed;
+    found.misshapen.push_back(found.segments.size() - 1);
   }
   return found;
 }
@@ -178,10 +186,11 @@ Status RepairJournal(FileSystem* fs, const std::string& dir, bool really,
   Readable found = std::move(*walked);
   auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok() && !IsDamage(recovered.status())) return recovered.status();
-  if (found.reason.empty() && !recovered.ok()) found.reason = recovered.status().message();
+  if (found.reason.empty() && found.misshapen.empty() && !recovered.ok())
+    found.reason = recovered.status().message();
   auto passed_over = PassOverBadSnapshots(fs, dir, &m, keys);
   if (!passed_over.ok()) return passed_over.status();
-  if (found.reason.empty() && passed_over->empty()) {
+  if (found.reason.empty() && found.misshapen.empty() && passed_over->empty()) {
     *text += "the log is whole up to LSN " + std::to_string(found.end) + ", nothing to repair\n";
     return Status::Ok();
   }
@@ -195,11 +204,19 @@ Status RepairJournal(FileSystem* fs, const std::string& dir, bool really,
     *text += "the log would begin with " +
              (m.base_name.empty() ? "the empty data set" : m.base_name) + ", LSN " +
              std::to_string(m.base_lsn) + "; all that came since is in its segments\n";
+  for (size_t i : found.misshapen) {
+    const std::string name = SegmentName(m.segments[i].timeline, m.segments[i].sequence);
+    *text += "damage: " + dir + "/" + name + " has not its length; all blocks of it are there\n";
+    originals.push_back(name);
+    m.segments[i].state = SegmentState::kClosed;
+  }
   if (!found.reason.empty()) CAIRN_RETURN_IF_ERROR(EndLog(found, &m, &originals, &dropped, text));
   if (!really) {
     *text += "nothing was changed; run again with --yes to do it\n";
     return Status::Ok();
   }
+  std::sort(originals.begin(), originals.end());
+  originals.erase(std::unique(originals.begin(), originals.end()), originals.end());
   CAIRN_RETURN_IF_ERROR(MoveAside(fs, dir, originals, text));
   CAIRN_RETURN_IF_ERROR(SaveManifest(fs, dir, m));
   for (const std::string& name : dropped) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Repair of a damaged journal folder: the log ends at the last complete unit before the damage. A
-// damaged snapshot leaves it; an older one takes the base's place if the segments go back so far.
+// damaged snapshot leaves it; an older one takes the base's place if the segments go back so far. A
+// segment whose length alone is wrong stays.
 // Nobody else may use the folder.
 #pragma once
 
