@@ -8,6 +8,12 @@
 #include "base/thread.h"
 
 namespace cairn {
+namespace {
+
+// A tenth of a core that a worker wants all of, and the whole of one that nobody wants.
+constexpr int kNicer = 10;
+
+}  // namespace
 
 Snapshotter::Snapshotter(Keyspace* keyspace, Clock* clock, std::vector<AuxSource*> aux_sources)
     : keyspace_(*keyspace), clock_(*clock), aux_sources_(std::move(aux_sources)), walk_(keyspace) {
@@ -110,7 +116,7 @@ Snapshotter::Progress Snapshotter::progress() const {
 
 void Snapshotter::Main() {
   BeginThread("snapshot");
-  LetOthersGoFirst();
+  LetOthersGoFirst(kNicer);
   SnapshotResult result;
   result.status = WriteFile();
   result.cancelled = cancelled_ && !result.status.ok();
@@ -178,7 +184,7 @@ Status Snapshotter::WriteFile() {
   for (int i = 1; i < std::min(request_.threads, kThreadsMax); ++i) {
     helpers.emplace_back([this, i] {
       BeginThread("snapshot");
-      LetOthersGoFirst();
+      LetOthersGoFirst(kNicer);
       walk_.Run(slots_[i], sink_.get());
     });
   }
