@@ -119,7 +119,7 @@ void SDiffCard(Context& ctx) { Count(ctx, Operation::kDifference); }
 
 constexpr KeySpecs kSources = KeyRange(kRO | kAccess, 1, -1);
 constexpr KeySpecs kStored = Key(kOW | kUpdate) + KeyRange(kRO | kAccess, 2, -1);
-constexpr KeySpecs kStoredInter = Key(kRW | kUpdate) + KeyRange(kRO | kAccess, 2, -1);
+constexpr KeySpecs kStoredInter = Key(kRW | kUpdate | kWhole) + KeyRange(kRO | kAccess, 2, -1);
 constexpr KeySpecs kCounted = KeyNum(kRO | kAccess, 1);
 constexpr CommandSpec kRows[] = {
     {"SDIFF", -2, kReadonly, kSources, kAclSet, &SDiff},

@@ -257,9 +257,10 @@ void LongestCommonSubsequence(Context& ctx) {
 constexpr CommandSpec kRows[] = {
     {"APPEND", 3, kWrite | kDenyOom | kFast, Key(kRW | kInsert), kAclString, &Append},
     {"GET", 2, kReadonly | kFast, Key(kRO | kAccess), kAclString, &Get},
-    {"GETDEL", 2, kWrite | kFast, Key(kRW | kAccess | kDelete), kAclString, &GetDel},
+    {"GETDEL", 2, kWrite | kFast, Key(kRW | kAccess | kDelete | kWhole), kAclString, &GetDel},
     {"GETRANGE", 4, kReadonly, Key(kRO | kAccess), kAclString, &GetRange},
-    {"GETSET", 3, kWrite | kDenyOom | kFast, Key(kRW | kAccess | kUpdate), kAclString, &GetSet},
+    {"GETSET", 3, kWrite | kDenyOom | kFast, Key(kRW | kAccess | kUpdate | kWhole), kAclString,
+     &GetSet},
     {"LCS", -3, kReadonly, KeyRange(kRO | kAccess, 1, 2), kAclString, &LongestCommonSubsequence},
     {"MGET", -2, kReadonly | kFast, KeyRange(kRO | kAccess, 1, -1), kAclString, &MGet},
     {"MSET", -3, kWrite | kDenyOom, KeyRange(kOW | kUpdate, 1, -1, 2), kAclString, &MSet},

@@ -194,12 +194,12 @@ constexpr KeySpecs kPairs = One({.flags = kOW | kUpdate,
                                  .first_key = 1});
 constexpr CommandSpec kRows[] = {
     {"DELEX", -2, kWrite | kFast, Key(kRM | kAccess | kDelete), kAclString, &DelEx},
-    {"DELIFEQ", 3, kWrite | kFast, Key(kRW | kAccess | kDelete), kAclString, &DelIfEq},
+    {"DELIFEQ", 3, kWrite | kFast, Key(kRW | kAccess | kDelete | kWhole), kAclString, &DelIfEq},
     {"DIGEST", 2, kReadonly | kFast, Key(kRO | kAccess), kAclString, &Digest},
     {"GETEX", -2, kWrite | kFast, Key(kRW | kAccess | kUpdate), kAclString, &GetEx},
     {"MSETEX", -4, kWrite | kDenyOom, kPairs, kAclString, &MSetEx},
-    {"SET", -3, kWrite | kDenyOom, Key(kRW | kAccess | kUpdate | kVariableFlags), kAclString,
-     &SetCommand},
+    {"SET", -3, kWrite | kDenyOom, Key(kRW | kAccess | kUpdate | kVariableFlags | kWhole),
+     kAclString, &SetCommand},
 };
 
 }  // namespace

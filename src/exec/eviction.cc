@@ -244,7 +244,7 @@ void Evictor::Delete(int db, uint64_t hash, Entry* entry) {
   const std::string key(entry->key());
   const uint64_t start = ReadTicks();
   unit_.NoteHash(hash);
-  unit_.Dispose(unit_.Remove(db, hash, entry));
+  unit_.Discard(db, hash, entry);
   NoteLatency("eviction-del", start);
   const std::string_view parts[] = {"DEL", key};
   unit_.Effect(db, parts);

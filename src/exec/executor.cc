@@ -408,6 +408,8 @@ bool Executor::PostponedSlow(Session& session, const Command& command, Arguments
   if (!ExtractKeys(command, arguments, keys_)) return false;
   for (const KeyReference& reference : keys_.keys()) {
     if ((reference.flags & kNotKey) != 0) continue;
+    // What is only read stays; but XREADGROUP notes what it has delivered.
+    if ((reference.flags & kRO) != 0 && !command.Is(kBlocking)) continue;
     const std::string_view key = arguments[static_cast<size_t>(reference.position)];
     const uint64_t hash = HashBytes(key);
     const int shard = ShardOf(hash);
@@ -416,7 +418,8 @@ bool Executor::PostponedSlow(Session& session, const Command& command, Arguments
     const Entry* entry = table->entries.Find(
         hash, [key](const Entry* candidate) { return candidate->key() == key; });
     if (entry == nullptr || entry->epoch() == engine_.keyspace.shard(shard).epoch) continue;
-    if (!engine_.keyspace.observer()->Postpone(shard, session.db, *entry)) continue;
+    const bool whole = (reference.flags & (kOW | kRM | kWhole)) != 0;
+    if (!engine_.keyspace.observer()->Postpone(shard, session.db, *entry, whole)) continue;
     session.suspended = session.retry = true;
     return true;
   }

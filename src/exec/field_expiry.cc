@@ -39,7 +39,7 @@ size_t Expire(Unit& unit, int db, uint64_t hash, Entry* entry, const Erase& eras
   if (ThreadStatistics* statistics = unit.engine().thread_statistics(unit.slot()))
     statistics->Add(Stat::kExpiredFields, fields.size());
   if (target.empty()) {
-    unit.Dispose(unit.Remove(db, hash, entry));
+    unit.Discard(db, hash, entry);
     unit.Event(kNotifyGeneric, "del", db, key);
   }
   return fields.size();

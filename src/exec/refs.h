@@ -121,7 +121,7 @@ class WriteRef : public RefBase {
     if (event != nullptr) unit.Event(type, event, id_.db, id_.key);
     if constexpr (kTypeOf<T> != Type::kStream) {
       if (IsEmpty(current()->template object<T>())) {
-        unit.Dispose(unit.Remove(id_.db, id_.hash, current()));
+        unit.Discard(id_.db, id_.hash, current());
         unit.Event(kNotifyGeneric, "del", id_.db, id_.key);
       }
     }
@@ -135,7 +135,7 @@ class WriteRef : public RefBase {
     if constexpr (kTypeOf<T> != Type::kStream) {
       if (!IsEmpty(current()->template object<T>())) return;
     }
-    ctx_->unit().Dispose(ctx_->unit().Remove(id_.db, id_.hash, current()));
+    ctx_->unit().Discard(id_.db, id_.hash, current());
   }
 
  private:

@@ -125,7 +125,7 @@ void Unit::PutImagesBack() {
     Entry* current = FindRaw(image.db, undo_.KeyOf(image), image.hash);
     Entry* before = undo_.Take(image);
     if (before == nullptr) {
-      if (current != nullptr) Dispose(Remove(image.db, image.hash, current));
+      if (current != nullptr) Discard(image.db, image.hash, current);
       continue;
     }
     const uint32_t access = before->access();

@@ -199,8 +199,9 @@ class Unit {
   void Relocated(int db, uint64_t hash, const Entry* old, bool had_expiry, Entry* fresh);
   // Takes the entry out and gives its value back.
   Value Remove(int db, uint64_t hash, Entry* entry);
-  // Frees a value here, or in the background if that takes long.
-  void Dispose(Value value);
+  // Takes the entry out and frees it, in the background if that takes long. A large one that a
+  // snapshot has yet to write is handed to that.
+  void Discard(int db, uint64_t hash, Entry* entry);
   // Deletes a key, if it is there and alive.
   bool Delete(int db, std::string_view key, uint64_t hash);
   // Deletes an entry whose time has come (the active cycle); false if it has not.
@@ -342,6 +343,9 @@ class Unit {
   void ForgetNews(size_t events, size_t invalidations, size_t ready);
   Shard& ShardFor(uint64_t hash) { return keyspace().shard(ShardOf(hash)); }
   void BeforeChangeSlow(int db, Entry* entry, uint64_t hash);
+  void TakeOut(int db, uint64_t hash, Entry* entry);
+  void Free(KeyTable* table, Entry* entry, bool owed);
+  void Dispose(Value value);
   void ChangedSlow(int db, std::string_view key, uint64_t hash);
   void ReadySlow(int db, std::string_view key, uint64_t hash);
   void ReadyAll(int db);

@@ -35,7 +35,7 @@ void Unit::Expire(int db, uint64_t hash, Entry* entry) {
   const std::string key(entry->key());
   const size_t told = rare_.invalidations.size();
   NoteHash(hash);  // the cycle does not look up: who finds it gone is answered when that is durable
-  Dispose(Remove(db, hash, entry));
+  Discard(db, hash, entry);
   if (rare_.invalidations.size() > told) rare_.invalidations.back().expired = true;
   const std::string_view parts[] = {"DEL", key};
   ExpiryEffect(db, parts);
@@ -73,7 +73,7 @@ void Unit::ChangedSlow(int db, std::string_view key, uint64_t hash) {
 void Unit::RemoveHidden(int db, uint64_t hash, std::string_view key) {
   Entry* hidden = FindRaw(db, key, hash);
   if (hidden == nullptr) return;
-  Dispose(Remove(db, hash, hidden));
+  Discard(db, hash, hidden);
   const std::string_view parts[] = {"DEL", key};
   ExpiryEffect(db, parts);
 }
@@ -105,29 +105,27 @@ void Unit::Relocated(int db, uint64_t hash, const Entry* old, bool had_expiry, E
 }
 
 Entry* Unit::Replace(int db, uint64_t hash, Entry* old, Entry* fresh) {
-  BeforeChange(db, old, hash);
-  fresh->set_epoch(old->epoch());
+  if (undo_.on()) [[unlikely]]
+    Remember(db, old->key(), hash, old);
+  const bool epoch = ShardFor(hash).epoch, owed = old->epoch() != epoch;
+  fresh->set_epoch(epoch);
   fresh->set_access(old->access());
-  const bool had_expiry = old->has_expiry();
   if (old->type() == Type::kHash || fresh->type() == Type::kHash) [[unlikely]]
     FieldExpiryMoved(db, hash, old->NextFieldExpiry(), fresh->NextFieldExpiry());
+  Relocated(db, hash, old, old->has_expiry(), fresh);
   // Small strings, by far the usual case, are freed on the spot without the detour.
-  if (old->is_string()) {
-    Relocated(db, hash, old, had_expiry, fresh);
+  if (old->is_string() && !owed) {
     Entry::Free(old);
   } else {
-    Value value = old->TakeValue();
-    Relocated(db, hash, old, had_expiry, fresh);
-    Entry::FreeShell(old);
-    Dispose(std::move(value));
+    Free(&keyspace().Table(ShardOf(hash), db), old, owed);
   }
   Changed(db, fresh->key(), hash);
   Ready(db, fresh->key(), hash);
   return fresh;
 }
 
-Value Unit::Remove(int db, uint64_t hash, Entry* entry) {
-  BeforeChange(db, entry, hash);
+// All of taking an entry out but what is done with it.
+void Unit::TakeOut(int db, uint64_t hash, Entry* entry) {
   KeyTable& table = keyspace().Table(ShardOf(hash), db);
   Entry* removed = table.entries.Remove(hash, [entry](const Entry* e) { return e == entry; });
   CHECK(removed == entry);
@@ -136,9 +134,34 @@ Value Unit::Remove(int db, uint64_t hash, Entry* entry) {
   ++generation_;
   Changed(db, entry->key(), hash);
   Ready(db, entry->key(), hash);
+}
+
+Value Unit::Remove(int db, uint64_t hash, Entry* entry) {
+  BeforeChange(db, entry, hash);
+  TakeOut(db, hash, entry);
   Value value = entry->TakeValue();
   Entry::FreeShell(entry);
   return value;
+}
+
+void Unit::Discard(int db, uint64_t hash, Entry* entry) {
+  if (undo_.on()) [[unlikely]]
+    Remember(db, entry->key(), hash, entry);
+  const bool owed = entry->epoch() != ShardFor(hash).epoch;
+  TakeOut(db, hash, entry);
+  Free(&keyspace().Table(ShardOf(hash), db), entry, owed);
+}
+
+// Of an entry that is in `table` no more; `owed` to a snapshot: it had not been written.
+void Unit::Free(KeyTable* table, Entry* entry, bool owed) {
+  if (owed && keyspace().observer() != nullptr) [[unlikely]] {
+    if (keyspace().observer()->TakeOver(table, entry)) return;
+    keyspace().observer()->BeforeChange(slot_, table, entry);
+  }
+  if (entry->is_string()) return Entry::Free(entry);
+  Value value = entry->TakeValue();
+  Entry::FreeShell(entry);
+  Dispose(std::move(value));
 }
 
 void Unit::Dispose(Value value) {
@@ -149,7 +172,7 @@ void Unit::Dispose(Value value) {
 bool Unit::Delete(int db, std::string_view key, uint64_t hash) {
   Entry* entry = Lookup(db, key, hash);
   if (entry == nullptr) return false;
-  Dispose(Remove(db, hash, entry));
+  Discard(db, hash, entry);
   return true;
 }
 

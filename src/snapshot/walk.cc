@@ -11,6 +11,7 @@ SnapshotWalk::SnapshotWalk(Keyspace* keyspace)
     : keyspace_(*keyspace), buffers_(new Buffer[Gate::kSlots]) {}
 
 SnapshotWalk::~SnapshotWalk() {
+  for (const Handed& handed : handed_) FreeHanded(handed);
   for (Item& item : items_) {
     if (item.detached == nullptr) continue;
     KeyTables tables;
@@ -260,9 +261,11 @@ void SnapshotWalk::WalkDetached(std::unique_ptr<KeyTable> table, size_t bytes, b
   for (size_t i = 0; i < buckets; ++i) {
     table->entries.VisitBucket(i, [&](Entry* entry) {
       if (entry->epoch() == epoch) return;
-      if (!abandoned() && !entry->is_string() && BigRecord::IsBig(*entry))
-        return StreamDetached(table.get(), entry, to);
-      Take(table.get(), entry, part);
+      if (abandoned() || entry->is_string() || !BigRecord::IsBig(*entry))
+        return Take(table.get(), entry, part);
+      StreamAlone(table->snapshot_db, entry, to);
+      --table->snapshot_owed;
+      keys_done_.fetch_add(1, std::memory_order_relaxed);
     });
     if (part->memory() >= kPartBytes) EmitPart(part, to);
   }
@@ -284,6 +287,7 @@ Status SnapshotWalk::Finish(PartReceiver* to) {
     if (!buffers_[i].part.empty()) EmitPart(&buffers_[i].part, to);
   }
   EmitPreImages(to);
+  WriteHanded(to);
   preimage_bytes_ = 0;
   if (pressed_.exchange(false)) options_.pressure->OnPressure(false);
   wishes_.clear();

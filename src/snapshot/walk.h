@@ -19,10 +19,15 @@
 //  3. A table's entries serialised are those noted: anything else is an error of Finish.
 //
 // Big values (big_record.h) are written in steps, one value at a time; between the steps their lock
-// is free, and pre-images of others wait in memory. Commands that would change one that is still
-// owed are asked to wait before they begin (Postpone), and it is taken next. Who cannot wait, such
-// as a script, serialises what is left of it in place. A big string is borrowed instead, and
-// written without a lock in pieces.
+// is free, and pre-images of others wait in memory. A big string is borrowed instead, and written
+// without a lock in pieces. Of a big value that is still owed
+//
+//   who deletes or overwrites it  hands its entry over (TakeOver), and the walk frees it once it is
+//                                 written: nobody waits
+//   commands that would edit it   are asked to wait before they begin (Postpone); it is taken next
+//   who cannot wait (a script)    serialises what is left of it in place
+//
+// Above preimage_bytes_max of values handed over the first are asked to wait, too.
 //
 // Bounds: a walker holds a shard for kEntriesPerHold entries or kBytesPerHold bytes, and only if it
 // gets the lock at once, kTriesMax failures apart. Pre-images that are not written yet hold writers
@@ -102,13 +107,18 @@ class SnapshotWalk final : public MutationObserver {
   uint64_t preimage_bytes() const { return preimage_bytes_.load(std::memory_order_relaxed); }
 
   void BeforeChange(int slot, KeyTable* table, Entry* entry) override;
-  bool Postpone(int shard, int db, const Entry& entry) override;
+  bool Postpone(int shard, int db, const Entry& entry, bool whole) override;
+  bool TakeOver(KeyTable* table, Entry* entry) override;
   void OnDetached(KeyTables* tables) override;
   size_t PendingBytes() const override {
     return preimage_bytes() + outliving_bytes_.load(std::memory_order_relaxed) + detached_bytes();
   }
-  // About what the tables hold that left the keyspace and are kept until they are walked.
-  size_t detached_bytes() const { return detached_bytes_.load(std::memory_order_relaxed); }
+  // About what the tables and big values hold that left the keyspace and are kept until they are
+  // written.
+  size_t detached_bytes() const {
+    return detached_bytes_.load(std::memory_order_relaxed) +
+           handed_bytes_.load(std::memory_order_relaxed);
+  }
 
  private:
   struct Item {
@@ -130,6 +140,13 @@ class SnapshotWalk final : public MutationObserver {
     std::string key;
   };
 
+  // An entry that left its table, big, and is to be written yet.
+  struct Handed {
+    Entry* entry;
+    int db;  // at the instant
+    size_t bytes;
+  };
+
   void WalkItem(int slot, Item* item, Part* part, PartReceiver* to);
   bool Step(Item* item, uint64_t* cursor, Part* part, std::vector<Wish>* big);
   void WalkDetached(std::unique_ptr<KeyTable> table, size_t bytes, bool epoch, Part* part,
@@ -144,7 +161,10 @@ class SnapshotWalk final : public MutationObserver {
   void Stream(int slot, int shard, KeyTable* table, Entry* entry, PartReceiver* to);
   void StreamString(int slot, int shard, KeyTable* table, Entry* entry, PartReceiver* to);
   bool StreamStep(int shard, KeyTable* table, Entry* entry, std::string* piece);
-  void StreamDetached(KeyTable* table, Entry* entry, PartReceiver* to);
+  void StreamAlone(int db, Entry* entry, PartReceiver* to);
+  void StreamRest(std::string* piece, PartReceiver* to);
+  void WriteHanded(PartReceiver* to);
+  void FreeHanded(const Handed& handed);
   void GrantWishes(int slot, PartReceiver* to);
   void WakePostponed();
   void EmitPart(Part* part, PartReceiver* to);
@@ -177,6 +197,11 @@ class SnapshotWalk final : public MutationObserver {
   // Of the string under way, once its key has other bytes or is gone. No pressure on writers: they
   // could do nothing for it.
   std::atomic<uint64_t> outliving_bytes_{0};
+  // That value, once its entry was handed over. Under the shard's lock; then its streamer's alone.
+  Handed orphan_{};
+  std::atomic<size_t> handed_bytes_{0};  // of the orphan, too
+  std::atomic<bool> has_handed_{false};
+  std::deque<Handed> handed_;  // under queue_mutex_
   std::atomic<bool> postponed_{false};
   std::atomic<bool> wished_{false};
   std::deque<Wish> wishes_;  // under queue_mutex_

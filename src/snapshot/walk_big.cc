@@ -21,8 +21,10 @@ Entry* FindEntry(KeyTable* table, const std::string& key) {
 }  // namespace
 
 // Under the lock of the entry's shard.
-bool SnapshotWalk::Postpone(int shard, int db, const Entry& entry) {
+bool SnapshotWalk::Postpone(int shard, int db, const Entry& entry, bool whole) {
   if (abandoned() || !BigRecord::IsBig(entry)) return false;
+  if (whole && handed_bytes_.load(std::memory_order_relaxed) <= options_.preimage_bytes_max)
+    return false;
   postponed_.store(true);
   if (streaming_.load(std::memory_order_relaxed) == &entry) return true;
   std::lock_guard guard(queue_mutex_);
@@ -34,12 +36,59 @@ bool SnapshotWalk::Postpone(int shard, int db, const Entry& entry) {
   return true;
 }
 
+// Under the lock of the shard that the entry was in. Of a big string the bytes are enough, once a
+// thread has borrowed them: BeforeChange sees to that.
+bool SnapshotWalk::TakeOver(KeyTable* table, Entry* entry) {
+  const bool streaming = streaming_.load(std::memory_order_relaxed) == entry;
+  if (abandoned() || !BigRecord::IsBig(*entry) || (streaming && entry->is_string())) return false;
+  constexpr size_t kSamples = 5;
+  const Handed handed{entry, table->snapshot_db, entry->MemoryUsage(kSamples)};
+  if (!streaming &&
+      handed_bytes_.load(std::memory_order_relaxed) > options_.preimage_bytes_max)
+    return false;
+  handed_bytes_.fetch_add(handed.bytes, std::memory_order_relaxed);
+  --table->snapshot_owed;
+  keys_done_.fetch_add(1, std::memory_order_relaxed);
+  if (streaming) {
+    orphan_ = handed;
+    streaming_.store(nullptr, std::memory_order_relaxed);
+    return true;
+  }
+  std::lock_guard guard(queue_mutex_);
+  handed_.push_back(handed);
+  has_handed_.store(true, std::memory_order_relaxed);
+  return true;
+}
+
+void SnapshotWalk::FreeHanded(const Handed& handed) {
+  Entry::Free(handed.entry);
+  handed_bytes_.fetch_sub(handed.bytes, std::memory_order_relaxed);
+}
+
+void SnapshotWalk::WriteHanded(PartReceiver* to) {
+  while (has_handed_.load(std::memory_order_relaxed)) {
+    Handed handed;
+    {
+      std::lock_guard guard(queue_mutex_);
+      if (handed_.empty()) {
+        has_handed_.store(false, std::memory_order_relaxed);
+        return;
+      }
+      handed = handed_.front();
+      handed_.pop_front();
+    }
+    if (!abandoned()) StreamAlone(handed.db, handed.entry, to);
+    FreeHanded(handed);
+  }
+}
+
 void SnapshotWalk::WakePostponed() {
   if (options_.pressure != nullptr && postponed_.exchange(false))
     options_.pressure->OnPostponedReady();
 }
 
 void SnapshotWalk::GrantWishes(int slot, PartReceiver* to) {
+  WriteHanded(to);
   while (wished_.load(std::memory_order_relaxed)) {
     Wish wish;
     {
@@ -97,6 +146,11 @@ void SnapshotWalk::Stream(int slot, int shard, KeyTable* table, Entry* entry, Pa
     if (written && to->failed()) Abandon();
     piece.clear();
   }
+  // Nobody else reaches it any more.
+  if (orphan_.entry != nullptr) {
+    StreamRest(&piece, written ? to : nullptr);
+    FreeHanded(std::exchange(orphan_, {}));
+  }
   if (written) to->EndRun(piece, record_.version());
   if (written && to->failed()) Abandon();
   WakePostponed();
@@ -141,28 +195,37 @@ bool SnapshotWalk::StreamStep(int shard, KeyTable* table, Entry* entry, std::str
     --table->snapshot_owed;
     keys_done_.fetch_add(1, std::memory_order_relaxed);
   }
-  // Else somebody changed it, having serialised the rest; the entry may be gone.
-  record_.TakeInto(piece);
+  // Else somebody changed it, having serialised the rest, or handed it over; the entry may be gone.
+  if (orphan_.entry == nullptr) record_.TakeInto(piece);
   return false;
 }
 
-// The table left the keyspace: nobody else reaches the entry.
-void SnapshotWalk::StreamDetached(KeyTable* table, Entry* entry, PartReceiver* to) {
+// Its table left the keyspace, or it its table: nobody else reaches the entry.
+void SnapshotWalk::StreamAlone(int db, Entry* entry, PartReceiver* to) {
+  if (entry->is_string()) {
+    Part part;
+    part.Add(db, *entry, options_.access);
+    return EmitPart(&part, to);
+  }
   std::lock_guard streams(stream_mutex_);
-  record_.Begin(table->snapshot_db, *entry, options_.access);
+  record_.Begin(db, *entry, options_.access);
   std::string piece;
   to->BeginRun();
-  while (record_.Step() && !to->failed()) {
-    if (record_.bytes() < kPieceBytes) continue;
-    record_.TakeInto(&piece);
-    to->AddToRun(piece);
-  }
-  record_.Drop();
-  record_.TakeInto(&piece);
+  StreamRest(&piece, to);
   to->EndRun(piece, record_.version());
   if (to->failed()) Abandon();
-  --table->snapshot_owed;
-  keys_done_.fetch_add(1, std::memory_order_relaxed);
+}
+
+// What is left of the value, the end of it into `piece`.
+void SnapshotWalk::StreamRest(std::string* piece, PartReceiver* to) {
+  while (!abandoned() && record_.Step()) {
+    if (record_.bytes() < kPieceBytes) continue;
+    record_.TakeInto(piece);
+    to->AddToRun(*piece);
+    if (to->failed()) Abandon();
+  }
+  record_.Drop();
+  record_.TakeInto(piece);
 }
 
 }  // namespace cairn

@@ -86,6 +86,9 @@ enum KeyFlag : uint16_t {
   kNotKey = 1 << 8,
   kIncomplete = 1 << 9,
   kVariableFlags = 1 << 10,
+  // Ours, COMMAND does not tell: what the key holds stays as it is or goes as a whole. So it does
+  // where kOW or kRM stands.
+  kWhole = 1 << 11,
 };
 
 // Where some keys of a command stand. Begin: at argument `index`, or behind `keyword` searched

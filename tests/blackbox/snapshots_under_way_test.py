@@ -115,6 +115,52 @@ def test_what_is_flushed_meanwhile_is_not_counted(env):
         equal(c.call("DBSIZE"), 200_000, "the file is of before")
 
 
+def fill_big(c):
+    """Values that are written in steps, five of each, and a small one."""
+    elements = [b"element:%d" % i for i in range(5000)]
+    for i in range(5):
+        equal(c.call("RPUSH", "list%d" % i, *elements), 5000)
+        equal(c.call("SADD", "set%d" % i, *elements), 5000)
+        equal(c.call("SETRANGE", "string%d" % i, 2_000_000, "x"), 2_000_001)
+    equal(c.call("SET", "small", "v"), "OK")
+
+
+@cairn_only("redis-server's child has a copy of its own")
+def test_who_takes_a_big_value_away_waits_for_nobody(env):
+    with Machine(env, appendonly="no", save="") as m:
+        c = m.c
+        fill_big(c)
+        digest = c.call("DEBUG", "DIGEST")
+        dump = c.call("DUMP", "small")
+        m.hold()
+        equal(c.call("BGSAVE"), "Background saving started")
+        eventually(lambda: m.info("current_save_keys_total") == "16")
+        equal(c.call("DEL", "list0", "set0"), 2)
+        equal(c.call("UNLINK", "list1", "string0"), 2)
+        equal(c.call("SET", "set1", "x"), "OK")
+        equal(len(c.call("GETDEL", "string1")), 2_000_001)
+        equal(c.call("RESTORE", "list2", 0, dump, "REPLACE"), "OK")
+        equal(c.call("RENAME", "small", "set2"), "OK")
+        equal(c.call("SINTERSTORE", "string2", "set3", "none"), 0)
+        equal(c.call("EVAL", "return redis.call('DEL', 'set4')", 0), 1)
+        equal(c.pipeline([("MULTI",), ("DEL", "list3"), ("SET", "string3", "x"), ("EXEC",)])[-1],
+              [1, b"OK"])
+        check(int(m.info("current_save_detached_bytes")) > 8_000_000, "kept until it is written")
+        editor = env.client(2, m.server)
+        editor.send("SADD", "set3", "x")
+        equal(c.call("SCARD", "set3"), 5000, "who edits one waits")
+        equal(c.call("RPUSH", "list0", "new"), 1)
+        m.release()
+        equal(editor.read(), 1)
+        equal(c.call("SCARD", "set3"), 5001)
+        equal(m.info("current_save_detached_bytes"), "0")
+        equal(m.info("rdb_last_bgsave_status"), "ok")
+        equal(sorted(c.call("KEYS", "*")), [b"list0", b"list2", b"list4", b"set1", b"set2", b"set3",
+                                            b"string3", b"string4"])
+        equal(c.call("DEBUG", "RELOAD", "NOSAVE"), "OK")
+        equal(c.call("DEBUG", "DIGEST"), digest, "the file is of before")
+
+
 @cairn_only("BACKUP is ours")
 def test_a_backup_waits_for_its_turn(env):
     with Machine(env, appendonly="no", save="") as m:

@@ -156,8 +156,15 @@ struct Recorder : MutationObserver {
                                                                : std::string(entry->text())) +
                    (entry->has_expiry() ? "!" : ""));
   }
-  bool Postpone(int, int, const Entry&) override { return false; }
+  bool Postpone(int, int, const Entry&, bool) override { return false; }
+  bool TakeOver(KeyTable*, Entry* entry) override {
+    if (!takes) return false;
+    seen.push_back("taken " + std::string(entry->key()));
+    Entry::Free(entry);
+    return true;
+  }
   void OnDetached(KeyTables*) override {}
+  bool takes = false;
   std::vector<std::string> seen;
 };
 }  // namespace
@@ -189,6 +196,34 @@ TEST_CASE("The pre-change hook fires once, with the old state, for every kind of
     engine.keyspace.set_observer(&recorder);
     client.Send(test.change);
     client.Send("T.SET k again\r\n");  // the bit is new by now, or the key is
+    engine.keyspace.set_observer(nullptr);
+    INFO(test.change);
+    REQUIRE(recorder.seen == std::vector<std::string>{test.seen});
+  }
+}
+
+TEST_CASE("An entry that goes as a whole is offered to the observer", "[exec]") {
+  TestEngine engine;
+  TestClient client(engine);
+  const struct {
+    const char *before, *change, *seen;
+  } kCases[] = {
+      {"T.SET k old\r\n", "T.SET k longer\r\n", "taken k"},
+      {"RPUSH k old\r\n", "T.SET k new\r\n", "taken k"},
+      {"RPUSH k old\r\n", "T.DEL k\r\n", "taken k"},
+      {"T.SET k old 1\r\n", "T.GET k\r\n", "taken k"},
+      {"RPUSH k old\r\n", "LPOP k\r\n", "k=object"},
+      {"T.SET k old\r\n", "T.RENAME k k2\r\n", "k=old"},
+  };
+  for (const auto& test : kCases) {
+    client.Send("T.FLUSH\r\n");
+    client.Send(test.before);
+    Recorder recorder;
+    recorder.takes = true;
+    for (int i = 0; i < kShards; ++i) engine.keyspace.shard(i).epoch ^= true;
+    engine.keyspace.set_observer(&recorder);
+    client.Send(test.change);
+    client.Send("T.SET k again\r\n");
     engine.keyspace.set_observer(nullptr);
     INFO(test.change);
     REQUIRE(recorder.seen == std::vector<std::string>{test.seen});

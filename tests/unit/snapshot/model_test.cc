@@ -196,6 +196,17 @@ std::string RandomRequest(Random& random) {
     case 31:
       // The second of them finds no memory, and keys go for it.
       return "CONFIG SET maxmemory 1\r\nSET " + key() + " v\r\nCONFIG SET maxmemory 0\r\n";
+    // Big values that go as a whole.
+    case 32:
+      return "DEL biglist" + big + " bigzset" + big + "\r\n";
+    case 33:
+      return "SET bighash" + big + " v\r\nGETDEL bighash" + big + "\r\n";
+    case 34:
+      return "SUNIONSTORE bigset" + big + " bigset0 bigset1 bigset2\r\n";
+    case 35:
+      return "COPY bigset" + big + " biglist" + big + " REPLACE\r\nDEL biglist" + big + "\r\n";
+    case 36:
+      return "SET huge" + big + " v\r\n";
     default:
       return "GET " + key() + "\r\n";
   }
