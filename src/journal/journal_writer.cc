@@ -28,7 +28,8 @@ constexpr uint64_t kStoreBytesMin = 64 << 10;  // less in a pass says nothing of
 constexpr size_t kFlushBytes = 2 << 20;        // encoded bytes a pwrite
 constexpr int64_t kMarkDelayUs = 10'000;       // idle for so long after a sync: write a mark
 constexpr int64_t kExpectUsMax = 2000;
-constexpr int64_t kExpectSyncUsMin = 200;  // a thread's sleep is hardly shorter than half of it
+constexpr int64_t kExpectSyncUsMin = 50;  // a shorter sync costs less than a thread's sleep
+constexpr int64_t kMergeSyncUsMin = 400;  // shorter, and the disk is not what is scarce
 constexpr unsigned kUnawaitedGroupsMax = 64;
 constexpr uint64_t kLagBytes = 8 << 20;        // behind by so much: compress, but less
 constexpr int kLagAcceleration = 32;
@@ -126,11 +127,15 @@ uint64_t Journal::GatherBytes() const {
 }
 
 // Under mutex_, behind a sync of a group under kAlways. Clients that wait for each write come back
-// together when it releases them, a little too late for a group that begins at once: they would fall
-// into two halves, each of which waits for the other's sync and then for its own. So the next group
-// waits for as many bytes as were released, besides what is there, for less time than a sync takes.
-// Where they do not come (they think for long, or went away) ever more groups begin at once before one
-// waits again, up to kUnawaitedGroupsMax.
+// together when it releases them, and fall into rows, each of which waits for the others' syncs and then
+// for its own. How many rows are best is a question of what is scarce:
+//  - The disk: those who wait here were all back before the sync ended. The next group waits for those
+//    just released, too: one row, and half of the syncs.
+//  - The cores: they were not. Two rows, of which one is served while the other is synced, keep them at
+//    work, and more would only be more groups, each of which costs as much as several writes. So the
+//    next group waits until it is as large as the last one.
+// For less time than a sync takes. Where they do not come (they think for long, or went away) ever more
+// groups begin at once before one waits again, up to kUnawaitedGroupsMax.
 void Journal::ExpectMore(uint64_t released, int64_t sync_us) {
   expected_until_us_ = 0;
   if (unawaited_groups_ > 0) {
@@ -139,7 +144,9 @@ void Journal::ExpectMore(uint64_t released, int64_t sync_us) {
   }
   if (sync_us < kExpectSyncUsMin) return;
   const uint64_t there = buffer_.Complete().lsn - written_point_.lsn;
-  expected_bytes_ = std::min(there + released - released / 8, GatherBytes());
+  const uint64_t most = released - released / 8;
+  const bool disk_is_scarce = there >= most && sync_us >= kMergeSyncUsMin;
+  expected_bytes_ = std::min(disk_is_scarce ? there + most : most, GatherBytes());
   expected_until_us_ = last_sync_us_ + std::min(sync_us / 4 * 3, kExpectUsMax);
 }
 
