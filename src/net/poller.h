@@ -63,6 +63,8 @@ class Poller {
   int Watch(int fd, uint32_t before, uint32_t wanted, PollWatcher* watcher);
   // Waits for events, for `timeout_ms` at most (-1: for ever). True if somebody called Wake.
   bool Wait(int timeout_ms);
+  // Whether the last Wait has anything to tell.
+  bool tells() const { return count_ > 0; }
   // Tells the watchers of the last Wait.
   void Tell();
 

@@ -84,13 +84,31 @@ void Worker::Turn() {
   }
   EndTurn();
   if (ended_) return;
-  const bool woken = poller_.Wait(WaitMs());
+  const bool woken = Wait();
   BeginTurn();
   // Whoever put a task behind another's may have replied before that other one wakes us.
   if (woken || !mailbox_.empty()) DrainMailbox();
   poller_.Tell();
   EndTurn();
   EndReleased();
+}
+
+// True if somebody has woken it.
+bool Worker::Wait() {
+  bool woken = false;
+  if (!hold_list_.empty() && WaitMs() != 0 && giving_way_.Due() && GivesWay(&woken)) return woken;
+  return poller_.Wait(WaitMs());
+}
+
+// True if there is something to do behind that.
+bool Worker::GivesWay(bool* woken) {
+  const int64_t start_us = clock_->MonotonicUs();
+  std::this_thread::yield();
+  const int64_t took_us = clock_->MonotonicUs() - start_us;
+  *woken = poller_.Wait(0);
+  const bool found = *woken || poller_.tells();
+  giving_way_.Note(found, took_us);
+  return found;
 }
 
 // An idle worker sleeps until a timer is due, or until it is told something.

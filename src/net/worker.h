@@ -11,6 +11,8 @@
 // the hooks, without a wake-up by the kernel. Connections that asked for FlushLater are flushed
 // between turns, kLaterFlushesMax at a time, those that asked first coming first.
 //
+// While replies wait for the log the worker gives its core away before it sleeps (net/giving_way.h).
+//
 // Thread rule: Post, Put, Wake, Stop, connection_count and totals from any thread; the
 // rest on the worker's own thread (or before Start). Nothing here blocks but Join.
 #pragma once
@@ -29,6 +31,7 @@
 #include "base/output_buffer.h"
 #include "base/status.h"
 #include "net/connection.h"
+#include "net/giving_way.h"
 #include "net/mailbox.h"
 #include "net/poller.h"
 #include "net/timer_wheel.h"
@@ -136,6 +139,8 @@ class Worker {
 
   void Run();
   void Turn();
+  bool Wait();
+  bool GivesWay(bool* woken);
   int WaitMs() const;
   void BeginTurn() {
     if (!turn_open_) OpenTurn();
@@ -174,6 +179,7 @@ class Worker {
   int64_t wall_us_ = 0;
   int64_t monotonic_us_ = 0;
   uint64_t durable_ = UINT64_MAX;
+  GivingWay giving_way_;
   bool turn_open_ = false;
   bool stopping_ = false;
   bool ended_ = false;
