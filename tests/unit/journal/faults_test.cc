@@ -178,7 +178,9 @@ void RandomLife(Lives& h) {
 
 struct Watching : JournalHarness {
   using JournalHarness::JournalHarness;
-  ~Watching() { journal.reset(); }
+  ~Watching() {
+    if (journal != nullptr) journal->Rest();  // its threads look at this
+  }
   void OnStateChange(JournalState state, const std::string&) override {
     if (state == JournalState::kFailed) ++failures;
     if (state != JournalState::kOk) return;
