@@ -8,8 +8,8 @@
 // little more, and sleep again: a wake-up costs about as much as a request.
 //
 // Only while it brings something. Where nobody else wanted the core, that is two system calls for
-// nothing; where somebody had it for long whom nobody here waits for, it is time lost. So after each
-// such try ever more waits go without one, up to kStaysMax, or kStaysMaxIfLong.
+// nothing; where somebody had it for long, it is time that the worker's other clients lost. So after
+// each such try ever more waits go without one, up to kStaysMax, or kStaysMaxIfLong.
 //
 // Thread rule: the worker's thread.
 #pragma once
@@ -21,7 +21,8 @@ namespace cairn {
 
 class GivingWay {
  public:
-  static constexpr int64_t kLongUs = 1000;  // longer than a row of clients takes
+  static constexpr int64_t kShortUs = 300;  // about what a row of clients takes
+  static constexpr int64_t kLongUs = 1000;
   static constexpr unsigned kStaysMax = 63, kStaysMaxIfLong = 65'535;
 
   // Before a wait: whether to give the core away first. Then Note has to follow.
@@ -34,7 +35,7 @@ class GivingWay {
   void Note(bool found, int64_t took_us) {
     if (took_us > kLongUs) {
       last_ = std::min(2 * last_ + kStaysMax, kStaysMaxIfLong);
-    } else if (found) {
+    } else if (found && took_us <= kShortUs) {
       last_ /= 2;
     } else {
       last_ = std::max(last_, std::min(2 * last_ + 1, kStaysMax));
