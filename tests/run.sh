@@ -127,6 +127,7 @@ crash_suites() {
   suite crash python_suite "$release" crash.run --rounds $rounds
   suite crash-maintain python_suite "$release" crash.run --rounds $((rounds / 2)) --maintain
   suite crash-faults python_suite "$release" crash.run --rounds $((rounds / 4)) --maintain --faults
+  suite crash-power python_suite "$release" crash.power --rounds $((rounds / 4))
 }
 
 release_suites() {
@@ -179,7 +180,8 @@ foreground_lane() {
   thread_build() {
     build thread-build SANITIZE=thread server build/thread/model-test
   }
-  if any_wanted blackbox differential keyspace-events scripts crash crash-maintain crash-faults concurrency \
+  if any_wanted blackbox differential keyspace-events scripts crash crash-maintain crash-faults crash-power \
+      concurrency \
       blocked-clients together facts config-names instructions bench package sentinel clients; then
     if build release-build server build/{cairn-load,echo-floor}; then
       # Beside the suites, which wait for disks and clocks more than they compute.

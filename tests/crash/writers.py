@@ -74,8 +74,12 @@ class Writer(threading.Thread):
             self.refused += 1
             time.sleep(0.002)
             return
-        op.change(self.model)
+        self.note(op)
         self.acknowledged += 1
+
+    def note(self, op):
+        """It was acknowledged."""
+        op.change(self.model)
 
     # The operations
 
