@@ -101,6 +101,7 @@ void Journal::StartThreads() {
   writer_thread_ = std::thread([this] { WriterMain(); });
   sync_thread_ = std::thread([this] { SyncMain(); });
   keeper_thread_ = std::thread([this] { KeeperMain(); });
+  watch_thread_ = std::thread([this] { WatchMain(); });
 }
 
 void Journal::StopThreads() {
@@ -111,8 +112,9 @@ void Journal::StopThreads() {
   writer_wake_.notify_all();
   sync_wake_.notify_all();
   keeper_wake_.notify_all();
+  watch_wake_.notify_all();
   changed_.notify_all();
-  for (std::thread* t : {&writer_thread_, &sync_thread_, &keeper_thread_})
+  for (std::thread* t : {&writer_thread_, &sync_thread_, &keeper_thread_, &watch_thread_})
     if (t->joinable()) t->join();
 }
 
@@ -255,6 +257,7 @@ void Journal::SetPolicy(FsyncPolicy policy) {
   UpdateHorizons();
   writer_wake_.notify_all();
   sync_wake_.notify_all();
+  watch_wake_.notify_all();
 }
 
 void Journal::SetBufferBytesMax(uint64_t bytes) {

@@ -2,8 +2,9 @@
 //
 // Journal: the running log. Appends go to memory (journal/buffer.h); a writer thread seals blocks
 // and writes them, a sync thread makes them durable (a small group under kAlways the writer itself:
-// one hand-over less), a keeper thread creates the next segment and keeps the manifest. Workers
-// never touch a file and never wait here.
+// one hand-over less), a keeper thread creates the next segment and keeps the manifest, a watch
+// thread sees to it that nobody writes more than a disk that hangs will have. Workers never touch a
+// file and never wait here.
 //
 //   exec: Admits()? -> lock shards -> Reserve -> unlock -> Publish ... -> WakeIfNeeded once a batch
 //
@@ -290,6 +291,7 @@ class Journal {
   void ExpectMore(uint64_t released, int64_t sync_us);
   bool Expects(uint64_t pending, int64_t now_us);
   Status WritePass();
+  void EndPass();
   void NotePass(uint64_t bytes);
   Status WriteRange(StreamPoint to);
   Status PrepareTail();
@@ -311,7 +313,9 @@ class Journal {
   void CreateNext(Lock* lock);
   // What took from `start_us` till now, for LATENCY.
   void NoteLatency(const char* event, int64_t start_us);
-  bool CheckLateness(int64_t now_us);
+  void WatchMain();
+  int64_t OldestSince() const;
+  bool CheckLateness(int64_t now_us) const;
 
   // journal_failure.cc
   void Fail(const Status& status, bool in_write);
@@ -348,7 +352,7 @@ class Journal {
   // Held while files are deleted, and by whoever needs that those of manifest_ stay for a moment.
   std::mutex deletion_mutex_;
   mutable std::mutex mutex_;
-  std::condition_variable writer_wake_, sync_wake_, keeper_wake_, changed_;
+  std::condition_variable writer_wake_, sync_wake_, keeper_wake_, watch_wake_, changed_;
   Manifest manifest_;
   uint64_t next_sequence_ = 1;
   uint64_t buffer_bytes_max_;
@@ -360,7 +364,7 @@ class Journal {
   bool writer_waits_ = false;
   bool sync_waits_ = false;
   bool keeper_waits_ = false;
-  bool keeper_sleeps_ = false;
+  bool watch_sleeps_ = false;  // under kEverySecond, until a byte waits
   bool next_wanted_ = false;
   uint64_t next_failures_ = 0;  // attempts to create the next segment, and why the last one failed
   std::string next_failure_;
@@ -379,6 +383,7 @@ class Journal {
   uint64_t expected_bytes_ = 0;
   int64_t expected_until_us_ = 0;
   unsigned unawaited_groups_ = 0, unawaited_groups_last_ = 0;
+  int64_t pass_since_us_ = 0;      // the writer is at its files since then
   int64_t unsynced_since_us_ = 0;  // bytes wait for the sync thread since then; 0 = none
   int64_t syncing_since_us_ = 0;   // the same, of the sync under way
   bool syncing_ = false;
@@ -403,7 +408,7 @@ class Journal {
   bool grows_fast_ = false;  // as of the last pass
   std::string scratch_;
 
-  std::thread writer_thread_, sync_thread_, keeper_thread_;
+  std::thread writer_thread_, sync_thread_, keeper_thread_, watch_thread_;
 };
 
 }  // namespace cairn

@@ -87,6 +87,7 @@ Status Journal::InstallBase(const std::string& name, Lsn lsn, uint64_t bytes) {
     awaits_base_ = awaited;
   }
   writer_wake_.notify_one();  // an idle one has not begun the segment yet that begins at `lsn`
+  keeper_wake_.notify_one();  // what it replaced may have to go later
   lock.unlock();
   chain.unlock();
   CAIRN_RETURN_IF_ERROR(status);

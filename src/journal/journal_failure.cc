@@ -100,6 +100,7 @@ void Journal::BackInOrder(Lock* lock) {
   ClearGate(kGateFailed | kGateSyncLate);
   changed_.notify_all();
   sync_wake_.notify_all();
+  keeper_wake_.notify_one();
   if (options_.listener == nullptr) return;
   const Lsn durable = position_.lsn;
   lock->unlock();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The sync thread makes written bytes durable; the keeper creates the next segment, saves the
-// manifest after segments were sealed, and watches how late everysec is.
+// The sync thread makes written bytes durable; the keeper creates the next segment and saves the
+// manifest after segments were sealed; the watch closes the gate when everysec is late. It is a
+// thread of its own because each of the others may be in a file operation for as long as a disk
+// hangs: under everysec the gate is all that bounds what a power cut then takes.
 #include <algorithm>
 
 #include "journal/journal.h"
@@ -13,7 +15,7 @@ namespace {
 
 constexpr int64_t kEverySecondSyncUs = 500'000;    // age of the oldest unsynced byte: sync
 constexpr int64_t kEverySecondLateUs = 1'000'000;  // ... and admit no more writes
-constexpr int64_t kLatenessCheckUs = 50'000;
+constexpr int64_t kLookAgainUs = 50'000;           // while it is late
 constexpr uint64_t kWriterSyncBytes = 256 * 1024;
 
 // Whether the first segment ends before all that a restore could begin at.
@@ -116,11 +118,48 @@ void Journal::NoteLatency(const char* event, int64_t start_us) {
   options_.latency->AddIfSlow(event, clock.MonotonicUs() - start_us, clock.WallMs() / 1000);
 }
 
-// Under mutex_: whether the oldest byte that is not durable is too old.
-bool Journal::CheckLateness(int64_t now_us) {
-  for (int64_t since_us : {pending_since_us_, unsynced_since_us_, syncing_since_us_})
-    if (since_us != 0 && now_us - since_us >= kEverySecondLateUs) return true;
-  return false;
+// Under mutex_: since when the oldest byte that is not durable waits, or waits at most; 0: there is
+// none. While the writer is at its files nobody notes when bytes come.
+int64_t Journal::OldestSince() const {
+  const bool unnoted = buffer_.tail().lsn > written_point_.lsn;
+  int64_t oldest_us = 0;
+  for (int64_t since_us : {pending_since_us_, unsynced_since_us_, syncing_since_us_,
+                           unnoted ? pass_since_us_ : 0})
+    if (since_us != 0 && (oldest_us == 0 || since_us < oldest_us)) oldest_us = since_us;
+  return oldest_us;
+}
+
+// Under mutex_: whether that is too old.
+bool Journal::CheckLateness(int64_t now_us) const {
+  const int64_t since_us = OldestSince();
+  return since_us != 0 && now_us - since_us >= kEverySecondLateUs;
+}
+
+void Journal::WatchMain() {
+  BeginThread("journal-watch");
+  Lock lock(mutex_);
+  while (!stop_) {
+    const bool everysec = policy() == FsyncPolicy::kEverySecond;
+    const int64_t oldest_us = OldestSince();
+    const int64_t since_us = oldest_us != 0 ? oldest_us : pass_since_us_;
+    if (!everysec || since_us == 0) {
+      watch_sleeps_ = everysec;  // whoever sets the policy wakes it in any case
+      watch_wake_.wait(lock);
+      watch_sleeps_ = false;
+      continue;
+    }
+    const int64_t left_us = since_us + kEverySecondLateUs - options_.clock->MonotonicUs();
+    if (left_us <= 0 && oldest_us != 0 && !(gate() & kGateSyncLate)) {
+      late_syncs_.fetch_add(1, std::memory_order_relaxed);
+      SetGate(kGateSyncLate);
+      lock.unlock();
+      options_.log->Warning(
+          "The disk is slow: writes wait until the journal is synced (appendfsync everysec)");
+      lock.lock();
+      continue;
+    }
+    watch_wake_.wait_for(lock, std::chrono::microseconds(left_us > 0 ? left_us : kLookAgainUs));
+  }
 }
 
 // The keeper tries everything once a second until it succeeds.
@@ -163,26 +202,13 @@ void Journal::KeeperMain() {
       keeper_wake_.wait_for(lock, std::chrono::seconds(1));
       continue;
     }
-    if (policy() == FsyncPolicy::kEverySecond && CheckLateness(options_.clock->MonotonicUs()) &&
-        !(gate() & kGateSyncLate)) {
-      late_syncs_.fetch_add(1, std::memory_order_relaxed);
-      SetGate(kGateSyncLate);
-      options_.log->Warning(
-          "The disk is slow: writes wait until the journal is synced (appendfsync everysec)");
-    }
     keeper_waits_ = true;
     changed_.notify_all();
-    if (unsynced_since_us_ == 0 && pending_since_us_ == 0 && syncing_since_us_ == 0) {
-      keeper_sleeps_ = true;
-      // What is kept for restores ages; what is kept for followers, they may leave.
-      if (replaced || (manifest_.snapshots.size() > 1 && retention_ms_ > 0)) {
-        keeper_wake_.wait_for(lock, std::chrono::seconds(1));
-      } else {
-        keeper_wake_.wait(lock);
-      }
-      keeper_sleeps_ = false;
+    // What is kept for restores ages; what is kept for followers, they may leave.
+    if (replaced || (manifest_.snapshots.size() > 1 && retention_ms_ > 0)) {
+      keeper_wake_.wait_for(lock, std::chrono::seconds(1));
     } else {
-      keeper_wake_.wait_for(lock, std::chrono::microseconds(kLatenessCheckUs));
+      keeper_wake_.wait(lock);
     }
     keeper_waits_ = false;
   }

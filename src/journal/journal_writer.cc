@@ -14,6 +14,7 @@
 // What goes past the page cache: large passes, whose blocks are padded for that. Not where the disk lags
 // behind: in the page cache there is more room than in this buffer.
 #include <algorithm>
+#include <utility>
 
 #include "journal/journal.h"
 
@@ -27,6 +28,7 @@ constexpr uint64_t kGatherBytes = 1 << 20;     // waits for no delay, else
 constexpr uint64_t kStoreBytesMin = 64 << 10;  // less in a pass says nothing of the rate
 constexpr size_t kFlushBytes = 2 << 20;        // encoded bytes a pwrite
 constexpr int64_t kMarkDelayUs = 10'000;       // idle for so long after a sync: write a mark
+constexpr int64_t kSlowPassUs = 5000;          // a pass that everysec must not forget the time of
 constexpr int64_t kExpectUsMax = 2000;
 constexpr int64_t kExpectSyncUsMin = 50;  // a shorter sync costs less than a thread's sleep
 constexpr int64_t kMergeSyncUsMin = 400;  // shorter, and the disk is not what is scarce
@@ -47,10 +49,13 @@ void Journal::WriterMain() {
       TryRecover(&lock);
       continue;
     }
+    pass_since_us_ = options_.clock->MonotonicUs();
+    if (watch_sleeps_) watch_wake_.notify_one();
     lock.unlock();
     Status status = WritePass();
     if (!status.ok()) Fail(status, true);
     lock.lock();
+    EndPass();
     if (status.ok() && WriterSyncs()) SyncOnce(&lock);
   }
 }
@@ -80,7 +85,7 @@ void Journal::WaitForWork(Lock* lock) {
         pending_since_us_ = now_us;
         ClampTime();
         block_first_ms_ = now_ms_;
-        if (keeper_sleeps_) keeper_wake_.notify_one();
+        if (watch_sleeps_) watch_wake_.notify_one();
       }
       const bool followed = followed_.load(std::memory_order_relaxed);
       const int64_t delay_us = followed ? options_.followed_delay_us : options_.write_delay_us;
@@ -189,6 +194,15 @@ Status Journal::WritePass() {
   return status;
 }
 
+// Under mutex_. Where the disk took its time, what came meanwhile may be as old as that.
+void Journal::EndPass() {
+  const int64_t since_us = std::exchange(pass_since_us_, 0);
+  const bool slow = options_.clock->MonotonicUs() - since_us > kSlowPassUs;
+  if (!slow || pending_since_us_ != 0 || buffer_.Complete().lsn <= written_point_.lsn) return;
+  pending_since_us_ = since_us;
+  block_first_ms_ = now_ms_;
+}
+
 // `bytes` came since the last pass.
 void Journal::NotePass(uint64_t bytes) {
   const int64_t now_us = options_.clock->MonotonicUs();
@@ -277,7 +291,9 @@ void Journal::PublishWritten() {
     written_.store(written, std::memory_order_release);
     // Under everysec it knows already when the next sync is due.
     const bool wakes_sync = unsynced_since_us_ == 0 || drain_ || policy() == FsyncPolicy::kAlways;
-    if (unsynced_since_us_ == 0) unsynced_since_us_ = pending_since_us_;
+    // A pass for a mark or a roll finds what came since that was due; nobody has noted its time.
+    if (unsynced_since_us_ == 0)
+      unsynced_since_us_ = pending_since_us_ != 0 ? pending_since_us_ : pass_since_us_;
     if (unsynced_.empty() || unsynced_.back().sequence != live_->sequence())
       unsynced_.push_back({live_->file(), live_->sequence(), false});
     if (wakes_sync && !WriterSyncs()) sync_wake_.notify_one();

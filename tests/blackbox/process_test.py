@@ -69,7 +69,8 @@ def threads(server):
 
 @matrix(ONCE)
 def test_threads_have_names(env):
-    wanted = {"worker-0", "worker-3", "journal-write", "journal-sync", "journal-keep", "lazy-free"}
+    wanted = {"worker-0", "worker-3", "journal-write", "journal-sync", "journal-keep",
+              "journal-watch", "lazy-free"}
     eventually(lambda: wanted <= threads(env.server), note="a thread has no name")
 
 

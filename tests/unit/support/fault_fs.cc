@@ -22,12 +22,14 @@ std::string FolderOf(const std::string& path) {
 
 class FaultFile final : public File {
  public:
-  FaultFile(FaultFs* fs, std::shared_ptr<FaultFs::Node> node, uint64_t generation)
-      : fs_(fs), node_(std::move(node)), generation_(generation) {}
+  FaultFile(FaultFs* fs, std::shared_ptr<FaultFs::Node> node, uint64_t generation, bool whole)
+      : fs_(fs), node_(std::move(node)), generation_(generation), whole_(whole) {}
 
   Status WriteAt(uint64_t offset, std::string_view bytes) override {
-    std::lock_guard<std::mutex> guard(fs_->mutex_);
+    std::unique_lock<std::mutex> guard(fs_->mutex_);
     CAIRN_RETURN_IF_ERROR(Begin("write"));
+    if (!whole_) CAIRN_RETURN_IF_ERROR(fs_->WaitWhile(&guard, fs_->hold_writes_, "write"));
+    if (generation_ != fs_->generation_) return Status::FromErrno("write", EIO);
     size_t n = std::min<uint64_t>(bytes.size(), fs_->space_);
     if (fs_->fail_writes_) n = std::min(n, bytes.size() / 2);
     const bool torn = fs_->tear_at_ < bytes.size();
@@ -63,8 +65,8 @@ class FaultFile final : public File {
       delay_us = fs_->sync_delay_us_;
     }
     if (delay_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(delay_us));
-    std::unique_lock<std::mutex> lock(fs_->mutex_);
-    fs_->syncs_go_on_.wait(lock, [this] { return !fs_->hold_syncs_; });
+    std::unique_lock<std::mutex> guard(fs_->mutex_);
+    CAIRN_RETURN_IF_ERROR(fs_->WaitWhile(&guard, fs_->hold_syncs_, "fsync"));
     if (generation_ != fs_->generation_ || fs_->fail_syncs_) return Status::FromErrno("fsync", EIO);
     node_->synced = std::move(image);
     return Status::Ok();
@@ -93,12 +95,22 @@ class FaultFile final : public File {
   FaultFs* const fs_;
   const std::shared_ptr<FaultFs::Node> node_;
   const uint64_t generation_;
+  const bool whole_;  // of WriteFileAtomically
 };
 
 Status FaultFs::Begin(const char* what) {
   if (operations_ >= freeze_at_) return Status::FromErrno(what, EIO);
   ++operations_;
   return Status::Ok();
+}
+
+// What was under way when everything came to fail (FreezeAfter) has failed.
+Status FaultFs::WaitWhile(std::unique_lock<std::mutex>* lock, const bool& held, const char* what) {
+  if (!held) return Status::Ok();
+  ++held_;
+  released_.wait(*lock, [&] { return !held; });
+  --held_;
+  return operations_ >= freeze_at_ ? Status::FromErrno(what, EIO) : Status::Ok();
 }
 
 void FaultFs::SetSpace(uint64_t bytes) {
@@ -133,10 +145,15 @@ void FaultFs::SetSyncDelayUs(int64_t us) {
   std::lock_guard<std::mutex> guard(mutex_);
   sync_delay_us_ = us;
 }
+void FaultFs::HoldWrites(bool hold) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  hold_writes_ = hold;
+  released_.notify_all();
+}
 void FaultFs::HoldSyncs(bool hold) {
   std::lock_guard<std::mutex> guard(mutex_);
   hold_syncs_ = hold;
-  syncs_go_on_.notify_all();
+  released_.notify_all();
 }
 void FaultFs::FreezeAfter(uint64_t operations) {
   std::lock_guard<std::mutex> guard(mutex_);
@@ -145,6 +162,10 @@ void FaultFs::FreezeAfter(uint64_t operations) {
 uint64_t FaultFs::operations() const {
   std::lock_guard<std::mutex> guard(mutex_);
   return operations_;
+}
+int FaultFs::held() const {
+  std::lock_guard<std::mutex> guard(mutex_);
+  return held_;
 }
 bool FaultFs::frozen() const {
   std::lock_guard<std::mutex> guard(mutex_);
@@ -214,8 +235,8 @@ void FaultFs::LiftFaults() {
   space_ = synced_space_ = freeze_at_ = tear_at_ = ~uint64_t{0};
   fail_writes_ = fail_syncs_ = fail_renames_ = fail_opens_ = false;
   sync_delay_us_ = 0;
-  hold_syncs_ = false;
-  syncs_go_on_.notify_all();
+  hold_writes_ = hold_syncs_ = false;
+  released_.notify_all();
 }
 
 std::string FaultFs::Get(const std::string& path) const {
@@ -253,7 +274,7 @@ Result<std::unique_ptr<File>> FaultFs::Open(const std::string& path, Mode mode) 
     CAIRN_RETURN_IF_ERROR(Begin("truncate"));
     at->second->now.clear();
   }
-  return std::unique_ptr<File>(new FaultFile(this, at->second, generation_));
+  return std::unique_ptr<File>(new FaultFile(this, at->second, generation_, path.ends_with(".tmp")));
 }
 
 Status FaultFs::Rename(const std::string& from, const std::string& to) {
@@ -296,8 +317,9 @@ Status FaultFs::MakeDirectory(const std::string& path) {
 }
 
 Status FaultFs::SyncDirectory(const std::string& path) {
-  std::lock_guard<std::mutex> guard(mutex_);
+  std::unique_lock<std::mutex> guard(mutex_);
   CAIRN_RETURN_IF_ERROR(Begin("fsync folder"));
+  CAIRN_RETURN_IF_ERROR(WaitWhile(&guard, hold_syncs_, "fsync folder"));
   if (fail_syncs_) return Status::FromErrno("fsync folder", EIO);
   const auto in_it = [&](const std::string& entry) { return FolderOf(entry) == path; };
   std::erase_if(synced_entries_, [&](const auto& entry) { return in_it(entry.first); });

@@ -34,9 +34,11 @@ class FaultFs final : public FileSystem {
   void FailRenames(bool fail);
   void FailOpens(bool fail);  // EMFILE
   void SetSyncDelayUs(int64_t us);
-  void HoldSyncs(bool hold);  // a file's sync does not end before it is taken back
+  void HoldWrites(bool hold);  // they wait until that is taken back, as on a disk that hangs
+  void HoldSyncs(bool hold);   // so do these, of folders too; what they began with becomes durable
   // After `operations` more changing operations every one fails, as if the process had died.
   void FreezeAfter(uint64_t operations);
+  int held() const;  // calls that wait now
   uint64_t operations() const;  // changing operations so far
   bool frozen() const;
 
@@ -73,6 +75,7 @@ class FaultFs final : public FileSystem {
   };
 
   Status Begin(const char* what);
+  Status WaitWhile(std::unique_lock<std::mutex>* lock, const bool& held, const char* what);
   void Apply(const std::string& path, std::shared_ptr<Node> node, bool joined);
   void LoseSectors(Node* node);
   bool Reachable(const std::string& path) const;
@@ -89,8 +92,9 @@ class FaultFs final : public FileSystem {
   uint64_t tear_at_ = ~uint64_t{0};
   bool fail_writes_ = false, fail_syncs_ = false, fail_renames_ = false, fail_opens_ = false;
   int64_t sync_delay_us_ = 0;
-  bool hold_syncs_ = false;
-  std::condition_variable syncs_go_on_;
+  bool hold_writes_ = false, hold_syncs_ = false;
+  int held_ = 0;
+  std::condition_variable released_;
   uint64_t operations_ = 0;
   uint64_t freeze_at_ = ~uint64_t{0};
 };
