@@ -52,8 +52,11 @@ void Feeder::AppendForFollowers(int64_t now_ms) {
   if (engine_.followers.load() == 0) return;
   const auto append = [this](std::initializer_list<std::string_view> parts) {
     executor_.RunUnit({}, engine_.clock.WallMs(), [&](Unit& unit) {
-      // A failover waits for the log's end to be acknowledged: it stays where it is.
-      if (!engine_.modes.Has(kModeFailover)) unit.Effect(0, {parts.begin(), parts.size()});
+      // A failover waits for the log's end to be acknowledged: it stays where it is, and so it does
+      // while the role changes. Not while DEBUG RELOAD keeps writes out: followers would take this
+      // server for dead.
+      const bool still = engine_.modes.Has(kModeFailover) && !engine_.modes.Has(kModeLoading);
+      if (!still) unit.Effect(0, {parts.begin(), parts.size()});
     });
   };
   if (ack_wanted_.exchange(false)) append({"REPLCONF", "GETACK", "*"});
