@@ -21,19 +21,32 @@ void RunAfterUnit(Context& ctx) {
   ctx.unit().AfterUnit([control] { (void)control->Run(); });
 }
 
+constexpr const char* kSaving = "ERR Background save already in progress";
+
 // SAVE  O(N)
 void Save(Context& ctx) {
   SnapshotControl* control = ctx.engine().snapshots;
-  if (control->Claim(Kind::kSave, false) != Claimed::kStarted)
-    return ctx.Error("ERR Background save already in progress");
+  const Claimed claimed = control->Claim(Kind::kSave, false);
+  if (claimed == Claimed::kSaving) return ctx.Error(kSaving);
   // The reply is written when it is done: SAVE is not allowed where others would follow it.
-  ctx.unit().AfterUnit([control, reply = &ctx.reply(), busy = &ctx.engine().busy] {
-    const Status saved = control->Run();
+  const bool started = claimed == Claimed::kStarted;
+  ctx.unit().AfterUnit([control, started, reply = &ctx.reply(), busy = &ctx.engine().busy] {
+    const Status saved = started ? control->Run() : control->SaveBehindRewrite();
     if (saved.ok()) return reply->Ok();
+    if (!started && saved.code() == StatusCode::kInvalid) return reply->Error(kSaving);
     // A script was let in meanwhile, and may never end.
     const bool held = saved.code() == StatusCode::kUnavailable && busy->running();
     reply->Error(held ? busy->Error() : "ERR");
   });
+}
+
+// As Redis, which lets no child begin inside EXEC. Here it begins right behind it.
+Claimed ScheduleInExec(Context& ctx, Kind kind) {
+  SnapshotControl* control = ctx.engine().snapshots;
+  const Claimed claimed = control->Schedule(kind);
+  if (claimed == Claimed::kScheduled)
+    ctx.unit().AfterUnit([control] { control->StartScheduled(); });
+  return claimed;
 }
 
 // BGSAVE [SCHEDULE|CANCEL]  O(1)
@@ -51,14 +64,15 @@ void BackgroundSave(Context& ctx) {
     }
   }
   if (ctx.argc() > 1 && !schedule) return ctx.Error(errors::kSyntax);
-  switch (control->Claim(Kind::kBackgroundSave, schedule)) {
+  switch (ctx.in_exec() ? ScheduleInExec(ctx, Kind::kBackgroundSave)
+                        : control->Claim(Kind::kBackgroundSave, schedule)) {
     case Claimed::kStarted:
       RunAfterUnit(ctx);
       return ctx.reply().SimpleString("Background saving started");
     case Claimed::kScheduled:
       return ctx.reply().SimpleString("Background saving scheduled");
     case Claimed::kSaving:
-      return ctx.Error("ERR Background save already in progress");
+      return ctx.Error(kSaving);
     case Claimed::kRewriting:
       return ctx.Error(
           "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE "
@@ -68,7 +82,8 @@ void BackgroundSave(Context& ctx) {
 
 // BGREWRITEAOF  O(1)
 void BackgroundRewrite(Context& ctx) {
-  switch (ctx.engine().snapshots->Claim(Kind::kRewrite, true)) {
+  switch (ctx.in_exec() ? ScheduleInExec(ctx, Kind::kRewrite)
+                        : ctx.engine().snapshots->Claim(Kind::kRewrite, true)) {
     case Claimed::kStarted:
       RunAfterUnit(ctx);
       return ctx.reply().SimpleString("Background append only file rewriting started");

@@ -31,6 +31,14 @@ class SnapshotControl {
   // Takes the instant, then writes in the background (kSave: waits for the end and says how it
   // went).
   virtual Status Run() = 0;
+  // SAVE where Claim said kRewriting: waits for that, then claims and runs. kUnavailable if a busy
+  // script has all locks, kInvalid if another save was first.
+  virtual Status SaveBehindRewrite() = 0;
+  // kScheduled: the next call of StartScheduled begins it, or Cron's; kSaving, kRewriting: one of its
+  // kind is under way.
+  virtual Claimed Schedule(Kind kind) = 0;
+  // Begins what is scheduled, unless something is under way.
+  virtual void StartScheduled() = 0;
 
   enum class Cancelled : uint8_t { kRunning, kScheduled, kNothing };
   virtual Cancelled Cancel() = 0;

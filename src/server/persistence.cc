@@ -62,6 +62,10 @@ Persistence::~Persistence() {
 
 void Persistence::Stop() {
   backups_.RequestStop();
+  {
+    std::lock_guard guard(mutex_);
+    changed_.notify_all();
+  }
   snapshotter_.Cancel();
   // The workers are gone. A busy script of theirs ended in its middle: nothing of it was journaled
   // or told to anybody, and no snapshot will be made of it.
@@ -156,6 +160,37 @@ SnapshotControl::Claimed Persistence::ClaimLocked(Kind kind, bool may_schedule) 
   return Claimed::kStarted;
 }
 
+// Under mutex_.
+void Persistence::Unclaim() {
+  claimed_ = figures_.saving = figures_.rewriting = false;
+  changed_.notify_all();
+}
+
+// As Redis, which saves beside the child that rewrites; here there is one walk at a time.
+Status Persistence::SaveBehindRewrite() {
+  {
+    std::unique_lock lock(mutex_);
+    while (claimed_ && kind_ == Kind::kRewrite) {
+      // It cannot end before the script does.
+      if (engine_.keyspace.gate().held())
+        return Status::Unavailable("a busy script has all locks");
+      changed_.wait_for(lock, std::chrono::milliseconds(kLookAgainMs));
+    }
+    if (ClaimLocked(Kind::kSave, false) != Claimed::kStarted)
+      return Status::Invalid("Background save already in progress");
+  }
+  return Run();
+}
+
+SnapshotControl::Claimed Persistence::Schedule(Kind kind) {
+  std::lock_guard guard(mutex_);
+  const bool rewrite = kind == Kind::kRewrite;
+  if (claimed_ && (kind_ == Kind::kRewrite) == rewrite)
+    return rewrite ? Claimed::kRewriting : Claimed::kSaving;
+  (rewrite ? rewrite_scheduled_ : save_scheduled_) = true;
+  return Claimed::kScheduled;
+}
+
 Status Persistence::Run() {
   Kind kind;
   {
@@ -200,7 +235,7 @@ Status Persistence::Run() {
 // What was claimed and could not begin is scheduled, unless it was cancelled meanwhile.
 void Persistence::PutOff(Kind kind) {
   std::lock_guard guard(mutex_);
-  claimed_ = figures_.saving = figures_.rewriting = false;
+  Unclaim();
   if (std::exchange(cancel_at_start_, false)) return;
   (kind == Kind::kRewrite ? rewrite_scheduled_ : save_scheduled_) = true;
 }
@@ -246,7 +281,7 @@ void Persistence::Done(const SnapshotResult& result) {
   LogResult(kind, result, status);
   {
     std::lock_guard guard(mutex_);
-    claimed_ = figures_.saving = figures_.rewriting = false;
+    Unclaim();
     last_result_ = status;
     const int64_t seconds = result.duration_ms / 1000;
     if (kind == Kind::kRewrite) {
@@ -373,6 +408,7 @@ void Persistence::StartScheduled() {
 }
 
 void Persistence::Cron(int64_t now_ms) {
+  changed_.notify_all();
   UpdateMode();
   if (engine_.modes.Has(kModeLoading) || engine_.modes.Has(kModeShutdown)) return;
   // A save begins under All; a worker must not wait for that behind a script.
@@ -399,7 +435,7 @@ void Persistence::WithoutSnapshot(const std::function<void()>& change) {
   change();
   std::lock_guard guard(mutex_);
   --withheld_;
-  claimed_ = figures_.saving = false;
+  Unclaim();
 }
 
 Status Persistence::SaveAs(const std::string& dir, const std::string& name, SnapshotFormat format) {
@@ -430,6 +466,11 @@ Status Persistence::SaveForShutdown(bool save, bool nosave) {
     snapshotter_.Cancel();
     return true;
   };
+  // Until a claim ends, or it is time to look at what says nothing.
+  const auto wait = [this] {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::milliseconds(kLookAgainMs));
+  };
   // It cannot end while a busy script has the gate, and the script may never end. That is killed as
   // by SCRIPT KILL if a snapshot is wanted (one that has written what cannot be taken back is
   // waited for); else the workers leave it in its middle.
@@ -448,10 +489,10 @@ Status Persistence::SaveForShutdown(bool save, bool nosave) {
   engine_.modes.Set(kModePausedAll, true);
   while (!engine_.keyspace.gate().CloseUnlessHeld()) {
     kill_script();
-    std::this_thread::sleep_for(std::chrono::milliseconds(kLookAgainMs));
+    wait();
   }
   engine_.keyspace.gate().Open();
-  while (give_up()) std::this_thread::sleep_for(std::chrono::milliseconds(kLookAgainMs));
+  while (give_up()) wait();
   Status status = Status::Unavailable("a snapshot is under way");
   if (Claim(Kind::kSave, false) == Claimed::kStarted) status = Run();
   if (!status.ok() && !paused) {

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -76,6 +77,9 @@ class Persistence final : public SnapshotControl, public PressureListener {
   // SnapshotControl
   Claimed Claim(Kind kind, bool may_schedule) override;
   Status Run() override;
+  Status SaveBehindRewrite() override;
+  Claimed Schedule(Kind kind) override;
+  void StartScheduled() override;
   Cancelled Cancel() override;
   int64_t LastSaveSeconds() override { return last_save_s_.load(std::memory_order_relaxed); }
   Status StartSync(SyncRequest request) override;
@@ -124,7 +128,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   bool LogGrew(int64_t now_s);
   bool RebaseDue(int64_t now_s);
   uint64_t LogBytes() const;
-  void StartScheduled();
+  void Unclaim();
   Claimed ClaimLocked(Kind kind, bool may_schedule);
   void UpdateMode();
   using LoadInto = std::function<Result<LoadReport>(const LoadOptions&, LoadTotals*)>;
@@ -150,6 +154,8 @@ class Persistence final : public SnapshotControl, public PressureListener {
   std::atomic<int64_t> last_save_s_;
 
   mutable std::mutex mutex_;
+  // A claim has ended, or the server does; by Cron also for what nobody tells of: modes, scripts.
+  std::condition_variable changed_;
   // The one under way, from Claim to Done.
   bool claimed_ = false;
   bool cancel_at_start_ = false;

@@ -144,7 +144,7 @@ Status Persistence::ReloadAlone(const ReloadRequest& request) {
     status = Run();
   } else {
     std::lock_guard guard(mutex_);
-    claimed_ = figures_.saving = false;
+    Unclaim();
   }
   // No snapshot is taken of what is half loaded, as a follower that comes meanwhile would have it.
   if (status.ok()) WithoutSnapshot([&] { status = LoadAgain(request); });

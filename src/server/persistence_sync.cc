@@ -19,7 +19,6 @@ namespace {
 
 // Of LZ4: a file that is sent and forgotten is worth less effort than one that stays.
 constexpr int kSyncAcceleration = 8;
-constexpr int64_t kLookAgainMs = 10;  // whether a backup may begin
 
 }  // namespace
 
@@ -61,7 +60,7 @@ Status Persistence::StartSync(SyncRequest request) {
   if (status.ok()) return status;
   sync_.reset();
   std::lock_guard guard(mutex_);
-  claimed_ = figures_.saving = false;
+  Unclaim();
   return status;
 }
 
@@ -70,7 +69,7 @@ void Persistence::SyncDone(const SnapshotResult& result) {
   sync_.reset();
   {
     std::lock_guard guard(mutex_);
-    claimed_ = figures_.saving = false;
+    Unclaim();
   }
   if (result.status.ok())
     engine_.log.Notice("The snapshot for replicas is made: %llu keys, %llu bytes in %.3f seconds",
@@ -121,10 +120,17 @@ Status Persistence::ClaimForBackup() {
   // A shutdown's own and DEBUG RELOAD's snapshots are not to find another one in their way.
   constexpr uint64_t kNotWhile = kModePausedAll | kModeLoading;
   for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] {
+        // Behind a busy script it could only be given back.
+        const bool free = !claimed_ && !engine_.keyspace.gate().held() &&
+                          (engine_.modes.word() & kNotWhile) == 0;
+        return backups_.stopping() || free;
+      });
+    }
     if (backups_.stopping()) return Status::Unavailable("the server ends");
-    // Behind a busy script it could only be given back.
-    if (!engine_.keyspace.gate().held() && ClaimForOthers(kNotWhile).ok()) return Status::Ok();
-    std::this_thread::sleep_for(std::chrono::milliseconds(kLookAgainMs));
+    if (ClaimForOthers(kNotWhile).ok()) return Status::Ok();
   }
 }
 
@@ -142,11 +148,9 @@ Status Persistence::SnapshotForBackup(const std::string& dir, uint64_t* keys) {
       if (backups_.stopping()) snapshotter_.Cancel();
       snapshotter_.Wait();
     }
-    {
-      std::lock_guard guard(mutex_);
-      claimed_ = figures_.saving = false;
-    }
-    if (!started) std::this_thread::sleep_for(std::chrono::milliseconds(kLookAgainMs));
+    // One that met a busy script waits for it at its next claim.
+    std::lock_guard guard(mutex_);
+    Unclaim();
   }
   *keys = result.keys;
   return result.status;
@@ -184,7 +188,7 @@ Status Persistence::LoadSync(const SyncLoad& load) {
   // The keys that came are the caller's to remove.
   if (!status.ok()) engine_.scripts->functions().Install(std::make_shared<Libraries>());
   std::lock_guard guard(mutex_);
-  claimed_ = false;
+  Unclaim();
   return status;
 }
 

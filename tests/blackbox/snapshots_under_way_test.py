@@ -193,17 +193,22 @@ def test_a_backup_that_waits_ends_with_the_server(env):
         equal(m.server.process.wait(60), 0)
 
 
+def in_exec(c, *commands):
+    return c.pipeline([("MULTI",)] + [tuple(line.split()) for line in commands] + [("EXEC",)])[-1]
+
+
 def words_while_rewriting(c):
     """What is said while a rewrite is under way."""
     return [c.call(*line.split()) for line in
             ("BGREWRITEAOF", "BGREWRITEAOF", "BGSAVE", "BGSAVE SCHEDULE", "BGSAVE SCHEDULE",
-             "BGSAVE NEVER")]
+             "BGSAVE NEVER")] + [in_exec(c, "BGSAVE", "BGREWRITEAOF")]
 
 
 def words_while_saving(c):
     """What is said while a save is under way."""
     return [c.call(*line.split()) for line in
-            ("BGSAVE", "BGSAVE", "BGSAVE SCHEDULE", "BGREWRITEAOF", "BGREWRITEAOF", "SAVE")]
+            ("BGSAVE", "BGSAVE", "BGSAVE SCHEDULE", "BGREWRITEAOF", "BGREWRITEAOF", "SAVE")] + [
+                in_exec(c, "BGSAVE", "BGREWRITEAOF", "BGSAVE SCHEDULE")]
 
 
 REWRITING = [
@@ -211,10 +216,13 @@ REWRITING = [
     Error(b"ERR Background append only file rewriting already in progress"),
     Error(b"ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE "
           b"SCHEDULE in order to schedule a BGSAVE whenever possible."),
-    b"Background saving scheduled", b"Background saving scheduled", Error(b"ERR syntax error")]
+    b"Background saving scheduled", b"Background saving scheduled", Error(b"ERR syntax error"),
+    [b"Background saving scheduled",
+     Error(b"ERR Background append only file rewriting already in progress")]]
 SAVES = [b"Background saving started", SAVING, SAVING,
          b"Background append only file rewriting scheduled",
-         b"Background append only file rewriting scheduled", SAVING]
+         b"Background append only file rewriting scheduled", SAVING,
+         [SAVING, b"Background append only file rewriting scheduled", SAVING]]
 
 
 @cairn_only("both servers are started here")
@@ -236,6 +244,48 @@ def test_words_while_another_one_is_under_way(env):
             m.release()
 
 
+@cairn_only("redis-server saves at once, beside its child")
+def test_save_waits_for_a_rewrite(env):
+    with Machine(env, appendonly="yes", save="") as m:
+        equal(m.c.call("SET", "a", 1), "OK")
+        m.hold()
+        equal(m.c.call("BGREWRITEAOF"), "Background append only file rewriting started")
+        other = env.client(2, m.server)
+        other.send("SAVE")
+        check(other.nothing_to_read(0.2), "one walk at a time")
+        m.disk.heal()
+        equal(other.read(), b"OK")
+        equal((m.info("aof_rewrites"), m.info("rdb_saves")), ("1", "1"))
+
+
+@cairn_only("redis-server's loop stands still meanwhile")
+def test_followers_hear_from_a_leader_that_reloads(env):
+    with Machine(env, appendonly="yes", save="", repl_ping_replica_period=1) as m:
+        equal(m.c.call("SET", "a", 1), "OK")
+        follower = env.start(replicaof=["127.0.0.1", m.server.port])
+        f = env.client(2, follower)
+
+        def offset():
+            return int(info(f, "slave_repl_offset", "replication"))
+
+        eventually(lambda: info(f, "master_link_status", "replication") == "up")
+        m.hold()
+        other = env.client(2, m.server)
+        other.send("DEBUG", "RELOAD")
+        folder = os.path.join(m.server.folder, "appendonlydir")
+        eventually(lambda: any(name.startswith("temp-") for name in os.listdir(folder)))
+        # One PING may have been on its way.
+        first = offset()
+        ping = len(b"*1\r\n$4\r\nPING\r\n")
+        eventually(lambda: offset() >= first + 3 * ping, note="no PING comes")
+        check(other.nothing_to_read(0.1), "it is being reloaded")
+        m.disk.heal()
+        equal(other.read(), b"OK")
+        equal(m.c.call("SET", "b", 2), "OK")
+        eventually(lambda: f.call("GET", "b") == b"2")
+        equal(f.call("DEBUG", "DIGEST"), m.c.call("DEBUG", "DIGEST"))
+
+
 @cairn_only("redis-server 7.0 cannot cancel")
 def test_what_is_scheduled_comes_or_is_cancelled(env):
     with Machine(env, appendonly="yes", save="") as m:
@@ -254,6 +304,11 @@ def test_what_is_scheduled_comes_or_is_cancelled(env):
             if not cancelled:
                 eventually(lambda before=saves: int(m.info("rdb_saves")) == before + 1)
         equal(int(m.info("rdb_saves")), 1)
+        m.hold()
+        equal(m.c.call("BGSAVE"), "Background saving started")
+        equal(m.c.call("BGSAVE", "CANCEL"), "Background saving cancelled")
+        m.release()
+        equal((m.info("rdb_saves"), m.info("rdb_last_bgsave_status")), ("1", "ok"))
         m.hold()
         equal(m.c.call("BGSAVE"), "Background saving started")
         equal(m.info("aof_rewrite_scheduled"), "0")
