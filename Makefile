@@ -155,7 +155,7 @@ $(STD).gch $(CATCH).gch: $(OBJ)/%.hpp.gch: Makefile
 $(OBJ)/tests/unit/%.o: tests/unit/%.cc $(CATCH).gch
 	@mkdir -p $(@D)
 	$(CCACHE) $(CXX) $(CXXFLAGS) $(TEST_FLAGS) -include $(CATCH) -MMD -MP -c -o $@ $<
-$(OUT)/unit-tests: $(UNIT_OBJECTS) $(OBJECTS) $(OBJ)/utils/cairn-check/repair.o
+$(OUT)/unit-tests: $(UNIT_OBJECTS) $(OBJECTS) $(OBJ)/utils/cairn-check/repair.o $(OBJ)/utils/cairn-check/loss.o
 	$(CXX) $(LDFLAGS) -o $@ $^ -lCatch2WithMain $(LIBS) -lhiredis $(ALLOCATOR)
 # Of the unit tests what is worth a run under the thread sanitizer, where the rest would take long
 # to compile.

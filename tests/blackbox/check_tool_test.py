@@ -2,10 +2,15 @@
 """cairn-check on folders that are none, in use, or damaged: what it says, and what it repairs."""
 
 import os
+import re
+import shutil
+import subprocess
+import tempfile
 
 from harness import ONCE, cairn_only, check, equal, eventually
 from harness import replication
 from harness.journal_folder import check_tool, folder, lsn, refused, restored
+from harness.server import check_binary
 
 MATRIX = ONCE
 
@@ -132,3 +137,148 @@ def test_a_damaged_base_alone_is_beyond_repair(env):
         equal(done.returncode, 2, repr(done))
         check(b"has to come from a backup" in done.stderr, repr(done))
     equal(lengths(folder(server)), before, "something was changed")
+
+
+def flip(path):
+    with open(path, "r+b") as file:
+        at = os.path.getsize(path) * 3 // 4
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
+
+
+def lose_the_index(path):
+    """Its blocks are all there."""
+    with open(path, "r+b") as file:
+        file.truncate(os.path.getsize(path) - 10)
+
+
+def append_junk(path):
+    with open(path, "ab") as file:
+        file.write(b"junk" * 100)
+
+
+def segment_names(path):
+    return sorted(name for name in os.listdir(path) if name.endswith(".aof.lz4"))
+
+
+def repaired(env, journal, name, damage):
+    """Of a copy of the journal in which `damage` was done to a file: what repair said, the list that
+    a server then has, and whether its first point is still there."""
+    with tempfile.TemporaryDirectory() as work:
+        copy = os.path.join(work, "appendonlydir")
+        shutil.copytree(journal, copy)
+        damage(os.path.join(copy, name))
+        equal(check_tool("verify", copy).returncode, 2, name)
+        before = lengths(copy)
+        dry = check_tool("repair", copy)
+        equal(dry.returncode, 0, repr(dry))
+        check(b"nothing was changed" in dry.stdout, dry.stdout)
+        equal(lengths(copy), before)
+        done = check_tool("repair", copy, "--yes")
+        equal(done.returncode, 0, repr(done))
+        # What it would do is what it did.
+        equal(done.stdout.split(b"originals are in")[0],
+              dry.stdout.split(b"nothing was changed")[0])
+        for path in (copy, os.path.join(copy, "damaged-1")):
+            for kept in segment_names(path):
+                before.pop(kept, None)
+        equal([lost for lost in before if lost.endswith(".aof.lz4")], [], "files are gone")
+        verified = check_tool("verify", copy)
+        equal(verified.returncode, 0, repr(verified))
+        server = env.start(dir=work, save="")
+        with server.client() as c:
+            found = [int(item) for item in c.call("LRANGE", "l", 0, -1)]
+            equal(c.call("RPUSH", "l", "more"), len(found) + 1)
+        server.stop()
+        return done.stdout.decode(), found, check_tool("points", copy).stdout.decode()
+
+
+def with_history(env):
+    """The folder and the end of a log of 300 elements of a list, 100 of them behind its base."""
+    for _ in range(30):
+        server = env.start(appendfsync="always", save="", journal_retention_time=3600)
+        with server.client() as c:
+            for i in range(300):
+                equal(c.call("RPUSH", "l", i), i + 1)
+                if i in (99, 199):
+                    equal(c.call("SAVE"), b"OK")
+            end = lsn(c)
+        server.stop()
+        # Else a snapshot had come before the segment that was to begin at it.
+        if len(segment_names(folder(server))) == 3:
+            return folder(server), end
+    raise AssertionError("no segment begins at a base")
+
+
+@cairn_only("repair is ours")
+def test_every_damage_of_the_log_is_repaired(env):
+    journal, end = with_history(env)
+    names = segment_names(journal)
+    for name in names:
+        behind_the_base = name == names[-1]
+        for damage in (flip, cut_in_half, os.remove, lose_the_index, append_junk):
+            said, found, points = repaired(env, journal, name, damage)
+            note = "%s of %s: %s" % (damage.__name__, name, said)
+            equal(found, list(range(len(found))), note)
+            check("damage: " in said, note)
+            loses = re.search("that loses LSN ([0-9]+) to ([0-9]+)(, written from .* to .*)?; "
+                              "([0-9]+) commands of it are whole", said)
+            if not behind_the_base or damage in (lose_the_index, append_junk):
+                equal((len(found), loses), (300, None), note)
+                if damage not in (lose_the_index, append_junk):
+                    check("LSN 0 to" not in points, note + points)
+                continue
+            check(200 <= len(found) < 300, note)
+            check(loses is not None and loses.group(3), note)
+            equal(int(loses.group(2)), end, note)
+            if damage is flip:  # one block, of one command at most: one client waited for each
+                check(300 - len(found) - int(loses.group(4)) in (0, 1), note)
+
+
+@cairn_only("repair is ours")
+def test_a_log_that_was_not_shut_down_is_repaired(env):
+    server = env.start(appendfsync="always", save="")
+    with server.client() as c:
+        for i in range(100):
+            equal(c.call("RPUSH", "l", i), i + 1)
+            if i == 20:
+                equal(c.call("SAVE"), b"OK")
+    server.kill()
+    live = segment_names(folder(server))[-1]
+
+    def flip_in_its_blocks(path):
+        with open(path, "r+b") as file:
+            used = len(file.read().rstrip(b"\0"))
+            file.seek(used // 2)
+            file.write(b"XX")
+
+    said, found, _ = repaired(env, folder(server), live, flip_in_its_blocks)
+    equal(found, list(range(len(found))), said)
+    check(20 < len(found) < 100, said)
+    check("that loses LSN" in said, said)
+
+
+@cairn_only("the tool is ours")
+def test_cat_says_when_a_rewrite_deletes_what_comes_next(env):
+    server = env.start(journal_segment_size="1mb", repl_backlog_size="16kb", save="")
+    with server.client() as c:
+        for i in range(40):
+            equal(c.call("SET", "k%d" % i, os.urandom(200_000)), b"OK")
+        equal(c.call("WAITAOF", 1, 0, 0)[0], 1)
+        eventually(lambda: len(segment_names(folder(server))) > 4)
+        cat = subprocess.Popen([check_binary(), "cat", folder(server)], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, bufsize=0)
+        begin = cat.stdout.read(1000)
+        oldest = segment_names(folder(server))[0]
+        equal(c.call("BGREWRITEAOF"), b"Background append only file rewriting started")
+        eventually(lambda: b"aof_rewrites:1\r\n" in c.call("INFO", "persistence") and
+                   oldest not in segment_names(folder(server)))
+        rest, said = cat.communicate(timeout=60)
+        equal(cat.returncode, 4, said)
+        check(b"a rewrite has deleted the log up to LSN" in said, said)
+        check(b"printed is what was before LSN %d" % len(begin + rest) in said, said)
+        # A look at what is there now begins there.
+        again = check_tool("cat", folder(server))
+        equal(again.returncode, 0, again.stderr)

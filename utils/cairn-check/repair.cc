@@ -6,6 +6,7 @@
 #include "journal/recovery.h"
 #include "journal/segment_reader.h"
 #include "snapshot/verify.h"
+#include "utils/cairn-check/loss.h"
 
 namespace cairn {
 namespace {
@@ -16,9 +17,9 @@ constexpr int kAsideFoldersMax = 1000;
 struct Readable {
   Lsn end = 0;
   std::string reason;  // "" if all is whole
+  uint64_t offset = 0;  // of the damage, in the last of `segments`; 0: in the one behind it
   std::vector<SegmentEntry> segments;  // those walked, with what is known of them
-  // Those that are sealed and whole but for their length: from now on only their end is believed.
-  std::vector<size_t> misshapen;
+  std::string lengths;  // a line each: files of another length whose blocks are all there
 };
 
 // Damage is what the bytes say: a file that cannot be read now (EIO, permissions) is no damage but an
@@ -34,53 +35,95 @@ bool IsUnbegun(FileSystem* fs, const std::string& dir, const SegmentEntry& segme
   return segment.state == SegmentState::kNext || (!segment.ended() && size.ok() && *size == 0);
 }
 
+// Reads the blocks of a segment; its end in `s`, its damage in `found`. An error is not the bytes'.
+Status WalkSegment(SegmentReader* reader, const std::string& path, SegmentEntry* s,
+                   Readable* found) {
+  const bool ended = s->ended();
+  const Lsn limit = ended ? s->end_lsn : kLsnMax;
+  if (!ended) {  // it is known from here on
+    s->state = SegmentState::kOpen;
+    s->first_ms = s->last_ms = reader->header().created_ms;
+  }
+  SegmentReader::Block block;
+  auto end = SegmentReader::End::kNone;
+  while (reader->next_lsn() < limit && (end = reader->Next(&block)) == SegmentReader::End::kNone) {
+    found->end = std::max(found->end, std::min(block.header.last_unit_lsn, limit));
+    if (!ended) s->last_ms = block.header.last_ms;
+  }
+  if (!ended) s->end_lsn = found->end;
+  found->offset = reader->offset();
+  if (end == SegmentReader::End::kBad) {
+    if (!IsDamage(reader->status())) return reader->status();
+    found->reason = reader->status().message();
+  } else if (end == SegmentReader::End::kClean && ended && found->end < limit) {
+    found->reason = path + " ends early";
+  }
+  if (!found->reason.empty() || s->state != SegmentState::kSealed) return Status::Ok();
+  const auto bytes = reader->FileBytes();
+  if (!bytes.ok()) return bytes.status();
+  if (*bytes == s->bytes) return Status::Ok();
+  // Nothing is lost, and a start would refuse it: what counts is said by the manifest from now on.
+  found->lengths += "damage: " + path + " has " + std::to_string(*bytes) + " bytes instead of " +
+                    std::to_string(s->bytes) + "; all its blocks are there\n";
+  s->state = SegmentState::kClosed;
+  return Status::Ok();
+}
+
 Result<Readable> Walk(FileSystem* fs, const std::string& dir, const Manifest& m,
                       const KeyRing* keys) {
   Readable found;
-  Lsn expected = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
-  found.end = expected;
+  found.end = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
   for (SegmentEntry s : m.segments) {
-    auto reader = SegmentReader::Open(fs, SegmentPath(dir, s), keys);
+    const std::string path = SegmentPath(dir, s);
+    auto reader = SegmentReader::Open(fs, path, keys);
+    found.offset = 0;
     if (!reader.ok()) {
       if (!IsDamage(reader.status())) return reader.status();
       if (!IsUnbegun(fs, dir, s)) found.reason = reader.status().message();
       return found;
     }
-    if ((*reader)->header().first_lsn != expected) {
-      found.reason = SegmentPath(dir, s) + " does not continue the segment before it";
+    if ((*reader)->header().first_lsn != found.end) {
+      found.reason = path + " does not continue the segment before it";
       return found;
     }
-    const Lsn limit = s.ended() ? s.end_lsn : kLsnMax;
-    if (!s.ended()) {  // it is known from here on
-      s.state = SegmentState::kOpen;
-      s.first_lsn = expected;
-      s.first_ms = s.last_ms = (*reader)->header().created_ms;
-    }
-    Lsn unit = expected;
-    SegmentReader::Block block;
-    auto end = SegmentReader::End::kNone;
-    while ((*reader)->next_lsn() < limit &&
-           (end = (*reader)->Next(&block)) == SegmentReader::End::kNone) {
-      unit = std::max(unit, std::min(block.header.last_unit_lsn, limit));
-      if (!s.ended()) s.last_ms = block.header.last_ms;
-    }
-    if (!s.ended()) s.end_lsn = unit;
-    found.end = expected = unit;
+    s.first_lsn = found.end;
+    CAIRN_RETURN_IF_ERROR(WalkSegment(reader->get(), path, &s, &found));
     found.segments.push_back(s);
-    if (end == SegmentReader::End::kBad && !IsDamage((*reader)->status()))
-      return (*reader)->status();
-    if (end == SegmentReader::End::kBad) found.reason = (*reader)->status().message();
-    if (end == SegmentReader::End::kClean && s.ended() && unit < limit)
-      found.reason = SegmentPath(dir, s) + " ends early";
     if (!found.reason.empty()) return found;
-    if (s.state != SegmentState::kSealed) continue;
-    auto size = (*reader)->FileBytes();
-    if (!size.ok()) return size.status();
-    if (*size == s.bytes) continue;
-    found.segments.back().state = SegmentState::kClosed;
-    found.misshapen.push_back(found.segments.size() - 1);
   }
   return found;
+}
+
+// Segments before the base that are damaged cost the points that they led to, as lost ones
+// do (DropLost). What goes is said in `text`, and its files added to `dropped`.
+Status DropBadHistory(FileSystem* fs, const std::string& dir, const KeyRing* keys, Manifest* m,
+                      std::vector<std::string>* dropped, std::string* text) {
+  const Manifest before = *m;
+  auto lost = DropLost(fs, dir, m);
+  if (!lost.ok()) return lost.status();
+  if (!lost->empty()) *text += "damage: " + *lost + "\n";
+  if (m->base_name.empty()) return Status::Ok();
+  for (size_t i = m->segments.size(); i-- > 0;) {
+    const SegmentEntry bad = m->segments[i];
+    if (!bad.ended() || bad.end_lsn > m->base_lsn) continue;
+    Manifest alone = *m;
+    alone.segments = {bad};
+    auto walked = Walk(fs, dir, alone, keys);
+    if (!walked.ok()) return walked.status();
+    if (walked->reason.empty()) continue;
+    m->segments.erase(m->segments.begin(), m->segments.begin() + static_cast<ptrdiff_t>(i) + 1);
+    std::erase_if(m->snapshots, [&](const SnapshotEntry& s) { return s.lsn < bad.end_lsn; });
+    m->DropUnusedTimelines();
+    *text += "damage: " + walked->reason + "; it is not needed for the data, but nothing before " +
+             "LSN " + std::to_string(bad.end_lsn) + " can be restored\n";
+    break;
+  }
+  for (const std::string& name : before.FileNames()) {
+    if (m->Lists(name)) continue;
+    *text += "drops " + name + "\n";
+    dropped->push_back(name);
+  }
+  return Status::Ok();
 }
 
 // A snapshot that cannot be loaded, and why.
@@ -140,32 +183,49 @@ Status MoveAside(FileSystem* fs, const std::string& dir, const std::vector<std::
   return Status::Ok();
 }
 
-// Makes the log of `m` end where it can be read no further.
-Status EndLog(const Readable& found, Manifest* m, std::vector<std::string>* originals,
-              std::vector<std::string>* dropped, std::string* text) {
-  if (!m->base_name.empty() && found.end < m->base_lsn)
-    return Status::Corrupt("the log is damaged at LSN " + std::to_string(found.end) +
-                           " below its base snapshot at " + std::to_string(m->base_lsn) +
-                           ": remove segments by hand or restore a backup");
-  *text += "damage: " + found.reason + "\n";
-  *text += "the log would end at LSN " + std::to_string(found.end) + "\n";
+// Makes the log of `m` end where it can be read no further; at its base at the earliest.
+void EndLog(Readable* found, Manifest* m, std::vector<std::string>* originals,
+            std::vector<std::string>* dropped, std::string* text) {
   // Open segments that were walked take their place in the chain; those behind leave it.
-  std::vector<SegmentEntry> behind(m->segments.begin() + static_cast<long>(found.segments.size()),
+  std::vector<SegmentEntry> behind(m->segments.begin() + static_cast<long>(found->segments.size()),
                                    m->segments.end());
-  m->segments = found.segments;
+  m->segments = found->segments;
   std::vector<SegmentEntry> beyond;
-  CutChain(m, found.end, &beyond);
+  if (!m->base_name.empty() && found->end < m->base_lsn) {
+    // In a segment that begins before the base: nothing of the chain leads on from that.
+    found->end = m->base_lsn;
+    beyond = std::move(m->segments);
+    m->segments.clear();
+    std::erase_if(m->snapshots, [&](const SnapshotEntry& s) { return s.lsn < m->base_lsn; });
+  } else {
+    CutChain(m, found->end, &beyond);
+  }
+  *text += "the log would end at LSN " + std::to_string(found->end) + "\n";
   behind.insert(behind.begin(), beyond.begin(), beyond.end());
   for (const SegmentEntry& s : behind) {
     const std::string name = SegmentName(s.timeline, s.sequence);
     *text += "drops " + name + "\n";
-    originals->push_back(name);
     dropped->push_back(name);
   }
   for (const SegmentEntry& s : m->segments)
-    if (s.state == SegmentState::kClosed && s.end_lsn == found.end)
+    if (s.state == SegmentState::kClosed && s.end_lsn == found->end)
       originals->push_back(SegmentName(s.timeline, s.sequence));
   m->clean = false;
+}
+
+// Takes `dropped` out of the folder; the files of `originals` are only kept as they were.
+Status PutInPlace(FileSystem* fs, const std::string& dir, const Manifest& m,
+                  std::vector<std::string> originals, const std::vector<std::string>& dropped,
+                  std::string* text) {
+  originals.insert(originals.end(), dropped.begin(), dropped.end());
+  std::sort(originals.begin(), originals.end());
+  originals.erase(std::unique(originals.begin(), originals.end()), originals.end());
+  CAIRN_RETURN_IF_ERROR(MoveAside(fs, dir, originals, text));
+  CAIRN_RETURN_IF_ERROR(SaveManifest(fs, dir, m));
+  for (const std::string& name : dropped) {
+    Status status = fs->Remove(dir + "/" + name);
+    if (!status.ok() && status.code() != StatusCode::kNotFound) return status;
+  }
   return Status::Ok();
 }
 
@@ -176,53 +236,54 @@ Status RepairJournal(FileSystem* fs, const std::string& dir, bool really,
   auto loaded = LoadManifest(fs, dir);
   if (!loaded.ok()) return loaded.status();
   Manifest m = std::move(*loaded);
-  if (auto lost = DropLost(fs, dir, &m); !lost.ok()) return lost.status();
   for (const SegmentEntry& s : m.segments)
     if (auto reader = SegmentReader::Open(fs, SegmentPath(dir, s), keys);
         !reader.ok() && reader.status().code() == StatusCode::kInvalid)
       return reader.status();
-  auto walked = Walk(fs, dir, m, keys);
-  if (!walked.ok()) return walked.status();
-  Readable found = std::move(*walked);
   auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok() && !IsDamage(recovered.status())) return recovered.status();
-  if (found.reason.empty() && found.misshapen.empty() && !recovered.ok())
-    found.reason = recovered.status().message();
   auto passed_over = PassOverBadSnapshots(fs, dir, &m, keys);
   if (!passed_over.ok()) return passed_over.status();
-  if (found.reason.empty() && found.misshapen.empty() && passed_over->empty()) {
-    *text += "the log is whole up to LSN " + std::to_string(found.end) + ", nothing to repair\n";
-    return Status::Ok();
-  }
   std::vector<std::string> originals, dropped;
   for (const BadSnapshot& bad : *passed_over) {
     *text += "damage: " + bad.reason + "\ndrops " + bad.name + "\n";
-    originals.push_back(bad.name);
     dropped.push_back(bad.name);
   }
   if (!passed_over->empty())
     *text += "the log would begin with " +
              (m.base_name.empty() ? "the empty data set" : m.base_name) + ", LSN " +
              std::to_string(m.base_lsn) + "; all that came since is in its segments\n";
-  for (size_t i : found.misshapen) {
-    const std::string name = SegmentName(m.segments[i].timeline, m.segments[i].sequence);
-    *text += "damage: " + dir + "/" + name + " has not its length; all blocks of it are there\n";
-    originals.push_back(name);
-    m.segments[i].state = SegmentState::kClosed;
+  CAIRN_RETURN_IF_ERROR(DropBadHistory(fs, dir, keys, &m, &dropped, text));
+  auto walked = Walk(fs, dir, m, keys);
+  if (!walked.ok()) return walked.status();
+  Readable found = std::move(*walked);
+  const bool whole = found.reason.empty() && found.lengths.empty() && text->empty();
+  if (whole && !recovered.ok()) found.reason = recovered.status().message();
+  if (whole && recovered.ok()) {
+    *text += "the log is whole up to LSN " + std::to_string(found.end) + ", nothing to repair\n";
+    return Status::Ok();
   }
-  if (!found.reason.empty()) CAIRN_RETURN_IF_ERROR(EndLog(found, &m, &originals, &dropped, text));
+  for (size_t i = 0; i < found.segments.size(); ++i) {
+    SegmentEntry& s = m.segments[i];
+    if (found.segments[i].state == s.state || s.state != SegmentState::kSealed) continue;
+    s.state = SegmentState::kClosed;
+    originals.push_back(SegmentName(s.timeline, s.sequence));
+  }
+  *text += found.lengths;
+  if (!found.reason.empty()) {
+    // The damage is in the last one that was walked, or in the one that could not be.
+    const size_t at = found.segments.size() - (found.offset > 0);
+    const std::vector<SegmentEntry> behind(m.segments.begin() + static_cast<ptrdiff_t>(at),
+                                           m.segments.end());
+    *text += "damage: " + found.reason + "\n" +
+             FindLoss(fs, dir, behind, found.offset, std::max(found.end, m.base_lsn), keys).Text();
+    EndLog(&found, &m, &originals, &dropped, text);
+  }
   if (!really) {
     *text += "nothing was changed; run again with --yes to do it\n";
     return Status::Ok();
   }
-  std::sort(originals.begin(), originals.end());
-  originals.erase(std::unique(originals.begin(), originals.end()), originals.end());
-  CAIRN_RETURN_IF_ERROR(MoveAside(fs, dir, originals, text));
-  CAIRN_RETURN_IF_ERROR(SaveManifest(fs, dir, m));
-  for (const std::string& name : dropped) {
-    Status status = fs->Remove(dir + "/" + name);
-    if (!status.ok() && status.code() != StatusCode::kNotFound) return status;
-  }
+  CAIRN_RETURN_IF_ERROR(PutInPlace(fs, dir, m, std::move(originals), dropped, text));
   *text += "done: the log ends at LSN " + std::to_string(found.end) + "\n";
   return Status::Ok();
 }
