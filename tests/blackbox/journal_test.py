@@ -93,9 +93,12 @@ def test_repair_respects_the_lock(env):
     server = env.start()
     env.client(2, server).call("SET", "a", 1)
     repair = [tool, "repair", journal_folder(server), "--yes"]
-    beside = subprocess.run(repair, capture_output=True, text=True, timeout=60, check=False)
-    equal(beside.returncode, 4, beside.stdout + beside.stderr)
-    check("is in use" in beside.stderr, "the reason: " + beside.stderr)
+    # What a look would take for damage may be what is being written.
+    for command in (repair, repair[:-1]):
+        beside = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        equal(beside.returncode, 4, beside.stdout + beside.stderr)
+        equal(beside.stdout, "")
+        check("is in use" in beside.stderr, "the reason: " + beside.stderr)
     server.stop()
     alone = subprocess.run(repair, capture_output=True, text=True, timeout=60, check=False)
     equal(alone.returncode, 0, alone.stdout + alone.stderr)

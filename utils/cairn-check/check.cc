@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Looks at a journal folder, also while a server runs in it; changes nothing except `repair --yes`,
-// which does not run beside one.
+// Looks at a journal folder, also while a server runs in it; changes nothing except `repair --yes`.
+// `repair` does not run beside a server.
 #include "utils/cairn-check/check.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <algorithm>
 #include <iterator>
@@ -27,6 +26,7 @@
 #include "utils/cairn-check/audit.h"
 #include "utils/cairn-check/export.h"
 #include "utils/cairn-check/look.h"
+#include "utils/cairn-check/loss.h"
 #include "utils/cairn-check/repair.h"
 
 namespace cairn {
@@ -48,17 +48,21 @@ constexpr const char* kHelp =
     "  cairn-check export DIR --rdb FILE [--to LSN|TIME]\n"
     "                                          write a dump.rdb that redis-server loads, of the\n"
     "                                          newest point or an earlier one\n"
-    "  cairn-check repair DIR [--yes]          end a damaged log before the damage;\n"
+    "  cairn-check repair DIR [--yes]          take what is damaged out of the log;\n"
     "                                          without --yes only say what would go\n"
     "\n"
     "  cairn-check audit FILE ...              check the chain of audit logs, oldest first\n"
     "\n"
     "  --key-file FILE behind any of them      the encryption-key-file of encrypted logs\n"
     "\n"
-    "A server may run meanwhile: what is shown is then the log as it was at some moment. Not for\n"
-    "repair, which would take for damage what is being written.\n"
-    "Only repair --yes refuses to run beside one. It keeps the old manifest and every\n"
-    "segment it takes out of the log in DIR/damaged-N.\n"
+    "A server may run meanwhile: what is shown is then the log as it was at some moment, and\n"
+    "cat ends with a line that says so where a rewrite deletes what comes next. repair refuses to\n"
+    "run beside one: it would take for damage what is being written.\n"
+    "\n"
+    "repair ends a log that is damaged behind its base before the damage, and says first what that\n"
+    "loses: LSNs, times, and how many commands could still be read there. Damage before the base\n"
+    "costs only the points in time that it led to. A damaged base gives way to an older one. What\n"
+    "leaves the log is not deleted: it is kept, with the old manifest, in DIR/damaged-N.\n"
     "\n"
     "Exit status: 0 the log is whole; 1 it has a torn tail, which the server cuts by\n"
     "itself at its next start, or a server was just writing it; 2 it is damaged; 3 wrong\n"
@@ -99,17 +103,6 @@ Status FindJournal(FileSystem* fs, const std::string& dir) {
 // Of what a start does without.
 Status LostStatus(const RecoveryReport& report) {
   return report.lost.empty() ? Status::Ok() : Status::Corrupt("lost: " + report.lost);
-}
-
-std::string TimeText(uint64_t ms) {
-  if (ms == 0) return "-";
-  time_t seconds = static_cast<time_t>(ms / 1000);
-  tm parts;
-  char text[64];
-  gmtime_r(&seconds, &parts);
-  size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  snprintf(text + n, sizeof text - n, ".%03uZ", static_cast<unsigned>(ms % 1000));
-  return text;
 }
 
 // The log and its snapshots, in words; they may be there though something is not whole.
@@ -247,23 +240,48 @@ int CatSegment(FileSystem* fs, const std::string& path, Lsn from, Lsn to, const 
   return end == SegmentReader::End::kBad ? Complain((*reader)->status()) : kExitOk;
 }
 
-int CatFolder(FileSystem* fs, const std::string& dir, Lsn from, Lsn to, const KeyRing* keys) {
+// What of a folder's stream is printed so far.
+struct Printed {
+  bool begun = false, failed = false;
+  Lsn at = 0, to = kLsnMax;
+};
+
+// Goes on where the last look ended. kUnavailable: what comes next is gone for good.
+Status CatOnce(FileSystem* fs, const std::string& dir, const KeyRing* keys, Printed* printed) {
   auto recovered = RecoverJournal(fs, dir, keys, /*in_use=*/true);
-  if (!recovered.ok()) return Complain(recovered.status());
-  if (recovered->report.fresh) return Complain(NoJournal(dir));
+  if (!recovered.ok()) return recovered.status();
+  if (recovered->report.fresh) return NoJournal(dir);
   const Manifest& m = recovered->manifest;
-  if (from == 0) from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
-  to = std::min(to, recovered->tail_lsn);
-  auto reader = JournalReader::Open(fs, dir, m, from, to, keys);
-  if (!reader.ok()) return Complain(reader.status());
+  const Lsn first = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
+  if (printed->begun && first > printed->at)
+    return Status::Unavailable("a rewrite has deleted the log up to LSN " + std::to_string(first) +
+                               " meanwhile; printed is what was before LSN " +
+                               std::to_string(printed->at));
+  if (!printed->begun) printed->to = std::min(printed->to, recovered->tail_lsn);
+  const Lsn from = printed->at == 0 ? first : printed->at;
+  auto reader = JournalReader::Open(fs, dir, m, from, printed->to, keys);
+  if (!reader.ok()) return reader.status();
   StreamPiece piece;
-  for (bool first = true;; first = false) {
+  for (;;) {
     auto more = (*reader)->Next(&piece);
-    if (!more.ok()) return Complain(more.status());
-    if (!*more) return kExitOk;
-    if (first) PrintSelect(piece);
-    if (!Print(piece.bytes)) return kExitIo;
+    if (!more.ok()) return more.status();
+    if (!*more) return Status::Ok();
+    if (!printed->begun) PrintSelect(piece);
+    printed->begun = true;
+    printed->at = piece.lsn + piece.bytes.size();
+    printed->failed = !Print(piece.bytes);
+    if (printed->failed) return Status::Ok();
   }
+}
+
+int CatFolder(FileSystem* fs, const std::string& dir, Lsn from, Lsn to, const KeyRing* keys) {
+  Printed printed;
+  printed.at = from;
+  printed.to = to;
+  const Status status =
+      LookUntilStill(fs, dir, [&] { return CatOnce(fs, dir, keys, &printed); });
+  if (!status.ok()) return Complain(status);
+  return printed.failed ? kExitIo : kExitOk;
 }
 
 int CatSnapshot(FileSystem* fs, const std::string& path, const KeyRing* keys) {
@@ -313,10 +331,13 @@ bool ParseOptions(const std::vector<std::string>& args, Options* options) {
 }
 
 int Repair(FileSystem* fs, const std::string& path, bool yes, const KeyRing* keys) {
-  // Until this process ends; without it a server could be appending to what is cut here.
+  // Until this process ends; without it a server could be appending to what is cut here, or to what
+  // would be taken for damage. Who may not write to the folder may look at it.
   Result<FileLock> lock = FileLock();
-  if (yes) lock = LockJournalFolder(path);
-  if (!lock.ok()) return Complain(lock.status());
+  const auto locked_before = fs->Exists(path + "/" + kFolderLockName);
+  if (yes || (locked_before.ok() && *locked_before)) lock = LockJournalFolder(path);
+  if (!lock.ok() && (yes || lock.status().code() == StatusCode::kUnavailable))
+    return Complain(lock.status());
   std::string text;
   Status status = RepairJournal(fs, path, yes, keys, &text);
   fputs(text.c_str(), stdout);
