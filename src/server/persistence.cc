@@ -166,31 +166,6 @@ void Persistence::Unclaim() {
   changed_.notify_all();
 }
 
-// As Redis, which saves beside the child that rewrites; here there is one walk at a time.
-Status Persistence::SaveBehindRewrite() {
-  {
-    std::unique_lock lock(mutex_);
-    while (claimed_ && kind_ == Kind::kRewrite) {
-      // It cannot end before the script does.
-      if (engine_.keyspace.gate().held())
-        return Status::Unavailable("a busy script has all locks");
-      changed_.wait_for(lock, std::chrono::milliseconds(kLookAgainMs));
-    }
-    if (ClaimLocked(Kind::kSave, false) != Claimed::kStarted)
-      return Status::Invalid("Background save already in progress");
-  }
-  return Run();
-}
-
-SnapshotControl::Claimed Persistence::Schedule(Kind kind) {
-  std::lock_guard guard(mutex_);
-  const bool rewrite = kind == Kind::kRewrite;
-  if (claimed_ && (kind_ == Kind::kRewrite) == rewrite)
-    return rewrite ? Claimed::kRewriting : Claimed::kSaving;
-  (rewrite ? rewrite_scheduled_ : save_scheduled_) = true;
-  return Claimed::kScheduled;
-}
-
 Status Persistence::Run() {
   Kind kind;
   {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The half of Persistence that replication and backups ask for: snapshots for others, and the
-// loading of a leader's.
+// loading of a leader's; and what waits for the end of another one.
 #include <chrono>
 #include <thread>
 
@@ -19,8 +19,34 @@ namespace {
 
 // Of LZ4: a file that is sent and forgotten is worth less effort than one that stays.
 constexpr int kSyncAcceleration = 8;
+constexpr int64_t kLookAgainMs = 10;  // whether a script has become busy
 
 }  // namespace
+
+// As Redis, which saves beside the child that rewrites; here there is one walk at a time.
+Status Persistence::SaveBehindRewrite() {
+  {
+    std::unique_lock lock(mutex_);
+    while (claimed_ && kind_ == Kind::kRewrite) {
+      // It cannot end before the script does.
+      if (engine_.keyspace.gate().held())
+        return Status::Unavailable("a busy script has all locks");
+      changed_.wait_for(lock, std::chrono::milliseconds(kLookAgainMs));
+    }
+    if (ClaimLocked(Kind::kSave, false) != Claimed::kStarted)
+      return Status::Invalid("Background save already in progress");
+  }
+  return Run();
+}
+
+SnapshotControl::Claimed Persistence::Schedule(Kind kind) {
+  std::lock_guard guard(mutex_);
+  const bool rewrite = kind == Kind::kRewrite;
+  if (claimed_ && (kind_ == Kind::kRewrite) == rewrite)
+    return rewrite ? Claimed::kRewriting : Claimed::kSaving;
+  (rewrite ? rewrite_scheduled_ : save_scheduled_) = true;
+  return Claimed::kScheduled;
+}
 
 std::string Persistence::SyncFolder() {
   return engine_.journal->dir();
