@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
+#include <thread>
 
 #include "journal/segment_reader.h"
 
@@ -57,6 +59,7 @@ class TailScan {
   void Stop(size_t segment, uint64_t offset, std::string reason);
   // The greatest durable LSN that blocks from `offset` on state.
   Lsn Promised(const SegmentEntry& segment, uint64_t offset) const;
+  SegmentReader::End AwaitBlock(bool* came);
   Lsn GreatestPromiseBehind() const;
 
   FileSystem* const fs_;
@@ -168,7 +171,23 @@ Status TailScan::ReadToEnd(const SegmentEntry& segment, SegmentReader::End* end,
     if (*promised > 0 && expected_ >= *promised) in_use_ = may_be_in_use_;
     if (in_use_ || (*promised > 0 && !more)) return Status::Ok();
     if (*promised == 0) *promised = Promised(segment, reader_->offset());
-    if (*promised <= expected_) return Status::Ok();
+    if (*promised > expected_) continue;
+    if (may_be_in_use_ && *end == SegmentReader::End::kBad) *end = AwaitBlock(&in_use_);
+    return Status::Ok();
+  }
+}
+
+// Behind a block that was bad, in a log that may be in use: it may have been met while it was written.
+// What a disk takes for that is short; a block that stays bad is.
+SegmentReader::End TailScan::AwaitBlock(bool* came) {
+  constexpr int kLooksMax = 20;
+  constexpr std::chrono::milliseconds kBetweenLooks(1);
+  const uint64_t from = reader_->offset();
+  for (int look = 1;; ++look) {
+    const SegmentReader::End end = ReadBlocks();
+    *came = reader_->offset() > from;
+    if (*came || look == kLooksMax) return end;
+    std::this_thread::sleep_for(kBetweenLooks);
   }
 }
 

@@ -208,7 +208,7 @@ TEST_CASE("recovery: a log that is written meanwhile ends where it was, and is n
   std::string problem;
   for (int i = 0; i < 300 && problem.empty(); ++i) {
     const Lsn durable = h.journal->durable();
-    auto recovered = RecoverJournal(&h.fs, "d");
+    auto recovered = RecoverJournal(&h.fs, "d", nullptr, /*in_use=*/true);
     if (!recovered.ok()) {
       problem = recovered.status().message();
     } else if (recovered->tail_lsn < durable || recovered->report.bytes_cut != 0) {
