@@ -34,9 +34,9 @@ void Save(Context& ctx) {
     const Status saved = started ? control->Run() : control->SaveBehindRewrite();
     if (saved.ok()) return reply->Ok();
     if (!started && saved.code() == StatusCode::kInvalid) return reply->Error(kSaving);
-    // A script was let in meanwhile, and may never end.
-    const bool held = saved.code() == StatusCode::kUnavailable && busy->running();
-    reply->Error(held ? busy->Error() : "ERR");
+    if (saved.code() != StatusCode::kUnavailable) return reply->Error("ERR");
+    // A script was let in meanwhile, and may never end; or the server ends.
+    reply->Error(busy->running() ? busy->Error() : "ERR " + saved.message());
   });
 }
 

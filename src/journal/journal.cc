@@ -252,6 +252,11 @@ Timeline Journal::CurrentTimeline() const {
 
 void Journal::SetPolicy(FsyncPolicy policy) {
   Lock lock(mutex_);
+  // Nobody promised anything of what came under `no`: its second begins now.
+  if (policy == FsyncPolicy::kEverySecond && this->policy() != policy)
+    for (int64_t* since_us : {&pending_since_us_, &unsynced_since_us_, &syncing_since_us_,
+                              &pass_since_us_})
+      if (*since_us != 0) *since_us = options_.clock->MonotonicUs();
   policy_.store(policy, std::memory_order_relaxed);
   if (policy != FsyncPolicy::kEverySecond) ClearGate(kGateSyncLate);
   UpdateHorizons();

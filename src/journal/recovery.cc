@@ -173,7 +173,9 @@ Status TailScan::ReadToEnd(const SegmentEntry& segment, SegmentReader::End* end,
     if (*promised == 0) *promised = Promised(segment, reader_->offset());
     if (*promised > expected_) continue;
     if (may_be_in_use_ && *end == SegmentReader::End::kBad) *end = AwaitBlock(&in_use_);
-    return Status::Ok();
+    const bool unread = *end == SegmentReader::End::kBad &&
+                        reader_->status().code() != StatusCode::kCorrupt;
+    return unread ? reader_->status() : Status::Ok();
   }
 }
 

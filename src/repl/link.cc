@@ -221,11 +221,16 @@ Status Link::Synchronize() {
   const bool promote = promotion_->asked.load() && !promotion_->refused.load();
   const bool unsure = promote && promotion_->unanswered.exchange(true);
   auto answer = AskForStream(id, offset, promote);
-  // It leads because it was asked before, on a connection that broke before its answer came.
-  if (unsure && answer.ok() && *answer == kLeadsAlready) answer = AskForStream(id, offset, false);
+  // It leads because it was asked before, on a connection that broke before its answer came. Whatever
+  // it says next, there is no way back.
+  const bool leads = unsure && answer.ok() && *answer == kLeadsAlready;
+  if (leads) {
+    promotion_->asked.store(false);
+    answer = AskForStream(id, offset, false);
+  }
   if (!answer.ok()) return answer.status();
   const std::string& line = *answer;
-  if (promote && line.starts_with("-")) promotion_->refused.store(true);
+  if (promote && !leads && line.starts_with("-")) promotion_->refused.store(true);
   if (line.starts_with("+")) promotion_->asked.store(false);
   if (line.starts_with("-") || line.starts_with("+")) promotion_->unanswered.store(false);
   if (promote && promotion_->answered) promotion_->answered();

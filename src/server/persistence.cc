@@ -432,6 +432,18 @@ Status Persistence::SaveAs(const std::string& dir, const std::string& name, Snap
 Status Persistence::SaveForShutdown(bool save, bool nosave) {
   // A journal is complete without a last snapshot; one is made only on request.
   if (engine_.modes.Has(kModeLoading)) return Status::Ok();
+  {
+    std::lock_guard guard(mutex_);
+    departing_ = true;
+    changed_.notify_all();
+  }
+  const Status status = SaveAndPause(save, nosave);
+  std::lock_guard guard(mutex_);
+  departing_ = status.ok();
+  return status;
+}
+
+Status Persistence::SaveAndPause(bool save, bool nosave) {
   const bool wanted = !nosave && (save || (!config_.save().empty() && !engine_.journal_kept));
   // One under way is not waited for, as in Redis; its end comes soon, without a file. One that was
   // claimed and has not begun is not heard of yet, so this is said again. False: there is none.
@@ -467,9 +479,12 @@ Status Persistence::SaveForShutdown(bool save, bool nosave) {
     wait();
   }
   engine_.keyspace.gate().Open();
-  while (give_up()) wait();
-  Status status = Status::Unavailable("a snapshot is under way");
-  if (Claim(Kind::kSave, false) == Claimed::kStarted) status = Run();
+  // A SAVE that began before is waited for.
+  while (Claim(Kind::kSave, false) != Claimed::kStarted) {
+    give_up();
+    wait();
+  }
+  const Status status = Run();
   if (!status.ok() && !paused) {
     engine_.modes.Set(kModePausedAll, false);
     resume_parked_();

@@ -129,6 +129,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   bool RebaseDue(int64_t now_s);
   uint64_t LogBytes() const;
   void Unclaim();
+  Status SaveAndPause(bool save, bool nosave);
   Claimed ClaimLocked(Kind kind, bool may_schedule);
   void UpdateMode();
   using LoadInto = std::function<Result<LoadReport>(const LoadOptions&, LoadTotals*)>;
@@ -163,6 +164,7 @@ class Persistence final : public SnapshotControl, public PressureListener {
   bool for_others_ = false;  // a full sync or a backup: nobody waits for it at the end
   bool save_scheduled_ = false, rewrite_scheduled_ = false;
   int withheld_ = 0;  // WithoutSnapshots that wait or run: nothing begins by itself
+  bool departing_ = false;  // SaveForShutdown runs: who waits to save gives up
   size_t used_memory_ = 0;        // before the instant
   int64_t changes_at_instant_ = 0;  // under All, then by Done alone
   bool becomes_base_ = false;  // the snapshot under way; by whoever claimed

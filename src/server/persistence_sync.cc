@@ -27,10 +27,11 @@ constexpr int64_t kLookAgainMs = 10;  // whether a script has become busy
 Status Persistence::SaveBehindRewrite() {
   {
     std::unique_lock lock(mutex_);
-    while (claimed_ && kind_ == Kind::kRewrite) {
+    while (withheld_ > 0 || (claimed_ && kind_ == Kind::kRewrite)) {
       // It cannot end before the script does.
       if (engine_.keyspace.gate().held())
         return Status::Unavailable("a busy script has all locks");
+      if (departing_) return Status::Unavailable("the server is shutting down");
       changed_.wait_for(lock, std::chrono::milliseconds(kLookAgainMs));
     }
     if (ClaimLocked(Kind::kSave, false) != Claimed::kStarted)
@@ -150,7 +151,7 @@ Status Persistence::ClaimForBackup() {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] {
         // Behind a busy script it could only be given back.
-        const bool free = !claimed_ && !engine_.keyspace.gate().held() &&
+        const bool free = !claimed_ && withheld_ == 0 && !engine_.keyspace.gate().held() &&
                           (engine_.modes.word() & kNotWhile) == 0;
         return backups_.stopping() || free;
       });

@@ -2,6 +2,7 @@
 """What there is while a snapshot is written: its disk stands still until the test has looked."""
 
 import os
+import signal
 import time
 
 from harness import (ONCE, Error, Server, cairn_only, check, equal, eventually, oracle_binary,
@@ -159,6 +160,24 @@ def test_who_takes_a_big_value_away_waits_for_nobody(env):
                                             b"string3", b"string4"])
         equal(c.call("DEBUG", "RELOAD", "NOSAVE"), "OK")
         equal(c.call("DEBUG", "DIGEST"), digest, "the file is of before")
+
+
+@cairn_only("redis-server saves beside a rewrite")
+def test_a_save_that_waits_gives_up_when_the_server_ends(env):
+    with Machine(env, appendonly="yes", save="") as m:
+        equal(m.c.call("SET", "a", 1), "OK")
+        eventually(lambda: m.info("aof_rewrite_in_progress") == "0")
+        m.hold()
+        equal(m.c.call("BGREWRITEAOF"), "Background append only file rewriting started")
+        waiting = env.client(2, m.server)
+        waiting.send("SAVE")
+        eventually(lambda: b" cmd=save " in m.c.call("CLIENT", "LIST"))
+        m.server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "Received SIGTERM" in m.server.log_text())
+        m.disk.heal()
+        equal(m.server.process.wait(120), 0)
+        m.server.process = None
+        check("DB saved on disk" not in m.server.log_text(), "it saved")
 
 
 @cairn_only("BACKUP is ours")
