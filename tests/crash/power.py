@@ -21,6 +21,7 @@ import random
 import sys
 import threading
 import time
+import traceback
 
 from crash.writers import Writer
 from harness.checks import PATIENCE
@@ -164,6 +165,8 @@ def main():
     server = Server(environment=power.environment, wait=False, appendonly="yes", save="")
     if slow_build(server.binary):
         print("skipped crash.power: a sanitizer's runtime wants to be the first library")
+        server.discard(keep=False)
+        power.close()
         return 0
     writers = [TimedWriter("w%d" % i, args.seed + i) for i in range(WRITERS)]
     passed = failed = 0
@@ -175,7 +178,10 @@ def main():
             server.start()
         with server.client() as client:
             client.call("CONFIG", "SET", "appendfsync", policy)
-        problems, age, within = power_round(server, power, writers, rng, policy, hangs)
+        try:
+            problems, age, within = power_round(server, power, writers, rng, policy, hangs)
+        except Exception:  # pylint: disable=broad-except
+            problems, age, within = [traceback.format_exc()], 0, 0  # a start that was refused, say
         kind = policy + ", disk hung" * hangs
         oldest[kind], span[kind] = max(oldest.get(kind, 0), age), max(span.get(kind, 0), within)
         if problems:

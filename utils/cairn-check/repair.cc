@@ -229,10 +229,9 @@ Status PutInPlace(FileSystem* fs, const std::string& dir, const Manifest& m,
   return Status::Ok();
 }
 
-}  // namespace
-
-Status RepairJournal(FileSystem* fs, const std::string& dir, bool really,
-                     const KeyRing* keys, std::string* text) {
+// `recovered`: what a start would say.
+Status RepairOnce(FileSystem* fs, const std::string& dir, bool really, const KeyRing* keys,
+                  const Result<Recovered>& recovered, std::string* text) {
   auto loaded = LoadManifest(fs, dir);
   if (!loaded.ok()) return loaded.status();
   Manifest m = std::move(*loaded);
@@ -240,7 +239,6 @@ Status RepairJournal(FileSystem* fs, const std::string& dir, bool really,
     if (auto reader = SegmentReader::Open(fs, SegmentPath(dir, s), keys);
         !reader.ok() && reader.status().code() == StatusCode::kInvalid)
       return reader.status();
-  auto recovered = RecoverJournal(fs, dir, keys);
   if (!recovered.ok() && !IsDamage(recovered.status())) return recovered.status();
   auto passed_over = PassOverBadSnapshots(fs, dir, &m, keys);
   if (!passed_over.ok()) return passed_over.status();
@@ -286,6 +284,23 @@ Status RepairJournal(FileSystem* fs, const std::string& dir, bool really,
   CAIRN_RETURN_IF_ERROR(PutInPlace(fs, dir, m, std::move(originals), dropped, text));
   *text += "done: the log ends at LSN " + std::to_string(found.end) + "\n";
   return Status::Ok();
+}
+
+}  // namespace
+
+Status RepairJournal(FileSystem* fs, const std::string& dir, bool really, const KeyRing* keys,
+                     std::string* text) {
+  // What only a start sees may be hidden by what is mended first.
+  constexpr int kPassesMax = 4;
+  for (int pass = 1;; ++pass) {
+    const auto recovered = RecoverJournal(fs, dir, keys);
+    if (pass > 1 && (recovered.ok() || !IsDamage(recovered.status()))) return recovered.status();
+    if (pass > kPassesMax) return recovered.status();
+    std::string said;
+    CAIRN_RETURN_IF_ERROR(RepairOnce(fs, dir, really, keys, recovered, &said));
+    *text += said;
+    if (!really) return Status::Ok();
+  }
 }
 
 }  // namespace cairn

@@ -232,6 +232,29 @@ TEST_CASE("repair: a segment that nothing was written to is no damage") {
   REQUIRE(text.find("nothing to repair") != std::string::npos);
 }
 
+TEST_CASE("repair: what only a start sees is mended behind what hides it") {
+  Restored h(701);
+  Manifest m = LoadManifest(&h.fs, "d").value();
+  REQUIRE(m.segments.size() >= 3);
+  // One of another length, and one that may have been in use, whose header is damaged.
+  const std::string sealed = "d/" + SegmentName(1, m.segments[0].sequence);
+  h.fs.Put(sealed, h.fs.Get(sealed) + "more");
+  SegmentEntry& last = m.segments.back();
+  last.state = SegmentState::kNext;
+  last.first_lsn = last.end_lsn = last.bytes = 0;
+  m.clean = false;
+  const std::string next = "d/" + SegmentName(1, last.sequence);
+  std::string bytes = h.fs.Get(next);
+  bytes[20] = static_cast<char>(bytes[20] ^ 1);
+  h.fs.Put(next, bytes);
+  REQUIRE(SaveManifest(&h.fs, "d", m).ok());
+  REQUIRE_FALSE(RecoverJournal(&h.fs, "d").ok());
+  std::string text;
+  REQUIRE(RepairJournal(&h.fs, "d", true, nullptr, &text).ok());
+  INFO(text);
+  REQUIRE(RecoverJournal(&h.fs, "d").ok());
+}
+
 TEST_CASE("repair: what it says it has done is a log that can be read, whatever was damaged") {
   Restored h(700);
   const Manifest whole = LoadManifest(&h.fs, "d").value();
