@@ -181,6 +181,7 @@ class Server final : public ServerControl, public JournalListener {
   std::atomic<size_t> client_count_{0};
   std::unique_ptr<Departure> departure_;
   std::atomic<bool> woken_{false};  // the SIGTERM that comes is our own
+  std::atomic<bool> limits_tracking_{false};  // a worker is about to, see LimitTracking
   Rate commands_rate_, input_rate_, output_rate_;  // sampled by worker 0
   mutable std::mutex clients_mutex_;
   std::map<uint64_t, std::shared_ptr<ClientRecord>> clients_;

@@ -104,7 +104,10 @@ void Server::LimitTracking(WorkerContext& context, size_t index) {
   constexpr size_t kPerShard = 1000;
   const auto limit = static_cast<size_t>(config_.tracking_table_max_keys());
   Tracking& tracking = engine_->tracking;
-  for (size_t shard = index; limit != 0 && shard < kShards && tracking.key_count() > limit;
+  if (limit == 0 || tracking.key_count() <= limit) return;
+  // Two at once would each forget what is too much. Who comes second comes again.
+  if (limits_tracking_.exchange(true, std::memory_order_acquire)) return;
+  for (size_t shard = index; shard < kShards && tracking.key_count() > limit;
        shard += contexts_.size()) {
     LockPlan plan;
     plan.shards.Add(static_cast<int>(shard));
@@ -114,6 +117,7 @@ void Server::LimitTracking(WorkerContext& context, size_t index) {
         unit.ForgetSomeCached(static_cast<int>(shard), std::min(keys - limit, kPerShard));
     });
   }
+  limits_tracking_.store(false, std::memory_order_release);
 }
 
 // Reads that have waited long enough for a broken log run once more, and are told so.
