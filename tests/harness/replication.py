@@ -44,10 +44,12 @@ def in_step(leader, follower, seconds=PATIENCE):
     """Waits until the follower has all that the leader has now, and compares the data. A follower of
     nothing has all of it before its leader has heard so."""
     with leader.client() as up, follower.client() as down:
+        announced = int(down.call("CONFIG", "GET", "replica-announce-port")[1])
+
         def caught_up():
             return (info(down, "master_link_status") == "up" and
                     info(down, "slave_repl_offset") == info(up, "master_repl_offset") and
-                    not being_synced(up, follower.port))
+                    not being_synced(up, announced or follower.port))
 
         def same():
             return caught_up() and up.call("DEBUG", "DIGEST") == down.call("DEBUG", "DIGEST")
