@@ -6,7 +6,7 @@ import re
 import select
 import time
 
-from harness import ONCE, cairn_only, check, equal, eventually, server_binary, skip, slow_build
+from harness import ONCE, cairn_only, check, equal, eventually
 from harness.stepped_clock import SteppedClock
 
 MATRIX = ONCE
@@ -18,14 +18,9 @@ SOME_TURNS_S = 0.5  # of what a worker does every 100 ms
 @contextlib.contextmanager
 def stepped(env, **directives):
     """A server, a client of it, and its clock."""
-    if slow_build(server_binary()):
-        skip("the sanitizers' runtime wants to be the first library")
-    clock = SteppedClock()
-    try:
+    with SteppedClock() as clock:
         server = env.start(environment=clock.environment, **directives)
         yield server, env.client(2, server), clock
-    finally:
-        clock.close()
 
 
 def seconds(client):

@@ -5,33 +5,17 @@ import os
 import signal
 import time
 
-from harness import (ONCE, Error, Server, cairn_only, check, equal, eventually, oracle_binary,
-                     server_binary, skip, slow_build)
-from harness.faulty_disk import FaultyDisk
+from harness import (ONCE, Error, Server, cairn_only, check, equal, eventually, faulty_disk,
+                     oracle_binary, skip)
+from harness.replication import info
 
 MATRIX = ONCE
 
 SAVING = Error(b"ERR Background save already in progress")
-FULL = Error(b"OOM command not allowed when used memory > 'maxmemory'.")
 
 
-class Machine:
+class Machine(faulty_disk.Machine):
     """A server whose snapshots wait for their disk from hold() to release()."""
-
-    def __init__(self, env, **directives):
-        if slow_build(server_binary()):
-            skip("the sanitizers' runtime wants to be the first library")
-        self.disk = FaultyDisk()
-        self.server = env.start(environment=self.disk.environment, **directives)
-        self.c = env.client(2, self.server)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.disk.heal()  # or the server would not end
-        self.server.stop()
-        self.disk.close()
 
     def hold(self):
         """Of the snapshot in dir or in the journal's folder, not of a backup's."""
@@ -43,16 +27,6 @@ class Machine:
         self.disk.heal()
         eventually(lambda: self.info("rdb_bgsave_in_progress") == "0" and
                    self.info("aof_rewrite_in_progress") == "0", 120)
-
-    def info(self, name, section="persistence"):
-        return info(self.c, name, section)
-
-
-def info(client, name, section="persistence"):
-    for line in client.call("INFO", section).decode().splitlines():
-        if line.startswith(name + ":"):
-            return line.split(":", 1)[1]
-    raise KeyError(name)
 
 
 @cairn_only("the fields are ours")
@@ -285,9 +259,9 @@ def test_followers_hear_from_a_leader_that_reloads(env):
         f = env.client(2, follower)
 
         def offset():
-            return int(info(f, "slave_repl_offset", "replication"))
+            return int(info(f, "slave_repl_offset"))
 
-        eventually(lambda: info(f, "master_link_status", "replication") == "up")
+        eventually(lambda: info(f, "master_link_status") == "up")
         m.hold()
         other = env.client(2, m.server)
         other.send("DEBUG", "RELOAD")

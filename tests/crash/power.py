@@ -24,10 +24,10 @@ import time
 import traceback
 
 from crash.writers import Writer
-from harness.checks import PATIENCE
+from harness.checks import PATIENCE, Skip
 from harness.power_cut import PowerCut
 from harness.resp import Error
-from harness.server import Server, slow_build
+from harness.server import Server
 
 WRITERS = 4
 POLICIES = ("everysec", "always", "everysec", "no")
@@ -161,13 +161,12 @@ def main():
     args = parser.parse_args()
     rounds = 8 if args.quick else args.rounds
     rng = random.Random(args.seed)
-    power = PowerCut()
-    server = Server(environment=power.environment, wait=False, appendonly="yes", save="")
-    if slow_build(server.binary):
-        print("skipped crash.power: a sanitizer's runtime wants to be the first library")
-        server.discard(keep=False)
-        power.close()
+    try:
+        power = PowerCut()
+    except Skip as reason:
+        print("skipped crash.power: %s" % reason)
         return 0
+    server = Server(environment=power.environment, wait=False, appendonly="yes", save="")
     writers = [TimedWriter("w%d" % i, args.seed + i) for i in range(WRITERS)]
     passed = failed = 0
     oldest, span = {}, {}

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A disk that fails on demand, for LD_PRELOAD; harness/faulty_disk.py compiles it and writes the
-// rules. $FAULTY_DISK names a file that is read anew at each call, a rule a line:
+// A disk that fails on demand, for LD_PRELOAD. $FAULTY_DISK names a file that
+// harness/faulty_disk.py writes and that is read anew at each call, a rule a line:
 //
 //   OPERATION ERRNO PERCENT PATH
 //
-// OPERATION is pwrite, half (a pwrite of which half is written), sync (of a file), syncdir, rename,
-// open (for writing), link, unlink, pread, stall (a pwrite waits while the rule stands, whatever
-// ERRNO); ERRNO a number; PERCENT how many of the calls fail; and PATH a part of the file's path. The
-// first rule that fits decides.
-#define _GNU_SOURCE
-#include <dlfcn.h>
+// OPERATION is pwrite (or write), half (a pwrite of which half is written), sync (of a file),
+// syncdir, rename, open (for writing), link, unlink, pread, stall (a pwrite waits while the rule
+// stands, whatever ERRNO), stallsync (a sync of either kind does); ERRNO a number; PERCENT how many
+// of the calls fail; and PATH a part of the file's path. The first rule that fits decides.
+#include "preloaded.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,11 +22,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-
 // The number of the error that `operation` on `path` is to end with; 0: none.
 static int Fault(const char* operation, const char* path) {
-  static _Atomic uint32_t calls = 12345;
+  static _Atomic uint32_t state = 12345;
   const char* rules_path = getenv("FAULTY_DISK");
   char rules[4096];
   if (rules_path == NULL) return 0;
@@ -42,19 +40,22 @@ static int Fault(const char* operation, const char* path) {
     int error, percent;
     if (sscanf(line, "%15s %d %d %1023s", wanted, &error, &percent, part) != 4) continue;
     if (strcmp(wanted, operation) != 0 || strstr(path, part) == NULL) continue;
-    const uint32_t dice = (calls += 2654435761u);
+    const uint32_t dice = atomic_fetch_add(&state, 2654435761u);
     return (int)((dice >> 8) % 100) < percent ? error : 0;
   }
   return 0;
 }
 
 static int FaultOf(const char* operation, int fd) {
-  char link[64], path[4096];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  const ssize_t size = readlink(link, path, sizeof path - 1);
-  if (size < 0) return 0;
-  path[size] = '\0';
-  return Fault(operation, path);
+  char path[4096];
+  PathOf(fd, path, sizeof path);
+  return path[0] == '/' ? Fault(operation, path) : 0;
+}
+
+// What is logged is not written to the disk that fails.
+ssize_t write(int fd, const void* bytes, size_t size) {
+  errno = fd <= STDERR_FILENO ? 0 : FaultOf("pwrite", fd);
+  return errno != 0 ? -1 : REAL(write)(fd, bytes, size);
 }
 
 ssize_t pwrite64(int fd, const void* bytes, size_t size, off64_t offset) {
@@ -69,19 +70,16 @@ ssize_t pwrite64(int fd, const void* bytes, size_t size, off64_t offset) {
   }
   return REAL(pwrite64)(fd, bytes, size, offset);
 }
-ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
-  return pwrite64(fd, bytes, size, offset);
-}
+ALSO(pwrite, pwrite64);
 
 ssize_t pread64(int fd, void* bytes, size_t size, off64_t offset) {
   errno = FaultOf("pread", fd);
   return errno != 0 ? -1 : REAL(pread64)(fd, bytes, size, offset);
 }
-ssize_t pread(int fd, void* bytes, size_t size, off_t offset) {
-  return pread64(fd, bytes, size, offset);
-}
+ALSO(pread, pread64);
 
 static int SyncFault(int fd) {
+  while (FaultOf("stallsync", fd) != 0) usleep(2000);
   struct stat st;
   const int folder = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
   return FaultOf(folder ? "syncdir" : "sync", fd);
@@ -109,20 +107,11 @@ int unlink(const char* path) {
 }
 
 int open64(const char* path, int flags, ...) {
-  va_list more;
-  va_start(more, flags);
-  const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
-  va_end(more);
+  const mode_t mode = MODE_BEHIND(flags);
   if ((flags & O_ACCMODE) != O_RDONLY) {
     errno = Fault("open", path);
     if (errno != 0) return -1;
   }
   return REAL(open64)(path, flags, mode);
 }
-int open(const char* path, int flags, ...) {
-  va_list more;
-  va_start(more, flags);
-  const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
-  va_end(more);
-  return open64(path, flags, mode);
-}
+ALSO(open, open64);

@@ -1,32 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A disk that fails on demand under a real server: faulty_disk.c, compiled once a process.
+"""A disk that fails on demand under a real server: faulty_disk.c.
 
     disk = FaultyDisk()
     server = Server(environment=disk.environment, ...)
     disk.fail("sync", errno.EIO, "appendonlydir")   ...   disk.heal()
-
-Not with the sanitizers, whose runtime wants to be the first library.
 """
 
 import os
-import shutil
-import subprocess
-import tempfile
 
-SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "faulty_disk.c")
+from harness.preloaded import Preloaded
+from harness.replication import info
 
 
-class FaultyDisk:
-    """One set of rules. Removed with its folder by close()."""
+class FaultyDisk(Preloaded):
+    """One set of rules, which end with close()."""
 
     def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="cairn-disk-")
-        library = os.path.join(self.folder, "faulty_disk.so")
-        compiler = shutil.which("cc") or shutil.which("gcc") or "g++"
-        subprocess.run([compiler, "-x", "c", "-shared", "-fPIC", "-O1", "-o", library, SOURCE,
-                        "-ldl"], check=True)
-        self.rules_path = os.path.join(self.folder, "rules")
-        self.environment = {"LD_PRELOAD": library, "FAULTY_DISK": self.rules_path}
+        super().__init__("faulty_disk", "rules")
         self.rules = []
         self.heal()
 
@@ -39,16 +29,34 @@ class FaultyDisk:
         """Writes to such files wait, until it is healed."""
         self.fail("stall", 1, path)
 
+    def stall_syncs(self):
+        """All syncs wait, until it is healed."""
+        self.fail("stallsync", 1, "/")
+
     def heal(self):
         """No faults any more."""
         self.rules = []
         self._write()
 
     def _write(self):
-        with open(self.rules_path + ".new", "w") as out:
+        with open(self.told + ".new", "w", encoding="utf-8") as out:
             out.write("\n".join(self.rules))
-        os.rename(self.rules_path + ".new", self.rules_path)
+        os.rename(self.told + ".new", self.told)
 
-    def close(self):
-        """Removes the files."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+class Machine:
+    """A server of a test on such a disk, and a client of it: `with Machine(env, ...) as m`."""
+
+    def __init__(self, env, **directives):
+        self.env, self.disk = env, FaultyDisk()
+        self.server = env.start(environment=self.disk.environment, **directives)
+        self.c = env.client(2, self.server)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.disk.close()
+
+    def info(self, name, section="persistence"):
+        return info(self.c, name, section)

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a power cut would leave of a server's files, for LD_PRELOAD; harness/power_cut.py compiles it
-// and cuts. $POWER_CUT names a folder. Of each file below a folder of the name appendonlydir that is
-// opened for writing, FOLDER/INODE has the bytes that syncs have made durable: those that were in the
-// file when a sync began which has ended since. Names of files are taken for durable at once.
+// What a power cut would leave of a server's files, for LD_PRELOAD; harness/power_cut.py cuts.
+// $POWER_CUT names a folder. Of each file below a folder of the name appendonlydir that is opened
+// for writing, FOLDER/INODE has the bytes that syncs have made durable: those that were in the file
+// when a sync began which has ended since. Names of files are taken for durable at once.
 //
 // FOLDER/times gets a line for each write and sync of such a file that succeeded, once it has:
 //
 //   write|sync BEGIN END PATH      (nanoseconds of CLOCK_MONOTONIC)
 //
 // While FOLDER/hold is there, syncs hang.
-#define _GNU_SOURCE
-#include <dlfcn.h>
+#include "preloaded.h"
+
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +22,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 // A part of a file that was written since the last sync that began.
 struct Range {
@@ -83,10 +80,8 @@ static void Add(struct Tracked* file, off64_t from, off64_t to) {
 }
 
 static void Note(const char* what, int64_t begin, int fd) {
-  char link[64], path[2048], line[2200];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  const ssize_t size = readlink(link, path, sizeof path - 1);
-  path[size < 0 ? 0 : size] = '\0';
+  char path[2048], line[2200];
+  PathOf(fd, path, sizeof path);
   const int length = snprintf(line, sizeof line, "%s %lld %lld %s\n", what, (long long)begin,
                               (long long)Now(), path);
   const int out = OpenInFolder("times", O_WRONLY | O_CREAT | O_APPEND);
@@ -125,9 +120,7 @@ ssize_t pwrite64(int fd, const void* bytes, size_t size, off64_t offset) {
   if (file != NULL && done > 0) Note("write", begin, fd);
   return done;
 }
-ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
-  return pwrite64(fd, bytes, size, offset);
-}
+ALSO(pwrite, pwrite64);
 
 // Copies the ranges out of the file as it is now, into one block of memory.
 static char* CopyOut(int fd, const struct Range* ranges, size_t count) {
@@ -206,18 +199,8 @@ int fsync(int fd) {
 }
 
 int open64(const char* path, int flags, ...) {
-  va_list more;
-  va_start(more, flags);
-  const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
-  va_end(more);
-  const int fd = REAL(open64)(path, flags, mode);
+  const int fd = REAL(open64)(path, flags, MODE_BEHIND(flags));
   if ((flags & O_ACCMODE) != O_RDONLY) Track(fd, path);
   return fd;
 }
-int open(const char* path, int flags, ...) {
-  va_list more;
-  va_start(more, flags);
-  const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
-  va_end(more);
-  return open64(path, flags, mode);
-}
+ALSO(open, open64);

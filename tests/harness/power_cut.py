@@ -1,36 +1,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Power cuts under a real server: power_cut.c, compiled once a process, keeps what is durable.
+"""Power cuts under a real server: power_cut.c keeps what is durable.
 
     power = PowerCut()
     server = Server(environment=power.environment, appendonly="yes", ...)
     ...   server.kill()   power.cut(journal_folder, rng)   server.start()
-
-Not with the sanitizers, whose runtime wants to be the first library.
 """
 
 import collections
 import os
-import shutil
-import subprocess
-import tempfile
 
-SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "power_cut.c")
+from harness.preloaded import Preloaded
+
 SECTOR_BYTES = 512
 
 # A write or sync of a file, `begin` and `end` as time.monotonic() has them.
 Call = collections.namedtuple("Call", "what begin end path")
 
 
-class PowerCut:
+class PowerCut(Preloaded):
     """The disk of one server. Removed with its folder by close()."""
 
     def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="cairn-power-")
-        library = os.path.join(self.folder, "power_cut.so")
-        compiler = shutil.which("cc") or shutil.which("gcc") or "g++"
-        subprocess.run([compiler, "-x", "c", "-shared", "-fPIC", "-O1", "-o", library, SOURCE,
-                        "-ldl", "-lpthread"], check=True)
-        self.environment = {"LD_PRELOAD": library, "POWER_CUT": self.folder}
+        super().__init__("power_cut", "")
 
     def _path(self, name):
         return os.path.join(self.folder, str(name))
@@ -56,7 +47,7 @@ class PowerCut:
                 if path.endswith("\n")]
 
     def cut(self, folder, rng):
-        """Of what no sync had covered a random part of the sectors stays. When the server is dead."""
+        """Of what no sync had covered a random part of the sectors stays; the server is dead."""
         for entry in os.scandir(folder):
             if not entry.is_file(follow_symlinks=False) or entry.name == "cairn.lock":
                 continue
@@ -72,10 +63,6 @@ class PowerCut:
         self.hold_syncs(False)
         if os.path.exists(self._path("times")):
             os.unlink(self._path("times"))
-
-    def close(self):
-        """Removes the files."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def lose_sectors(durable, now, rng):

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A wall clock that somebody sets, for LD_PRELOAD; harness/stepped_clock.py compiles it. The file
-// that $STEPPED_CLOCK names holds by how many seconds it is off, as an int64_t. Other clocks are
-// what they are.
-#define _GNU_SOURCE
+// A wall clock that somebody sets, for LD_PRELOAD: the file that $STEPPED_CLOCK names holds by how
+// many seconds it is off, as an int64_t; harness/stepped_clock.py writes it. Other clocks are what
+// they are.
+#include "preloaded.h"
+
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
