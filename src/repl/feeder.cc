@@ -226,7 +226,10 @@ bool Feeder::Decide(Follower& follower) {
 }
 
 void Feeder::GoOnline(Follower& follower) {
-  follower.acknowledged_ms.store(engine_.clock.MonotonicMs(), std::memory_order_relaxed);
+  const int64_t now_ms = engine_.clock.MonotonicMs();
+  follower.acknowledged_ms.store(now_ms, std::memory_order_relaxed);
+  NotePlace(follower, now_ms);  // it may be gone before the next period
+  Retain(now_ms);
   std::lock_guard guard(mutex_);
   // Removed meanwhile: then it was not counted, nor is it now.
   if (follower.gone.load(std::memory_order_relaxed)) return;

@@ -63,6 +63,16 @@ class Feeder {
  private:
   using State = Follower::State;
   static constexpr int kPiecesPerStep = 8;  // for one follower, then the others have their turn
+  // What a follower may lack of what was sent: a window's worth, and as much in sockets.
+  static constexpr uint64_t kUnderWayBytesMax = 2 * kWindowBytes;
+  static constexpr size_t kPlacesMax = 256;
+
+  // Where a follower stands that would go on from there if its connection broke.
+  struct Place {
+    uint64_t client;
+    Lsn lsn;  // it has everything before
+    int64_t seen_ms;
+  };
 
   void Main();
   bool Step(Follower& follower);
@@ -90,7 +100,10 @@ class Feeder {
   void AppendForFollowers(int64_t now_ms);
   bool Forgotten(int64_t now_ms);
   uint64_t PinnedBytesMax() const;
+  bool KeepsTooMuch(Lsn lsn) const;
   void DropWhoeverKeepsTooMuch();
+  void NotePlace(const Follower& follower, int64_t now_ms);
+  void NotePlaces(int64_t now_ms);
   void Retain(int64_t now_ms);
 
   Engine& engine_;
@@ -100,6 +113,7 @@ class Feeder {
   int64_t pinged_ms_;  // of the last PING; the first is due a period after the start
   int64_t periodic_ms_ = 0;
   int64_t alone_since_ms_ = -1;  // monotonic; -1: somebody follows
+  std::vector<Place> places_;    // of who is connected, or was within repl-timeout; oldest first
   std::atomic<bool> ack_wanted_{false};
 
   std::mutex step_mutex_;  // held while a follower is served; taken before mutex_

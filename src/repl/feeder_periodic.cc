@@ -26,6 +26,7 @@ void Feeder::Periodic() {
   periodic_ms_ = now_ms;
   CheckTimeouts(now_ms);
   DropWhoeverKeepsTooMuch();
+  NotePlaces(now_ms);
   Retain(now_ms);
   engine_.journal->SetFollowed(engine_.followers.load() != 0);
 }
@@ -77,7 +78,7 @@ bool Feeder::Forgotten(int64_t now_ms) {
   return ttl_s != 0 && now_ms - alone_since_ms_ >= ttl_s * 1000;
 }
 
-// How much of the log a single follower may keep on disk.
+// How much of the log a single follower may keep on disk, be it connected or away.
 uint64_t Feeder::PinnedBytesMax() const {
   if (const int64_t bytes = engine_.config.repl_retention_max_bytes(); bytes != 0)
     return static_cast<uint64_t>(bytes);
@@ -86,21 +87,49 @@ uint64_t Feeder::PinnedBytesMax() const {
   return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize / 2;
 }
 
+// Whether the log is so long only for the sake of who needs it from `lsn` on. What a start needs is
+// there anyway.
+bool Feeder::KeepsTooMuch(Lsn lsn) const {
+  const Journal& journal = *engine_.journal;
+  const Lsn needed = engine_.journal_kept ? journal.manifest().base_lsn : journal.tail();
+  return lsn < needed && needed - lsn >= kPieceBytes && needed - lsn > PinnedBytesMax();
+}
+
 // Else the disk fills up behind one that reads nothing.
 void Feeder::DropWhoeverKeepsTooMuch() {
-  const Journal& journal = *engine_.journal;
-  // What a start needs is there anyway.
-  const Lsn needed = engine_.journal_kept ? journal.manifest().base_lsn : journal.tail();
   for (const auto& follower : followers()) {
     const State state = follower->state.load();
-    Lsn next = needed;
+    Lsn next = kLsnMax;
     if (state == State::kOnline || state == State::kSending) next = follower->next;
     if (follower->file != nullptr && follower->file->begun.load())
       next = std::min(next, follower->file->lsn);
-    if (next >= needed || needed - next < kPieceBytes) continue;
-    if (needed - next > PinnedBytesMax())
+    if (KeepsTooMuch(next))
       Drop(*follower, "it keeps more of the log than repl-retention-max-bytes allows");
   }
+}
+
+// Whoever is away for less than repl-timeout finds the log where it left it.
+void Feeder::NotePlace(const Follower& follower, int64_t now_ms) {
+  if (follower.request.old || follower.snapshot_only) return;  // they never go on
+  const Lsn next = follower.next;
+  const Lsn lsn = std::clamp<Lsn>(follower.acknowledged.load(std::memory_order_relaxed),
+                                  next - std::min(next, kUnderWayBytesMax), next);
+  const uint64_t client = follower.record->id;
+  std::erase_if(places_, [&](const Place& place) { return place.client == client; });
+  places_.push_back({client, lsn, now_ms});
+}
+
+void Feeder::NotePlaces(int64_t now_ms) {
+  // Who has not got the whole snapshot would begin anew.
+  for (const auto& follower : followers())
+    if (follower->state.load() == State::kOnline || follower->sent_all.load())
+      NotePlace(*follower, now_ms);
+  const int64_t timeout_ms = engine_.config.repl_timeout() * 1000;
+  std::erase_if(places_, [&](const Place& place) {
+    return now_ms - place.seen_ms > timeout_ms || KeepsTooMuch(place.lsn);
+  });
+  if (places_.size() > kPlacesMax)
+    places_.erase(places_.begin(), places_.end() - static_cast<ptrdiff_t>(kPlacesMax));
 }
 
 // Segments that a follower still needs stay, and so do repl-backlog-size bytes behind the end.
@@ -108,8 +137,12 @@ void Feeder::Retain(int64_t now_ms) {
   Journal& journal = *engine_.journal;
   const Lsn tail = journal.tail();
   Lsn from = tail;
-  if (!Forgotten(now_ms))
+  if (Forgotten(now_ms)) {
+    places_.clear();
+  } else {
     from -= std::min<Lsn>(tail, static_cast<Lsn>(engine_.config.repl_backlog_size()));
+  }
+  for (const Place& place : places_) from = std::min(from, place.lsn);
   for (const auto& follower : followers()) {
     const State state = follower->state.load();
     if (state == State::kOnline || state == State::kSending) from = std::min(from, follower->next);
