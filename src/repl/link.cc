@@ -18,7 +18,10 @@ constexpr int64_t kRetryMsMax = 60'000;
 constexpr int64_t kAckMs = 1000;
 constexpr int64_t kPollMs = 100;
 constexpr size_t kReadBytes = 256 << 10;
+// The only answers of a target's that tell whether it leads because it was asked before: it says
+// nothing else once it looks at its role, and what it says before that is of the new request alone.
 constexpr std::string_view kLeadsAlready = "-ERR PSYNC FAILOVER can't be sent to a master.";
+constexpr std::string_view kFollowsAnother = "-ERR PSYNC FAILOVER replid must match my replid.";
 // Nobody has written so much; and what comes behind it needs room below kLsnMax.
 constexpr int64_t kOffsetMax = static_cast<int64_t>(kLsnMax / 2);
 
@@ -230,9 +233,12 @@ Status Link::Synchronize() {
   }
   if (!answer.ok()) return answer.status();
   const std::string& line = *answer;
-  if (promote && !leads && line.starts_with("-")) promotion_->refused.store(true);
+  // A first request that was answered with an error is over. Of one whose answer was lost, -LOADING,
+  // -BUSY or -NOPERM to the next say nothing: it is asked again.
+  const bool refuses = line.starts_with("-") && (!unsure || leads || line == kFollowsAnother);
+  if (promote && !leads && refuses) promotion_->refused.store(true);
   if (line.starts_with("+")) promotion_->asked.store(false);
-  if (line.starts_with("-") || line.starts_with("+")) promotion_->unanswered.store(false);
+  if (refuses || line.starts_with("+")) promotion_->unanswered.store(false);
   if (promote && promotion_->answered) promotion_->answered();
   if (line.starts_with("+CONTINUE") && !none)
     return Continue(line.size() > 10 ? line.substr(10) : id_);

@@ -269,6 +269,62 @@ def test_a_target_that_leads_and_whose_answer_is_lost(env):
         equal(c.call("FAILOVER", "ABORT"), Error(b"ERR No failover in progress."))
 
 
+PREFLIGHT = [b"-LOADING Redis is loading the dataset in memory",
+             b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN "
+             b"NOSAVE.",
+             b"-NOPERM this user has no permissions to run the 'psync' command",
+             b"-MISCONF Redis is configured to save RDB snapshots",
+             b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+             b"-NOMASTERLINK Can't SYNC while not connected with my master",
+             b"-NOAUTH Authentication required."]
+
+
+def test_a_target_that_cannot_lead_now(env):
+    """Redis and Cairn say all of these before they look at their role: it will not lead because of this
+    request, which was the first."""
+    for answer in PREFLIGHT:
+        leader, target = cairn(env), Impostor()
+        target.answer = answer + b"\r\n"
+        with failing_over_to(leader, target) as (c, _):
+            eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+            equal(c.call("ROLE")[0], b"master")
+            equal(c.call("SET", "k", "w"), b"OK")
+        leader.stop()
+
+
+@limit(120)
+def test_a_target_that_may_lead_and_does_not_tell(env):
+    """Its answer was lost, and what it says to the next request does not tell whether it leads."""
+    leader, target = cairn(env), Impostor()
+    with failing_over_to(leader, target) as (c, _):
+        eventually(lambda: len(target.asked) == 1, PATIENCE, "it is not asked")
+        answers = [answer + b"\r\n" for answer in PREFLIGHT]
+        target.answer = lambda words: answers.pop() if answers else b""
+        target.hang_up()
+        eventually(lambda: len(target.asked) == len(PREFLIGHT) + 2, PATIENCE, "it is asked no more")
+        check(all(words[2:] == [b"FAILOVER"] for words in target.asked), repr(target.asked))
+        equal(info(c, "master_failover_state"), "failover-in-progress")
+        equal(c.call("SET", "k", "w").code, b"READONLY")
+        equal(c.call("FAILOVER", "ABORT"), Error(MAY_LEAD))
+        target.answer = lambda words: (
+            b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n" if len(words) > 2 else
+            b"+CONTINUE %s\r\n" % (b"b" * 40))
+        target.hang_up()
+        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        equal(c.call("ROLE")[:3], [b"slave", b"127.0.0.1", target.port])
+
+
+def test_a_target_that_follows_another_by_now(env):
+    leader, target = cairn(env), Impostor()
+    with failing_over_to(leader, target) as (c, _):
+        eventually(lambda: target.asked, PATIENCE, "it is not asked")
+        target.answer = b"-ERR PSYNC FAILOVER replid must match my replid.\r\n"
+        target.hang_up()
+        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        equal(c.call("ROLE")[0], b"master")
+        equal(c.call("SET", "k", "w"), b"OK")
+
+
 def test_a_target_that_leads_without_having_been_asked(env):
     """As in Redis: this server leads on."""
     leader, target = cairn(env), Impostor()
