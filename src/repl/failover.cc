@@ -237,6 +237,8 @@ std::string Replication::TakeOver(const std::string& id) {
   std::lock_guard guard(role_mutex_);
   if (!engine_.modes.Has(kModeFollower)) return "ERR PSYNC FAILOVER can't be sent to a master.";
   if (id != Stream().id) return "ERR PSYNC FAILOVER replid must match my replid.";
+  // It has asked another one to lead, which may do so by now.
+  if (FailingOver()) return kNoSyncNow;
   const NoScripts no_scripts(this);
   if (!no_scripts) return std::string(engine_.busy.Error());
   BecomeLeader();

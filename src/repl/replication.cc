@@ -103,7 +103,7 @@ std::string Replication::Follow(Session& session, const FollowerRequest& request
   FollowerSession& state = SessionOf(session);
   // Once it follows, its further requests mean nothing.
   if (state.follower != nullptr) return "";
-  if (FailingOver()) return "NOMASTERLINK Can't SYNC while failing over";
+  if (FailingOver()) return kNoSyncNow;
   if (engine_.modes.Has(kModeFollower) && !Link().up)
     return "NOMASTERLINK Can't SYNC while not connected with my master";
   auto follower = std::make_shared<Follower>();

@@ -79,6 +79,8 @@ class Replication final : public ReplicationControl {
   uint64_t AtSnapshot(AuxRecords* aux) override;
 
  private:
+  static constexpr const char* kNoSyncNow = "NOMASTERLINK Can't SYNC while failing over";
+
   enum class FailoverState { kNone, kWaiting, kProceeding, kLeaving };
   struct RoleTarget {
     std::string host;  // "": follows nobody

@@ -325,6 +325,23 @@ def test_a_target_that_follows_another_by_now(env):
         equal(c.call("SET", "k", "w"), b"OK")
 
 
+def test_who_asks_another_to_lead_leads_for_nobody(env):
+    """Redis drops its role here, too, and hangs in its failover; two could lead."""
+    leader, target = cairn(env), Impostor()
+    with failing_over_to(leader, target) as (c, request):
+        eventually(lambda: target.asked, PATIENCE, "it is not asked")
+        with leader.client() as other:
+            equal(other.call("PSYNC", *request, "FAILOVER"),
+                  Error(b"NOMASTERLINK Can't SYNC while failing over"))
+            equal(other.call("REPLICAOF", "NO", "ONE"),
+                  Error(b"ERR REPLICAOF not allowed while failing over."))
+        equal(info(c, "master_failover_state"), "failover-in-progress")
+        equal(c.call("ROLE")[:3], [b"slave", b"127.0.0.1", target.port])
+        equal(c.call("FAILOVER", "ABORT", "FORCE"), b"OK")
+        equal(c.call("ROLE")[0], b"master")
+        equal(c.call("SET", "k", "w"), b"OK")
+
+
 def test_a_target_that_leads_without_having_been_asked(env):
     """As in Redis: this server leads on."""
     leader, target = cairn(env), Impostor()
