@@ -125,7 +125,10 @@ def test_noloop_where_a_push_serves_a_waiter(env):
     equal(waiter.read(), b"e")
     equal(told(waiter), [b"l1"])  # what it has moved itself it knows
     equal(sorted(told(w)), [b"l1", b"l2"])
-    equal(sorted(told(c)), [b"l1", b"l2"])
+    heard = told(c)
+    if heard == [b"l1"]:  # its worker had a turn between the push and what that served
+        heard = told(c)
+    equal(sorted(heard), [b"l1", b"l2"])
     check(quiet(waiter, w) and quiet(w, c))
 
 
