@@ -7,7 +7,7 @@ import random
 import signal
 import threading
 
-from harness.checks import PATIENCE, equal, eventually
+from harness.checks import PATIENCE, as_dict, equal, eventually
 from harness.resp import Client
 from harness.server import Server, oracle_binary
 
@@ -40,16 +40,23 @@ def being_synced(leader, port):
     return any(",port=%d," % port in line and ",state=online," not in line for line in lines)
 
 
+def announced_port(follower, client):
+    """Under which port its leader knows it."""
+    said = as_dict(client.call("CONFIG", "GET", "replica-announce-port", "tls-port", "tls-replication"))
+    over_tls = said.get(b"tls-replication") == b"yes"
+    return int(said[b"replica-announce-port"]) or (int(said[b"tls-port"]) if over_tls else follower.port)
+
+
 def in_step(leader, follower, seconds=PATIENCE):
     """Waits until the follower has all that the leader has now, and compares the data. A follower of
     nothing has all of it before its leader has heard so."""
     with leader.client() as up, follower.client() as down:
-        announced = int(down.call("CONFIG", "GET", "replica-announce-port")[1])
+        port = announced_port(follower, down)
 
         def caught_up():
             return (info(down, "master_link_status") == "up" and
                     info(down, "slave_repl_offset") == info(up, "master_repl_offset") and
-                    not being_synced(up, announced or follower.port))
+                    not being_synced(up, port))
 
         def same():
             return caught_up() and up.call("DEBUG", "DIGEST") == down.call("DEBUG", "DIGEST")
