@@ -9,6 +9,7 @@ A server listens on a free loopback port, works in a folder of its own under /tm
 stopped through the process that was started here. Its output is in <folder>/log.
 """
 
+import itertools
 import os
 import random
 import re
@@ -61,17 +62,48 @@ def slow_build(binary):
     return any(word in binary for word in ("/thread/", "/address", "/undefined"))
 
 
-def free_port():
-    """A port below the range from which the kernel takes client ports."""
-    while True:
-        port = random.SystemRandom().randrange(12000, 32000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+class Ports:
+    """Ports below the range from which the kernel takes client ports, of which each process has a
+    hundred to itself: what one test has chosen, or comes back to, no other takes meanwhile. Each is
+    given once before any is given again."""
+
+    FIRST, COUNT, SLICES = 12000, 100, 200
+
+    def __init__(self):
+        self.owner = None
+
+    def _claim(self):
+        """A name that the kernel keeps as long as the process lives stands for the slice."""
+        self.owner = os.getpid()
+        for number in random.SystemRandom().sample(range(self.SLICES), self.SLICES):
+            self.claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
-                probe.bind(("127.0.0.1", port))
-                return port
+                self.claim.bind("\0cairn-test-ports-%d" % number)
+                break
             except OSError:
-                continue
+                self.claim.close()
+        first = self.FIRST + number * self.COUNT
+        self.ports = itertools.cycle(range(first, first + self.COUNT))
+
+    def next(self):
+        if self.owner != os.getpid():
+            self._claim()
+        while True:
+            port = next(self.ports)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                    return port
+                except OSError:
+                    continue
+
+
+PORTS = Ports()
+
+
+def free_port():
+    return PORTS.next()
 
 
 def flatten(directives):
