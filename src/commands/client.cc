@@ -196,10 +196,12 @@ void ClientPause(Context& ctx) {
   if (!ParseInt64(ctx.arg(2), &timeout_ms))
     return ctx.Error("ERR timeout is not an integer or out of range");
   if (timeout_ms < 0) return ctx.Error("ERR timeout is negative");
-  // Redis counts from the Unix epoch, and refuses what it could not.
-  if (__builtin_add_overflow(timeout_ms, ctx.now_ms(), &until_ms))
+  // Redis counts from the Unix epoch, and refuses what it could not. A clock may be set to before
+  // that; what counts here cannot.
+  const int64_t now_ms = ctx.engine().clock.MonotonicMs();
+  if (__builtin_add_overflow(timeout_ms, std::max(ctx.now_ms(), now_ms), &until_ms))
     return ctx.Error("ERR timeout is out of range");
-  ctx.engine().control->Pause(ctx.engine().clock.MonotonicMs() + timeout_ms, writes_only);
+  ctx.engine().control->Pause(now_ms + timeout_ms, writes_only);
   ctx.Ok();
 }
 

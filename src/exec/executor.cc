@@ -2,6 +2,7 @@
 #include "exec/executor.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "exec/access.h"
 #include "exec/monitoring.h"
@@ -368,9 +369,12 @@ bool Executor::HoldReply(Session& session, const Command& command, bool wrote, u
   // its time is up; what cannot be run twice (EXEC, scripts) is told at once.
   out.TruncateTo(start);
   if (command.Is(kReadonly) && !session.suspended) {
-    if (session.log_deadline_ms == 0)
-      session.log_deadline_ms = clock_ms_ + engine_.config.busy_reply_threshold();
-    if (clock_ms_ < session.log_deadline_ms) {
+    const int64_t now_ms = engine_.clock.MonotonicMs();
+    if (session.log_deadline_ms == 0 &&
+        __builtin_add_overflow(now_ms, engine_.config.busy_reply_threshold(),
+                               &session.log_deadline_ms))
+      session.log_deadline_ms = std::numeric_limits<int64_t>::max();
+    if (now_ms < session.log_deadline_ms) {
       session.suspended = session.retry = true;
       return false;
     }

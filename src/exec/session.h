@@ -155,7 +155,8 @@ struct alignas(64) Session {
   std::vector<WatchedKey> watched;
   std::shared_ptr<WatchState> watch_state;  // of all of `watched`
   std::unique_ptr<Extension> replication;
-  // Until when a read of what is not durable waits for a broken log; 0: none does.
+  // Until when, on the monotonic clock, a read of what is not durable waits for a broken log; 0:
+  // none does.
   int64_t log_deadline_ms = 0;
 
   uint64_t id() const { return record->id; }

@@ -54,7 +54,7 @@ void Server::Cron(size_t index) {
   if (config_.min_replicas_durable() > 0)
     for (auto& [id, client] : context.clients) client->CheckHeld();
   LimitTracking(context, index);
-  ResumeOverdue(context, wall_ms);
+  ResumeOverdue(context, now_ms);
   if (index == 0) {
     context.trimmer.Slice(wall_ms);
     engine_->memory.Measure();
