@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdio>
 #include <thread>
 
 #include "base/memory.h"
@@ -182,6 +183,11 @@ Status Persistence::Run() {
     given_up = std::exchange(cancel_at_start_, false);
   }
   // A small one would have its file before it heard of it.
+  Ending ending;
+  if (kind == Kind::kSave) {
+    std::lock_guard guard(mutex_);
+    ending_ = &ending;
+  }
   const Status status = given_up ? Status::Unavailable("the snapshot was cancelled")
                                  : snapshotter_.Start(MakeRequest());
   if (!status.ok() && !given_up && kind != Kind::kSave) {
@@ -202,9 +208,10 @@ Status Persistence::Run() {
     if (std::exchange(cancel_at_start_, false)) snapshotter_.Cancel();
     return Status::Ok();
   }
-  snapshotter_.Wait();
-  std::lock_guard guard(mutex_);
-  return last_result_;
+  // For this one only: another may begin as soon as its claim has ended.
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&ending] { return ending.over; });
+  return ending.status;
 }
 
 // What was claimed and could not begin is scheduled, unless it was cancelled meanwhile.
@@ -254,10 +261,11 @@ void Persistence::Done(const SnapshotResult& result) {
     kind = kind_;
   }
   LogResult(kind, result, status);
+  Ending* ending;
   {
     std::lock_guard guard(mutex_);
+    ending = std::exchange(ending_, nullptr);
     Unclaim();
-    last_result_ = status;
     const int64_t seconds = result.duration_ms / 1000;
     if (kind == Kind::kRewrite) {
       figures_.last_rewrite_time_s = seconds;
@@ -276,6 +284,12 @@ void Persistence::Done(const SnapshotResult& result) {
     }
   }
   UpdateMode();
+  if (ending == nullptr) return;
+  // Last, as what it stands in goes with the SAVE.
+  std::lock_guard guard(mutex_);
+  ending->status = status;
+  ending->over = true;
+  changed_.notify_all();
 }
 
 SnapshotControl::Cancelled Persistence::Cancel() {
@@ -394,39 +408,6 @@ void Persistence::Cron(int64_t now_ms) {
     (void)Run();
   if (SavePointReached(now_s) && Claim(Kind::kBackgroundSave, false) == Claimed::kStarted)
     (void)Run();
-}
-
-void Persistence::WithoutSnapshot(const std::function<void()>& change) {
-  {
-    std::lock_guard guard(mutex_);
-    ++withheld_;
-  }
-  // No claim of a save's: one that is scheduled stays so.
-  while (!ClaimForOthers().ok()) {
-    snapshotter_.Cancel();
-    snapshotter_.Wait();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  change();
-  std::lock_guard guard(mutex_);
-  --withheld_;
-  Unclaim();
-}
-
-Status Persistence::SaveAs(const std::string& dir, const std::string& name, SnapshotFormat format) {
-  SnapshotRequest request = MakeRequest();
-  request.dir = dir;
-  request.name = name;
-  request.format = format;
-  request.keys = format == SnapshotFormat::kPacked ? keys_ : nullptr;
-  request.threads = kLoadThreads;
-  request.pressure = nullptr;
-  SnapshotResult result;
-  request.done = [&result](const SnapshotResult& done) { result = done; };
-  CAIRN_RETURN_IF_ERROR(snapshotter_.Start(std::move(request)));
-  snapshotter_.Wait();
-  NoteBase(result.plain_bytes);
-  return result.status;
 }
 
 Status Persistence::SaveForShutdown(bool save, bool nosave) {

@@ -121,6 +121,8 @@ class Persistence final : public SnapshotControl, public PressureListener {
   // The snapshotter is taken for a snapshot that is no SAVE's; refused while another one runs or
   // any of these modes stands.
   Status ClaimForOthers(uint64_t unless_modes = 0);
+  void ClaimForOthersLocked();
+  bool EndClaims(std::unique_lock<std::mutex>& lock, const std::function<bool()>& stopped);
   // The same for a backup, which waits for its turn.
   Status ClaimForBackup();
   void SyncDone(const SnapshotResult& result);
@@ -169,7 +171,12 @@ class Persistence final : public SnapshotControl, public PressureListener {
   int64_t changes_at_instant_ = 0;  // under All, then by Done alone
   bool becomes_base_ = false;  // the snapshot under way; by whoever claimed
   std::optional<SyncRequest> sync_;  // the snapshot under way is for followers; by whoever claimed
-  Status last_result_;
+  // Of a SAVE that waits, in its Run; by whose claim it is the only one.
+  struct Ending {
+    bool over = false;
+    Status status;
+  };
+  Ending* ending_ = nullptr;
   int64_t last_try_s_ = 0;
   Figures figures_;
   Backups backups_;

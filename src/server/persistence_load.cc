@@ -98,6 +98,22 @@ Status Persistence::LoadAtStart(std::function<bool()> stopped) {
   return report.status();
 }
 
+Status Persistence::SaveAs(const std::string& dir, const std::string& name, SnapshotFormat format) {
+  SnapshotRequest request = MakeRequest();
+  request.dir = dir;
+  request.name = name;
+  request.format = format;
+  request.keys = format == SnapshotFormat::kPacked ? keys_ : nullptr;
+  request.threads = static_cast<int>(load_slots_.size());  // nobody is served yet
+  request.pressure = nullptr;
+  SnapshotResult result;
+  request.done = [&result](const SnapshotResult& done) { result = done; };
+  CAIRN_RETURN_IF_ERROR(snapshotter_.Start(std::move(request)));
+  snapshotter_.Wait();
+  NoteBase(result.plain_bytes);
+  return result.status;
+}
+
 void Persistence::EmptyKeyspace() {
   Gate& gate = engine_.keyspace.gate();
   gate.Close();

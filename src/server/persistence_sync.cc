@@ -3,7 +3,7 @@
 // The half of Persistence that replication and backups ask for: snapshots for others, and the
 // loading of a leader's; and what waits for the end of another one.
 #include <chrono>
-#include <thread>
+#include <mutex>
 
 #include "base/crc.h"
 #include "base/version.h"
@@ -53,19 +53,52 @@ std::string Persistence::SyncFolder() {
   return engine_.journal->dir();
 }
 
+// Under mutex_.
+void Persistence::ClaimForOthersLocked() {
+  claimed_ = figures_.saving = true;
+  cancel_at_start_ = false;
+  kind_ = Kind::kSave;
+  for_others_ = true;
+}
+
 Status Persistence::ClaimForOthers(uint64_t unless_modes) {
   {
     std::lock_guard guard(mutex_);
     if (claimed_ || (engine_.modes.word() & unless_modes) != 0)
       return Status::Unavailable("a snapshot is under way");
-    claimed_ = figures_.saving = true;
-    cancel_at_start_ = false;
-    kind_ = Kind::kSave;
-    for_others_ = true;
+    ClaimForOthersLocked();
   }
   // The one before has said that it is done, and may still be on its last line.
   snapshotter_.Wait();
   return Status::Ok();
+}
+
+// Gives up whatever is under way until nothing is. Under `lock` of mutex_, which is given back at
+// times. False: `stopped` said so before.
+bool Persistence::EndClaims(std::unique_lock<std::mutex>& lock,
+                            const std::function<bool()>& stopped) {
+  while (claimed_) {
+    if (stopped != nullptr && stopped()) return false;
+    // What was claimed and has not begun is not heard of yet, so this is said again.
+    snapshotter_.Cancel();
+    changed_.wait_for(lock, std::chrono::milliseconds(kLookAgainMs));
+  }
+  return true;
+}
+
+void Persistence::WithoutSnapshot(const std::function<void()>& change) {
+  {
+    std::unique_lock lock(mutex_);
+    ++withheld_;
+    (void)EndClaims(lock, nullptr);
+    // No claim of a save's: one that is scheduled stays so.
+    ClaimForOthersLocked();
+  }
+  snapshotter_.Wait();
+  change();
+  std::lock_guard guard(mutex_);
+  --withheld_;
+  Unclaim();
 }
 
 Status Persistence::StartSync(SyncRequest request) {
@@ -185,21 +218,13 @@ Status Persistence::SnapshotForBackup(const std::string& dir, uint64_t* keys) {
 
 Status Persistence::LoadSync(const SyncLoad& load) {
   // What is being written is of the dataset that goes; nothing new begins meanwhile.
-  for (;;) {
-    {
-      std::lock_guard guard(mutex_);
-      if (!claimed_) {
-        claimed_ = true;
-        kind_ = Kind::kSave;
-        for_others_ = false;
-        break;
-      }
-    }
-    if (load.stopped != nullptr && load.stopped())
+  {
+    std::unique_lock lock(mutex_);
+    if (!EndClaims(lock, load.stopped))
       return Status::Unavailable("the link was given up while a snapshot ended");
-    snapshotter_.Cancel();
-    snapshotter_.Wait();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    claimed_ = true;
+    kind_ = Kind::kSave;
+    for_others_ = false;
   }
   snapshotter_.Wait();
   if (load.clear != nullptr) load.clear();

@@ -153,6 +153,30 @@ TEST_CASE("persistence: nobody waits for a busy script, and snapshots begin behi
   REQUIRE(m.Eventually([&] { return told == 2; }));
 }
 
+TEST_CASE("persistence: SAVE waits for its own snapshot, and says how that one went") {
+  Machine m(5);
+  using Kind = SnapshotControl::Kind;
+  m.client.Send("SET a 1\r\n");
+  std::atomic<bool> over{false};
+  // Another begins as soon as one has ended, and comes to nothing.
+  std::thread other([&] {
+    while (!over)
+      if (m.persistence->Claim(Kind::kBackgroundSave, false) == SnapshotControl::Claimed::kStarted) {
+        (void)m.persistence->Run();
+        (void)m.persistence->Cancel();
+      }
+  });
+  int wrong = 0;
+  for (int i = 0; i < 300; ++i) {
+    while (m.persistence->Claim(Kind::kSave, false) != SnapshotControl::Claimed::kStarted)
+      std::this_thread::yield();
+    wrong += !m.persistence->Run().ok();
+  }
+  over = true;
+  other.join();
+  REQUIRE(wrong == 0);
+}
+
 // Of what was there, if it was claimed before; of nothing it would be a base that forgets all of it.
 TEST_CASE("persistence: a leader's data replaces ours behind the last snapshot that was claimed") {
   Machine m(4);
