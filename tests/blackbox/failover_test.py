@@ -15,6 +15,10 @@ from harness.resp import Error
 MATRIX = ONCE
 
 
+def until(client, state):
+    eventually(lambda: info(client, "master_failover_state") == state, PATIENCE, "never " + state)
+
+
 class Writers:
     """Each writes keys of its own to the first server until that is read-only, then to the other; and
     back, if it comes there before the role does."""
@@ -75,7 +79,7 @@ def hand_over(env, old, new, command):
         acknowledged = writers.stop()
         equal(b.call("ROLE")[0], b"master")
         equal(a.call("ROLE")[:3], [b"slave", b"127.0.0.1", new.port])
-        eventually(lambda: info(a, "master_failover_state") == "no-failover", PATIENCE)
+        until(a, "no-failover")
         in_step(new, old)
         missing = [key for key, value in zip(acknowledged, b.pipeline(
             [("EXISTS", key) for key in acknowledged])) if value != 1]
@@ -140,8 +144,15 @@ class Frozen:
         with self.leader.client() as c:
             equal(c.call("SET", "not there yet", 1), b"OK")
 
-    def thaw(self):
+    def force(self, c):
+        """The follower is to lead, and does not answer."""
+        equal(c.call("FAILOVER", "TO", "127.0.0.1", self.follower.port, "FORCE", "TIMEOUT", 100),
+              b"OK")
+        until(c, "failover-in-progress")
+
+    def catch_up(self):
         thaw(self.follower)
+        in_step(self.leader, self.follower)
 
 
 def test_abort(env):
@@ -171,8 +182,7 @@ def test_abort(env):
         equal(info(c, "master_failover_state"), "no-failover")
         check(info(c, "master_repl_offset") != offset, "the write is not in the stream")
         equal(c.call("FAILOVER", "ABORT"), Error(b"ERR No failover in progress."))
-    pair.thaw()
-    in_step(pair.leader, pair.follower)
+    pair.catch_up()
 
 
 def test_timeout(env):
@@ -184,19 +194,16 @@ def test_timeout(env):
         equal(info(c, "master_failover_state"), "no-failover")
         equal(c.call("ROLE")[0], b"master")
     check("Replica never caught up before timeout" in pair.leader.log_text(), "no reason logged")
-    pair.thaw()
-    in_step(pair.leader, pair.follower)
+    pair.catch_up()
 
 
 def test_force(env):
     pair = Frozen(env)
     with pair.leader.client() as c:
-        equal(c.call("FAILOVER", "TO", "127.0.0.1", pair.follower.port, "FORCE", "TIMEOUT", 100),
-              b"OK")
-        eventually(lambda: info(c, "master_failover_state") == "failover-in-progress", PATIENCE)
+        pair.force(c)
         equal(c.call("SET", "k", "v").code, b"READONLY")
-        pair.thaw()
-        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        thaw(pair.follower)
+        until(c, "no-failover")
         equal(c.call("ROLE")[:3], [b"slave", b"127.0.0.1", pair.follower.port])
     with pair.follower.client() as c:
         equal(c.call("SET", "k", "v"), b"OK")
@@ -206,14 +213,11 @@ def test_force(env):
 def test_abort_while_the_target_does_not_answer(env):
     pair = Frozen(env)
     with pair.leader.client() as c:
-        equal(c.call("FAILOVER", "TO", "127.0.0.1", pair.follower.port, "FORCE", "TIMEOUT", 100),
-              b"OK")
-        eventually(lambda: info(c, "master_failover_state") == "failover-in-progress", PATIENCE)
+        pair.force(c)
         equal(c.call("FAILOVER", "ABORT"), b"OK")
         equal(c.call("ROLE")[0], b"master")
         equal(c.call("SET", "k", "v"), b"OK")
-    pair.thaw()
-    in_step(pair.leader, pair.follower)
+    pair.catch_up()
 
 
 @contextlib.contextmanager
@@ -239,7 +243,7 @@ def test_a_target_that_refuses(env):
     leader, target = cairn(env), Impostor()
     target.answer = b"-ERR no\r\n"
     with failing_over_to(leader, target) as (c, request):
-        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        until(c, "no-failover")
         equal(c.call("ROLE")[0], b"master")
         equal(c.call("SET", "k", "w"), b"OK")
     # It may be asked for the stream once more before that is noticed; but not to lead.
@@ -262,7 +266,7 @@ def test_a_target_that_leads_and_whose_answer_is_lost(env):
             b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n" if len(words) > 2 else
             b"+CONTINUE %s\r\n" % (b"b" * 40))
         target.hang_up()
-        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        until(c, "no-failover")
         equal(c.call("ROLE")[:3], [b"slave", b"127.0.0.1", target.port])
         eventually(lambda: "ID changed to " + "b" * 40 in leader.log_text(), PATIENCE)
         equal(target.asked[1:3], [request + [b"FAILOVER"], request])
@@ -286,7 +290,7 @@ def test_a_target_that_cannot_lead_now(env):
         leader, target = cairn(env), Impostor()
         target.answer = answer + b"\r\n"
         with failing_over_to(leader, target) as (c, _):
-            eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+            until(c, "no-failover")
             equal(c.call("ROLE")[0], b"master")
             equal(c.call("SET", "k", "w"), b"OK")
         leader.stop()
@@ -310,7 +314,7 @@ def test_a_target_that_may_lead_and_does_not_tell(env):
             b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n" if len(words) > 2 else
             b"+CONTINUE %s\r\n" % (b"b" * 40))
         target.hang_up()
-        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        until(c, "no-failover")
         equal(c.call("ROLE")[:3], [b"slave", b"127.0.0.1", target.port])
 
 
@@ -320,7 +324,7 @@ def test_a_target_that_follows_another_by_now(env):
         eventually(lambda: target.asked, PATIENCE, "it is not asked")
         target.answer = b"-ERR PSYNC FAILOVER replid must match my replid.\r\n"
         target.hang_up()
-        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        until(c, "no-failover")
         equal(c.call("ROLE")[0], b"master")
         equal(c.call("SET", "k", "w"), b"OK")
 
@@ -347,7 +351,7 @@ def test_a_target_that_leads_without_having_been_asked(env):
     leader, target = cairn(env), Impostor()
     target.answer = b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n"
     with failing_over_to(leader, target) as (c, _):
-        eventually(lambda: info(c, "master_failover_state") == "no-failover", PATIENCE)
+        until(c, "no-failover")
         equal(c.call("ROLE")[0], b"master")
 
 
@@ -376,7 +380,7 @@ def test_the_answer_of_a_target_that_leads_is_lost(env):
             in_step(leader, target)
             equal(up.call("SET", "k", "v"), b"OK")
             equal(up.call("FAILOVER", "TO", "127.0.0.1", proxy.port), b"OK")
-            eventually(lambda: info(up, "master_failover_state") == "no-failover", PATIENCE)
+            until(up, "no-failover")
             equal(proxy.cut_at, None, "the answer came at once")
             equal(down.call("ROLE")[0], b"master")
             equal(up.call("ROLE")[:3], [b"slave", b"127.0.0.1", proxy.port])

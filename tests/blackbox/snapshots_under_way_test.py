@@ -23,6 +23,18 @@ class Machine(faulty_disk.Machine):
         self.disk.stall(os.path.join(folder, "temp-"))
         self.disk.stall(os.path.join(folder, "appendonlydir", "temp-"))
 
+    def begin_save(self, keys=None):
+        """And stands still, having counted them if it is said how many there are."""
+        self.hold()
+        equal(self.c.call("BGSAVE"), "Background saving started")
+        if keys is not None:
+            eventually(lambda: self.info("current_save_keys_total") == str(keys))
+
+    def begin_rewrite(self):
+        """And stands still."""
+        self.hold()
+        equal(self.c.call("BGREWRITEAOF"), "Background append only file rewriting started")
+
     def release(self):
         self.disk.heal()
         eventually(lambda: self.info("rdb_bgsave_in_progress") == "0" and
@@ -34,9 +46,7 @@ def test_figures_of_a_snapshot_under_way(env):
     with Machine(env, appendonly="no", save="") as m:
         for i in range(100):
             equal(m.c.call("SET", "key:%d" % i, "v"), "OK")
-        m.hold()
-        equal(m.c.call("BGSAVE"), "Background saving started")
-        eventually(lambda: m.info("current_save_keys_total") == "100")
+        m.begin_save(keys=100)
         equal(m.info("rdb_bgsave_in_progress"), "1")
         equal(m.info("current_fork_perc"), "0.00")
         equal(m.info("current_save_keys_processed"), "0")
@@ -62,9 +72,7 @@ def test_what_is_flushed_meanwhile_is_not_counted(env):
         equal(c.call("DEBUG", "POPULATE", 200_000, "k", 100), "OK")
         limit = int(m.info("used_memory", "memory")) + (5 << 20)
         equal(c.call("CONFIG", "SET", "maxmemory", limit), "OK")
-        m.hold()
-        equal(c.call("BGSAVE"), "Background saving started")
-        eventually(lambda: m.info("current_save_keys_total") == "200000")
+        m.begin_save(keys=200_000)
         equal(c.call("FLUSHALL"), "OK")
         kept = int(m.info("current_save_detached_bytes"))
         check(kept > 200_000 * 100, "%d bytes are kept" % kept)
@@ -107,9 +115,7 @@ def test_who_takes_a_big_value_away_waits_for_nobody(env):
         fill_big(c)
         digest = c.call("DEBUG", "DIGEST")
         dump = c.call("DUMP", "small")
-        m.hold()
-        equal(c.call("BGSAVE"), "Background saving started")
-        eventually(lambda: m.info("current_save_keys_total") == "16")
+        m.begin_save(keys=16)
         equal(c.call("DEL", "list0", "set0"), 2)
         equal(c.call("UNLINK", "list1", "string0"), 2)
         equal(c.call("SET", "set1", "x"), "OK")
@@ -141,8 +147,7 @@ def test_a_save_that_waits_gives_up_when_the_server_ends(env):
     with Machine(env, appendonly="yes", save="") as m:
         equal(m.c.call("SET", "a", 1), "OK")
         eventually(lambda: m.info("aof_rewrite_in_progress") == "0")
-        m.hold()
-        equal(m.c.call("BGREWRITEAOF"), "Background append only file rewriting started")
+        m.begin_rewrite()
         waiting = env.client(2, m.server)
         waiting.send("SAVE")
         eventually(lambda: b" cmd=save " in m.c.call("CLIENT", "LIST"))
@@ -158,9 +163,7 @@ def test_a_save_that_waits_gives_up_when_the_server_ends(env):
 def test_a_backup_waits_for_its_turn(env):
     with Machine(env, appendonly="no", save="") as m:
         equal(m.c.call("SET", "a", 1), "OK")
-        m.hold()
-        equal(m.c.call("BGSAVE"), "Background saving started")
-        eventually(lambda: m.info("current_save_keys_total") == "1")
+        m.begin_save(keys=1)
         waiting = env.client(2, m.server)
         waiting.send("BACKUP", "TO", "copy")
         eventually(lambda: m.info("backup_in_progress") == "1")
@@ -176,8 +179,7 @@ def test_a_backup_waits_for_its_turn(env):
 @cairn_only("BACKUP is ours")
 def test_a_backup_that_waits_ends_with_the_server(env):
     with Machine(env, appendonly="no", save="") as m:
-        m.hold()
-        equal(m.c.call("BGSAVE"), "Background saving started")
+        m.begin_save()
         waiting = env.client(2, m.server)
         waiting.send("BACKUP", "TO", "copy")
         eventually(lambda: m.info("backup_in_progress") == "1")
@@ -241,8 +243,7 @@ def test_words_while_another_one_is_under_way(env):
 def test_save_waits_for_a_rewrite(env):
     with Machine(env, appendonly="yes", save="") as m:
         equal(m.c.call("SET", "a", 1), "OK")
-        m.hold()
-        equal(m.c.call("BGREWRITEAOF"), "Background append only file rewriting started")
+        m.begin_rewrite()
         other = env.client(2, m.server)
         other.send("SAVE")
         check(other.nothing_to_read(0.2), "one walk at a time")
@@ -285,8 +286,7 @@ def test_what_is_scheduled_comes_or_is_cancelled(env):
         for cancelled in (True, False):
             saves = int(m.info("rdb_saves"))
             rewrites = int(m.info("aof_rewrites"))
-            m.hold()
-            equal(m.c.call("BGREWRITEAOF"), "Background append only file rewriting started")
+            m.begin_rewrite()
             equal(m.c.call("BGSAVE", "SCHEDULE"), "Background saving scheduled")
             if cancelled:
                 equal(m.c.call("BGSAVE", "CANCEL"), "Scheduled background saving cancelled")
@@ -297,13 +297,11 @@ def test_what_is_scheduled_comes_or_is_cancelled(env):
             if not cancelled:
                 eventually(lambda before=saves: int(m.info("rdb_saves")) == before + 1)
         equal(int(m.info("rdb_saves")), 1)
-        m.hold()
-        equal(m.c.call("BGSAVE"), "Background saving started")
+        m.begin_save()
         equal(m.c.call("BGSAVE", "CANCEL"), "Background saving cancelled")
         m.release()
         equal((m.info("rdb_saves"), m.info("rdb_last_bgsave_status")), ("1", "ok"))
-        m.hold()
-        equal(m.c.call("BGSAVE"), "Background saving started")
+        m.begin_save()
         equal(m.info("aof_rewrite_scheduled"), "0")
         equal(m.c.call("BGREWRITEAOF"), "Background append only file rewriting scheduled")
         equal(m.info("aof_rewrite_scheduled"), "1")
