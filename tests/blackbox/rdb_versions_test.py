@@ -69,7 +69,7 @@ def test_snapshots_of_every_version(env):
             records.append(key(b"old%d" % number, body[0], body[1:]))
         records += [SELECT + b"\x03", string(b"three", b"3")]
         server, c = load(env, rdb(version, *records, magic=magic))
-        try:
+        with server:
             equal(c.call("MGET", "plain", "seconds", "expired"), [b"v", b"s", None], version)
             equal(c.call("EXPIRETIME", "seconds"), 2**31 - 1)
             equal(c.call("EXISTS", *("old%d" % i for i in range(len(OLD_FORMS)))), len(OLD_FORMS))
@@ -84,8 +84,6 @@ def test_snapshots_of_every_version(env):
                 equal(c.call("FCALL", "twice", 0, 4), 8)
             c.call("SELECT", 3)
             equal(c.call("GET", "three"), b"3")
-        finally:
-            server.discard()
 
 
 @cairn_only("redis-server 7.0 does not know these")
@@ -104,22 +102,18 @@ def test_what_newer_servers_write(env):
         key(b"times", 24, struct.pack("<q", FAR) + b"\x02\x01" + text(b"f") + text(b"v") + b"\x00" +
             text(b"g") + text(b"w")),
         key(b"stream", 27, stream + producers)))
-    try:
+    with server:
         equal(c.call("MGET", "with metadata", "both"), [b"v", b"v"])
         equal(c.call("PEXPIRETIME", "both"), FAR)
         equal(c.call("HPEXPIRETIME", "times", "FIELDS", 2, "f", "g"), [FAR, -1])
         equal([entry[:2] for entry in c.call("XPENDING", "stream", "g", "-", "+", 9)],
               [[b"5-1", b"c"], [b"5-2", b""]])
         check("What modules keep beside keys" in server.log_text(), server.log_text())
-    finally:
-        server.discard()
     hash_2 = b"\x02" + text(b"f") + text(b"v") + stamp + text(b"g") + text(b"w") + b"\xff" * 8
     server, c = load(env, rdb(80, SELECT + b"\x00", b"\xf3" + text(b"job") + b"\x01\x05\x09",
                               key(b"hash", 22, hash_2), magic=b"VALKEY%03d"))
-    try:
+    with server:
         equal(c.call("HPEXPIRETIME", "hash", "FIELDS", 2, "f", "g"), [FAR, -1])
-    finally:
-        server.discard()
 
 
 @cairn_only("redis-server with a journal does not look at dump.rdb")
@@ -137,9 +131,6 @@ def test_snapshots_that_are_refused_and_why(env):
         "not an RDB": (b"<html>" * 20, "not an RDB file"),
     }
     for name, (content, wanted) in cases.items():
-        server = with_files({"dump.rdb": content})
-        try:
+        with with_files({"dump.rdb": content}) as server:
             said = refusal(server)
             check(wanted in said and "dump.rdb: offset" in said, "%s: %s" % (name, said))
-        finally:
-            server.discard()

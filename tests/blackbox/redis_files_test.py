@@ -86,7 +86,7 @@ def check_import(folder, wanted, **directives):
     server = start_on(folder, appendfsync="always", **directives)
     before = fingerprint(server.folder)
     check(before, "no files of Redis")
-    try:
+    with server:
         server.start()
         with server.client() as c:
             equal(digest(c), wanted)
@@ -102,21 +102,17 @@ def check_import(folder, wanted, **directives):
         equal(fingerprint(server.folder), before, "the files of Redis changed")
         equal(server.stop(), 0)
         return server.log_text()
-    finally:
-        server.discard()
 
 
 @cairn_only("redis-server with a journal does not look at dump.rdb")
 def test_a_snapshot(env):
-    oracle = redis(appendonly="no")
-    try:
+    with redis(appendonly="no") as oracle:
         with oracle.client() as other:
             fill_all(other)
             other.call("SAVE")
             wanted = digest(other)
         check_import(oracle.folder, wanted)
-        server = start_on(oracle.folder)
-        try:
+        with start_on(oracle.folder) as server:
             server.start()
             with server.client() as c:
                 equal(c.call("PEXPIRETIME", "volatile"), FAR)
@@ -125,10 +121,6 @@ def test_a_snapshot(env):
             server.restart()
             with server.client() as c:
                 equal(c.call("FCALL", "twice", 0, 21), 42, "the base holds functions")
-        finally:
-            server.discard()
-    finally:
-        oracle.discard()
 
 
 @cairn_only("redis-server with a journal does not look at dump.rdb")
@@ -139,15 +131,12 @@ def test_what_is_not_loaded_is_told(env):
     with server.client() as c:
         equal(c.call("SET", "ours", 1), b"OK")
     server.stop()
-    oracle = redis(appendonly="no")
-    try:
+    with redis(appendonly="no") as oracle:
         with oracle.client() as other:
             equal(other.call("SET", "theirs", 1), b"OK")
             equal(other.call("SAVE"), b"OK")
         path = os.path.join(server.folder, "dump.rdb")
         shutil.copy(os.path.join(oracle.folder, "dump.rdb"), path)
-    finally:
-        oracle.discard()
     server.start()
     check(path + " is not loaded" in server.log_text(), server.log_text())
     with server.client() as c:
@@ -173,23 +162,19 @@ def test_the_imported_base_is_encrypted(env):
     keys = os.path.join(env.start().folder, "keys")
     with open(keys, "w") as out:
         out.write("one " + "ab" * 32 + "\n")
-    oracle = redis(appendonly="no")
-    try:
+    with redis(appendonly="no") as oracle:
         with oracle.client() as other:
             other.call("SET", "secret", "plain text that must not be found")
             other.call("SAVE")
             wanted = digest(other)
         check_import(oracle.folder, wanted, encryption_key_file=keys)
-    finally:
-        oracle.discard()
 
 
 @cairn_only("of Cairn's journal beside files of Redis")
 def test_append_only_folders(env):
     for preamble in ("yes", "no"):
-        oracle = redis(appendonly="yes", aof_use_rdb_preamble=preamble, aof_timestamp_enabled="yes",
-                       save="")
-        try:
+        with redis(appendonly="yes", aof_use_rdb_preamble=preamble, aof_timestamp_enabled="yes",
+                   save="") as oracle:
             with oracle.client() as other:
                 fill_all(other)
                 other.call("BGREWRITEAOF")
@@ -203,8 +188,7 @@ def test_append_only_folders(env):
             check(any(name.endswith(".incr.aof") for name in names), names)
             check_import(oracle.folder, wanted)
             # The same as one file, as Redis wrote before 7.0.
-            single = Server(wait=False)
-            try:
+            with Server(wait=False) as single:
                 with open(os.path.join(single.folder, "appendonly.aof"), "wb") as out:
                     for kind in (".base.", ".incr."):
                         for name in names:
@@ -212,10 +196,6 @@ def test_append_only_folders(env):
                                 with open(os.path.join(folder, name), "rb") as part:
                                     out.write(part.read())
                 check_import(single.folder, wanted)
-            finally:
-                single.discard()
-        finally:
-            oracle.discard()
 
 
 def aof(*commands):
@@ -239,8 +219,7 @@ def test_an_append_only_file_that_is_cut_short(env):
     for name, tail in tails.items():
         for where, more in (("appendonly.aof", {}), ("appendonlydir/x.2", {
                 "appendonlydir/appendonly.aof.manifest": b"file x.2 seq 2 type i\n"})):
-            server = with_files({where: WHOLE + tail, **more}, aof_load_truncated="no")
-            try:
+            with with_files({where: WHOLE + tail, **more}, aof_load_truncated="no") as server:
                 said = refusal(server)
                 check("offset %d" % len(WHOLE) in said and "no whole command" in said, said)
                 check(not_begun(server), "a journal was begun")
@@ -251,8 +230,6 @@ def test_an_append_only_file_that_is_cut_short(env):
                     equal(c.call("EXISTS", "b"), 0, name)
                 with open(os.path.join(server.folder, where), "rb") as file:
                     equal(file.read(), WHOLE + tail, "the file was changed")
-            finally:
-                server.discard()
 
 
 @cairn_only("of Cairn's journal beside files of Redis")
@@ -276,13 +253,10 @@ def test_append_only_files_that_are_refused(env):
         "damaged preamble": ({"appendonly.aof": b"REDIS0010\x00\x01k\x01"}, "offset"),
     }
     for name, (files, wanted) in cases.items():
-        server = with_files(files)
-        try:
+        with with_files(files) as server:
             said = refusal(server)
             check(wanted in said, "%s: %s" % (name, said))
             check(not_begun(server), "%s: a journal was begun" % name)
-        finally:
-            server.discard()
 
 
 @cairn_only("of Cairn's journal beside files of Redis")
@@ -303,7 +277,7 @@ def test_append_only_files_of_other_times_and_hands(env):
         "appendonlydir/the base.aof": b"#TS:1700000000\r\n" + commands,
         "appendonlydir/one.aof": b"",
         "appendonlydir/two.aof": aof(["APPEND", "before", "!"]) + b"#TS:1700000001\r\n"})
-    try:
+    with server:
         server.start()
         with server.client() as c:
             equal(c.call("GET", "before"), b"no SELECT!")
@@ -314,35 +288,26 @@ def test_append_only_files_of_other_times_and_hands(env):
             equal(c.call("TYPE", "before"), b"list")
         # Two LPUSH of a string, SHUTDOWN, BLPOP, and an EXEC too many.
         check("5 commands of" in server.log_text(), server.log_text())
-    finally:
-        server.discard()
 
 
 @cairn_only("redis-server loads no snapshot beside an append only file, without a word")
 def test_an_append_only_file_goes_before_a_snapshot(env):
-    oracle = redis(appendonly="no")
-    try:
+    with redis(appendonly="no") as oracle:
         with oracle.client() as other:
             other.call("SET", "from", "snapshot")
             other.call("SAVE")
-        server = start_on(oracle.folder)
-        try:
+        with start_on(oracle.folder) as server:
             with open(os.path.join(server.folder, "appendonly.aof"), "wb") as out:
                 out.write(aof(["SET", "from", "log"]))
             server.start()
             with server.client() as c:
                 equal(c.call("GET", "from"), b"log")
             check("dump.rdb is not loaded" in server.log_text(), server.log_text())
-        finally:
-            server.discard()
-    finally:
-        oracle.discard()
 
 
 @cairn_only("of Cairn's journal beside files of Redis")
 def test_a_damaged_snapshot_begins_no_journal(env):
-    oracle = redis(appendonly="no")
-    try:
+    with redis(appendonly="no") as oracle:
         with oracle.client() as other:
             fill_all(other)
             other.call("SAVE")
@@ -350,8 +315,7 @@ def test_a_damaged_snapshot_begins_no_journal(env):
         with open(os.path.join(oracle.folder, "dump.rdb"), "rb") as file:
             good = file.read()
         for bad in (good[:-3], good[:len(good) // 2], good[:-8] + b"\x01" * 8, good[1:], b""):
-            server = with_files({"dump.rdb": bad})
-            try:
+            with with_files({"dump.rdb": bad}) as server:
                 said = refusal(server)
                 check("dump.rdb: offset" in said, said)
                 check(not_begun(server), "a journal was begun")
@@ -360,7 +324,3 @@ def test_a_damaged_snapshot_begins_no_journal(env):
                 server.start()
                 with server.client() as c:
                     equal(digest(c), wanted)
-            finally:
-                server.discard()
-    finally:
-        oracle.discard()

@@ -334,14 +334,11 @@ def test_export_loads_in_redis(env):
 
 def redis_digest(file, name, appendonly):
     """DEBUG DIGEST of a redis-server that starts with a file of this name."""
-    server = Server(binary=oracle_binary(), wait=False, appendonly=appendonly)
-    try:
+    with Server(binary=oracle_binary(), wait=False, appendonly=appendonly) as server:
         shutil.copy(file, os.path.join(server.folder, name))
         server.start()
         with server.client() as c:
             return c.call("DEBUG", "DIGEST")
-    finally:
-        server.discard()
 
 
 @cairn_only("the tool is ours")
@@ -378,14 +375,11 @@ def test_export_of_a_replica(env):
 
 def rdb_digest(path):
     """DEBUG DIGEST of a redis-server that loaded the file, and what it says of a function."""
-    oracle = Server(binary=oracle_binary(), wait=False, appendonly="no")
-    try:
+    with Server(binary=oracle_binary(), wait=False, appendonly="no") as oracle:
         shutil.copy(path, os.path.join(oracle.folder, "dump.rdb"))
         oracle.start()
         with oracle.client() as o:
             return o.call("DEBUG", "DIGEST"), o.call("FCALL", "twice", 0, 4)
-    finally:
-        oracle.discard()
 
 
 @cairn_only("export is ours")
@@ -428,13 +422,10 @@ def test_export_of_a_snapshot(env):
             equal(rdb_digest(out), (early_digest, 8))
         done = check_tool("export", folder(server), "--rdb", out + "2", "--to", "noon", *options)
         check(done.returncode != 0 and b"--to takes an LSN or a time" in done.stderr, repr(done))
-        aof = Server(binary=oracle_binary(), wait=False, appendonly="yes")
-        try:
+        with Server(binary=oracle_binary(), wait=False, appendonly="yes") as aof:
             done = check_tool("export", folder(server), "--aof",
                               os.path.join(aof.folder, "appendonly.aof"), *options)
             equal(done.returncode, 0, repr(done.stderr))
             aof.start()
             with aof.client() as o:
                 equal(o.call("DEBUG", "DIGEST"), wanted)
-        finally:
-            aof.discard()

@@ -59,14 +59,11 @@ def test_save_is_a_file_that_redis_loads(env):
         c = env.client(2, server)
         fill_all(c)
         equal(c.call("SAVE"), b"OK")
-        oracle = oracle_with(os.path.join(server.folder, "dump.rdb"))
-        try:
+        with oracle_with(os.path.join(server.folder, "dump.rdb")) as oracle:
             with oracle.client() as other:
                 equal(digest(c), digest(other), "compression " + compression)
                 equal(other.call("PEXPIRETIME", "volatile"), FAR)
                 equal(other.call("PEXPIRETIME", "volatile list"), FAR + 1)
-        finally:
-            oracle.discard()
 
 
 def test_redis_loads_big_strings(env):
@@ -82,12 +79,9 @@ def test_redis_loads_big_strings(env):
         equal(c.call("SAVE"), "OK")
         path = os.path.join(server.folder, "dump.rdb")
         equal(os.path.getsize(path) < 4_000_000, compression == "yes")
-        oracle = oracle_with(path)
-        try:
+        with oracle_with(path) as oracle:
             with oracle.client() as o:
                 equal(digest(o), digest(c))
-        finally:
-            oracle.discard()
         wanted = digest(c)
         server.restart(crash=True)
         with server.client() as c:
@@ -95,23 +89,17 @@ def test_redis_loads_big_strings(env):
 
 
 def test_redis_files_are_loaded(env):
-    oracle = Server(oracle_binary(), appendonly="no")
-    try:
+    with Server(oracle_binary(), appendonly="no") as oracle:
         with oracle.client() as other:
             fill_all(other)
             other.call("SAVE")
             wanted = digest(other)
-        server = Server(wait=False, appendonly="no")
-        try:
+        with Server(wait=False, appendonly="no") as server:
             shutil.copy(os.path.join(oracle.folder, "dump.rdb"), server.folder)
             server.start()
             with server.client() as c:
                 equal(digest(c), wanted)
                 equal(c.call("PEXPIRETIME", "volatile"), FAR)
-        finally:
-            server.discard()
-    finally:
-        oracle.discard()
 
 
 def test_restart_without_a_journal(env):
@@ -311,12 +299,9 @@ def test_snapshot_is_the_base_of_the_journal(env):
     plain = os.path.join(server.folder, "plain.rdb")
     with open(plain, "wb") as out:
         subprocess.run(["lz4", "-dc", os.path.join(folder, bases[0])], stdout=out, check=True)
-    oracle = oracle_with(plain)
-    try:
+    with oracle_with(plain) as oracle:
         with oracle.client() as other:
             equal(digest(other), wanted, "what lz4 -dc prints")
-    finally:
-        oracle.discard()
     server.restart(crash=True)
     c = env.client(2, server)
     equal(digest(c), wanted)
@@ -350,12 +335,9 @@ def test_functions_are_in_snapshots(env):
     equal(c.call("SAVE"), b"OK")
     server.restart(crash=True)
     equal(env.client(2, server).call("FCALL", "answer", 0), 42)
-    oracle = oracle_with(os.path.join(server.folder, "dump.rdb"))
-    try:
+    with oracle_with(os.path.join(server.folder, "dump.rdb")) as oracle:
         with oracle.client() as other:
             equal(other.call("FCALL", "answer", 0), 42)
-    finally:
-        oracle.discard()
 
 
 @cairn_only("packed snapshots are ours")

@@ -224,15 +224,12 @@ SAVES = [b"Background saving started", SAVING, SAVING,
 def test_words_while_another_one_is_under_way(env):
     """redis-server is the measure, its child held by a sleep after each key."""
     for words, wanted in ((words_while_rewriting, REWRITING), (words_while_saving, SAVES)):
-        oracle = Server(oracle_binary(), appendonly="yes", save="")
-        try:
+        with Server(oracle_binary(), appendonly="yes", save="") as oracle:
             with oracle.client() as other:
                 equal(other.call("SET", "a", 1), "OK")
                 equal(other.call("CONFIG", "SET", "rdb-key-save-delay", 60_000_000), "OK")
                 equal(words(other), wanted, "redis-server")
             oracle.stop()  # and its child
-        finally:
-            oracle.discard()
         with Machine(env, appendonly="yes", save="") as m:
             m.hold()
             equal(words(m.c), wanted, "Cairn")

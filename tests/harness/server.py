@@ -117,7 +117,8 @@ def flatten(directives):
 
 
 class Server:
-    """One server process and its folder. `directives` are given on the command line."""
+    """One server process and its folder, discarded at the end of a `with`. `directives` are given on
+    the command line."""
 
     def __init__(self, binary=None, threads=4, folder=None, config_file=None, wait=True,
                  environment=None, **directives):
@@ -274,6 +275,12 @@ class Server:
         self.kill()
         if self.own_folder and not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.discard()
 
     # Talking
 
