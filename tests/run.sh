@@ -5,11 +5,11 @@
 #
 # WORD picks the suites whose names contain it. Two lanes share the cores: the foreground tests the
 # release server, meanwhile builds the one with the thread sanitizer and tests that, while the
-# background runs the unit tests, the file fuzzer and the server with the address sanitizer. The crash
-# suites, which mostly wait for disks, run beside the foreground's others. Each suite prints
-# `name: N passed, N failed`, after its output if it failed. At the end come the lines that tell what
-# failed once more, for whoever sees the end only; the last line is `N passed, N failed`. The exit
-# status is 0 only if all passed and something ran. Logs stay in build/test-results/.
+# background runs the unit tests, the file fuzzer and the server with the address sanitizer. The
+# crash suites, which mostly wait for disks, run beside the foreground's others. Each suite prints
+# `name: N passed, N failed`, after its output if it failed. At the end come the lines that tell
+# what failed once more, for whoever sees the end only; the last line is `N passed, N failed`. The
+# exit status is 0 only if all passed and something ran. Logs stay in build/test-results/.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -72,8 +72,8 @@ suite() {
   } 9> "$results/print.lock"
 }
 
-# brief LOG: what failed, in few lines: "FAILED ..." or "MISMATCH ..." and what follows, or the end of
-# a log without them.
+# brief LOG: what failed, in few lines: "FAILED ..." or "MISMATCH ..." and what follows, or the end
+# of a log without them.
 brief() {
   if grep -q -E 'FAILED|MISMATCH' "$1"; then
     grep -E -A 10 'FAILED|MISMATCH' "$1" | cut -c 1-200 | head -n 30

@@ -6,8 +6,8 @@
 //   file   = line*                         the first line of a file has "prev"
 //   line   = "{" "\"seq\":" NUMBER ["," "\"prev\":" "\"" HASH "\""] "," BODY
 //            "," "\"hash\":" "\"" HASH "\"" "}" LF
-//   HASH   = 64 hexadecimal digits: SHA-256 of the hash of the line before (64 zeros before the very
-//            first) and of the line up to its last comma, exclusively
+//   HASH   = 64 hexadecimal digits: SHA-256 of the hash of the line before (64 zeros before the
+//            very first) and of the line up to its last comma, exclusively
 //
 // "prev" is the hash of the line before, in the file before. seq counts lines by one, from 1, over
 // all files. Cutting lines off the end shows in the file that follows, or against a hash kept
@@ -24,8 +24,8 @@ namespace cairn {
 
 inline constexpr size_t kAuditHashDigits = 64;
 
-// Appends `text` as the inside of a JSON string. Bytes that are no printable ASCII become \u00XX, so
-// that any key has one form.
+// Appends `text` as the inside of a JSON string. Bytes that are no printable ASCII become \u00XX,
+// so that any key has one form.
 void AppendJsonText(std::string* out, std::string_view text);
 
 class AuditChain {

@@ -17,8 +17,8 @@ constexpr uint64_t kCrc64Polynomial = 0x95ac9329ac4bc9b5;
 
 // 0x1edc6f41 with its bits reversed.
 constexpr uint32_t kCrc32cPolynomial = 0x82f63b78;
-// The instruction takes three cycles, and one can begin in each: three runs of so many bytes go side
-// by side, and their remainders are put together.
+// The instruction takes three cycles, and one can begin in each: three runs of so many bytes go
+// side by side, and their remainders are put together.
 constexpr size_t kRunBytes = 1024;
 
 using Crc32cTable = std::array<std::array<uint32_t, 256>, 4>;

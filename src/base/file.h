@@ -4,9 +4,9 @@
 // write or fsync, lost unsynced sectors, failing renames. Production code that persists data goes
 // through these; nothing else in src/ calls open/write/fsync/rename on data files.
 //
-// Large aligned writes go past the page cache (O_DIRECT): what is written in bulk, to be read after a
-// crash, need not be copied there, nor push out what others have in it; and the kernel's way through it
-// is most of what a log costs a write (utils/bench/FIGURES.md).
+// Large aligned writes go past the page cache (O_DIRECT): what is written in bulk, to be read after
+// a crash, need not be copied there, nor push out what others have in it; and the kernel's way
+// through it is most of what a log costs a write (utils/bench/FIGURES.md).
 //
 // Thread rule: a FileSystem may be used from any thread; a File from one thread at a time, except
 // that Sync may run beside WriteAt (the journal's sync thread does).

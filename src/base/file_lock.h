@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// FileLock: an advisory lock (flock) on a file, held by a process until it ends in whatever way: the
-// kernel gives it back, so a crash leaves nothing to clean up. The file stays; it holds the process
-// id of its latest owner, for people.
+// FileLock: an advisory lock (flock) on a file, held by a process until it ends in whatever way:
+// the kernel gives it back, so a crash leaves nothing to clean up. The file stays; it holds the
+// process id of its latest owner, for people.
 //
 // Thread rule: one thread at a time.
 #pragma once
@@ -20,8 +20,8 @@ class FileLock {
   FileLock& operator=(FileLock&& other) noexcept;
   ~FileLock();
 
-  // Creates the file if need be and locks it without waiting. kUnavailable: another open of the file
-  // holds it; the message names the owner.
+  // Creates the file if need be and locks it without waiting. kUnavailable: another open of the
+  // file holds it; the message names the owner.
   static Result<FileLock> Take(const std::string& path);
 
   bool held() const { return fd_ >= 0; }

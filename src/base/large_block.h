@@ -17,8 +17,8 @@ inline constexpr size_t kSharedBlockBytes = size_t{128} << 10;
 
 // Never nullptr: a CHECK.
 void* AllocateLarge(size_t bytes);
-// Makes a block of AllocateLarge longer where it lies: by as much as there is room for, up to `bytes`
-// in all, but to `bytes_min` at least. Returns how long it is now; 0: there is no room.
+// Makes a block of AllocateLarge longer where it lies: by as much as there is room for, up to
+// `bytes` in all, but to `bytes_min` at least. Returns how long it is now; 0: there is no room.
 size_t GrowLarge(void* block, size_t bytes_min, size_t bytes);
 // Gives back pages of that arena that have long been free, in small steps; to be called now and
 // then.

@@ -13,8 +13,8 @@ namespace cairn {
 // Bytes of the heap block at `pointer`, as the allocator rounded them.
 size_t AllocatedBytes(const void* pointer);
 
-// Bytes allocated by a thread since it began, and freed by it: two words that jemalloc keeps anyway.
-// All threads that BeginThread (thread.h) are in the sum.
+// Bytes allocated by a thread since it began, and freed by it: two words that jemalloc keeps
+// anyway. All threads that BeginThread (thread.h) are in the sum.
 class MemoryMeter {
  public:
   // False in builds without jemalloc: then only Exact says anything.
@@ -23,7 +23,7 @@ class MemoryMeter {
 #else
   static constexpr bool kCounts = false;
 #endif
-  // Adds the calling thread to the sum, in which what it did stays when it has ended. Again does nothing.
+  // Adds the calling thread to the sum, in which what it did stays. Again does nothing.
   static void RegisterThread();
   // What the registered threads allocated less what they freed; below zero if they free what
   // others allocated. Under a mutex of its own, which is held for a few loads a thread: for once in

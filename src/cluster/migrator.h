@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Migrator: sends keys to another server (MIGRATE). It knows no keyspace: a job brings the payloads,
-// and is told which of them were taken.
+// Migrator: sends keys to another server (MIGRATE). It knows no keyspace: a job brings the
+// payloads, and is told which of them were taken.
 //
 // Thread rule: Send from any thread; `done` is called on a thread of the Migrator, once, unless the
 // Migrator ends before.

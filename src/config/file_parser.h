@@ -33,8 +33,8 @@ struct Directive {
 
 // Splits one line; fails on unbalanced quotes. A comment or an empty line gives no words.
 Result<Words> SplitLine(std::string_view line);
-// `word` such that SplitLine reads it back behind a directive's name: as it is where possible, else in
-// double quotes.
+// `word` such that SplitLine reads it back behind a directive's name: as it is where possible, else
+// in double quotes.
 std::string QuoteWord(std::string_view word);
 // Always in double quotes.
 std::string QuoteText(std::string_view text);

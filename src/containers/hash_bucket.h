@@ -116,8 +116,8 @@ class alignas(64) HashBucket {
   // The item that `index` < size() others of the bucket come before.
   void* ItemAt(size_t index) const;
 
-  // Brings the items that may have the tag into the cache, the first `lines` of 64 bytes of each, or
-  // else the row. Any thread.
+  // Brings the items that may have the tag into the cache, the first `lines` of 64 bytes of each,
+  // or else the row. Any thread.
   void Prefetch(uint8_t tag, size_t lines) const {
     unsigned match = Match(tag);
     if (match == 0 && has_row()) match = 1u << (kSlots - 1);

@@ -52,8 +52,8 @@
 
 namespace cairn {
 
-// Traits: `using Item`, `static uint64_t Hash(const Item*)` (the hash given to Insert), and how many
-// cache lines of an item PrefetchItem brings, `static constexpr size_t kPrefetchedLines`.
+// Traits: `using Item`, `static uint64_t Hash(const Item*)` (the hash given to Insert), and how
+// many cache lines of an item PrefetchItem brings, `static constexpr size_t kPrefetchedLines`.
 template <typename Traits>
 class HashTable {
  public:
@@ -432,10 +432,10 @@ template <typename Traits>
 typename HashTable<Traits>::Item* HashTable<Traits>::RandomItem(Random& random) const {
   if (size() == 0) return nullptr;
   // A bucket and a number are drawn until the bucket has so many items. All buckets have as many
-  // numbers, those whose split of this doubling is to come twice as many (they hold twice the items):
-  // the table is drawn from as it will be at the doubling's end, where their upper half stands for the
-  // bucket to be. Beyond the mean there are as many numbers as it takes for hardly any bucket to hold
-  // more. Some are drawn at once: their cache misses overlap.
+  // numbers, those whose split of this doubling is to come twice as many (they hold twice the
+  // items): the table is drawn from as it will be at the doubling's end, where their upper half
+  // stands for the bucket to be. Beyond the mean there are as many numbers as it takes for hardly
+  // any bucket to hold more. Some are drawn at once: their cache misses overlap.
   constexpr size_t kDraws = 3, kPlacesMin = 4;
   const size_t n = bucket_count();
   const int level = std::bit_width(n) - 1;

@@ -35,10 +35,10 @@
 //
 //   pad  kind 2, 8 bytes or more: 0 u32 magic  4 u32 content bytes
 //
-// Pads are room that was made ahead (segment_writer.h), of zeros for the most part, up to the end of
-// a file that is in use or was when its server died: where the first one begins the next block
+// Pads are room that was made ahead (segment_writer.h), of zeros for the most part, up to the end
+// of a file that is in use or was when its server died: where the first one begins the next block
 // will stand. The last one may claim more than the file has: it was written, its room not synced.
-// A pad inside of a block, which counts as stored bytes of it, makes it end where a disk's block does.
+// A pad inside of a block, one of its stored bytes, makes it end where a disk's block does.
 //
 // Encryption at rest (base/encryption.h): the segment header has flag 1, the key id and, in the
 // first 60 of the 76 bytes, the wrapped data key; a block with kBlockEncrypted has in the place of
@@ -144,9 +144,9 @@ Status DecodeSegmentHeader(std::string_view bytes, SegmentHeader* header);
 
 // Appends header and frame of `plain` to `out`, compressed with `acceleration` (see LZ4) if it is
 // long enough and shrinks; 0 = always stored. With a cipher it is sealed by the counter
-// header->nonce. Where `align` is not 0 a pad makes out's length a multiple of it, `ahead` counted in:
-// the bytes of the file that stand in front of those in `out`. Fills plain_bytes, stored_bytes, crc and
-// the encrypted flag.
+// header->nonce. Where `align` is not 0 a pad makes out's length a multiple of it, `ahead` counted
+// in: the bytes of the file that stand in front of those in `out`. Fills plain_bytes, stored_bytes,
+// crc and the encrypted flag.
 void EncodeBlock(BlockHeader* header, std::string_view plain, int acceleration, DirectString* out,
                  BlockCipher* cipher = nullptr, size_t align = 0, uint64_t ahead = 0);
 // Reads the 96 bytes without the frame, so without checking the checksum: enough to know how much

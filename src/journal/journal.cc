@@ -61,8 +61,8 @@ Status Journal::Start(bool new_timeline) {
     BeginWithoutBase();
   }
   if (new_timeline) {
-    // Other bytes may have been shipped under the old id behind our tail: it ends here. The data that
-    // a log without a base begins under is not what the old id's stream led to: nobody goes on.
+    // Other bytes may have been shipped under the old id behind our tail: it ends here. The data
+    // that a log without a base begins under is not what the old id led to: nobody goes on.
     m.replid2 = awaits_base_ ? "" : m.replid;
     m.second_offset = m.replid2.empty() ? 0 : position_.lsn;
     m.replid = NewReplicationId();

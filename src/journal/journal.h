@@ -93,8 +93,8 @@ struct JournalOptions {
   uint64_t retained_on_disk = 0;  // behind the tail at the start, until RetainFrom is called
   uint64_t segment_bytes_max = 256 << 20;
   uint64_t tail_bytes = 256 << 10;  // made ahead under kAlways; 0: none, see segment_writer.h
-  // kNo, kEverySecond: small writes are gathered for so long; the second while somebody follows, who
-  // gets them when they are written.
+  // kNo, kEverySecond: small writes are gathered for so long; the second while somebody follows,
+  // who gets them when they are written.
   int64_t write_delay_us = 5000, followed_delay_us = 1000;
   int64_t retry_interval_us = 1'000'000;
   int acceleration = 8;  // of LZ4; 0 stores
@@ -227,11 +227,11 @@ class Journal {
   // the outcome, for at most kRebaseAttemptsMax attempts. On an error the file is the journal's to
   // delete or, if a manifest may name it already, to keep.
   Status FinishRebase(const std::string& name, Lsn lsn);
-  // The files that hold the database as of `lsn`, a record end, in folder `to`: hard links where the
-  // file system makes them, else copies; durable but for the manifest, which the caller saves once
-  // it is content. The log goes on in a new segment, so that what is linked never changes again.
-  // kNotFound if a newer base has replaced what led up to `lsn` meanwhile, or `timeline`, in which
-  // it was read, has ended: ask for a later one.
+  // The files that hold the database as of `lsn`, a record end, in folder `to`: hard links where
+  // the file system makes them, else copies; durable but for the manifest, which the caller saves
+  // once it is content. The log goes on in a new segment, so that what is linked never changes
+  // again. kNotFound if a newer base has replaced what led up to `lsn` meanwhile, or `timeline`, in
+  // which it was read, has ended: ask for a later one.
   Result<JournalCopy> CopyTo(const std::string& to, uint32_t timeline, Lsn lsn,
                              const std::function<bool()>& stopped);
   // Nobody may append meanwhile. On error the old timeline goes on.
@@ -378,8 +378,8 @@ class Journal {
   std::vector<UnsyncedFile> unsynced_;
   StreamPoint written_point_, durable_point_;
   int64_t pending_since_us_ = 0;   // bytes wait for the writer since then; 0 = none
-  // Under kAlways: the next group waits for so many bytes until then; 0: for none. Then how many groups
-  // begin at once before one waits again, and how many did the last time.
+  // Under kAlways: the next group waits for so many bytes until then; 0: for none. Then how many
+  // groups begin at once before one waits again, and how many did the last time.
   uint64_t expected_bytes_ = 0;
   int64_t expected_until_us_ = 0;
   unsigned unawaited_groups_ = 0, unawaited_groups_last_ = 0;

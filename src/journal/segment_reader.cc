@@ -105,8 +105,8 @@ SegmentReader::End SegmentReader::Next(Block* block) {
   if (!status_.ok()) return End::kBad;
   const End end = ReadBlock(block);
   if (end == End::kNone) return end;
-  // A pad that was read ahead may be a block by now, and a part of a block, read while it was written
-  // over the pad, be whole.
+  // A pad that was read ahead may be a block by now, and a part of a block, read while it was
+  // written over the pad, be whole.
   at_index_ = at_pads_ = false;
   buffer_.clear();
   status_ = Status::Ok();

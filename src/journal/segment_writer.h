@@ -8,13 +8,13 @@
 // commit of the file system's own journal, with a flush of the disk's cache more. So PrepareTail
 // makes the file longer than what is in it, by zeros:
 //
-//   header block block block pad . . . . . . . .     the next blocks replace the pad's head, and bring
-//                            |<-- the tail -->|      the head of a shorter one with them
+//   header block block block pad . . . . . . . .    the next blocks replace the pad's head, and
+//                            |<-- the tail -->|     bring the head of a shorter one with them
 //
 // so that one sync in some dozens pays for them all, and no reader ever sees anything but frames.
 // Zeros and not fallocate: what that gives is marked as never written, and to unmark it is such a
-// change again. (ext4, a sync of 4,000 bytes: appended 2 flushes and 32 KiB of writes, in a tail 1 and
-// 12, the zeros' share included; in room by fallocate 2 and 20.)
+// change again. (ext4, a sync of 4,000 bytes: appended 2 flushes and 32 KiB of writes, in a tail 1
+// and 12, the zeros' share included; in room by fallocate 2 and 20.)
 //
 // Thread rule: one thread at a time; another may Sync the file meanwhile.
 #pragma once
@@ -44,8 +44,8 @@ class SegmentWriter {
   // and synced_lsn. An empty `plain` makes a mark.
   // `aligned`: a pad makes it end where a write past the page cache may (see File).
   void AddBlock(BlockHeader header, std::string_view plain, int acceleration, bool aligned = false);
-  // Before a Flush: unless what was added fits into the tail, makes it `bytes` long behind that. One
-  // that could not be made is no error, and not tried again in this file.
+  // Before a Flush: unless what was added fits into the tail, makes it `bytes` long behind that.
+  // One that could not be made is no error, and not tried again in this file.
   Status PrepareTail(uint64_t bytes);
   // None is ever made.
   void RefuseTail() { tail_refused_ = true; }

@@ -39,7 +39,7 @@ void* Allocate(size_t bytes) {
   return memory;
 }
 
-// A string entry without its value: `value_bytes` are left free behind the key, *value points there.
+// A string entry without its value: `value_bytes` are left free behind the key, at *value.
 Entry* NewStringShell(std::string_view key, uint32_t head, int64_t expiry_ms, size_t value_bytes,
                       char** value) {
   const bool expiry = expiry_ms != kNoExpiry;

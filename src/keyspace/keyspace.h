@@ -117,8 +117,8 @@ class MutationObserver {
   // old: true if it should, and come again when the observer says so, because the entry is large.
   // `whole`: it is not to be edited, but may be taken out of its table, with what it holds.
   virtual bool Postpone(int shard, int db, const Entry& entry, bool whole) = 0;
-  // The entry, whose epoch bit is old, was taken out of `table` and will not be used any more. True:
-  // it is the observer's to free. False: as it would be after BeforeChange, which is to be called.
+  // The entry, whose epoch bit is old, was taken out of `table` and will not be used any more.
+  // True: it is the observer's to free. False: BeforeChange is to be called, as for any other.
   virtual bool TakeOver(KeyTable* table, Entry* entry) = 0;
   // These tables were taken out of the keyspace. Those that the observer still needs it moves out
   // and frees when it is done with them.

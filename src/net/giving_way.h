@@ -2,14 +2,14 @@
 //
 // GivingWay: whether a worker, before it sleeps, gives its core away once.
 //
-// It does so only while it has replies that wait for the log. What these wait for may itself be waiting
-// for a core: the log's writer, other workers, clients of the same machine. And what the worker finds
-// when it has the core again are many requests, where it would else be woken for the first one, find
-// little more, and sleep again: a wake-up costs about as much as a request.
+// It does so only while it has replies that wait for the log. What these wait for may itself be
+// waiting for a core: the log's writer, other workers, clients of the same machine. And what the
+// worker finds when it has the core again are many requests, where it would else be woken for the
+// first one, find little more, and sleep again: a wake-up costs about as much as a request.
 //
 // Only while it brings something. Where nobody else wanted the core, that is two system calls for
-// nothing; where somebody had it for long, it is time that the worker's other clients lost. So after
-// each such try ever more waits go without one, up to kStaysMax, or kStaysMaxIfLong.
+// nothing; where somebody had it for long, it is time that the worker's other clients lost. So
+// after each such try ever more waits go without one, up to kStaysMax, or kStaysMaxIfLong.
 //
 // Thread rule: the worker's thread.
 #pragma once

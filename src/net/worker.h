@@ -5,13 +5,13 @@
 //   one loop turn:  timers -> [flush] -> wait for events -> mailbox tasks, reads, as they come
 //                   -> turn-end hooks -> flush of every connection that asked for it -> closings
 //
-// A turn reads at most Poller::kEventsMax connections. So replies of all connections that were ready in one turn leave together at its end, after the
-// hooks (which wake the journal, deliver what was collected). The loop never waits for events
-// while a flush is owed. Tasks that the worker posted to itself run at the turn's end too, before
-// the hooks, without a wake-up by the kernel. Connections that asked for FlushLater are flushed
-// between turns, kLaterFlushesMax at a time, those that asked first coming first.
+// A turn reads at most Poller::kEventsMax connections. So replies of all connections that were
+// ready in one turn leave together at its end, after the hooks (which wake the journal, deliver
+// what was collected). The loop never waits for events while a flush is owed. Tasks that the worker
+// posted to itself run at the turn's end too, before the hooks, without a wake-up by the kernel.
+// Those that asked for FlushLater are flushed between turns, in order, kLaterFlushesMax at a time.
 //
-// While replies wait for the log the worker gives its core away before it sleeps (net/giving_way.h).
+// While replies wait for the log the worker gives its core away before it sleeps: giving_way.h.
 //
 // Thread rule: Post, Put, Wake, Stop, connection_count and totals from any thread; the
 // rest on the worker's own thread (or before Start). Nothing here blocks but Join.

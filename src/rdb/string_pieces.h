@@ -7,7 +7,7 @@
 // to what came before it, so the LZF of pieces one after the other is an LZF of the whole. Its
 // length comes first: all is compressed once to learn it, and again piece by piece.
 //
-// The text is the caller's, unchanged until the last piece. One thread at a time; no lock is needed.
+// The text is the caller's, unchanged until the last piece. One thread at a time, without a lock.
 #pragma once
 
 #include <cstddef>

@@ -155,8 +155,8 @@ constexpr size_t kAheadFactor = 16;
 
 // Of a big argument's missing bytes, those that there is to be room for now. Where not all of them
 // may be, only so many that the growth after it, or the one after that, is the last: a value of
-// 1.5 MB is not moved when a megabyte of it has come. (kAheadBytesMin more, as buffers grow when less
-// than that is left.)
+// 1.5 MB is not moved when a megabyte of it has come. (kAheadBytesMin more, as buffers grow when
+// less than that is left.)
 size_t RequestParser::RoomAhead() const {
   const uint64_t missing = MissingOfBigArgument();
   if (missing == 0) [[likely]]
@@ -193,8 +193,8 @@ void RequestParser::EndRead() {
   }
 }
 
-// With so many arguments left at most, a big one's last growth is exact: else a value would be copied
-// out of a buffer of twice its size.
+// With so many arguments left at most, a big one's last growth is exact: else a value would be
+// copied out of a buffer of twice its size.
 constexpr uint32_t kExactArgsMax = 8;
 
 // Makes the own buffer hold [parse_, end_) and `bytes` of free room behind it. Each byte is moved

@@ -17,12 +17,12 @@
 // EndRead: these bytes move to the parser's own buffer and later calls of Next (without Feed)
 // parse them again.
 //
-// How it is fast and never quadratic: a request that lies whole in the buffer goes through a
-// short fast path, shorter still if it begins as the one before. Anything else (incomplete, wrong, more than kFastArgsMax arguments) goes
-// through a careful path that can stop at any byte and resumes there: no byte is scanned more
-// than twice, payloads not at all. While the rest of an argument of kBigArgumentBytes or more is
-// missing, ReadTarget hands out the own buffer's tail, which has room for many times what has
-// come, up to the final size: of a megabyte that comes in reads of 64 KiB a sixteenth is moved.
+// How it is fast and never quadratic: a request that lies whole in the buffer takes a short fast
+// path, shorter still if it begins as the one before. Anything else (incomplete, wrong, more than
+// kFastArgsMax arguments) takes a careful one that can stop at any byte and resumes there: no byte
+// is scanned more than twice, payloads not at all. While the rest of an argument of
+// kBigArgumentBytes or more is missing, ReadTarget hands out the own buffer's tail, with room for
+// many times what has come, up to the final size: a megabyte in 64 KiB reads moves a sixteenth.
 //
 // The own buffer is a StringBlock: whoever runs a request may take a big argument over by a
 // reference to it (own()), until EndRead; from then on the parser does not touch the block again.
@@ -54,8 +54,8 @@ struct Request {
   std::string_view raw;
   const char* begin;  // its first byte; for Rewind
   bool is_inline;
-  // It begins with the same bytes as the request before it in the batch, to the end of the command's
-  // name.
+  // It begins with the same bytes as the request before it in the batch, to the end of the
+  // command's name.
   bool same_name = false;
 };
 
@@ -131,10 +131,10 @@ class RequestParser {
   static constexpr size_t kBigArgumentBytes = StringBlock::kLentBytesMin;
   static constexpr size_t kInlineBytesMax = 64 * 1024;
   static constexpr size_t kReadBytesMax = 1 << 20;  // of one read into the own buffer
-  // Room made for what was only announced: this, or some times as much as has come. Else a few bytes
-  // a connection would be enough to take all memory.
+  // Room made for what was only announced: this, or some times as much as has come. Else a few
+  // bytes a connection would be enough to take all memory.
   static constexpr size_t kAheadBytesMin = 16 * 1024;
-  // And, with the whole of a big argument, for arguments behind it ("EX 100"): these must not move it.
+  // And, with the whole of a big argument, for those behind it ("EX 100"): these must not move it.
   static constexpr size_t kBehindBytes = 128;
 
   RequestParser() = default;

@@ -84,8 +84,8 @@ int Insert(lua_State* L) {
 // -- coroutines --
 //
 // A script that is to end is made to by a hook at every instruction; but each coroutine has a hook
-// of its own. So what a coroutine was told is told to whoever resumed it, who ends there, unless the
-// coroutine has outlived the script that was to end.
+// of its own. So what a coroutine was told is told to whoever resumed it, who ends there, unless
+// the coroutine has outlived the script that was to end.
 
 void PassHookOn(lua_State* L, lua_State* coroutine) {
   if (!IsStopped(coroutine)) return;

@@ -53,8 +53,8 @@ void Client::Attach(Connection& connection) {
   server_.AddClient(session_.record);
 }
 
-// Outside the gate, which a script may hold for long. Whoever deletes the user comes before, or sees
-// this client among those to be closed.
+// Outside the gate, which a script may hold for long. Whoever deletes the user comes before, or
+// sees this client among those to be closed.
 bool Client::LogIn(std::string_view name) {
   const auto users = server_.engine().users.KeepStill();
   std::shared_ptr<User> user = server_.engine().users.Find(name);

@@ -23,8 +23,8 @@ class ClientMemory {
 
   // Bytes that clients may take; 0: no limit.
   int64_t Limit() const;
-  // `counted` is what the sum holds of this client, the caller's to keep. Closes clients if the limit
-  // is passed.
+  // `counted` is what the sum holds of this client, the caller's to keep. Closes clients if the
+  // limit is passed.
   void Note(const ClientRecord& record, int64_t* counted);
   // The client is gone.
   void Forget(int64_t* counted);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What Prometheus reads, made of what INFO says: the names are those of redis_exporter, so that its
-// users' dashboards go on working; a figure that INFO lacks is left out, and so are those whose names
-// promtool does not let pass (instantaneous_ops_per_sec: there is rate() for that).
+// users' dashboards go on working; a figure that INFO lacks is left out, and so are those whose
+// names promtool does not let pass (instantaneous_ops_per_sec: there is rate() for that).
 #pragma once
 
 #include <string>

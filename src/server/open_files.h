@@ -14,8 +14,8 @@
 
 namespace cairn {
 
-// Descriptors that clients do not get: of each worker's loop, and of the log's and snapshots' files,
-// the link to a leader, kept connections of MIGRATE (48) and of whoever reads metrics (64).
+// Descriptors that clients do not get: of each worker's loop, and of the log's and snapshots'
+// files, the link to a leader, kept connections of MIGRATE (48) and of whoever reads metrics (64).
 inline constexpr int64_t kReservedFiles = 160;
 inline constexpr int64_t kReservedFilesPerWorker = 6;
 

@@ -21,8 +21,8 @@
 namespace cairn {
 namespace {
 
-// Of LZ4: 44 ns a SET of 100 bytes, half of them random, instead of 55 with 8; from here on it gains
-// little. The files are a tenth longer.
+// Of LZ4: 44 ns a SET of 100 bytes, half of them random, instead of 55 with 8; from here on it
+// gains little. The files are a tenth longer.
 constexpr int kJournalAcceleration = 12;
 // 32 MB/s, some 220,000 such SETs a second: from there on LZ4's share is worth more to the writes
 // than to the disk.
@@ -125,8 +125,8 @@ Status Server::OpenJournal() {
   return Status::Ok();
 }
 
-// What a snapshot left that was under way when the process died, what was made for followers or came
-// from a leader, or a log without a base.
+// What a snapshot left that was under way when the process died, what was made for followers or
+// came from a leader, or a log without a base.
 Status Server::RemoveTemporaryFiles(const std::string& dir) {
   auto names = RealFileSystem()->List(dir);
   if (!names.ok()) return names.status();
@@ -361,7 +361,8 @@ Status Server::LoadBase(const Manifest& manifest, const std::function<bool()>& s
   return Status::Ok();
 }
 
-// Loads what the chain begins with, applies the stream up to `limit` and returns where the last whole record ends.
+// Loads what the chain begins with, applies the stream up to `limit` and returns where the last
+// whole record ends.
 Result<Lsn> Server::Replay(const Manifest& manifest, Lsn limit,
                            const std::function<bool()>& stop) {
   Lsn from = manifest.base_lsn;

@@ -5,8 +5,8 @@
 // kept first: DIR/timeline-N holds a manifest and hard links to all its files, a journal folder
 // like any other, once it is moved to where `appenddirname` can name it.
 //
-// Keys whose time came between then and this start stay (restore-keep-expired), or what one went back
-// for would vanish at once; what has its time still to come expires as ever.
+// Keys whose time came between then and this start stay (restore-keep-expired), or what one went
+// back for would vanish at once; what has its time still to come expires as ever.
 #include "journal/recovery.h"
 #include "journal/restore_point.h"
 #include "server/server.h"

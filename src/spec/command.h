@@ -92,8 +92,8 @@ enum KeyFlag : uint16_t {
 };
 
 // Where some keys of a command stand. Begin: at argument `index`, or behind `keyword` searched
-// from argument `index` (negative: from the end backwards), or unknown. Then either a range (last is
-// relative to the first key when positive, from the end when negative; `limit` n > 1: only the
+// from argument `index` (negative: from the end backwards), or unknown. Then either a range (last
+// is relative to the first key when positive, from the end when negative; `limit` n > 1: only the
 // first 1/n of the rest) or a count at `keynum` (relative to the begin) and keys from `first_key`.
 struct KeySpec {
   enum class Begin : uint8_t { kIndex, kKeyword, kUnknown };

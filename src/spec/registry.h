@@ -39,8 +39,8 @@ class Registry {
   // Parents come before their subcommands. A name that is there already is a CHECK.
   void Add(std::span<const CommandSpec> rows);
 
-  // rename-command: the command answers to `to` only, or ("") to nothing any more. False if there is
-  // no such command or the new name is taken. Subcommands keep belonging to it.
+  // rename-command: the command answers to `to` only, or ("") to nothing any more. False if there
+  // is no such command or the new name is taken. Subcommands keep belonging to it.
   bool Rename(std::string_view from, std::string_view to);
 
   // By name, any case; "config|get" finds the subcommand. nullptr if unknown. O(1).

@@ -121,8 +121,8 @@ class Hash {
   std::string_view SmallBytes() const;
   // What it costs to free: 1, or the number of fields of a hashtable.
   size_t FreeEffort() const;
-  // Of a hashtable: asks for the memory of fields with these hashes (HashBytes), waiting for none of
-  // it at the end.
+  // Of a hashtable: asks for the memory of fields with these hashes (HashBytes), waiting for none
+  // of it at the end.
   void FetchAhead(std::span<const uint64_t> hashes) const;
   // Bytes, estimated from `samples` fields (0: all).
   size_t MemoryUsage(size_t samples) const;

@@ -28,8 +28,8 @@ namespace cairn {
 
 class List {
  public:
-  // Of an element, and of a listpack that is taken over: lengths are counted in 32 bits. Callers see
-  // to it; what clients send is shorter (proto-max-bulk-len).
+  // Of an element, and of a listpack that is taken over: lengths are counted in 32 bits. Callers
+  // see to it; what clients send is shorter (proto-max-bulk-len).
   static constexpr size_t kElementBytesMax = UINT32_MAX - sizeof(ListChunk);
 
   List() = default;

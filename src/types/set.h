@@ -95,8 +95,8 @@ class Set {
   std::string_view SmallBytes() const;
   // What it costs to free: 1, or the number of members of a hashtable.
   size_t FreeEffort() const;
-  // Of a hashtable: asks for the memory of members with these hashes (HashBytes), waiting for none of
-  // it at the end.
+  // Of a hashtable: asks for the memory of members with these hashes (HashBytes), waiting for none
+  // of it at the end.
   void FetchAhead(std::span<const uint64_t> hashes) const;
   // Bytes, estimated from `samples` members (0: all).
   size_t MemoryUsage(size_t samples) const;

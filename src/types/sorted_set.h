@@ -141,8 +141,8 @@ class SortedSet {
 
   // How many allocations freeing it takes, about: what lazy freeing decides on.
   size_t FreeEffort() const;
-  // Of a skiplist: asks for the memory of members with these hashes (HashBytes), waiting for none of
-  // it at the end.
+  // Of a skiplist: asks for the memory of members with these hashes (HashBytes), waiting for none
+  // of it at the end.
   void FetchAhead(std::span<const uint64_t> hashes) const;
   // Bytes behind the word; members of a skiplist are estimated from `samples` (0: all).
   size_t MemoryUsage(size_t samples) const;

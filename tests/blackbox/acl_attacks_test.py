@@ -16,7 +16,7 @@ def login(env, name, server=None):
 
 @cairn_only("redis-server reads keys where its specification looks for them")
 def test_keyword_as_a_name(env):
-    """A group or a consumer may be called STREAMS: the keys stand behind the keyword all the same."""
+    """A group or a consumer may be called STREAMS: the keys still stand behind the keyword."""
     c = env.c
     equal(c.call("XGROUP", "CREATE", "s", "streams", "0", "MKSTREAM"), b"OK")
     equal(c.call("XADD", "s", "1-1", "f", "v"), b"1-1")

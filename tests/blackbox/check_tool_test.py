@@ -164,8 +164,8 @@ def segment_names(path):
 
 
 def repaired(env, journal, name, damage):
-    """Of a copy of the journal in which `damage` was done to a file: what repair said, the list that
-    a server then has, and whether its first point is still there."""
+    """Of a copy of the journal in which `damage` was done to a file: what repair said, the list
+    that a server then has, and whether its first point is still there."""
     with tempfile.TemporaryDirectory() as work:
         copy = os.path.join(work, "appendonlydir")
         shutil.copytree(journal, copy)

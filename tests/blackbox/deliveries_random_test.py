@@ -2,10 +2,11 @@
 """Random scenarios of four clients that subscribe, cache, wait and change, side by side with
 redis-server: every reply, every message and every invalidation that a client gets, in order.
 
-Behind each step a mark is published on a channel that all of them hear, twice: what is collected for
-a turn of the loop (broadcast invalidations) comes before the second. 7.0 puts a client's own messages
-into the array of its EXEC, so transactions and scripts that change anything are those of a client
-that hears nothing. In which order a message and an invalidation of one command come is not compared.
+Behind each step a mark is published on a channel that all of them hear, twice: what is collected
+for a turn of the loop (broadcast invalidations) comes before the second. 7.0 puts a client's own
+messages into the array of its EXEC, so transactions and scripts that change anything are those of a
+client that hears nothing. The order of a message and an invalidation of one command is not
+compared.
 """
 
 import itertools

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""min-replicas-durable: a write is answered when followers have it on disk, and no answered write is
-lost with its leader."""
+"""min-replicas-durable: a write is answered when followers have it on disk, and no answered write
+is lost with its leader."""
 
 import contextlib
 import select

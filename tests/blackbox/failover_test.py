@@ -20,8 +20,8 @@ def until(client, state):
 
 
 class Writers:
-    """Each writes keys of its own to the first server until that is read-only, then to the other; and
-    back, if it comes there before the role does."""
+    """Each writes keys of its own to the first server until that is read-only, then to the other;
+    and back, if it comes there before the role does."""
 
     def __init__(self, ports, count=3):
         self.ports, self.stopping, self.errors = ports, False, []
@@ -222,8 +222,8 @@ def test_abort_while_the_target_does_not_answer(env):
 
 @contextlib.contextmanager
 def failing_over_to(leader, target):
-    """FAILOVER to one that follows by hand: it has all of the stream, and says so. Yields a client of
-    the leader's, and the words of the PSYNC that is to come."""
+    """FAILOVER to one that follows by hand: it has all of the stream, and says so. Yields a client
+    of the leader's, and the words of the PSYNC that is to come."""
     with leader.client() as c, leader.client() as follower:
         equal(c.call("SET", "k", "v"), b"OK")
         stream = info(c, "master_replid")
@@ -284,8 +284,8 @@ PREFLIGHT = [b"-LOADING Redis is loading the dataset in memory",
 
 
 def test_a_target_that_cannot_lead_now(env):
-    """Redis and Cairn say all of these before they look at their role: it will not lead because of this
-    request, which was the first."""
+    """Redis and Cairn say all of these before they look at their role: it will not lead because of
+    this request, which was the first."""
     for answer in PREFLIGHT:
         leader, target = cairn(env), Impostor()
         target.answer = answer + b"\r\n"

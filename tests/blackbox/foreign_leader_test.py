@@ -18,7 +18,7 @@ def full_sync(stream, snapshot=NO_KEYS):
 
 
 def test_what_was_applied_in_part_is_nobodys_stream(env):
-    """A group that fails in its middle: a snapshot of that may not go on from there, restarts included."""
+    """A group that fails in its middle: no snapshot of it goes on from there, restarts included."""
     follower, impostor = cairn(env, appendonly="yes"), Impostor()
     impostor.answer = full_sync(
         resp(b"SELECT", b"0") + resp(b"SET", b"s", b"v") + resp(b"MULTI") + resp(b"INCR", b"n") +

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the expiry of hash fields leaves behind: events, effects in the journal, data after a crash."""
+"""What the expiry of hash fields leaves: events, effects in the journal, data after a crash."""
 
 import glob
 import os

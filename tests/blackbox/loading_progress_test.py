@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How far a load is: a line that is drawn over itself on a terminal, and nothing of that in a file."""
+"""How far a load is: a line drawn over itself on a terminal, and nothing of that in a file."""
 
 import os
 import pty

@@ -13,9 +13,9 @@ MATRIX = ONCE
 
 @contextlib.contextmanager
 def away(env, **directives):
-    """A follower that cannot be heard while the leader writes 8 MB. Yields the leader's client, and a
-    function that has the leader rewrite its log, and says how much of it is there below the place of
-    the follower: nothing if that is negative."""
+    """A follower that cannot be heard while the leader writes 8 MB. Yields the leader's client, and
+    a function that has the leader rewrite its log, and says how much of it is there below the place
+    of the follower: nothing if that is negative."""
     leader, follower = cairn(env, journal_segment_size="1mb", **directives), cairn(env)
     proxy = Proxy(leader.port)
     with follower.client() as c:

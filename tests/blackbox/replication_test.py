@@ -402,7 +402,7 @@ def test_a_stream_that_cannot_be_applied_is_given_up(env):
 
 @limit(180)
 def test_cut_links(env):
-    """However often the link is cut, at whatever byte, nothing is missing and nothing comes twice."""
+    """However often the link is cut, at whatever byte: nothing is missing, nothing comes twice."""
     leader, follower = cairn(env), cairn(env)
     proxy = Proxy(leader.port)
     try:

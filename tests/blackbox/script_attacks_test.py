@@ -238,7 +238,7 @@ def test_the_lines_of_a_script_in_the_log_have_a_bound(env):
 @limit(60)
 @matrix(THREADS)
 def test_no_coroutine_keeps_a_script_alive(env):
-    """Each coroutine has a hook of its own: whoever resumed one is told that the script has to end."""
+    """Each coroutine has a hook of its own: whoever resumed one is told that the script ends."""
     server = env.start(busy_reply_threshold=50)
     for script in (
             "while true do pcall(coroutine.wrap(function() while true do end end)) end",

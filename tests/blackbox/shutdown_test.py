@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How a server ends that has followers: writes wait until these have everything, or until the time is
-up; SHUTDOWN NOW does not wait, SHUTDOWN ABORT makes the server go on."""
+"""How a server ends that has followers: writes wait until these have everything, or until the time
+is up; SHUTDOWN NOW does not wait, SHUTDOWN ABORT makes the server go on."""
 
 import signal
 

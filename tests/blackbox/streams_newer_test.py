@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What streams got after Redis 7.0, from its documentation: XDELEX, XACKDEL, KEEPREF, DELREF and ACKED
-(8.2), XREADGROUP CLAIM (8.4), XNACK (8.8)."""
+"""What streams got after Redis 7.0, from its documentation: XDELEX, XACKDEL, KEEPREF, DELREF and
+ACKED (8.2), XREADGROUP CLAIM (8.4), XNACK (8.8)."""
 
 from harness.checks import as_dict, check, equal, start_blocked
 from harness.matrix import PROTOCOLS, cairn_only

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""tls-replication: links over TLS between Cairn and redis-server, and leaders that are not trusted."""
+"""tls-replication: TLS links between Cairn and redis-server, and leaders that are not trusted."""
 
 import os
 
@@ -63,7 +63,7 @@ def test_redis_follows_cairn(env):
 
 @limit(60)
 def test_certificates(env):
-    """The link shows its own certificate, or the server's; a leader of another authority is none."""
+    """The link shows its own certificate or the server's; a leader of another authority is none."""
     files = Files(env)
     other = Authority(env.folder(), "other")
     directives = files.directives()

@@ -3,7 +3,7 @@
 
 // BullMQ as a job queue with worker processes: usage  node bullmq.js PORT
 //
-// Its scripts build the names of their keys from parts, so they touch keys that they do not declare.
+// Its scripts build the names of keys from parts, so they touch some that they do not declare.
 
 const assert = require('node:assert/strict');
 const path = require('node:path');

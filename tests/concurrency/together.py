@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Transactions, scripts, blocking, pub/sub, client-side caching and MONITOR at once, four threads.
 
-    movers       move amounts between accounts: by WATCH/MULTI/EXEC with a message inside, by a script
-                 that declares its keys, by one that does not, by a function; the total is constant
+    movers       move amounts between accounts: by WATCH/MULTI/EXEC with a message inside, by a
+                 script that declares its keys, by one that does not, by a function; the total is
+                 constant
     auditors     see that total in every MGET, EXEC and script
     producers    put numbered jobs into queues: plainly, in transactions, from scripts
     consumers    take them with blocking commands while somebody unblocks them; each comes once

@@ -3,8 +3,8 @@
 
 Each writer owns some keys and a model of them. It sends small pipelines of operations and takes an
 operation into the model when its reply has come. After a crash the server must show the model with
-some first part of the still unanswered operations applied: nothing acknowledged lost, nothing out of
-order, and no operation half there (an MSET or a transaction counts as one).
+some first part of the still unanswered operations applied: nothing acknowledged lost, nothing out
+of order, and no operation half there (an MSET or a transaction counts as one).
 """
 
 import itertools

@@ -3,8 +3,8 @@
 differences.md, whose entries are named by their numbers in [brackets].
 
 Cairn is held to Redis 7.4, the oracle is 7.0.15. Here are the differences of errors and of newer
-versions, for which the kind of reply may be another, and EXEC, whose replies are compared each by the
-rule of its command.
+versions, for which the kind of reply may be another, and EXEC, whose replies are compared each by
+the rule of its command.
 """
 
 import re
@@ -42,7 +42,7 @@ def text_behind_nul(mine, theirs):
 
 
 class Context:
-    """What the comparison remembers: the commands queued in MULTI, the names of all of the round."""
+    """What the comparison remembers: the commands queued in MULTI, all names of the round."""
 
     def __init__(self):
         self.queued = None

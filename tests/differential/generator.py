@@ -184,8 +184,8 @@ class Generator:
         return b"%r" % (self.r() * 10 ** self.below(20)) if p < 0.9 else b"%.2e" % (self.r() * 1e9)
 
     def score(self):
-        """As float(), but no minus zero, which a listpack cannot hold. Whether a new sorted set starts
-        as one is not the same in 7.0 and 7.2."""
+        """As float(), but no minus zero, which a listpack cannot hold. Whether a new sorted set
+        starts as one is not the same in 7.0 and 7.2."""
         text = self.float()
         try:
             return text if float(text) else b"0"
@@ -236,7 +236,7 @@ class Generator:
             self.pick((b"4000000000000", b"5000000000001", b"9223372036854775807", b"-5", b"abc"))
 
     def block_s(self):
-        """How long to wait, in a pipeline that nobody else serves: hardly; never 0, which is for ever."""
+        """How long to wait where nobody else serves the pipeline: hardly; never 0, for ever."""
         return self.pick((b"0.001", b"0.001", b"1e-3", b"0.002") if self.r() < 0.9 else
                          (b"abc", b"-1", b"", b"nan", b"-0.5"))
 

@@ -52,7 +52,7 @@ def stored_twice(name, command):
 
 
 def waits(name, command):
-    """A command that blocks longer than a moment, or for ever; 7.0 takes endless waits for negative."""
+    """A command that blocks longer than a moment, or for ever: to 7.0 endless is negative."""
     if name in (b"XREAD", b"XREADGROUP"):
         times = [arg for before, arg in zip(command, command[1:]) if before.upper() == b"BLOCK"]
     elif name in (b"BLMPOP", b"BZMPOP"):

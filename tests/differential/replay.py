@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a round left in the journal is the data that it left in memory.
 
-DEBUG LOADAOF replays the journal: every key, deadline, stream group and pending entry has to be as it
-was. And the segments, through `lz4 -dc`, load in redis-server with the same DEBUG DIGEST.
+DEBUG LOADAOF replays the journal: every key, deadline, stream group and pending entry has to be as
+it was. And the segments, through `lz4 -dc`, load in redis-server with the same DEBUG DIGEST.
 """
 
 import glob
@@ -12,8 +12,8 @@ import subprocess
 from differential.families.programs import inner_command
 from harness.server import Server, oracle_binary
 
-# As in Redis the journal does not tell when a consumer was last seen, nor how often it asked for what
-# is pending already, which counts as a delivery.
+# As in Redis the journal does not tell when a consumer was last seen, nor how often it asked for
+# what is pending already, which counts as a delivery.
 NOT_JOURNALED = (b"seen-time", b"active-time", b"idle", b"inactive")
 LAYOUT = (b"radix-tree-keys", b"radix-tree-nodes")
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Rules of named commands: what is compared of two replies whose bytes differ.
 
-Each undoes one difference that differences.md lists under its number in [brackets]; what is left must
-be equal. Each returns None when the replies agree, else a text.
+Each undoes one difference that differences.md lists under its number in [brackets]; what is left
+must be equal. Each returns None when the replies agree, else a text.
 """
 
 import math

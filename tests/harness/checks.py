@@ -3,8 +3,8 @@
 
 import time
 
-# What has to come true in the end gets this long: a machine may be slow, loaded, or both. Nothing is
-# lost by more, as who waits goes on at once when it has come true.
+# What has to come true in the end gets this long: a machine may be slow, loaded, or both. Nothing
+# is lost by more, as who waits goes on at once when it has come true.
 PATIENCE = 60
 
 

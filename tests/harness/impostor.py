@@ -8,7 +8,7 @@ from harness.checks import PATIENCE, eventually
 
 
 class Impostor:
-    """A leader that says yes to everything, and `answer` to PSYNC, or what `answer(words)` returns."""
+    """A leader that says yes, but to PSYNC `answer`, or what `answer(words)` returns."""
 
     def __init__(self):
         self.answer = b""

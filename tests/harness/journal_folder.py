@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The folder of a server's journal, as operators see it: with the tool, and by starts that are refused."""
+"""The folder of a server's journal, as operators see it: by the tool and by starts refused."""
 import os
 import subprocess
 

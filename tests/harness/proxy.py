@@ -9,8 +9,8 @@ import time
 
 class Proxy:
     """Listens on a loopback port and passes bytes on to another. `limit` bytes a connection pass
-    from the target, then it is cut; None: no limit. `rate`: bytes a second from the target. `cut_at`:
-    what first comes from the target with this in it is dropped, and the connection cut."""
+    from the target, then it is cut; None: no limit. `rate`: bytes a second from the target.
+    `cut_at`: the first bytes from the target with this in them are dropped, the connection cut."""
 
     def __init__(self, target):
         self.target, self.limit, self.rate = target, None, None

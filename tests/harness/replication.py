@@ -48,8 +48,8 @@ def announced_port(follower, client):
 
 
 def in_step(leader, follower, seconds=PATIENCE):
-    """Waits until the follower has all that the leader has now, and compares the data. A follower of
-    nothing has all of it before its leader has heard so."""
+    """Waits until the follower has all that the leader has now, and compares the data. A follower
+    of nothing has all of it before its leader has heard so."""
     with leader.client() as up, follower.client() as down:
         port = announced_port(follower, down)
 

@@ -117,8 +117,8 @@ def flatten(directives):
 
 
 class Server:
-    """One server process and its folder, discarded at the end of a `with`. `directives` are given on
-    the command line."""
+    """One server process and its folder, discarded at the end of a `with`. `directives` are given
+    on the command line."""
 
     def __init__(self, binary=None, threads=4, folder=None, config_file=None, wait=True,
                  environment=None, **directives):

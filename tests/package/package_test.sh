@@ -4,7 +4,7 @@
 # Builds the Debian package of the binary given, installs it into a root folder of its own,
 # starts the server with the configuration that came, removes and purges it.
 #   tests/package/package_test.sh SERVER
-# Not tested for want of systemd here: enabling and starting the unit. Needs no root: dpkg is told so.
+# Not tested for want of systemd: enabling and starting the unit. Needs no root: dpkg is told so.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 passed=0 failed=0

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// appendfsync everysec, measured: what a power cut takes. Time stands still until the test moves it,
-// and it is not moved before the journal has done what is due by now; so the second is one by this
-// clock, however slow the machine is.
+// appendfsync everysec, measured: what a power cut takes. Time stands still until the test moves
+// it, and it is not moved before the journal has done what is due by now; so the second is one by
+// this clock, however slow the machine is.
 //
-//   - What was acknowledged is being made durable when it is half a second old: a disk that keeps up
-//     loses nothing older than that and what a sync takes.
+//   - What was acknowledged is being made durable when it is half a second old: a disk that keeps
+//     up loses nothing older than that and what a sync takes.
 //   - Nothing is acknowledged while something acknowledged a second ago is not durable: a disk that
 //     hangs loses at most what was acknowledged within one second, however long it hangs.
 #include <algorithm>

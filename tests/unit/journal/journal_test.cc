@@ -136,8 +136,8 @@ TEST_CASE("journal: what comes in bulk ends where a write past the page cache ma
   for (const KeyRing* keys : {static_cast<const KeyRing*>(nullptr), &ring}) {
     JournalHarness h(11);
     h.options.keys = keys;
-    // A pass begins when there is a MiB, or when somebody waits for it: not by the clock, by which a
-    // slow machine has appended too little for a large one.
+    // A pass begins when there is a MiB, or when somebody waits for it: not by the clock, by which
+    // a slow machine has appended too little for a large one.
     h.options.write_delay_us = 600'000'000;
     h.options.segment_bytes_max = 3 << 20;
     REQUIRE(h.Open().ok());

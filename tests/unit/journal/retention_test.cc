@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Old bases and the segments behind them stay as long as retention wants, and every state in between
-// can be begun again; at every step of their deletion a crash leaves a log that starts.
+// Old bases and the segments behind them stay as long as retention wants, and every state in
+// between can be begun again; at every step of their deletion a crash leaves a log that starts.
 #include "journal/restore_point.h"
 #include "tests/unit/journal/journal_harness.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A worker by itself: its mailbox, its timers, its turns. Meant to be run under the thread sanitizer
-// too.
+// A worker by itself: its mailbox, its timers, its turns. Meant to be run under the thread
+// sanitizer too.
 #include "net/worker.h"
 
 #include <algorithm>

@@ -3,7 +3,9 @@
 """Writes golden_dumps.h: DUMP payloads of redis-server 7.0, one a type and encoding.
 
 Needs redis-server 7.0 on the path. Payloads in forms that only older servers wrote are put together
-here and pass through its RESTORE, which says what they mean. Usage: make_golden_dumps.py > golden_dumps.h
+here and pass through its RESTORE, which says what they mean.
+
+    make_golden_dumps.py > golden_dumps.h
 """
 import socket
 import struct

@@ -177,7 +177,7 @@ TEST_CASE("persistence: SAVE waits for its own snapshot, and says how that one w
   REQUIRE(wrong == 0);
 }
 
-// Of what was there, if it was claimed before; of nothing it would be a base that forgets all of it.
+// Of what was there, if it was claimed before; of nothing it would be a base that forgets it all.
 TEST_CASE("persistence: a leader's data replaces ours behind the last snapshot that was claimed") {
   Machine m(4);
   m.test.engine->scripts = std::make_shared<ScriptRegistry>();

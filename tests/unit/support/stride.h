@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A loop over many like steps of which a run takes each n-th, from a first one that is new each time;
-// `make test-long` takes all (CAIRN_THOROUGH). Tests name the step that fails, and how to repeat it.
+// A loop over many like steps of which a run takes each n-th, from a first one that is new each
+// time; `make test-long` takes all (CAIRN_THOROUGH). Tests name the failing step and its repeat.
 #pragma once
 
 #include <stdlib.h>
