@@ -33,9 +33,10 @@ Waiter::Waiter(uint64_t order, const BlockRequest& request, const Session& sessi
 
 void StartWait(Session& session, std::shared_ptr<Waiter> waiter) {
   session.suspended = true;
-  session.record->flags.fetch_or(kClientBlocked, std::memory_order_relaxed);
   session.waiter = waiter;
+  // Together: who has seen the flag in CLIENT LIST finds the waiter, and nobody claims before it.
   std::lock_guard guard(session.record->mutex);
+  session.record->flags.fetch_or(kClientBlocked, std::memory_order_relaxed);
   session.record->waiter = std::move(waiter);
 }
 
