@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/hex.h"
 #include "base/random.h"
 
 namespace cairn {
@@ -53,13 +54,6 @@ Nonce CounterNonce(uint64_t counter) {
   Nonce nonce{};
   StoreLe<uint64_t>(reinterpret_cast<char*>(nonce.data()) + 4, counter);
   return nonce;
-}
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 bool ParseKey(std::string_view hex, DataKey* key) {

@@ -4,6 +4,7 @@
 #include <glob.h>
 
 #include "base/numbers.h"
+#include "base/quoted_words.h"
 #include "config/options.h"
 
 namespace cairn {
@@ -11,64 +12,10 @@ namespace {
 
 bool IsBlank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 std::string_view Trim(std::string_view text) {
   while (!text.empty() && IsBlank(text.front())) text.remove_prefix(1);
   while (!text.empty() && IsBlank(text.back())) text.remove_suffix(1);
   return text;
-}
-
-// Reads the escape behind a backslash at line[*at]; moves *at behind it.
-char ReadEscape(std::string_view line, size_t* at) {
-  const char c = line[(*at)++];
-  if (c == 'x' && *at + 1 < line.size()) {
-    const int high = HexDigit(line[*at]), low = HexDigit(line[*at + 1]);
-    if (high >= 0 && low >= 0) {
-      *at += 2;
-      return static_cast<char>(high * 16 + low);
-    }
-  }
-  switch (c) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'b': return '\b';
-    case 'a': return '\a';
-    default: return c;
-  }
-}
-
-// Reads one word from line[*at], which is no blank. False when a quote is not closed, or is
-// followed by anything but a blank.
-bool ReadWord(std::string_view line, size_t* at, std::string* word) {
-  while (*at < line.size() && !IsBlank(line[*at])) {
-    const char quote = line[*at];
-    if (quote != '"' && quote != '\'') {
-      *word += quote;
-      ++*at;
-      continue;
-    }
-    for (++*at;; ) {
-      if (*at >= line.size()) return false;
-      const char c = line[(*at)++];
-      if (c == quote) return *at == line.size() || IsBlank(line[*at]);
-      if (c == '\\' && quote == '"' && *at < line.size()) {
-        *word += ReadEscape(line, at);
-      } else if (c == '\\' && *at < line.size() && line[*at] == '\'') {
-        *word += '\'';
-        ++*at;
-      } else {
-        *word += c;
-      }
-    }
-  }
-  return true;
 }
 
 Result<std::vector<std::string>> FilesOf(const Directive& include) {
@@ -128,18 +75,11 @@ Status Directive::Error(std::string_view why) const {
 }
 
 Result<Words> SplitLine(std::string_view line) {
-  Words words;
-  for (size_t at = 0; at < line.size();) {
-    if (IsBlank(line[at])) {
-      ++at;
-      continue;
-    }
-    std::string word;
-    if (!ReadWord(line, &at, &word))
-      return Status::Invalid("Unbalanced quotes in configuration line");
-    words.push_back(std::move(word));
-  }
-  return words;
+  std::string text;
+  std::vector<std::string_view> words;
+  if (!SplitQuotedWords(line, &text, &words))
+    return Status::Invalid("Unbalanced quotes in configuration line");
+  return Words(words.begin(), words.end());
 }
 
 std::string QuoteText(std::string_view text) {

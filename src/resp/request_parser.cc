@@ -11,7 +11,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/numbers.h"
-#include "resp/inline_arguments.h"
+#include "base/quoted_words.h"
 
 namespace cairn {
 
@@ -442,7 +442,7 @@ ParseOutcome RequestParser::ParseInline(RequestBatch* batch) {
   if (line.ends_with('\r')) line.remove_suffix(1);
   std::string& text = batch->inline_text_.emplace_back();
   std::vector<std::string_view> args;
-  if (!SplitInlineArguments(line, &text, &args)) return Fail("unbalanced quotes in request");
+  if (!SplitQuotedWords(line, &text, &args)) return Fail("unbalanced quotes in request");
   if (args.empty()) {
     batch->inline_text_.pop_back();
   } else {

@@ -23,6 +23,6 @@ fuzz() {  # NAME SOURCE...
   grep -E 'number_of_executed_units' "$out/$name.log" | sed "s/^/$name: /"
 }
 
-fuzz request_parser src/resp/request_parser.cc src/resp/inline_arguments.cc \
+fuzz request_parser src/resp/request_parser.cc src/base/quoted_words.cc \
   src/base/numbers.cc src/base/check.cc src/base/crash.cc src/base/random.cc \
   src/base/large_block.cc src/base/string_block.cc

@@ -46,6 +46,7 @@ TEST_CASE("lines split into words with quotes and escapes") {
   REQUIRE(*SplitLine("  a  b\tc ") == Words{"a", "b", "c"});
   REQUIRE(*SplitLine(R"(x "a b\x41\n\"" 'it\'s \n')") == Words{"x", "a bA\n\"", "it's \\n"});
   REQUIRE(*SplitLine(R"(x "" foo"bar")") == Words{"x", "", "foobar"});
+  REQUIRE(*SplitLine("\va\vb \f c") == Words{"a\vb", "c"});  // these end no word, as in Redis
   for (const char* bad : {"x \"a", "x 'a", "x \"a\"b", "x 'a'b", "x \"a\\"})
     REQUIRE_FALSE(SplitLine(bad).ok());
 }

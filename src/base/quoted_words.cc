@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "resp/inline_arguments.h"
+#include "base/quoted_words.h"
 
 #include <cstddef>
+
+#include "base/hex.h"
 
 namespace cairn {
 
@@ -10,13 +12,6 @@ namespace {
 bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 // Redis ends an unquoted word at these only, though it skips all white space between words.
 bool EndsWord(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 char Unescape(char c) {
   switch (c) {
@@ -57,12 +52,12 @@ bool ReadQuoted(std::string_view line, char quote, size_t* at, std::string* text
 
 }  // namespace
 
-bool SplitInlineArguments(std::string_view line, std::string* text,
-                          std::vector<std::string_view>* args) {
-  // No argument grows by unquoting, so `text` never moves once it has this room.
+bool SplitQuotedWords(std::string_view line, std::string* text,
+                      std::vector<std::string_view>* words) {
+  // No word grows by unquoting, so `text` never moves once it has this room.
   text->clear();
   text->reserve(line.size() + 1);
-  args->clear();
+  words->clear();
   size_t at = 0;
   while (true) {
     while (at < line.size() && IsSpace(line[at])) at++;
@@ -76,7 +71,7 @@ bool SplitInlineArguments(std::string_view line, std::string* text,
       }
       text->push_back(c);
     }
-    args->emplace_back(text->data() + start, text->size() - start);
+    words->emplace_back(text->data() + start, text->size() - start);
   }
 }
 
