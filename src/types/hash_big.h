@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
+#include "containers/fetch_ahead.h"
 #include "containers/hash_table.h"
 #include "types/hash_item.h"
 #include "types/settle_table.h"
@@ -81,7 +82,7 @@ class HashBig {
   }
   // visit(item) -> bool for all, their blocks fetched ahead: they lie all over the heap.
   template <typename Visit>
-  bool ForEach(const Visit& visit) const;
+  bool ForEach(const Visit& visit) const { return ForEachFetched(table_, visit); }
 
   size_t MemoryUsage(size_t samples) const;
   HashBig* Clone() const;
@@ -97,24 +98,5 @@ class HashBig {
   Table table_;
   std::unique_ptr<HashExpiryHeap> heap_;
 };
-
-template <typename Visit>
-bool HashBig::ForEach(const Visit& visit) const {
-  constexpr size_t kAhead = 16;
-  const HashItem* batch[kAhead];
-  size_t count = 0;
-  bool more = true;
-  auto flush = [&] {
-    for (size_t i = 0; i < count && more; ++i) more = visit(batch[i]);
-    count = 0;
-    return more;
-  };
-  table_.ForEach([&](const HashItem* item) {
-    __builtin_prefetch(item);
-    batch[count++] = item;
-    return count < kAhead || flush();
-  });
-  return flush();
-}
 
 }  // namespace cairn

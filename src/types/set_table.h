@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/hash.h"
+#include "containers/fetch_ahead.h"
 #include "containers/hash_table.h"
 #include "types/varint.h"
 
@@ -61,23 +62,7 @@ struct SetTable {
   }
   // visit(member) -> bool for all, their blocks fetched ahead: they lie all over the heap.
   template <typename Visit>
-  bool ForEach(const Visit& visit) const {
-    constexpr size_t kAhead = 16;
-    const SetMember* batch[kAhead];
-    size_t count = 0;
-    bool more = true;
-    auto flush = [&] {
-      for (size_t i = 0; i < count && more; ++i) more = visit(batch[i]);
-      count = 0;
-      return more;
-    };
-    members.ForEach([&](const SetMember* member) {
-      __builtin_prefetch(member);
-      batch[count++] = member;
-      return count < kAhead || flush();
-    });
-    return flush();
-  }
+  bool ForEach(const Visit& visit) const { return ForEachFetched(members, visit); }
 };
 
 }  // namespace cairn
