@@ -48,7 +48,10 @@ size_t GrowLarge(void* block, size_t bytes_min, size_t bytes) {
     if (!IsOwn(bytes_min)) return 0;
     if (!IsOwn(bytes)) bytes = std::max(bytes_min, kSharedBlockBytes - kSharedBlockBytes / 8);
   }
-  const size_t length = xallocx(block, bytes_min, bytes - bytes_min, 0);
+  // Not by xallocx's `extra`: where there is room for the least only, jemalloc 5.3 takes that and
+  // says, and counts, that it took nothing.
+  size_t length = xallocx(block, bytes, 0, 0);
+  if (length < bytes_min) length = xallocx(block, bytes_min, 0, 0);
   return length >= bytes_min ? length : 0;
 }
 

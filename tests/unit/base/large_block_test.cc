@@ -35,6 +35,26 @@ TEST_CASE("Large blocks are counted as all memory is", "[base]") {
   REQUIRE(MemoryMeter::OwnBalance() < before + 100'000);
 }
 
+TEST_CASE("A large block is told how long it is where there is room for the least only", "[base]") {
+  if (!MemoryMeter::kCounts) return;
+  MemoryMeter::RegisterThread();
+  const size_t size = 1 << 20;
+  const int64_t before = MemoryMeter::OwnBalance();
+  // Those that lie side by side have a hole behind them, once every other one is freed.
+  std::vector<void*> blocks;
+  for (int i = 0; i < 64; ++i) blocks.push_back(AllocateLarge(size));
+  for (size_t i = 1; i < blocks.size(); i += 2) free(blocks[i]);
+  for (size_t i = 0; i < blocks.size(); i += 2) {
+    const size_t length = AllocatedBytes(blocks[i]);
+    const size_t grown = GrowLarge(blocks[i], size + size / 2, 64 * size);
+    REQUIRE(AllocatedBytes(blocks[i]) == (grown != 0 ? grown : length));
+  }
+  for (size_t i = 0; i < blocks.size(); i += 2) free(blocks[i]);
+  const int64_t after = MemoryMeter::OwnBalance();
+  REQUIRE(after < before + 100'000);
+  REQUIRE(after > before - 100'000);
+}
+
 TEST_CASE("A large block gets longer where it lies, or stays as it is", "[base]") {
   if (!MemoryMeter::kCounts) return;
   MemoryMeter::RegisterThread();
