@@ -173,6 +173,13 @@ Lsn Manifest::RestorableFrom() const {
   return snapshots.empty() ? base_lsn : snapshots.front().lsn;
 }
 
+Lsn Manifest::NeededFrom() const {
+  const Lsn from = RestorableFrom();
+  if (segments.empty()) return base_lsn;
+  const SegmentEntry& first = segments.front();
+  return first.ended() && first.end_lsn <= from ? first.first_lsn : std::max(first.first_lsn, from);
+}
+
 uint64_t Manifest::ReplacedBytes() const {
   uint64_t bytes = 0;
   for (const SnapshotEntry& s : snapshots)
@@ -278,10 +285,30 @@ bool ParseSegmentName(const std::string& name, uint32_t* timeline, uint64_t* seq
          name == SegmentName(*timeline, *sequence);
 }
 
+void CutChain(Manifest* manifest, Lsn lsn, std::vector<SegmentEntry>* dropped) {
+  std::vector<SegmentEntry> kept;
+  for (SegmentEntry& s : manifest->segments) {
+    if (s.state == SegmentState::kNext) {
+      kept.push_back(s);
+    } else if (s.first_lsn >= lsn) {
+      dropped->push_back(s);
+    } else {
+      if (!s.ended() || s.end_lsn > lsn) {
+        if (s.end_lsn == 0 || s.end_lsn > lsn) s.end_lsn = lsn;
+        s.state = SegmentState::kClosed;
+      }
+      kept.push_back(s);
+    }
+  }
+  manifest->segments = std::move(kept);
+}
+
 Result<Manifest> LoadManifest(FileSystem* fs, const std::string& dir) {
   auto text = fs->ReadFile(ManifestPath(dir));
   if (!text.ok()) return text.status();
-  return Manifest::Decode(*text);
+  auto manifest = Manifest::Decode(*text);
+  if (manifest.ok()) return manifest;
+  return Status(manifest.status().code(), ManifestPath(dir) + ": " + manifest.status().message());
 }
 
 Status SaveManifest(FileSystem* fs, const std::string& dir, const Manifest& manifest) {

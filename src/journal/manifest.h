@@ -76,6 +76,9 @@ struct Manifest {
   uint64_t NextSequence() const;
   // The earliest LSN that a restore can reach.
   Lsn RestorableFrom() const;
+  // The earliest LSN that anything reads: what the first segment holds before the oldest snapshot
+  // leads on from nothing. One that ends before that is there for followers, all of it.
+  Lsn NeededFrom() const;
   // Bytes of files that only restores to before the base need.
   uint64_t ReplacedBytes() const;
   // Whether the file of this name is one of the database's.
@@ -99,6 +102,10 @@ bool ParseSegmentName(const std::string& name, uint32_t* timeline, uint64_t* seq
 // Stands in a folder whose newest segments belong to a log that has no base yet, see
 // JournalOptions::awaits_base. Whoever opens the folder next deletes them (RemoveUnbased).
 inline constexpr const char* kAwaitsBaseName = "awaits-base";
+
+// Makes the chain end at `lsn`: segments that begin at or above it leave the list (into
+// `dropped`), the one that holds it is closed there. An unused next segment stays.
+void CutChain(Manifest* manifest, Lsn lsn, std::vector<SegmentEntry>* dropped);
 
 // kNotFound if there is none.
 Result<Manifest> LoadManifest(FileSystem* fs, const std::string& dir);

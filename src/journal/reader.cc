@@ -5,6 +5,19 @@
 
 namespace cairn {
 
+Result<std::unique_ptr<SegmentReader>> OpenSegment(FileSystem* fs, const std::string& dir,
+                                                   const SegmentEntry& entry,
+                                                   const KeyRing* keys) {
+  const std::string path = SegmentPath(dir, entry);
+  auto reader = SegmentReader::Open(fs, path, keys);
+  if (!reader.ok()) return reader;
+  const SegmentHeader& header = (*reader)->header();
+  const bool known = entry.state != SegmentState::kNext;
+  if (header.timeline.number != entry.timeline || (known && header.first_lsn != entry.first_lsn))
+    return Status::Corrupt(path + " is not the segment the manifest names");
+  return reader;
+}
+
 Result<std::unique_ptr<JournalReader>> JournalReader::Open(FileSystem* fs, std::string dir,
                                                            Manifest manifest, Lsn from,
                                                            Lsn limit, const KeyRing* keys) {
@@ -28,7 +41,7 @@ Result<bool> JournalReader::OpenNextSegment() {
   if (next_segment_ >= manifest_.segments.size()) return false;
   const SegmentEntry& entry = manifest_.segments[next_segment_++];
   if (entry.state == SegmentState::kNext) return false;
-  auto segment = SegmentReader::Open(fs_, SegmentPath(dir_, entry), keys_);
+  auto segment = OpenSegment(fs_, dir_, entry, keys_);
   if (!segment.ok()) {
     // A running journal lists its live segment before it writes the first byte.
     auto file = fs_->Open(SegmentPath(dir_, entry), FileSystem::Mode::kRead);
@@ -40,12 +53,12 @@ Result<bool> JournalReader::OpenNextSegment() {
   }
   segment_ = std::move(*segment);
   segment_name_ = SegmentName(entry.timeline, entry.sequence);
-  if (segment_->header().first_lsn != entry.first_lsn ||
-      segment_->header().timeline.number != entry.timeline)
-    return Status::Corrupt(SegmentPath(dir_, entry) + " is not the segment the manifest names");
+  if (entry.first_lsn > position_)
+    return Status::Corrupt(SegmentPath(dir_, entry) + " begins at LSN " +
+                           std::to_string(entry.first_lsn) + " where " + std::to_string(position_) +
+                           " was expected");
   segment_end_ = entry.ended() ? entry.end_lsn : kLsnMax;
-  if (entry.state == SegmentState::kSealed && position_ > entry.first_lsn)
-    segment_->Seek(position_);
+  if (entry.ended() && position_ > entry.first_lsn) segment_->Seek(position_);
   return true;
 }
 
@@ -79,10 +92,9 @@ Result<bool> JournalReader::Next(StreamPiece* piece) {
     if (end == SegmentReader::End::kBad) return segment_->status();
     if (end == SegmentReader::End::kClean) {
       if (segment_end_ != kLsnMax)
-        return Status::Corrupt("segment of timeline " +
-                               std::to_string(segment_->header().timeline.number) +
-                               " ends at LSN " + std::to_string(segment_->next_lsn()) +
-                               " instead of " +
+        return Status::Corrupt(dir_ + "/" + segment_name_ + " ends at LSN " +
+                               std::to_string(segment_->next_lsn()) + ", offset " +
+                               std::to_string(segment_->offset()) + ", instead of " +
                                std::to_string(segment_end_));
       segment_ = nullptr;
       continue;
@@ -97,10 +109,12 @@ Result<bool> JournalReader::Next(StreamPiece* piece) {
 Result<Lsn> FindLsnAtTime(FileSystem* fs, const std::string& dir, const Manifest& manifest,
                           uint64_t time_ms, const KeyRing* keys) {
   Lsn found = manifest.segments.empty() ? manifest.base_lsn : manifest.segments.front().first_lsn;
+  const Lsn from = manifest.NeededFrom();
   for (const SegmentEntry& entry : manifest.segments) {
     if (entry.state == SegmentState::kNext || entry.first_ms > time_ms) break;
-    auto segment = SegmentReader::Open(fs, SegmentPath(dir, entry), keys);
+    auto segment = OpenSegment(fs, dir, entry, keys);
     if (!segment.ok()) return segment.status();
+    if (entry.ended() && from > entry.first_lsn) (*segment)->Seek(from);
     const Lsn end = entry.ended() ? entry.end_lsn : kLsnMax;
     SegmentReader::Block block;
     while ((*segment)->next_lsn() < end &&

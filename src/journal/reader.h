@@ -30,6 +30,10 @@ struct StreamPiece {
   uint32_t database = kNoDatabase;  // the stream is in this one there
 };
 
+// kCorrupt, too, if the file is not the segment that `entry` names.
+Result<std::unique_ptr<SegmentReader>> OpenSegment(FileSystem* fs, const std::string& dir,
+                                                   const SegmentEntry& entry, const KeyRing* keys);
+
 class JournalReader {
  public:
   // From `from` up to `limit`, both positions in the chain that `manifest` lists. kNotFound if

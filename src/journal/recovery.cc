@@ -6,6 +6,7 @@
 #include <chrono>
 #include <thread>
 
+#include "journal/reader.h"
 #include "journal/segment_reader.h"
 
 namespace cairn {
@@ -88,15 +89,17 @@ void TailScan::Stop(size_t segment, uint64_t offset, std::string reason) {
   stop_reason_ = std::move(reason);
 }
 
-// An empty file says nothing; a missing one can only be an unused next.
+// An empty file says nothing; a missing one can only be an unused next: the name of one in use was
+// durable before its first byte.
 Status TailScan::ScanSegment(const SegmentEntry& segment) {
   const size_t index = static_cast<size_t>(&segment - segments_.data());
   const std::string path = SegmentPath(dir_, segment);
   auto damaged = SegmentReader::OpenDamaged(fs_, path);
   if (!damaged.ok()) {
     if (damaged.status().code() != StatusCode::kNotFound) return damaged.status();
-    if (segment.state != SegmentState::kNext) Stop(index, 0, path + " is missing");
-    return Status::Ok();
+    if (segment.state == SegmentState::kNext) return Status::Ok();
+    return Status::Corrupt(path + " is missing, with all from LSN " + std::to_string(expected_) +
+                           " on");
   }
   auto size = (*damaged)->FileBytes();
   if (!size.ok()) return size.status();
@@ -262,6 +265,55 @@ Status CheckSealed(FileSystem* fs, const std::string& dir, const SegmentEntry& s
   return Status::Ok();
 }
 
+// Whether one of another length has all of its blocks; an error says nothing about its bytes.
+Result<bool> HasAllBlocks(FileSystem* fs, const std::string& dir, const SegmentEntry& segment,
+                          const KeyRing* keys) {
+  auto reader = OpenSegment(fs, dir, segment, keys);
+  Status status = reader.status();
+  if (reader.ok()) {
+    SegmentReader::Block block;
+    while ((*reader)->next_lsn() < segment.end_lsn &&
+           (*reader)->Next(&block) == SegmentReader::End::kNone) {
+    }
+    if ((*reader)->next_lsn() >= segment.end_lsn) return true;
+    status = (*reader)->status();
+  }
+  // Nor is anything of use that no key opens.
+  if (status.ok() || IsDamage(status) || status.code() == StatusCode::kInvalid) return false;
+  return status;
+}
+
+// Segments before the base serve restores to earlier points and followers that are behind: where
+// one is missing or cut short, the chain begins behind it; what is left of it stays in the folder, in
+// nobody's list. One of another length that has all of its blocks stays in the chain. Both are told.
+Status DropLost(FileSystem* fs, const std::string& dir, const KeyRing* keys, Recovered* recovered) {
+  Manifest& m = recovered->manifest;
+  if (m.base_name.empty()) return Status::Ok();
+  for (size_t i = m.segments.size(); i-- > 0;) {
+    const SegmentEntry segment = m.segments[i];
+    if (!segment.ended() || segment.end_lsn > m.base_lsn) continue;
+    const Status there = CheckSealed(fs, dir, segment);
+    if (there.ok()) continue;
+    if (there.code() != StatusCode::kCorrupt) return there;
+    auto whole = HasAllBlocks(fs, dir, segment, keys);
+    if (!whole.ok()) return whole.status();
+    if (*whole) {
+      m.segments[i].state = SegmentState::kClosed;
+      recovered->report.odd += (recovered->report.odd.empty() ? "" : "; ") + there.message() +
+                               "; all its blocks are there";
+      continue;
+    }
+    m.segments.erase(m.segments.begin(), m.segments.begin() + static_cast<ptrdiff_t>(i) + 1);
+    std::erase_if(m.snapshots, [&](const SnapshotEntry& s) { return s.lsn < segment.end_lsn; });
+    m.DropUnusedTimelines();
+    recovered->report.lost = there.message() +
+                             "; it is not needed for the data, but nothing before LSN " +
+                             std::to_string(segment.end_lsn) + " can be restored";
+    break;
+  }
+  return Status::Ok();
+}
+
 bool IsEmpty(FileSystem* fs, const std::string& path) {
   auto file = fs->Open(path, FileSystem::Mode::kRead);
   if (!file.ok()) return false;
@@ -381,42 +433,6 @@ Status RemoveUnbased(FileSystem* fs, const std::string& dir) {
   return fs->Remove(mark);
 }
 
-void CutChain(Manifest* manifest, Lsn lsn, std::vector<SegmentEntry>* dropped) {
-  std::vector<SegmentEntry> kept;
-  for (SegmentEntry& s : manifest->segments) {
-    if (s.state == SegmentState::kNext) {
-      kept.push_back(s);
-    } else if (s.first_lsn >= lsn) {
-      dropped->push_back(s);
-    } else {
-      if (!s.ended() || s.end_lsn > lsn) {
-        if (s.end_lsn == 0 || s.end_lsn > lsn) s.end_lsn = lsn;
-        s.state = SegmentState::kClosed;
-      }
-      kept.push_back(s);
-    }
-  }
-  manifest->segments = std::move(kept);
-}
-
-Result<std::string> DropLost(FileSystem* fs, const std::string& dir, Manifest* manifest) {
-  Manifest& m = *manifest;
-  if (m.base_name.empty()) return std::string();
-  for (size_t i = m.segments.size(); i-- > 0;) {
-    const SegmentEntry segment = m.segments[i];
-    if (!segment.ended() || segment.end_lsn > m.base_lsn) continue;
-    const Status there = CheckSealed(fs, dir, segment);
-    if (there.ok()) continue;
-    if (there.code() != StatusCode::kCorrupt) return there;
-    m.segments.erase(m.segments.begin(), m.segments.begin() + static_cast<ptrdiff_t>(i) + 1);
-    std::erase_if(m.snapshots, [&](const SnapshotEntry& s) { return s.lsn < segment.end_lsn; });
-    m.DropUnusedTimelines();
-    return there.message() + "; it is not needed for the data, but nothing before LSN " +
-           std::to_string(segment.end_lsn) + " can be restored";
-  }
-  return std::string();
-}
-
 Status Recovered::RewindBase(Lsn lsn) {
   std::vector<SnapshotEntry> reachable = manifest.snapshots;
   while (!reachable.empty() && reachable.back().lsn > lsn) reachable.pop_back();
@@ -453,9 +469,7 @@ Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir, const K
   Lsn expected = m.base_lsn;
   for (const SegmentEntry& s : m.segments)
     if (s.ended()) expected = s.end_lsn;
-  auto lost = DropLost(fs, dir, &m);
-  if (!lost.ok()) return lost.status();
-  recovered.report.lost = *lost;
+  CAIRN_RETURN_IF_ERROR(DropLost(fs, dir, keys, &recovered));
   ListUnknownFiles(fs, dir, &recovered);
   auto first_open = std::find_if(m.segments.begin(), m.segments.end(),
                                  [](const SegmentEntry& s) { return !s.ended(); });

@@ -3,9 +3,10 @@
 // Recovery: what a folder holds at start. It only reads: a torn tail is cut by recording "valid to
 // LSN" in the next manifest (journal.cc), never by truncating a file.
 //
-// A torn tail or corruption? A damaged place is corruption if it lies in a sealed segment (before the
-// base that is no reason to refuse a start: DropLost), below the end that a clean shutdown recorded,
-// or below the durable LSN that any valid block behind it in its timeline states. Otherwise nothing
+// A torn tail or corruption? A damaged place is corruption if it lies in a sealed segment (here they
+// are known by their length alone; before the base a wrong one is no reason to refuse a start), below
+// the end that a clean shutdown recorded, or below the durable LSN that any valid block behind it in its
+// timeline states. A segment in use that is missing is, too. Otherwise nothing
 // behind it was promised to anybody: the log ends at the last complete unit before it. The same
 // blocks tell a pad that the log ends at from one that blocks had replaced, until the disk lost them.
 //
@@ -34,7 +35,9 @@ struct RecoveryReport {
   std::string cut_file;
   std::string cut_reason;
   std::vector<std::string> unknown_files;  // kept, in nobody's list
-  std::string lost;  // see DropLost; "" if nothing is
+  // Of what is before the base, "" if nothing is so: what a start does without, hence the points that
+  // it led to; files of another length that have all of their blocks and stay.
+  std::string lost, odd;
 
   std::string Text() const;  // one line for the log
 };
@@ -57,21 +60,18 @@ struct Recovered {
   Status CutAt(Lsn lsn);
 };
 
+// Damage is what the bytes say: a file that cannot be read now (EIO, permissions) is none but an error,
+// which says nothing about what is in it.
+inline bool IsDamage(const Status& status) {
+  return status.code() == StatusCode::kCorrupt || status.code() == StatusCode::kNotFound;
+}
+
 // kCorrupt, with file and LSN, where the rule above says corruption; kInvalid where a file cannot
 // be opened with `keys`. `in_use`, for who only looks: a server may be writing to it.
 Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir,
                                  const KeyRing* keys = nullptr, bool in_use = false);
 
-// Segments before the base serve restores to earlier points and followers that are behind: where
-// one is missing or has another length, the chain begins behind it. Says what is lost so, "" if
-// nothing is; what is left of it stays in the folder, in nobody's list.
-Result<std::string> DropLost(FileSystem* fs, const std::string& dir, Manifest* manifest);
-
 // Deletes what a log without a base left that ended before it had one, if the mark is there.
 Status RemoveUnbased(FileSystem* fs, const std::string& dir);
-
-// Makes the chain end at `lsn`: segments that begin at or above it leave the list (into
-// `dropped`), the one that holds it is closed there. An unused next segment stays.
-void CutChain(Manifest* manifest, Lsn lsn, std::vector<SegmentEntry>* dropped);
 
 }  // namespace cairn

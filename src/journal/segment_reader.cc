@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kReadBytes = 256 * 1024;
 constexpr size_t kScanStepBytes = 64 * 1024;
+constexpr uint64_t kIndexBytesMax = kIndexFixedBytes + (uint64_t{1} << 24);  // of a segment of 1 TiB
 
 }  // namespace
 
@@ -77,7 +78,7 @@ bool SegmentReader::AcceptIndex() {
   std::string_view head = Peek(8);
   if (head.size() < 8 || LoadLe<uint32_t>(head.data()) != kIndexMagic) return false;
   const size_t bytes = size_t{LoadLe<uint32_t>(head.data() + 4)} + 8;
-  if (bytes > kIndexFixedBytes + (size_t{1} << 24)) return false;
+  if (bytes > kIndexBytesMax) return false;
   std::string_view frame = Peek(bytes);
   std::vector<IndexEntry> entries;
   Lsn first, end;
@@ -169,14 +170,22 @@ bool SegmentReader::ScanForBlock(Block* block) {
   }
 }
 
-void SegmentReader::Seek(Lsn lsn) {
+void SegmentReader::ContinueAt(Lsn lsn, uint64_t offset) {
+  offset_ = offset;
+  next_lsn_ = lsn;
+  chained_ = false;
+}
+
+void SegmentReader::SeekByIndex(Lsn lsn) {
   auto size = file_->Size();
   char trailer[8];
   if (!size.ok() || *size < kSegmentHeaderBytes + kIndexFixedBytes) return;
   auto got = file_->ReadAt(*size - 8, trailer, sizeof trailer);
-  if (!got.ok() || LoadLe<uint32_t>(trailer + 4) != kIndexTrailerMagic) return;
+  if (!got.ok() || *got != sizeof trailer || LoadLe<uint32_t>(trailer + 4) != kIndexTrailerMagic)
+    return;
   const uint64_t bytes = LoadLe<uint32_t>(trailer);
-  if (bytes < kIndexFixedBytes || bytes > *size - kSegmentHeaderBytes) return;
+  if (bytes < kIndexFixedBytes || bytes > std::min(*size - kSegmentHeaderBytes, kIndexBytesMax))
+    return;
   std::string frame(bytes, '\0');
   got = file_->ReadAt(*size - bytes, frame.data(), bytes);
   std::vector<IndexEntry> entries;
@@ -184,11 +193,26 @@ void SegmentReader::Seek(Lsn lsn) {
   if (!got.ok() || *got != bytes || !DecodeIndex(frame, &entries, &first, &end).ok()) return;
   for (const IndexEntry& entry : entries) {
     if (entry.lsn > lsn) break;
-    if (entry.lsn < next_lsn_ || entry.offset < offset_) continue;
-    offset_ = entry.offset;
-    next_lsn_ = entry.lsn;
-    chained_ = false;
+    if (entry.lsn > next_lsn_ && entry.offset > offset_) ContinueAt(entry.lsn, entry.offset);
   }
+}
+
+void SegmentReader::Seek(Lsn lsn) {
+  SeekByIndex(lsn);
+  // Without a salt anything that a client sent could be taken for a block behind a damaged one.
+  if (header_.salt == 0) return;
+  const uint64_t from = offset_;
+  BlockHeader last;
+  uint64_t offset = 0;
+  Block block;
+  while (ScanForBlock(&block) && block.header.first_lsn <= lsn) {
+    const BlockHeader& h = block.header;
+    if (!h.in_stream() || h.is_mark() || h.timeline != header_.timeline.number) continue;
+    last = h;
+    offset = block.offset;
+  }
+  offset_ = from;
+  if (offset > from) ContinueAt(last.first_lsn, offset);
 }
 
 }  // namespace cairn

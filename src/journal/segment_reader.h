@@ -50,8 +50,8 @@ class SegmentReader {
   bool ScanForBlock(Block* block);
   // ScanForBlock goes on there.
   void SkipTo(uint64_t offset) { offset_ = offset; }
-  // Continues at a block that the segment's index names as the last one that begins at or below
-  // `lsn`. Without an index (a segment in use) nothing changes.
+  // Continues at the last block that begins at or below `lsn`, whatever stands before it: what is
+  // damaged there keeps nobody from what follows. Its index shortens the way.
   void Seek(Lsn lsn);
   Status Decode(const Block& block, std::string* plain) {
     const Status status = DecodeBlock(block.stored, block.header, cipher_.get(), plain);
@@ -77,6 +77,8 @@ class SegmentReader {
   End Bad(const Status& status);
   bool AcceptIndex();
   bool AcceptPads();
+  void ContinueAt(Lsn lsn, uint64_t offset);
+  void SeekByIndex(Lsn lsn);
 
   std::unique_ptr<File> file_;
   const std::string path_;

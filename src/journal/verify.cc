@@ -7,9 +7,7 @@ namespace cairn {
 
 Status VerifyChain(FileSystem* fs, const std::string& dir, const Manifest& manifest, Lsn tail,
                    const KeyRing* keys, const std::function<bool()>& stopped) {
-  const Lsn from =
-      manifest.segments.empty() ? manifest.base_lsn : manifest.segments.front().first_lsn;
-  auto reader = JournalReader::Open(fs, dir, manifest, from, tail, keys);
+  auto reader = JournalReader::Open(fs, dir, manifest, manifest.NeededFrom(), tail, keys);
   if (!reader.ok()) return reader.status();
   StreamPiece piece;
   for (;;) {

@@ -13,7 +13,7 @@
 
 namespace cairn {
 
-// Reads the stream from the first segment of `manifest` up to `tail`, which is where it must end.
+// Reads the stream from NeededFrom() of `manifest` up to `tail`, which is where it must end.
 // kCorrupt with file and LSN; kUnavailable once `stopped` (may be null) says so.
 Status VerifyChain(FileSystem* fs, const std::string& dir, const Manifest& manifest, Lsn tail,
                    const KeyRing* keys, const std::function<bool()>& stopped = nullptr);

@@ -30,6 +30,7 @@ def test_the_folder_around_the_journal_is_no_journal(env):
         check(b"there is one in %s" % folder(server).encode() in done.stderr, repr(done))
         check(not os.path.exists(os.path.join(server.folder, "cairn.lock")), command)
     equal(check_tool("nonsense", folder(server)).returncode, 3)
+    equal(check_tool("cat", folder(server), "--from", "2", "--to", "1").returncode, 3)
 
 
 @cairn_only("the tool is ours")
@@ -187,7 +188,7 @@ def repaired(env, journal, name, damage):
         equal([lost for lost in before if lost.endswith(".aof.lz4")], [], "files are gone")
         verified = check_tool("verify", copy)
         equal(verified.returncode, 0, repr(verified))
-        server = env.start(dir=work, save="")
+        server = env.start(dir=work, save="", journal_retention_time=3600)
         with server.client() as c:
             found = [int(item) for item in c.call("LRANGE", "l", 0, -1)]
             equal(c.call("RPUSH", "l", "more"), len(found) + 1)
@@ -221,6 +222,29 @@ def with_history(env):
     return folder(server), end
 
 
+@cairn_only("the tool is ours")
+def test_a_start_keeps_what_has_another_length_and_all_of_its_blocks(env):
+    journal, _ = with_history(env)
+    for damage in (lose_the_index, append_junk):
+        with tempfile.TemporaryDirectory() as work:
+            copy = os.path.join(work, "appendonlydir")
+            shutil.copytree(journal, copy)
+            damage(os.path.join(copy, segment_names(copy)[0]))
+            for command in ("verify", "list"):
+                done = check_tool(command, copy)
+                equal(done.returncode, 2, command)
+                check(b"nothing is lost: " in done.stderr and
+                      b"all its blocks are there" in done.stderr, done.stderr)
+            server = env.start(dir=work, save="", journal_retention_time=3600)
+            with server.client() as c:
+                equal(c.call("LLEN", "l"), 300)
+            check("Nothing of the journal is lost" in server.log_text(), "nobody is told")
+            server.stop()
+            equal(check_tool("verify", copy).returncode, 0)
+            points = check_tool("points", copy).stdout
+            check(b"LSN 0 to" in points, points)
+
+
 @cairn_only("repair is ours")
 def test_every_damage_of_the_log_is_repaired(env):
     journal, end = with_history(env)
@@ -236,8 +260,10 @@ def test_every_damage_of_the_log_is_repaired(env):
                               "([0-9]+) commands of it are whole", said)
             if not behind_the_base or damage in (lose_the_index, append_junk):
                 equal((len(found), loses), (300, None), note)
-                if damage not in (lose_the_index, append_junk):
-                    check("LSN 0 to" not in points, note + points)
+                # Only what it led to is gone, and nothing where all blocks are there.
+                equal("LSN 0 to" not in points,
+                      not behind_the_base and damage not in (lose_the_index, append_junk),
+                      note + points)
                 continue
             check(200 <= len(found) < 300, note)
             check(loses is not None and loses.group(3), note)

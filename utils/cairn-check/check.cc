@@ -100,9 +100,10 @@ Status FindJournal(FileSystem* fs, const std::string& dir) {
   return NoJournal(dir, meant);
 }
 
-// Of what a start does without.
+// Of what a start only warns of.
 Status LostStatus(const RecoveryReport& report) {
-  return report.lost.empty() ? Status::Ok() : Status::Corrupt("lost: " + report.lost);
+  if (!report.lost.empty()) return Status::Corrupt("lost: " + report.lost);
+  return report.odd.empty() ? Status::Ok() : Status::Corrupt("nothing is lost: " + report.odd);
 }
 
 // The log and its snapshots, in words; they may be there though something is not whole.
@@ -115,8 +116,7 @@ Status Verify(FileSystem* fs, const std::string& dir, const KeyRing* keys, std::
   *report = recovered->report;
   if (report->fresh) return NoJournal(dir);
   CAIRN_RETURN_IF_ERROR(VerifyChain(fs, dir, m, recovered->tail_lsn, keys));
-  const Lsn from = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
-  *text = "LSN " + std::to_string(from) + " to " + std::to_string(recovered->tail_lsn) + " in " +
+  *text = "LSN " + std::to_string(m.NeededFrom()) + " to " + std::to_string(recovered->tail_lsn) + " in " +
           std::to_string(m.segments.size()) + " segments; " + report->Text() + "\n";
   std::vector<SnapshotEntry> snapshots = m.snapshots;
   if (snapshots.empty()) snapshots.push_back({m.base_name, m.base_lsn, 0, 0});
@@ -325,6 +325,7 @@ bool ParseOptions(const std::vector<std::string>& args, Options* options) {
       return false;
     }
   }
+  if (options->from > options->to) return false;
   if (command != "export") return true;
   return options->aof_file.empty() != options->rdb_file.empty() &&
          (options->target.empty() || options->aof_file.empty());

@@ -30,7 +30,7 @@ uint64_t CountCommands(std::string_view bytes, size_t at) {
     if (!ReadHead(bytes, '*', &at, &words)) return commands;
     for (; words > 0; --words) {
       if (at >= bytes.size() || !ReadHead(bytes, '$', &at, &length)) return commands;
-      if (length + 2 > bytes.size() - at) return commands;
+      if (bytes.size() - at < 2 || length > bytes.size() - at - 2) return commands;
       at += length + 2;
     }
   }

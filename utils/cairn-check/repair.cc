@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "journal/reader.h"
 #include "journal/recovery.h"
-#include "journal/segment_reader.h"
 #include "snapshot/verify.h"
 #include "utils/cairn-check/loss.h"
 
@@ -13,8 +13,9 @@ namespace {
 
 constexpr int kAsideFoldersMax = 1000;
 
-// What a walk over all listed segments found: where the readable stream ends, and why.
+// What a walk over the listed segments found: where the readable stream ends, and why.
 struct Readable {
+  Lsn from = 0;  // where it began
   Lsn end = 0;
   std::string reason;  // "" if all is whole
   uint64_t offset = 0;  // of the damage, in the last of `segments`; 0: in the one behind it
@@ -22,17 +23,14 @@ struct Readable {
   std::string lengths;  // a line each: files of another length whose blocks are all there
 };
 
-// Damage is what the bytes say: a file that cannot be read now (EIO, permissions) is no damage but an
-// error, or the repair would drop what is whole.
-bool IsDamage(const Status& status) {
-  return status.code() == StatusCode::kCorrupt || status.code() == StatusCode::kNotFound;
-}
-
-// One that is in use is listed before its first byte is written.
+// One that is in use is listed before its first byte is written; a next one may not be there.
 bool IsUnbegun(FileSystem* fs, const std::string& dir, const SegmentEntry& segment) {
+  if (segment.ended()) return false;
   auto file = fs->Open(SegmentPath(dir, segment), FileSystem::Mode::kRead);
-  const auto size = file.ok() ? (*file)->Size() : Result<uint64_t>(file.status());
-  return segment.state == SegmentState::kNext || (!segment.ended() && size.ok() && *size == 0);
+  if (!file.ok())
+    return segment.state == SegmentState::kNext && file.status().code() == StatusCode::kNotFound;
+  const auto size = (*file)->Size();
+  return size.ok() && *size == 0;
 }
 
 // Reads the blocks of a segment; its end in `s`, its damage in `found`. An error is not the bytes'.
@@ -44,86 +42,117 @@ Status WalkSegment(SegmentReader* reader, const std::string& path, SegmentEntry*
     s->state = SegmentState::kOpen;
     s->first_ms = s->last_ms = reader->header().created_ms;
   }
+  if (found->end > reader->next_lsn()) reader->Seek(found->end);
   SegmentReader::Block block;
+  std::string plain;
   auto end = SegmentReader::End::kNone;
+  Status damage;
   while (reader->next_lsn() < limit && (end = reader->Next(&block)) == SegmentReader::End::kNone) {
+    found->offset = block.offset;
+    damage = reader->Decode(block, &plain);
+    if (!damage.ok()) break;
     found->end = std::max(found->end, std::min(block.header.last_unit_lsn, limit));
     if (!ended) s->last_ms = block.header.last_ms;
   }
   if (!ended) s->end_lsn = found->end;
-  found->offset = reader->offset();
-  if (end == SegmentReader::End::kBad) {
-    if (!IsDamage(reader->status())) return reader->status();
-    found->reason = reader->status().message();
-  } else if (end == SegmentReader::End::kClean && ended && found->end < limit) {
+  if (damage.ok()) found->offset = reader->offset();
+  if (end == SegmentReader::End::kBad) damage = reader->status();
+  if (!damage.ok()) {
+    if (!IsDamage(damage)) return damage;
+    found->reason = damage.message();
+  } else if (ended && found->end < limit) {
     found->reason = path + " ends early";
   }
   if (!found->reason.empty() || s->state != SegmentState::kSealed) return Status::Ok();
   const auto bytes = reader->FileBytes();
   if (!bytes.ok()) return bytes.status();
   if (*bytes == s->bytes) return Status::Ok();
-  // Nothing is lost, and a start would refuse it: what counts is said by the manifest from now on.
+  // Nothing is lost: what counts is said by the manifest from now on.
   found->lengths += "damage: " + path + " has " + std::to_string(*bytes) + " bytes instead of " +
                     std::to_string(s->bytes) + "; all its blocks are there\n";
   s->state = SegmentState::kClosed;
   return Status::Ok();
 }
 
-Result<Readable> Walk(FileSystem* fs, const std::string& dir, const Manifest& m,
+// As a start would read it that begins at `from`, which the first segment holds or begins at.
+Result<Readable> Walk(FileSystem* fs, const std::string& dir, const Manifest& m, Lsn from,
                       const KeyRing* keys) {
   Readable found;
-  found.end = m.segments.empty() ? m.base_lsn : m.segments.front().first_lsn;
+  found.from = found.end = from;
+  Lsn expected = m.segments.empty() ? from : m.segments.front().first_lsn;
   for (SegmentEntry s : m.segments) {
     const std::string path = SegmentPath(dir, s);
-    auto reader = SegmentReader::Open(fs, path, keys);
+    auto reader = OpenSegment(fs, dir, s, keys);
     found.offset = 0;
     if (!reader.ok()) {
       if (!IsDamage(reader.status())) return reader.status();
-      if (!IsUnbegun(fs, dir, s)) found.reason = reader.status().message();
-      return found;
+      if (!IsUnbegun(fs, dir, s)) {
+        found.reason = reader.status().message();
+        return found;
+      }
+      s.first_lsn = s.end_lsn = expected;
+      found.segments.push_back(s);
+      continue;
     }
-    if ((*reader)->header().first_lsn != found.end) {
+    if ((*reader)->header().first_lsn != expected) {
       found.reason = path + " does not continue the segment before it";
       return found;
     }
-    s.first_lsn = found.end;
+    s.first_lsn = expected;
     CAIRN_RETURN_IF_ERROR(WalkSegment(reader->get(), path, &s, &found));
     found.segments.push_back(s);
     if (!found.reason.empty()) return found;
+    expected = found.end;
   }
   return found;
 }
 
-// Segments before the base that are damaged cost the points that they led to, as lost ones
-// do (DropLost). What goes is said in `text`, and its files added to `dropped`.
-Status DropBadHistory(FileSystem* fs, const std::string& dir, const KeyRing* keys, Manifest* m,
-                      std::vector<std::string>* dropped, std::string* text) {
-  const Manifest before = *m;
-  auto lost = DropLost(fs, dir, m);
-  if (!lost.ok()) return lost.status();
-  if (!lost->empty()) *text += "damage: " + *lost + "\n";
-  if (m->base_name.empty()) return Status::Ok();
-  for (size_t i = m->segments.size(); i-- > 0;) {
-    const SegmentEntry bad = m->segments[i];
-    if (!bad.ended() || bad.end_lsn > m->base_lsn) continue;
-    Manifest alone = *m;
-    alone.segments = {bad};
-    auto walked = Walk(fs, dir, alone, keys);
-    if (!walked.ok()) return walked.status();
-    if (walked->reason.empty()) continue;
-    m->segments.erase(m->segments.begin(), m->segments.begin() + static_cast<ptrdiff_t>(i) + 1);
-    std::erase_if(m->snapshots, [&](const SnapshotEntry& s) { return s.lsn < bad.end_lsn; });
-    m->DropUnusedTimelines();
-    *text += "damage: " + walked->reason + "; it is not needed for the data, but nothing before " +
-             "LSN " + std::to_string(bad.end_lsn) + " can be restored\n";
-    break;
+// Where the chain may begin next, behind what cannot be read at `lsn`, below the base.
+Lsn NextBegin(const Manifest& m, Lsn lsn) {
+  Lsn next = m.base_lsn;
+  for (const SnapshotEntry& s : m.snapshots)
+    if (s.lsn > lsn) next = std::min(next, s.lsn);
+  for (const SegmentEntry& s : m.segments)
+    if (s.first_lsn > lsn) next = std::min(next, s.first_lsn);
+  return next;
+}
+
+void BeginAt(Manifest* m, Lsn from) {
+  auto& segments = m->segments;
+  const auto before = [&](size_t i) {
+    if (segments[i].ended()) return segments[i].end_lsn <= from;
+    return i + 1 < segments.size() && segments[i + 1].state != SegmentState::kNext &&
+           segments[i + 1].first_lsn <= from;
+  };
+  while (!segments.empty() && before(0)) segments.erase(segments.begin());
+  std::erase_if(m->snapshots, [&](const SnapshotEntry& s) { return s.lsn < from; });
+  m->DropUnusedTimelines();
+}
+
+// Damage before the base costs the points that it led to: the log of `m` begins at the first one from
+// which it can be read up to its base, and that is walked.
+Result<Readable> WalkFromFirstPoint(FileSystem* fs, const std::string& dir, const KeyRing* keys,
+                                    Manifest* m, std::string* text) {
+  const Lsn first = m->NeededFrom();
+  std::string said;
+  for (Lsn from = first;;) {
+    auto found = Walk(fs, dir, *m, from, keys);
+    if (!found.ok()) return found;
+    if (found->end >= m->base_lsn) {
+      if (from > first)
+        *text += "it is not needed for the data, but nothing before LSN " + std::to_string(from) +
+                 " can be restored\n";
+      return found;
+    }
+    const std::string damage = found->reason.empty() ? "the log ends at LSN " +
+                                                           std::to_string(found->end) +
+                                                           " before its base"
+                                                     : found->reason;
+    if (damage != said) *text += "damage: " + damage + "\n";
+    said = damage;
+    from = NextBegin(*m, found->end);
+    BeginAt(m, from);
   }
-  for (const std::string& name : before.FileNames()) {
-    if (m->Lists(name)) continue;
-    *text += "drops " + name + "\n";
-    dropped->push_back(name);
-  }
-  return Status::Ok();
 }
 
 // A snapshot that cannot be loaded, and why.
@@ -184,42 +213,27 @@ Status MoveAside(FileSystem* fs, const std::string& dir, const std::vector<std::
 }
 
 // Makes the log of `m` end where it can be read no further; at its base at the earliest.
-void EndLog(Readable* found, Manifest* m, std::vector<std::string>* originals,
-            std::vector<std::string>* dropped, std::string* text) {
+void EndLog(const Readable& found, Manifest* m) {
   // Open segments that were walked take their place in the chain; those behind leave it.
-  std::vector<SegmentEntry> behind(m->segments.begin() + static_cast<long>(found->segments.size()),
-                                   m->segments.end());
-  m->segments = found->segments;
+  m->segments = found.segments;
+  std::erase_if(m->segments, [](const SegmentEntry& s) { return s.first_lsn == s.end_lsn; });
   std::vector<SegmentEntry> beyond;
-  if (!m->base_name.empty() && found->end < m->base_lsn) {
-    // In a segment that begins before the base: nothing of the chain leads on from that.
-    found->end = m->base_lsn;
-    beyond = std::move(m->segments);
-    m->segments.clear();
-    std::erase_if(m->snapshots, [&](const SnapshotEntry& s) { return s.lsn < m->base_lsn; });
-  } else {
-    CutChain(m, found->end, &beyond);
-  }
-  *text += "the log would end at LSN " + std::to_string(found->end) + "\n";
-  behind.insert(behind.begin(), beyond.begin(), beyond.end());
-  for (const SegmentEntry& s : behind) {
-    const std::string name = SegmentName(s.timeline, s.sequence);
-    *text += "drops " + name + "\n";
-    dropped->push_back(name);
-  }
-  for (const SegmentEntry& s : m->segments)
-    if (s.state == SegmentState::kClosed && s.end_lsn == found->end)
-      originals->push_back(SegmentName(s.timeline, s.sequence));
+  CutChain(m, found.end, &beyond);
+  // One that holds the base, with damage before that and no more behind it.
+  BeginAt(m, found.from);
   m->clean = false;
 }
 
-// Takes `dropped` out of the folder; the files of `originals` are only kept as they were.
-Status PutInPlace(FileSystem* fs, const std::string& dir, const Manifest& m,
-                  std::vector<std::string> originals, const std::vector<std::string>& dropped,
-                  std::string* text) {
-  originals.insert(originals.end(), dropped.begin(), dropped.end());
-  std::sort(originals.begin(), originals.end());
-  originals.erase(std::unique(originals.begin(), originals.end()), originals.end());
+// Puts `m` in the place of `before`. Files that it no longer lists leave the folder; those of which it
+// says something else, too, are kept as they were.
+Status PutInPlace(FileSystem* fs, const std::string& dir, const Manifest& before, const Manifest& m,
+                  const std::vector<std::string>& dropped, std::string* text) {
+  std::vector<std::string> originals = dropped;
+  for (const SegmentEntry& s : m.segments)
+    for (const SegmentEntry& old : before.segments)
+      if (old.sequence == s.sequence && old.timeline == s.timeline &&
+          (old.state != s.state || old.end_lsn != s.end_lsn))
+        originals.push_back(SegmentName(s.timeline, s.sequence));
   CAIRN_RETURN_IF_ERROR(MoveAside(fs, dir, originals, text));
   CAIRN_RETURN_IF_ERROR(SaveManifest(fs, dir, m));
   for (const std::string& name : dropped) {
@@ -227,6 +241,25 @@ Status PutInPlace(FileSystem* fs, const std::string& dir, const Manifest& m,
     if (!status.ok() && status.code() != StatusCode::kNotFound) return status;
   }
   return Status::Ok();
+}
+
+// Takes the bad snapshots and the damage before the base out of `m`, and walks what is left.
+Result<Readable> Begin(FileSystem* fs, const std::string& dir, const KeyRing* keys, Manifest* m,
+                       std::string* text) {
+  auto passed_over = PassOverBadSnapshots(fs, dir, m, keys);
+  if (!passed_over.ok()) return passed_over.status();
+  for (const BadSnapshot& bad : *passed_over) *text += "damage: " + bad.reason + "\n";
+  if (!passed_over->empty())
+    *text += "the log would begin with " +
+             (m->base_name.empty() ? "the empty data set" : m->base_name) + ", LSN " +
+             std::to_string(m->base_lsn) + "; all that came since is in its segments\n";
+  auto found = WalkFromFirstPoint(fs, dir, keys, m, text);
+  if (!found.ok()) return found;
+  for (size_t i = 0; i < found->segments.size(); ++i)
+    if (found->segments[i].state == SegmentState::kClosed)
+      m->segments[i].state = SegmentState::kClosed;
+  *text += found->lengths;
+  return found;
 }
 
 // `recovered`: what a start would say.
@@ -240,48 +273,39 @@ Status RepairOnce(FileSystem* fs, const std::string& dir, bool really, const Key
         !reader.ok() && reader.status().code() == StatusCode::kInvalid)
       return reader.status();
   if (!recovered.ok() && !IsDamage(recovered.status())) return recovered.status();
-  auto passed_over = PassOverBadSnapshots(fs, dir, &m, keys);
-  if (!passed_over.ok()) return passed_over.status();
-  std::vector<std::string> originals, dropped;
-  for (const BadSnapshot& bad : *passed_over) {
-    *text += "damage: " + bad.reason + "\ndrops " + bad.name + "\n";
-    dropped.push_back(bad.name);
-  }
-  if (!passed_over->empty())
-    *text += "the log would begin with " +
-             (m.base_name.empty() ? "the empty data set" : m.base_name) + ", LSN " +
-             std::to_string(m.base_lsn) + "; all that came since is in its segments\n";
-  CAIRN_RETURN_IF_ERROR(DropBadHistory(fs, dir, keys, &m, &dropped, text));
-  auto walked = Walk(fs, dir, m, keys);
+  const Manifest before = m;
+  auto walked = Begin(fs, dir, keys, &m, text);
   if (!walked.ok()) return walked.status();
   Readable found = std::move(*walked);
-  const bool whole = found.reason.empty() && found.lengths.empty() && text->empty();
-  if (whole && !recovered.ok()) found.reason = recovered.status().message();
-  if (whole && recovered.ok()) {
-    *text += "the log is whole up to LSN " + std::to_string(found.end) + ", nothing to repair\n";
-    return Status::Ok();
+  // A torn tail is no damage.
+  if (recovered.ok() && found.end >= recovered->tail_lsn) found.reason.clear();
+  if (found.reason.empty() && text->empty()) {
+    if (recovered.ok()) {
+      *text += "the log is whole up to LSN " + std::to_string(found.end) + ", nothing to repair" +
+               (recovered->report.bytes_cut > 0 ? "; a start cuts its torn tail\n" : "\n");
+      return Status::Ok();
+    }
+    found.reason = recovered.status().message();
   }
-  for (size_t i = 0; i < found.segments.size(); ++i) {
-    SegmentEntry& s = m.segments[i];
-    if (found.segments[i].state == s.state || s.state != SegmentState::kSealed) continue;
-    s.state = SegmentState::kClosed;
-    originals.push_back(SegmentName(s.timeline, s.sequence));
-  }
-  *text += found.lengths;
   if (!found.reason.empty()) {
     // The damage is in the last one that was walked, or in the one that could not be.
     const size_t at = found.segments.size() - (found.offset > 0);
     const std::vector<SegmentEntry> behind(m.segments.begin() + static_cast<ptrdiff_t>(at),
                                            m.segments.end());
     *text += "damage: " + found.reason + "\n" +
-             FindLoss(fs, dir, behind, found.offset, std::max(found.end, m.base_lsn), keys).Text();
-    EndLog(&found, &m, &originals, &dropped, text);
+             FindLoss(fs, dir, behind, found.offset, found.end, keys).Text() +
+             "the log would end at LSN " + std::to_string(found.end) + "\n";
+    EndLog(found, &m);
   }
+  std::vector<std::string> dropped;
+  for (const std::string& name : before.FileNames())
+    if (!m.Lists(name)) dropped.push_back(name);
+  for (const std::string& name : dropped) *text += "drops " + name + "\n";
   if (!really) {
     *text += "nothing was changed; run again with --yes to do it\n";
     return Status::Ok();
   }
-  CAIRN_RETURN_IF_ERROR(PutInPlace(fs, dir, m, std::move(originals), dropped, text));
+  CAIRN_RETURN_IF_ERROR(PutInPlace(fs, dir, before, m, dropped, text));
   *text += "done: the log ends at LSN " + std::to_string(found.end) + "\n";
   return Status::Ok();
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Repair of a damaged journal folder: the log ends at the last complete unit before the damage. A
-// damaged snapshot leaves it; an older one takes the base's place if the segments go back so far. A
-// segment whose length alone is wrong stays.
+// damaged snapshot leaves it; an older one takes the base's place if the segments go back so far.
+// Behind damage before the base the log begins at the next snapshot or segment from which it can be
+// read. A segment whose length alone is wrong stays. Whatever a start loads is kept.
 // Nobody else may use the folder.
 #pragma once
 
