@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "journal/restore_point.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,11 +16,16 @@ bool ParseTime(const std::string& text, uint64_t* ms) {
   tm parts = {};
   const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
   if (rest == nullptr) return false;
+  const tm said = parts;
   const time_t seconds = timegm(&parts);
-  if (seconds < 0) return false;
-  unsigned milliseconds = 0;
-  int used = 0;
-  if (sscanf(rest, ".%3u%n", &milliseconds, &used) == 1 && used == 4) rest += used;
+  // 31 February would be some day in March.
+  if (seconds < 0 || parts.tm_mday != said.tm_mday || parts.tm_sec != said.tm_sec) return false;
+  uint64_t milliseconds = 0;
+  const auto digit = [&](int i) { return rest[i] >= '0' && rest[i] <= '9'; };
+  if (rest[0] == '.' && digit(1) && digit(2) && digit(3)) {
+    milliseconds = std::stoul(std::string(rest + 1, 3));
+    rest += 4;
+  }
   *ms = static_cast<uint64_t>(seconds) * 1000 + milliseconds;
   return *rest == '\0' || strcmp(rest, "Z") == 0;
 }

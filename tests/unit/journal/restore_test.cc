@@ -103,6 +103,23 @@ TEST_CASE("restore: the timeline that was is in its folder alone, and needs noth
   REQUIRE(h.Stream("d/timeline-2").starts_with(h.all.substr(0, h.ends[4])));
 }
 
+TEST_CASE("restore: what is no time is none") {
+  Restored h(2);
+  auto recovered = RecoverJournal(&h.fs, "d");
+  REQUIRE(recovered.ok());
+  const auto find = [&](const std::string& target) {
+    return FindRestorePoint(&h.fs, "d", &*recovered, "--restore-to", target, nullptr);
+  };
+  for (const char* target : {"2999-01-31T12:00:00", "2999-01-31T12:00:00.061Z"})
+    REQUIRE(find(target).value() == h.ends.back());
+  for (const char* target : {"2999-02-31T12:00:00Z", "2999-01-31T12:00:60Z", "2999-01-31T12:00",
+                             "2999-01-31T12:00:00.12Z", "2999-01-31T12:00:00.-12Z",
+                             "2999-01-31T12:00:00. 12Z", "2999-01-31T12:00:00.123z"}) {
+    INFO(target);
+    REQUIRE(find(target).status().message().find("takes an LSN or a time") != std::string::npos);
+  }
+}
+
 TEST_CASE("restore: a crash at every step leaves the log as it was, or where it was to go") {
   for (bool power : {false, true}) {
     bool more = true;
@@ -253,64 +270,6 @@ TEST_CASE("repair: what only a start sees is mended behind what hides it") {
   REQUIRE(RepairJournal(&h.fs, "d", true, nullptr, &text).ok());
   INFO(text);
   REQUIRE(RecoverJournal(&h.fs, "d").ok());
-}
-
-TEST_CASE("repair: what it says it has done is a log that can be read, whatever was damaged") {
-  Restored h(700);
-  const Manifest whole = LoadManifest(&h.fs, "d").value();
-  std::map<std::string, std::string> files;
-  for (const std::string& name : whole.FileNames()) files[name] = h.fs.Get("d/" + name);
-  Random random(700);
-  for (int round = 0; round < 300; ++round) {
-    INFO("round " << round);
-    for (const std::string& name : h.Names()) {
-      if (!name.starts_with("damaged-")) continue;
-      const auto aside = h.fs.List("d/" + name);
-      REQUIRE(aside.ok());
-      for (const std::string& file : *aside)
-        REQUIRE(h.fs.Remove("d/" + name + "/" + file).ok());
-    }
-    for (const auto& [name, bytes] : files) h.fs.Put("d/" + name, bytes);
-    Manifest m = whole;
-    // The last ones may have been in use when the server died.
-    const size_t open = random.Below(3);
-    for (size_t i = m.segments.size() - open; i < m.segments.size(); ++i) {
-      SegmentEntry& s = m.segments[i];
-      const bool next = i + 1 == m.segments.size() && random.Below(2) == 0;
-      s.state = next ? SegmentState::kNext : SegmentState::kOpen;
-      s.end_lsn = s.bytes = 0;
-      if (next) s.first_lsn = 0;
-    }
-    if (open > 0) m.clean = false;
-    REQUIRE(SaveManifest(&h.fs, "d", m).ok());
-    for (size_t n = 1 + random.Below(2); n > 0; --n) {
-      const std::string path = SegmentPath("d", m.segments[random.Below(m.segments.size())]);
-      std::string bytes = h.fs.Get(path);
-      const size_t at = random.Below(bytes.size() + 1);
-      switch (random.Below(5)) {
-        case 0: (void)h.fs.Remove(path); continue;
-        case 1: bytes.resize(at); break;
-        case 2: bytes.resize(at); bytes.resize(files.begin()->second.size()); break;
-        case 3: bytes.append(random.Below(100), static_cast<char>(random.Below(256))); break;
-        default:
-          if (at < bytes.size()) bytes[at] ^= static_cast<char>(1 << random.Below(8));
-      }
-      h.fs.Put(path, bytes);
-    }
-    const bool was = h.Stream("d") == h.all;
-    std::string text;
-    const Status status = RepairJournal(&h.fs, "d", true, nullptr, &text);
-    INFO(text << status.message());
-    REQUIRE(status.ok());
-    const std::string found = h.Stream("d");
-    REQUIRE(h.all.starts_with(found));
-    if (was) REQUIRE(found == h.all);
-    // A second look finds nothing more.
-    text.clear();
-    REQUIRE(RepairJournal(&h.fs, "d", true, nullptr, &text).ok());
-    INFO(text);
-    REQUIRE(text.find("nothing to repair") != std::string::npos);
-  }
 }
 
 }  // namespace cairn
