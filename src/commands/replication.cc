@@ -13,7 +13,7 @@
 namespace cairn {
 namespace {
 
-constexpr size_t kAddressBytesMax = 45;  // as Redis: of an IPv6 address
+constexpr size_t kAddressBytesMax = 255;  // as Redis: of a host's name
 
 // REPLCONF ACK offset [FACK offset]: no reply, as Redis does
 void ReadAck(Context& ctx) {
@@ -49,9 +49,11 @@ void ReplConf(Context& ctx) {
     if (EqualsIgnoreCase(option, "getack")) return;
     if (EqualsIgnoreCase(option, "listening-port") && !ParseInt64(value, &number))
       return ctx.Error(errors::kNotInteger);
-    if (EqualsIgnoreCase(option, "rdb-only") &&
-        (!ParseInt64(value, &number) || number < 0 || number > 1))
-      return ctx.Error("ERR value is out of range, value must between 0 and 1");
+    if (EqualsIgnoreCase(option, "rdb-only")) {
+      if (!ParseInt64(value, &number)) return ctx.Error(errors::kNotInteger);
+      if (number < 0 || number > 1)
+        return ctx.Error("ERR value is out of range, value must between 0 and 1");
+    }
     if (EqualsIgnoreCase(option, "rdb-filter-only"))
       if (const std::string_view word = UnknownFilter(value); !word.empty())
         return ctx.Error("ERR Unsupported rdb-filter-only option: " + std::string(word));

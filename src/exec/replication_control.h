@@ -21,6 +21,10 @@ namespace cairn {
 
 struct Session;
 
+// What bounds the output of a follower's connection has room for some pieces of the stream: less
+// counts as this.
+constexpr int64_t kReplicaBufferBytesMin = 1 << 20;
+
 // A follower, as INFO, ROLE and WAIT see it.
 struct FollowerFacts {
   std::string address;

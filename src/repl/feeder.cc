@@ -287,14 +287,14 @@ size_t Feeder::ReadStream(Follower& follower, Lsn limit, std::string* bytes) {
 }
 
 bool Feeder::HasRoom(Follower& follower) {
-  uint64_t window = kWindowBytes;
-  const auto hard = static_cast<uint64_t>(
-      engine_.config.client_output_buffer_limit()[static_cast<size_t>(BufferClass::kReplica)]
-          .hard_bytes);
-  if (hard != 0) window = std::min(window, hard / 2);
+  int64_t window = kWindowBytes;
+  const BufferLimit limit =
+      engine_.config.client_output_buffer_limit()[static_cast<size_t>(BufferClass::kReplica)];
+  for (const int64_t bytes : {limit.hard_bytes, limit.soft_bytes})
+    if (bytes != 0) window = std::min(window, std::max(bytes, kReplicaBufferBytesMin) / 2);
   const uint64_t posted = follower.posted.load(std::memory_order_acquire);
   const uint64_t buffered = follower.buffered.load(std::memory_order_relaxed);
-  follower.probing = posted + buffered >= window;
+  follower.probing = posted + buffered >= static_cast<uint64_t>(window);
   if (follower.probing) Probe(follower);
   return !follower.probing;
 }

@@ -6,6 +6,7 @@
 #include "exec/blocking.h"
 #include "exec/client_text.h"
 #include "exec/monitoring.h"
+#include "exec/replication_control.h"
 #include "exec/subscribing.h"
 #include "exec/tracking.h"
 #include "exec/transaction.h"
@@ -123,12 +124,16 @@ void Client::Process() {
     while (batch.size() < ahead && outcome == ParseOutcome::kRequest)
       outcome = parser_.Next(limits, &batch);
     if (!batch.empty()) {
+      const bool follows = OutputClass() == BufferClass::kReplica;
+      const uint64_t said = out.end_position();
       const size_t done = context_.executor.Run(session_, batch, 0, out, context_.worker.wall_ms());
       if (done < batch.size() && !session_.close_after_reply) {
         parser_.Rewind(batch[done]);
         outcome = ParseOutcome::kRequest;  // behind a barrier; an error is met again
       }
       if (session_.suspended || session_.close_after_reply) outcome = ParseOutcome::kNeedMore;
+      if (follows && (out.end_position() != said || session_.waiter != nullptr)) [[unlikely]]
+        CloseFollower();
       if (!WithinOutputLimits()) {
         // A script of this batch that was put aside has to be gone on with all the same.
         context_.DriveAside();
@@ -266,8 +271,12 @@ bool Client::WithinOutputLimits() {
   if (!session_.authenticated && !WithinLimitBeforeAuth()) [[unlikely]]
     return false;
   const Config& config = server_.engine().config;
-  const BufferLimit& limit =
-      config.client_output_buffer_limit()[static_cast<size_t>(OutputClass())];
+  const BufferClass output_class = OutputClass();
+  BufferLimit limit = config.client_output_buffer_limit()[static_cast<size_t>(output_class)];
+  if (output_class == BufferClass::kReplica) {
+    for (int64_t* bytes : {&limit.hard_bytes, &limit.soft_bytes})
+      if (*bytes != 0) *bytes = std::max(*bytes, kReplicaBufferBytesMin);
+  }
   const auto bytes = static_cast<int64_t>(connection_->out().size());
   bool over = limit.hard_bytes != 0 && bytes >= limit.hard_bytes;
   if (limit.soft_bytes != 0 && bytes >= limit.soft_bytes) {
@@ -293,6 +302,16 @@ bool Client::WithinLimitBeforeAuth() {
   if (connection_->out().size() <= kUnsentBytesMaxBeforeAuth) return true;
   CloseForOutput();
   return false;
+}
+
+// What it asked for would be answered, at once or later, in the midst of the stream.
+void Client::CloseFollower() {
+  server_.engine().log.Warning(
+      "Replica generated a reply, disconnecting it: %s",
+      DescribeClient(*session_.record, server_.engine().registry, context_.worker.monotonic_ms(),
+                     server_.engine().config.hide_user_data_from_log())
+          .c_str());
+  connection_->Close();
 }
 
 void Client::CloseForOutput() {

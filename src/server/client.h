@@ -69,6 +69,7 @@ class Client final : public ConnectionHandler, public Subscriber {
   BufferClass OutputClass() const;
   bool WithinLimitBeforeAuth();
   void CloseForOutput();
+  void CloseFollower();
 
   Server& server_;
   WorkerContext& context_;

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What clients of leaders and followers may do, wait for and hear."""
 
-from harness import ONCE, equal, eventually
+import os
+
+from harness import ONCE, check, equal, eventually, limit
+from harness.proxy import Proxy
 from harness.replication import PATIENCE, cairn, follow, in_step, info, oracle
 from harness.resp import Error
 
@@ -146,6 +149,11 @@ def test_refusals(env):
     equal(c.call("REPLCONF", "listening-port"), Error(b"ERR syntax error"))
     equal(c.call("REPLCONF", "no-such", "x"), Error(b"ERR Unrecognized REPLCONF option: no-such"))
     equal(c.call("REPLCONF", "listening-port", "123"), b"OK")
+    equal(c.call("REPLCONF", "ip-address", "h" * 255), b"OK")
+    equal(c.call("REPLCONF", "ip-address", "h" * 256),
+          Error(b"ERR REPLCONF ip-address provided by replica instance is too long: 256 bytes"))
+    equal(c.call("REPLCONF", "rdb-only", "x"),
+          Error(b"ERR value is not an integer or out of range"))
     equal(c.call("REPLCONF", "rdb-filter-only", "functions x"),
           Error(b"ERR Unsupported rdb-filter-only option: x"))
     equal(c.call("REPLICAOF", "NO", "ONE"), b"OK")
@@ -157,3 +165,38 @@ def test_refusals(env):
           Error(b"NOMASTERLINK Can't SYNC while not connected with my master"))
     equal(c.call("EVAL", "return redis.call('set','k','v')", 0).code, c.call("SET", "k", "v").code)
     equal(c.call("CONFIG", "GET", "replicaof"), [b"replicaof", b"127.0.0.1 1"])
+
+
+def test_a_follower_that_would_be_answered(env):
+    """A reply would stand in the midst of the stream: as in Redis, its connection ends."""
+    server = cairn(env, repl_ping_replica_period=3600)
+    with server.client() as c:
+        equal(c.call("SET", "k", "v"), b"OK")
+        stream, offset = info(c, "master_replid"), int(info(c, "master_repl_offset"))
+        for words in (("GET", "k"), ("REPLCONF", "capa", "eof"), ("NONSENSE",),
+                      ("BLPOP", "none", 0), ("SUBSCRIBE", "channel"), ("MONITOR",),
+                      ("REPLICAOF", "NO", "ONE")):
+            with server.client() as follower:
+                equal(follower.call("PSYNC", stream, offset + 1), b"CONTINUE", repr(words))
+                follower.send("REPLCONF", "ACK", offset)
+                follower.send(*words)
+                equal(follower.sock.recv(100), b"", repr(words))
+    check("Replica generated a reply, disconnecting it: id=" in server.log_text(), "not logged")
+
+
+@limit(120)
+def test_limits_that_are_too_small_for_a_piece(env):
+    """A follower is given what its limits allow, and no less than it needs to come forward."""
+    for limits, rate in (("replica 1 0 0", None), ("replica 0 1 1", 4 << 20)):
+        leader, follower = cairn(env, client_output_buffer_limit=limits.split()), cairn(env)
+        proxy = Proxy(leader.port)
+        proxy.rate = rate
+        with leader.client() as up, follower.client() as down:
+            for turn in range(2):
+                for start in range(0, 10000, 1000):
+                    up.pipeline([("SET", "%d:%d" % (turn, i), os.urandom(1000))
+                                 for i in range(start, start + 1000)])
+                equal(down.call("REPLICAOF", "127.0.0.1", proxy.port)[:2], b"OK")
+                in_step(leader, follower)
+        equal(leader.log_text().count("Full resync requested"), 1)
+        proxy.close()
