@@ -11,7 +11,8 @@ SnapshotWalk::SnapshotWalk(Keyspace* keyspace)
     : keyspace_(*keyspace), buffers_(new Buffer[Gate::kSlots]) {}
 
 SnapshotWalk::~SnapshotWalk() {
-  for (const Handed& handed : handed_) FreeHanded(handed);
+  for (const auto* left : {&handed_, &measured_})
+    for (const Handed& handed : *left) FreeHanded(handed);
   for (Item& item : items_) {
     if (item.detached == nullptr) continue;
     KeyTables tables;

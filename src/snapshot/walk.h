@@ -27,7 +27,8 @@
 //   commands that would edit it   are asked to wait before they begin (Postpone); it is taken next
 //   who cannot wait (a script)    serialises what is left of it in place
 //
-// Above preimage_bytes_max of values handed over the first are asked to wait, too.
+// Above preimage_bytes_max of values handed over the first are asked to wait, too; likewise while the
+// walk has not measured many of them, as what a sample says of a value may be far from the truth.
 //
 // Bounds: a walker holds a shard for kEntriesPerHold entries or kBytesPerHold bytes, and only if it
 // gets the lock at once, kTriesMax failures apart. Pre-images that are not written yet hold writers
@@ -145,6 +146,7 @@ class SnapshotWalk final : public MutationObserver {
     Entry* entry;
     int db;  // at the instant
     size_t bytes;
+    bool sampled;  // `bytes` is an estimate by some of its elements
   };
 
   void WalkItem(int slot, Item* item, Part* part, PartReceiver* to);
@@ -164,6 +166,8 @@ class SnapshotWalk final : public MutationObserver {
   void StreamAlone(int db, Entry* entry, PartReceiver* to);
   void StreamRest(std::string* piece, PartReceiver* to);
   void WriteHanded(PartReceiver* to);
+  void MeasureHanded();
+  void Measure(Handed* handed);
   void FreeHanded(const Handed& handed);
   void GrantWishes(int slot, PartReceiver* to);
   void WakePostponed();
@@ -201,7 +205,8 @@ class SnapshotWalk final : public MutationObserver {
   Handed orphan_{};
   std::atomic<size_t> handed_bytes_{0};  // of the orphan, too
   std::atomic<bool> has_handed_{false};
-  std::deque<Handed> handed_;  // under queue_mutex_
+  std::atomic<size_t> sampled_{0};       // of those handed over, the orphan too
+  std::deque<Handed> handed_, measured_;  // under queue_mutex_
   std::atomic<bool> postponed_{false};
   std::atomic<bool> wished_{false};
   std::deque<Wish> wishes_;  // under queue_mutex_

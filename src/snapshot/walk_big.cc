@@ -3,6 +3,7 @@
 // The walk's big values: one at a time, in steps, between which their shard is everybody's.
 #include <utility>
 
+#include "keyspace/object_ops.h"
 #include "snapshot/walk.h"
 
 namespace cairn {
@@ -12,6 +13,10 @@ namespace {
 constexpr size_t kPieceBytes = 1 << 20;
 // Who waits for a value has wished for it; this many are remembered, others come again.
 constexpr size_t kWishesMax = 1024;
+// Of a value handed over so many elements are looked at under its lock. If it has more, it is
+// measured by a walker; with so many to be measured who can wait does.
+constexpr size_t kElementsSampled = 32;
+constexpr size_t kSampledMax = 8;
 
 Entry* FindEntry(KeyTable* table, const std::string& key) {
   return table->entries.Find(HashBytes(key),
@@ -23,7 +28,8 @@ Entry* FindEntry(KeyTable* table, const std::string& key) {
 // Under the lock of the entry's shard.
 bool SnapshotWalk::Postpone(int shard, int db, const Entry& entry, bool whole) {
   if (abandoned() || !BigRecord::IsBig(entry)) return false;
-  if (whole && handed_bytes_.load(std::memory_order_relaxed) <= options_.preimage_bytes_max)
+  if (whole && handed_bytes_.load(std::memory_order_relaxed) <= options_.preimage_bytes_max &&
+      sampled_.load(std::memory_order_relaxed) < kSampledMax)
     return false;
   postponed_.store(true);
   if (streaming_.load(std::memory_order_relaxed) == &entry) return true;
@@ -41,12 +47,14 @@ bool SnapshotWalk::Postpone(int shard, int db, const Entry& entry, bool whole) {
 bool SnapshotWalk::TakeOver(KeyTable* table, Entry* entry) {
   const bool streaming = streaming_.load(std::memory_order_relaxed) == entry;
   if (abandoned() || !BigRecord::IsBig(*entry) || (streaming && entry->is_string())) return false;
-  constexpr size_t kSamples = 5;
-  const Handed handed{entry, table->snapshot_db, entry->MemoryUsage(kSamples)};
+  const bool sampled =
+      !entry->is_string() && ObjectFreeEffort(entry->type(), entry->rep()) > kElementsSampled;
+  const Handed handed{entry, table->snapshot_db, entry->MemoryUsage(kElementsSampled), sampled};
   if (!streaming &&
       handed_bytes_.load(std::memory_order_relaxed) > options_.preimage_bytes_max)
     return false;
   handed_bytes_.fetch_add(handed.bytes, std::memory_order_relaxed);
+  sampled_.fetch_add(sampled, std::memory_order_relaxed);
   --table->snapshot_owed;
   keys_done_.fetch_add(1, std::memory_order_relaxed);
   if (streaming) {
@@ -63,20 +71,52 @@ bool SnapshotWalk::TakeOver(KeyTable* table, Entry* entry) {
 void SnapshotWalk::FreeHanded(const Handed& handed) {
   Entry::Free(handed.entry);
   handed_bytes_.fetch_sub(handed.bytes, std::memory_order_relaxed);
+  sampled_.fetch_sub(handed.sampled, std::memory_order_relaxed);
+}
+
+// All of its elements, as ten large ones among a million are in no sample. Nobody else reaches it.
+void SnapshotWalk::Measure(Handed* handed) {
+  if (!std::exchange(handed->sampled, false)) return;
+  const size_t bytes = handed->entry->MemoryUsage(0);
+  handed_bytes_.fetch_add(bytes - handed->bytes, std::memory_order_relaxed);
+  handed->bytes = bytes;
+  sampled_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void SnapshotWalk::MeasureHanded() {
+  while (sampled_.load(std::memory_order_relaxed) > 0 && !abandoned()) {
+    Handed handed;
+    {
+      std::lock_guard guard(queue_mutex_);
+      if (handed_.empty()) return;  // another walker is at it, or it is an orphan
+      handed = handed_.front();
+      handed_.pop_front();
+    }
+    Measure(&handed);
+    {
+      std::lock_guard guard(queue_mutex_);
+      measured_.push_back(handed);
+      has_handed_.store(true, std::memory_order_relaxed);
+    }
+    WakePostponed();
+  }
 }
 
 void SnapshotWalk::WriteHanded(PartReceiver* to) {
   while (has_handed_.load(std::memory_order_relaxed)) {
+    MeasureHanded();
     Handed handed;
     {
       std::lock_guard guard(queue_mutex_);
-      if (handed_.empty()) {
+      if (handed_.empty() && measured_.empty()) {
         has_handed_.store(false, std::memory_order_relaxed);
         return;
       }
-      handed = handed_.front();
-      handed_.pop_front();
+      auto& from = measured_.empty() ? handed_ : measured_;
+      handed = from.front();
+      from.pop_front();
     }
+    if (!abandoned()) Measure(&handed);
     if (!abandoned()) StreamAlone(handed.db, handed.entry, to);
     FreeHanded(handed);
   }
@@ -141,6 +181,7 @@ void SnapshotWalk::Stream(int slot, int shard, KeyTable* table, Entry* entry, Pa
     more = StreamStep(shard, table, entry, &piece);
     lock.Unlock();
     keyspace_.gate().Leave(slot);
+    MeasureHanded();
     if (!more || piece.empty()) continue;
     if (written) to->AddToRun(piece);
     if (written && to->failed()) Abandon();
@@ -148,6 +189,7 @@ void SnapshotWalk::Stream(int slot, int shard, KeyTable* table, Entry* entry, Pa
   }
   // Nobody else reaches it any more.
   if (orphan_.entry != nullptr) {
+    Measure(&orphan_);
     StreamRest(&piece, written ? to : nullptr);
     FreeHanded(std::exchange(orphan_, {}));
   }
@@ -219,6 +261,7 @@ void SnapshotWalk::StreamAlone(int db, Entry* entry, PartReceiver* to) {
 // What is left of the value, the end of it into `piece`.
 void SnapshotWalk::StreamRest(std::string* piece, PartReceiver* to) {
   while (!abandoned() && record_.Step()) {
+    MeasureHanded();
     if (record_.bytes() < kPieceBytes) continue;
     record_.TakeInto(piece);
     to->AddToRun(*piece);

@@ -33,6 +33,7 @@ struct Receiver final : PartReceiver {
     sink->AddToRun(piece);
     largest = std::max(largest, piece.size());
     if (++pieces == 1 && between != nullptr) between();
+    if (pieces == 2 && later != nullptr) later();
   }
   void EndRun(std::string_view piece, int version) override {
     sink->EndRun(piece, version);
@@ -41,7 +42,7 @@ struct Receiver final : PartReceiver {
   bool failed() const override { return sink->failed(); }
 
   std::unique_ptr<SnapshotSink> sink;
-  std::function<void()> between;
+  std::function<void()> between, later;
   int pieces = 0, runs = 0;
   size_t largest = 0;
 };
@@ -397,6 +398,59 @@ TEST_CASE("Of what is handed to a snapshot there is a bound", "[snapshot]") {
   REQUIRE(parked == 3);
   REQUIRE(walked.in_place >= 1);  // one of the two may have been under way
   REQUIRE(walked.ready > 0);
+  REQUIRE(walked.Saved() == wanted);
+}
+
+TEST_CASE("What is handed to a snapshot counts as what it really holds", "[snapshot]") {
+  Walked walked;
+  constexpr size_t kHuge = 2 << 20, kHugeElements = 10;
+  for (const std::string key : {"odd:1", "odd:2", "odd:3"}) {
+    for (int i = 0; i < 20'000; ++i)
+      walked.client.Send("HSET " + key + " f" + std::to_string(i) + " v\r\n");
+    // Among so many no sample meets these.
+    for (size_t i = 0; i < kHugeElements; ++i)
+      walked.client.Send("HSET " + key + " huge" + std::to_string(i) + " " +
+                         std::string(kHuge, 'x') + "\r\n");
+  }
+  walked.preimage_bytes_max = 16 << 20;
+  const std::string wanted = walked.Digest(walked.client);
+  TestClient other(walked.test);
+  walked.receiver.between = [&] { REQUIRE(other.Send("DEL odd:1\r\n") == ":1\r\n"); };
+  walked.receiver.later = [&] {
+    REQUIRE(walked.walk.detached_bytes() >= kHuge * kHugeElements);
+    REQUIRE(walked.walk.detached_bytes() < 2 * kHuge * kHugeElements);
+    REQUIRE(other.Send("DEL odd:2\r\n").empty());
+    REQUIRE(other.session.retry);
+  };
+  REQUIRE(walked.Walk().ok());
+  REQUIRE(walked.receiver.pieces >= 2);
+  REQUIRE(walked.walk.PendingBytes() == 0);
+  REQUIRE(walked.Saved() == wanted);
+}
+
+TEST_CASE("Few values are handed to a snapshot that has not measured them", "[snapshot]") {
+  Walked walked;
+  walked.Fill();
+  const auto key = [](int i) { return "k:" + std::to_string(i); };
+  for (int i = 0; i < 20; ++i)
+    for (int j = 0; j < 5000; ++j)
+      walked.client.Send("SADD " + key(i) + " member:" + std::to_string(j) + "\r\n");
+  const std::string wanted = walked.Digest(walked.client);
+  int taken = 0;
+  // In one turn of the walk.
+  walked.receiver.between = [&] {
+    for (int i = 0; i < 20; ++i) {
+      TestClient other(walked.test);
+      taken += other.Send("DEL " + key(i) + "\r\n") == ":1\r\n";
+    }
+    REQUIRE(walked.client.Send("EXISTS set\r\n") == ":1\r\n");
+  };
+  REQUIRE(walked.Walk().ok());
+  REQUIRE(taken >= 8);
+  REQUIRE(taken < 20);
+  REQUIRE(walked.ready > 0);
+  REQUIRE(walked.in_place == 0);
+  REQUIRE(walked.walk.PendingBytes() == 0);
   REQUIRE(walked.Saved() == wanted);
 }
 
