@@ -237,6 +237,7 @@ bool SnapshotWalk::Step(Item* item, uint64_t* cursor, Part* part, std::vector<Wi
   Entry* found[2 * kEntriesPerHold];
   for (size_t bucket = 0; bucket < kBucketsPerHold; ++bucket) {
     // Entries are brought into the cache together before the first of them is read.
+    const uint64_t here = *cursor;
     size_t count = 0;
     *cursor = item->table->entries.Scan(*cursor, [&](Entry* entry) {
       if (count < std::size(found)) {
@@ -246,7 +247,13 @@ bool SnapshotWalk::Step(Item* item, uint64_t* cursor, Part* part, std::vector<Wi
         Visit(item, entry, part, big);
       }
     });
-    for (size_t i = 0; i < count; ++i) Visit(item, found[i], part, big);
+    for (size_t i = 0; i < count; ++i) {
+      Visit(item, found[i], part, big);
+      if (part->memory() - bytes_before < kBytesPerHold || i + 1 == count) continue;
+      // The bucket again: what was taken of it has the new bit.
+      *cursor = here;
+      return true;
+    }
     visited += count;
     if (*cursor == 0) return false;
     if (visited >= kEntriesPerHold || part->memory() - bytes_before >= kBytesPerHold) break;

@@ -30,8 +30,8 @@
 // Above preimage_bytes_max of values handed over the first are asked to wait, too; likewise while the
 // walk has not measured many of them, as what a sample says of a value may be far from the truth.
 //
-// Bounds: a walker holds a shard for kEntriesPerHold entries or kBytesPerHold bytes, and only if it
-// gets the lock at once, kTriesMax failures apart. Pre-images that are not written yet hold writers
+// Bounds: a walker holds a shard for kEntriesPerHold entries or kBytesPerHold bytes and an entry, be
+// it in the middle of a bucket, and only if it gets the lock at once, kTriesMax failures apart. Pre-images that are not written yet hold writers
 // back (OnPressure) above options.preimage_bytes_max, before they take locks: the excess is what
 // commands already under way add.
 //
