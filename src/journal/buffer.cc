@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "journal/buffer.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/memory.h"
+#include "base/prefetch.h"
 
 namespace cairn {
 
@@ -21,10 +24,21 @@ namespace {
 constexpr Lsn LineOfEnd(Lsn end) { return (end - 1) / kLineBytes; }
 constexpr size_t InChunk(Lsn lsn) { return lsn & (kChunkBytes - 1); }
 
+// Of the SELECT that a record in `database` needs at `now`.
+uint32_t SelectBytesAt(StreamPoint now, uint32_t database) {
+  const bool select = now.database != database || now.database == kNoDatabase;
+  return select ? static_cast<uint32_t>(SelectBytes(database)) : 0;
+}
+
+// Turns of a loop before a thread that waits for another gives its core away: that one may need it.
+constexpr int kSpins = 200;
+
 }  // namespace
 
-JournalBuffer::JournalBuffer()
-    : slots_(std::make_unique<Slot[]>(kJournalSlots)),
+JournalBuffer::JournalBuffer(CpuGroups cpu_groups)
+    : cpu_groups_(std::move(cpu_groups)),
+      groups_(cpu_groups_.count() > 0 ? std::make_unique<Group[]>(cpu_groups_.count()) : nullptr),
+      slots_(std::make_unique<Slot[]>(kJournalSlots)),
       table_(std::make_unique<std::atomic<Chunk*>[]>(kTableChunks)),
       pool_(std::make_unique<std::atomic<Chunk*>[]>(kPoolChunks)) {
   Reset({0, kNoDatabase});
@@ -41,18 +55,24 @@ void JournalBuffer::Reset(StreamPoint point) {
   for (size_t i = 0; i < kTableChunks; ++i)
     if (Chunk* chunk = table_[i].exchange(nullptr)) Recycle(chunk);
   tail_.store(point.Pack());
+  written_.store(point.Pack());
+  for (unsigned i = 0; i < cpu_groups_.count(); ++i) groups_[i].seen.store(point.Pack());
   released_.store(point.lsn);
 }
 
-Reservation JournalBuffer::Take(unsigned slot, uint32_t select_database, uint32_t database_after,
-                                size_t bytes, bool raw) {
+JournalBuffer::Slot& JournalBuffer::Use(unsigned slot) {
   DCHECK(slot < kJournalSlots);
-  Slot& mine = slots_[slot];
   if (slot >= slots_used_.load(std::memory_order_relaxed)) [[unlikely]] {
     unsigned used = slots_used_.load();
     while (used <= slot && !slots_used_.compare_exchange_weak(used, slot + 1)) {
     }
   }
+  return slots_[slot];
+}
+
+Reservation JournalBuffer::Take(unsigned slot, uint32_t select_database, uint32_t database_after,
+                                size_t bytes, bool raw) {
+  Slot& mine = Use(slot);
   uint64_t word = tail_.load(std::memory_order_relaxed);
   // With a reservation still open the slot keeps its older, lower word.
   if (mine.outstanding++ == 0) mine.word.store(word, std::memory_order_release);
@@ -61,8 +81,7 @@ Reservation JournalBuffer::Take(unsigned slot, uint32_t select_database, uint32_
   r.database = database_after;
   do {
     const StreamPoint now = StreamPoint::Unpack(word);
-    const bool select = !raw && (now.database != select_database || now.database == kNoDatabase);
-    r.prefix_bytes = select ? static_cast<uint32_t>(SelectBytes(select_database)) : 0;
+    r.prefix_bytes = raw ? 0 : SelectBytesAt(now, select_database);
     r.start = now.lsn;
     r.end = now.lsn + r.prefix_bytes + bytes;
   } while (!tail_.compare_exchange_weak(word, StreamPoint{r.end, database_after}.Pack(),
@@ -70,7 +89,66 @@ Reservation JournalBuffer::Take(unsigned slot, uint32_t select_database, uint32_
   return r;
 }
 
+Reservation JournalBuffer::TakeTogether(unsigned slot, uint32_t database, size_t payload_bytes) {
+  Slot& mine = Use(slot);
+  Group& group = groups_[cpu_groups_.OfThisCpu()];
+  // Both are at or below what the tail is when the list is taken.
+  if (mine.outstanding++ == 0)
+    mine.word.store(std::max(group.seen.load(std::memory_order_acquire),
+                             written_.load(std::memory_order_acquire)),
+                    std::memory_order_release);
+  mine.database = database;
+  mine.payload_bytes = payload_bytes;
+  mine.given.store(false, std::memory_order_relaxed);
+  Slot* first = group.waiting.load(std::memory_order_relaxed);
+  do {
+    mine.next = first;
+  } while (!group.waiting.compare_exchange_weak(first, &mine, std::memory_order_release,
+                                                std::memory_order_relaxed));
+  if (first == nullptr) TakeForAll(&group);
+  for (int spins = 0; !mine.given.load(std::memory_order_acquire); ++spins) {
+    if (spins < kSpins) {
+      __builtin_ia32_pause();
+    } else {
+      sched_yield();
+    }
+  }
+  Reservation r;
+  r.slot = slot;
+  r.database = database;
+  r.prefix_bytes = mine.prefix_bytes;
+  r.start = StreamPoint::Unpack(mine.begin).lsn;
+  r.end = r.start + r.prefix_bytes + payload_bytes;
+  return r;
+}
+
+// By whoever is the first on the group's list: all on it wait for this thread.
+void JournalBuffer::TakeForAll(Group* group) {
+  PrefetchForWriting(&tail_);
+  uint64_t word = tail_.load(std::memory_order_relaxed);  // others join until the line is here
+  Slot* const all = group->waiting.exchange(nullptr, std::memory_order_acquire);
+  StreamPoint end;
+  do {
+    end = StreamPoint::Unpack(word);
+    for (Slot* one = all; one != nullptr; one = one->next) {
+      one->begin = end.Pack();
+      one->prefix_bytes = SelectBytesAt(end, one->database);
+      const Lsn next = end.lsn + one->prefix_bytes + one->payload_bytes;
+      end = StreamPoint::Unpack(StreamPoint{next, one->database}.Pack());
+    }
+  } while (!tail_.compare_exchange_weak(word, end.Pack(), std::memory_order_acq_rel,
+                                        std::memory_order_relaxed));
+  group->seen.store(end.Pack(), std::memory_order_release);
+  for (Slot *one = all, *next; one != nullptr; one = next) {
+    next = one->next;  // once it was given, `one` is its owner's again
+    // One with an older reservation still open keeps that one's word.
+    if (one->outstanding == 1) one->word.store(one->begin, std::memory_order_release);
+    one->given.store(true, std::memory_order_release);
+  }
+}
+
 Reservation JournalBuffer::Reserve(unsigned slot, uint32_t database, size_t payload_bytes) {
+  if (groups_ != nullptr) return TakeTogether(slot, database, payload_bytes);
   return Take(slot, database, database, payload_bytes, false);
 }
 
@@ -121,7 +199,8 @@ void JournalBuffer::ForgetDatabase() {
   }
 }
 
-StreamPoint JournalBuffer::Complete() const {
+// The least of the tail and all busy slots.
+uint64_t JournalBuffer::LeastInUse() const {
   uint64_t least = tail_.load(std::memory_order_acquire);
   const unsigned used = slots_used_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < used; ++i) {
@@ -129,7 +208,13 @@ StreamPoint JournalBuffer::Complete() const {
     // kIdle is the greatest word there is; of equal LSNs either database will do.
     if (word < least) least = word;
   }
-  return StreamPoint::Unpack(least);
+  return least;
+}
+
+StreamPoint JournalBuffer::Complete() const {
+  // A slot may have an older horizon: its owner has just joined its group.
+  const uint64_t written = written_.load(std::memory_order_acquire);
+  return StreamPoint::Unpack(std::max(LeastInUse(), written));
 }
 
 JournalBuffer::Chunk* JournalBuffer::FindChunk(Lsn lsn) const {
@@ -217,7 +302,7 @@ std::string_view JournalBuffer::View(Lsn from, Lsn to, std::string* scratch) con
 
 void JournalBuffer::Release(Lsn lsn) {
   const Lsn from = released_.load(std::memory_order_relaxed);
-  lsn = std::min(lsn, Complete().lsn);
+  lsn = std::min(lsn, StreamPoint::Unpack(LeastInUse()).lsn);
   if (lsn / kChunkBytes <= from / kChunkBytes) return;
   std::lock_guard<std::mutex> guard(release_mutex_);
   for (Lsn i = from / kChunkBytes; i < lsn / kChunkBytes; ++i)
@@ -226,7 +311,7 @@ void JournalBuffer::Release(Lsn lsn) {
 }
 
 size_t JournalBuffer::CopyOut(Lsn from, char* buffer, size_t length) const {
-  const Lsn complete = Complete().lsn;
+  const Lsn complete = StreamPoint::Unpack(LeastInUse()).lsn;
   std::lock_guard<std::mutex> guard(release_mutex_);
   if (from < released_.load(std::memory_order_relaxed) || from >= complete) return 0;
   length = std::min<uint64_t>(length, complete - from);

@@ -19,6 +19,16 @@
 // writer's load of the tail synchronises with every compare-and-swap before it, all of them
 // being in one release sequence, so it sees each slot's store that preceded them, or a later one.)
 //
+// Where there are many cores the line of the tail is what all writes wait for: each Reserve has it
+// brought from the core that had it last. So where CPUs form groups (base/cpu_groups.h) those who
+// come at the same time take room together. Each puts itself on its group's list; who finds that
+// empty asks for the line, takes the list when the line is there, and makes one compare-and-swap
+// for all who are on it by then (flat combining: Hendler, Incze, Shavit, Tzafrir, 2010). Instead of
+// the tail, which is not to be looked at, a thread that joins stores in its slot what its group saw
+// of the tail the last time, or the written horizon if that is higher: whatever it gets lies above.
+// Then what it got is put there. (The writer sees the slots of all of them: joining releases, taking
+// the list acquires, and so on as above.)
+//
 // So that blocks can end at record ends without parsing, the thread whose record is the first to
 // end in a 64 KiB line notes that end, with the database there, in the line's boundary word.
 //
@@ -35,6 +45,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cpu_groups.h"
 #include "journal/format.h"
 #include "journal/lsn.h"
 
@@ -69,7 +80,8 @@ struct Reservation {
 
 class JournalBuffer {
  public:
-  JournalBuffer();
+  // With no groups each thread takes room for itself.
+  explicit JournalBuffer(CpuGroups cpu_groups = {});
   ~JournalBuffer();
   JournalBuffer(const JournalBuffer&) = delete;
   JournalBuffer& operator=(const JournalBuffer&) = delete;
@@ -86,9 +98,11 @@ class JournalBuffer {
   void Publish(const Reservation& reservation, std::span<const std::string_view> pieces);
   // The next record starts with a SELECT, whatever its database.
   void ForgetDatabase();
+  // The writer has taken all bytes below `point`, which Complete() has returned.
+  void NoteWritten(StreamPoint point) { written_.store(point.Pack(), std::memory_order_release); }
 
   StreamPoint tail() const { return StreamPoint::Unpack(tail_.load(std::memory_order_acquire)); }
-  // All bytes below it are copied; a record end.
+  // All bytes below it are copied; a record end, never below what NoteWritten said.
   StreamPoint Complete() const;
   // Heap bytes of the chunks, in use or kept for later.
   size_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
@@ -112,6 +126,16 @@ class JournalBuffer {
   struct alignas(64) Slot {
     std::atomic<uint64_t> word{kIdle};
     unsigned outstanding = 0;  // reservations not yet published; the owner's alone
+    // What the owner wants of its group, and what it was given.
+    uint32_t database = 0, prefix_bytes = 0;
+    size_t payload_bytes = 0;
+    uint64_t begin = 0;  // as word
+    Slot* next = nullptr;  // on the list
+    std::atomic<bool> given{false};
+  };
+  struct alignas(64) Group {
+    std::atomic<Slot*> waiting{nullptr};
+    std::atomic<uint64_t> seen{0};  // the tail behind what one of the group took last
   };
   static constexpr uint64_t kIdle = ~uint64_t{0};
   // 64 GiB of unwritten stream; the admission gate closes at a thousandth of it.
@@ -120,6 +144,10 @@ class JournalBuffer {
 
   Reservation Take(unsigned slot, uint32_t select_database, uint32_t database_after, size_t bytes,
                    bool raw);
+  Reservation TakeTogether(unsigned slot, uint32_t database, size_t payload_bytes);
+  void TakeForAll(Group* group);
+  Slot& Use(unsigned slot);
+  uint64_t LeastInUse() const;
   Chunk* ChunkAt(Lsn lsn);
   Chunk* FindChunk(Lsn lsn) const;
   Chunk* NewChunk();
@@ -131,6 +159,9 @@ class JournalBuffer {
 
   alignas(64) std::atomic<uint64_t> tail_{0};
   alignas(64) std::atomic<Lsn> released_{0};
+  std::atomic<uint64_t> written_{0};  // a StreamPoint, packed
+  const CpuGroups cpu_groups_;
+  std::unique_ptr<Group[]> groups_;  // none: each for itself
   std::unique_ptr<Slot[]> slots_;
   std::atomic<unsigned> slots_used_{0};  // one more than the highest slot ever used
   std::unique_ptr<std::atomic<Chunk*>[]> table_;

@@ -11,6 +11,7 @@ namespace cairn {
 
 Journal::Journal(JournalOptions options, Recovered recovered)
     : options_(std::move(options)),
+      buffer_(options_.cpu_groups),
       policy_(options_.policy),
       manifest_(std::move(recovered.manifest)),
       next_sequence_(recovered.next_sequence),

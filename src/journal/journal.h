@@ -86,6 +86,7 @@ struct JournalOptions {
   LatencyEvents* latency = nullptr;     // may be null
   JournalListener* listener = nullptr;  // may be null
   std::string dir;                      // exists
+  CpuGroups cpu_groups;                 // see buffer.h; none: each append for itself
   const KeyRing* keys = nullptr;        // encrypts what is written; null: does not
   FsyncPolicy policy = FsyncPolicy::kEverySecond;
   uint64_t buffer_bytes_max = 64 << 20;   // soft: the gate closes above it

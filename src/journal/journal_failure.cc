@@ -86,6 +86,7 @@ void Journal::TryRecover(Lock* lock) {
 // Everything up to position_ is durable in files that the manifest names.
 void Journal::BackInOrder(Lock* lock) {
   written_point_ = durable_point_ = position_;
+  buffer_.NoteWritten(written_point_);
   written_.store(position_.lsn, std::memory_order_release);
   durable_.store(position_.lsn, std::memory_order_release);
   unsynced_.clear();

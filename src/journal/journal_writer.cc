@@ -287,6 +287,7 @@ void Journal::PublishWritten() {
   {
     Lock lock(mutex_);
     written_point_ = position_;
+    buffer_.NoteWritten(written_point_);
     written = position_.lsn;
     written_.store(written, std::memory_order_release);
     // Under everysec it knows already when the next sync is due.

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What more cores than this machine has would bring, by workload, and what is full first.
 
-    utils/bench/model.py [--line NS] [--far NS] [--cores 1,2,4,8,16,32,64]
+    utils/bench/model.py [--line NS] [--far NS] [--cores 1,2,4,8,16,32,64] [--alone]
 
 A closed queueing network, solved exactly (mean value analysis): each core runs one request after the
 other. A request costs its CPU time as measured with one thread; what of it runs under a shard's lock
 waits its turn there, and is longer by the cache lines that another core had last (LINES of them,
 each with a chance of 1 - 1/cores). A write takes room in the log while it holds that lock: one word
-for all cores, so one line's way from core to core a write, one after the other. The log's writer
-thread is one more station, of a core of its own.
+for all cores, so one line's way from core to core a write, one after the other. Above eight cores
+those of a group, eight that are near to each other, do so together (src/journal/buffer.h): the line's
+way is one for all who have joined while the first of them waited for it; --alone is without that.
+The log's writer thread is one more station, of a core of its own.
 
 Not in it: the kernel's own locks, memory bandwidth, the network card, and that cores of another
 socket or chiplet are farther: --far is the line's cost from the ninth core on, three times --line
@@ -28,6 +30,9 @@ SHARDS = 128
 LINES = 2
 WRITER_NS = 40  # of the log's writer, a record of 64 bytes; src/journal/README.md
 NEAR_CORES = 8
+# A record's part of joining and being told, besides the lines of the list and of the answer: what
+# build/model-costs calls joined less what it calls append.
+JOIN_NS, JOIN_LINES = 15, 2
 MANY_KEYS, EXPONENT = 10_000_000, 0.99
 
 # name, CPU us a request at pipeline 16 with one thread, us of it under the lock, share of requests
@@ -69,26 +74,44 @@ def rate_of(cores, free_ns, held_ns, hottest):
     return rate
 
 
-def predict(cores, workload, line_ns):
+def in_the_tail(rate, tail_ns, groups, members):
+    """How long one who takes room waits for the line and has it, and for how many he takes it."""
+    together = 1.0
+    for _ in range(50):
+        busy = min(rate / together * tail_ns, 0.999)
+        wait = min(tail_ns / (1 - busy), groups * tail_ns)
+        joined = min(members, 1 + rate / groups * wait) if members > 1 else 1
+        together = (together + joined) / 2
+    return wait, together
+
+
+def predict(cores, workload, near_ns, far_ns, alone):
     """Requests a second and what is full: (name, share of the time it is busy)."""
     _, cpu_us, held_us, hottest, logged = workload
+    line_ns = near_ns if cores <= NEAR_CORES else far_ns
     moved = 1 - 1 / cores
     tail_ns = 2 + line_ns * moved if logged else 0
     held_ns, free_ns = held_us * 1000 + LINES * line_ns * moved, (cpu_us - held_us) * 1000
-    low, high = 0.0, 1 / max(tail_ns, 1e-9)
-    for _ in range(50):  # how long a writer queues for the tail depends on the rate, and back
+    joined = logged and cores > NEAR_CORES and not alone
+    groups, members = (cores / NEAR_CORES, NEAR_CORES) if joined else (cores, 1)
+    joining_ns = JOIN_NS + JOIN_LINES * near_ns if joined else 0
+    low, high = 0.0, cores / (free_ns + held_ns)
+    for _ in range(50):  # how long a writer waits for the tail depends on the rate, and back
         assumed = (low + high) / 2
-        in_tail = min(tail_ns / (1 - assumed * tail_ns), cores * tail_ns)
-        rate = rate_of(cores, free_ns, held_ns + in_tail, hottest)
+        in_tail, _ = in_the_tail(assumed, tail_ns, groups, members) if logged else (0, 1)
+        rate = rate_of(cores, free_ns, held_ns + joining_ns + in_tail, hottest)
         low, high = (assumed, high) if rate > assumed else (low, assumed)
-        if not logged:
-            break
+    rate = low
     if logged:
-        rate = min(low, 1 / WRITER_NS)
+        rate = min(rate, 1 / WRITER_NS)
+        _, together = in_the_tail(rate, tail_ns, groups, members)
     full = {"cores": rate * (free_ns + held_ns) / cores,
-            "the hottest shard": rate * hottest * (held_ns + tail_ns)}
+            "the hottest shard": rate * hottest * (held_ns + joining_ns + tail_ns)}
     if logged:
-        full.update({"the log's tail": rate * tail_ns, "the log's writer": rate * WRITER_NS})
+        full.update({"the log's tail": rate / together * tail_ns,
+                     "the log's writer": rate * WRITER_NS})
+    if joined:
+        full["a group's list"] = rate / groups * near_ns
     return rate * 1e9, max(full.items(), key=lambda item: item[1])
 
 
@@ -97,6 +120,7 @@ def main():
     parser.add_argument("--line", type=float)
     parser.add_argument("--far", type=float)
     parser.add_argument("--cores", default="1,2,4,8,16,32,64")
+    parser.add_argument("--alone", action="store_true")
     options = parser.parse_args()
     if options.line is None:
         costs = subprocess.run([os.path.join(ROOT, "build", "model-costs")], capture_output=True,
@@ -110,8 +134,7 @@ def main():
     for workload in WORKLOADS:
         cells, first = [workload[0]], ""
         for cores in counts:
-            line_ns = options.line if cores <= NEAR_CORES else far
-            rate, (name, busy) = predict(cores, workload, line_ns)
+            rate, (name, busy) = predict(cores, workload, options.line, far, options.alone)
             cells.append(f"{rate / 1e6:.1f}")
             if not first and cores > 1 and name != "cores" and busy > 0.8:
                 first = f"{name}, at {cores} cores"

@@ -8,6 +8,8 @@
 //   lock     Lock and Unlock of a shard that no other core touches
 //   append   a record of 64 bytes into the journal's buffer, by one thread
 //   append2  the same by two threads at once: between two records, of whichever
+//   joined   as append, by a thread that takes room for its group
+//   joined2  as append2, by two of one group
 //   tail2    two threads that only take room: a compare-and-swap of one word, between two of
 //   whichever
 #include <sched.h>
@@ -20,6 +22,7 @@
 #include <string>
 #include <thread>
 
+#include "base/cpu_groups.h"
 #include "journal/buffer.h"
 #include "keyspace/shard_lock.h"
 
@@ -133,12 +136,15 @@ double TailOfTwo() {
 int main() {
   using namespace cairn;
   Pin(0);
-  JournalBuffer buffer;  // one for all rounds: its chunks are there after the first
-  buffer.Reset({});
-  const auto append = [&] { return Append(&buffer); };
-  const auto append_of_two = [&] { return AppendOfTwo(&buffer); };
+  // For all rounds: their chunks are there after the first.
+  JournalBuffer alone, together(CpuGroups::Single());
+  const auto append = [](JournalBuffer* buffer) { return Least([=] { return Append(buffer); }); };
+  const auto append_of_two = [](JournalBuffer* buffer) {
+    return Least([=] { return AppendOfTwo(buffer); });
+  };
   std::printf("{\"line\": %.1f, \"lock\": %.1f, ", Least(Line), Least(Lock));
-  std::printf("\"append\": %.1f, \"append2\": %.1f, \"tail2\": %.1f}\n", Least(append),
-              Least(append_of_two), Least(TailOfTwo));
+  std::printf("\"append\": %.1f, \"append2\": %.1f, ", append(&alone), append_of_two(&alone));
+  std::printf("\"joined\": %.1f, \"joined2\": %.1f, ", append(&together), append_of_two(&together));
+  std::printf("\"tail2\": %.1f}\n", Least(TailOfTwo));
   return 0;
 }

@@ -3,7 +3,6 @@
 // The operating system's files: what the helpers over whole files keep and take.
 #include "base/file.h"
 
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,21 +10,11 @@
 #include <thread>
 
 #include "base/random.h"
+#include "tests/unit/support/temporary_folder.h"
 
 namespace cairn {
 
 namespace {
-
-struct Folder {
-  Folder() { REQUIRE(mkdtemp(name) != nullptr); }
-  ~Folder() {
-    const auto files = RealFileSystem()->List(name);
-    for (const std::string& file : files.value()) unlink(Path(file).c_str());
-    rmdir(name);
-  }
-  std::string Path(const std::string& file) const { return std::string(name) + "/" + file; }
-  char name[32] = "/tmp/cairn-file-test-XXXXXX";
-};
 
 mode_t ModeOf(const std::string& path) {
   struct stat st;
@@ -36,7 +25,7 @@ mode_t ModeOf(const std::string& path) {
 }  // namespace
 
 TEST_CASE("file: one that is replaced keeps its permissions") {
-  const Folder folder;
+  const TemporaryFolder folder;
   FileSystem* files = RealFileSystem();
   const std::string path = folder.Path("f");
   REQUIRE(files->WriteFileAtomically(path, "secret").ok());
@@ -47,12 +36,12 @@ TEST_CASE("file: one that is replaced keeps its permissions") {
     REQUIRE(ModeOf(path) == mode);
     REQUIRE(*files->ReadFile(path) == "new");
   }
-  REQUIRE(files->List(folder.name)->size() == 1);
+  REQUIRE(files->List(folder.path)->size() == 1);
 }
 
 // Wherever the folder of temporary files is: a file system without O_DIRECT is to say the same.
 TEST_CASE("file: large aligned writes, which go past the page cache, among others are all there") {
-  const Folder folder;
+  const TemporaryFolder folder;
   auto file = RealFileSystem()->Open(folder.Path("f"), FileSystem::Mode::kCreate);
   REQUIRE(file.ok());
   Random random(3);
@@ -80,7 +69,7 @@ TEST_CASE("file: large aligned writes, which go past the page cache, among other
 }
 
 TEST_CASE("file: a pipe is read to its end, as a file is") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string path = folder.Path("pipe");
   REQUIRE(mkfifo(path.c_str(), 0600) == 0);
   const std::string text(200'000, 'x');

@@ -55,6 +55,7 @@ TEST_CASE("journal: four threads append, order within a thread and content hold"
   JournalHarness h(2);
   h.options.segment_bytes_max = 30 * 1024;  // compressed
   h.options.acceleration = 1;
+  if (GENERATE(false, true)) h.options.cpu_groups = CpuGroups::Single();
   REQUIRE(h.Open().ok());
   constexpr int kThreads = 4, kRecords = 4000;
   std::vector<std::thread> threads;
