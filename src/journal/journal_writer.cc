@@ -33,6 +33,7 @@ constexpr int64_t kExpectUsMax = 2000;
 constexpr int64_t kExpectSyncUsMin = 50;  // a shorter sync costs less than a thread's sleep
 constexpr int64_t kMergeSyncUsMin = 400;  // shorter, and the disk is not what is scarce
 constexpr unsigned kUnawaitedGroupsMax = 64;
+constexpr uint64_t kCrowdFades = 32;  // groups after which two thirds of who went away are forgotten
 constexpr uint64_t kLagBytes = 8 << 20;        // behind by so much: compress, but less
 constexpr int kLagAcceleration = 32;
 constexpr uint64_t kTailGroups = 4;  // what a tail costs is worth it for so many groups
@@ -138,30 +139,36 @@ uint64_t Journal::GatherBytes() const {
 //    just released, too: one row, and half of the syncs.
 //  - The cores: they were not. Two rows, of which one is served while the other is synced, keep them at
 //    work, and more would only be more groups, each of which costs as much as several writes. So the
-//    next group waits until it is as large as the last one.
+//    next group waits until it is as large as the last one, and as half of all who come: a group
+//    that was small once, for want of a core, would else be what the next ones are measured by.
 // For less time than a sync takes. Where they do not come (they think for long, or went away) ever more
 // groups begin at once before one waits again, up to kUnawaitedGroupsMax.
 void Journal::ExpectMore(uint64_t released, int64_t sync_us) {
   expected_until_us_ = 0;
+  const uint64_t there = buffer_.Complete().lsn - written_point_.lsn;
+  crowd_bytes_ = std::max(released + there, crowd_bytes_ - crowd_bytes_ / kCrowdFades);
   if (unawaited_groups_ > 0) {
     --unawaited_groups_;
     return;
   }
   if (sync_us < kExpectSyncUsMin) return;
-  const uint64_t there = buffer_.Complete().lsn - written_point_.lsn;
   const uint64_t most = released - released / 8;
   const bool disk_is_scarce = there >= most && sync_us >= kMergeSyncUsMin;
-  expected_bytes_ = std::min(disk_is_scarce ? there + most : most, GatherBytes());
+  const uint64_t row = std::max(most, crowd_bytes_ / 2);
+  expected_bytes_ = std::min(disk_is_scarce ? there + most : row, GatherBytes());
+  // More than those who were just released, or nearly all who are expected.
+  worthwhile_bytes_ =
+      std::min(expected_bytes_ / 4 * 3, std::max(there, most) + crowd_bytes_ / 8);
   expected_until_us_ = last_sync_us_ + std::min(sync_us / 4 * 3, kExpectUsMax);
 }
 
 // Under mutex_: whether the next group, of `pending` bytes so far, waits for more.
 bool Journal::Expects(uint64_t pending, int64_t now_us) {
   if (expected_until_us_ == 0) return false;
-  const bool there = pending >= expected_bytes_;
-  if (!there && now_us < expected_until_us_) return true;
+  if (pending < expected_bytes_ && now_us < expected_until_us_) return true;
   expected_until_us_ = 0;
-  unawaited_groups_last_ = there ? 0 : std::min(2 * unawaited_groups_last_ + 1, kUnawaitedGroupsMax);
+  const bool in_vain = pending < worthwhile_bytes_;
+  unawaited_groups_last_ = in_vain ? std::min(2 * unawaited_groups_last_ + 1, kUnawaitedGroupsMax) : 0;
   unawaited_groups_ = unawaited_groups_last_;
   return false;
 }
