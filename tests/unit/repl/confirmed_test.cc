@@ -30,8 +30,9 @@ struct Leader : ReplicatedEngine {
 };
 
 // A connection that follows.
-struct Peer {
-  explicit Peer(Leader* leader_in) : leader(*leader_in), session(std::make_shared<ClientRecord>()) {
+struct Confirmer {
+  explicit Confirmer(Leader* leader_in)
+      : leader(*leader_in), session(std::make_shared<ClientRecord>()) {
     REQUIRE(leader.replication.Follow(session, {}).empty());
     Attached().state.store(Follower::State::kOnline);
   }
@@ -65,18 +66,18 @@ TEST_CASE("What was durable when it began is not asked for", "[repl]") {
 TEST_CASE("All that are connected confirm, and there have to be enough", "[repl]") {
   Leader leader;
   leader.Want(2);
-  Peer first(&leader);
+  Confirmer first(&leader);
   const Lsn one = leader.Write(), two = leader.Write(), three = leader.Write();
   first.Tell(one);
   REQUIRE(leader.confirmed() == 0);
   {
-    Peer second(&leader);
+    Confirmer second(&leader);
     second.Tell(two);
     REQUIRE(leader.confirmed() == one);
     first.Tell(three);
     REQUIRE(leader.confirmed() == two);
     // A third need not be there, but while it is it counts.
-    Peer third(&leader);
+    Confirmer third(&leader);
     third.Tell(one);
     second.Tell(three);
     REQUIRE(leader.confirmed() == two);
@@ -92,7 +93,7 @@ TEST_CASE("All that are connected confirm, and there have to be enough", "[repl]
 TEST_CASE("Who keeps no log, or is not there yet, is not counted", "[repl]") {
   Leader leader;
   leader.Want(1);
-  Peer mute(&leader), syncing(&leader);
+  Confirmer mute(&leader), syncing(&leader);
   syncing.Attached().state.store(Follower::State::kSending);
   const Lsn end = leader.Write();
   leader.replication.Acknowledge(mute.session, end, std::nullopt);
@@ -106,7 +107,7 @@ TEST_CASE("Who keeps no log, or is not there yet, is not counted", "[repl]") {
 TEST_CASE("Who keeps a log with nothing in it yet is there", "[repl]") {
   Leader leader;
   leader.Want(1);
-  Peer mute(&leader), empty(&leader);
+  Confirmer mute(&leader), empty(&leader);
   leader.replication.Acknowledge(mute.session, 0, std::nullopt);
   empty.Tell(0);
   const std::vector<FollowerFacts> followers = leader.replication.Followers();
@@ -120,7 +121,7 @@ TEST_CASE("Who keeps a log with nothing in it yet is there", "[repl]") {
 TEST_CASE("Who hears of it: each step is told once", "[repl]") {
   Leader leader;
   leader.Want(1);
-  Peer peer(&leader);
+  Confirmer peer(&leader);
   const Lsn end = leader.Write();
   REQUIRE(leader.files.journal->committed() == 0);
   peer.Tell(end);

@@ -19,8 +19,8 @@ namespace {
 constexpr int64_t kLongMs = 60'000;
 
 // A leader that says what it is told to.
-struct Peer {
-  Peer() : listener(socket(AF_INET, SOCK_STREAM, 0)) {
+struct PeerSocket {
+  PeerSocket() : listener(socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -30,7 +30,7 @@ struct Peer {
     REQUIRE(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) == 0);
     port = ntohs(address.sin_port);
   }
-  ~Peer() {
+  ~PeerSocket() {
     close(listener);
     if (connection >= 0) close(connection);
   }
@@ -50,7 +50,7 @@ struct Connected {
     REQUIRE(link.Connect("127.0.0.1", peer.port, "", kLongMs).ok());
     peer.Accept();
   }
-  Peer peer;
+  PeerSocket peer;
   LinkSocket link;
 };
 
@@ -115,7 +115,7 @@ TEST_CASE("Nobody there, and no such name", "[repl]") {
   LinkSocket link;
   int port;
   {
-    Peer gone;
+    PeerSocket gone;
     port = gone.port;
   }
   REQUIRE(link.Connect("127.0.0.1", port, "", kLongMs).code() == StatusCode::kIo);
