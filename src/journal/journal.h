@@ -381,9 +381,9 @@ class Journal {
   int64_t pending_since_us_ = 0;   // bytes wait for the writer since then; 0 = none
   // Under kAlways: the next group waits for so many bytes until then; 0: for none. As many have to
   // have come by then for it not to have been in vain. Else so many groups begin at once before one
-  // waits again, and so many did the last time. The crowd is what all who write have sent, as far as
-  // the last groups tell.
-  uint64_t expected_bytes_ = 0, worthwhile_bytes_ = 0, crowd_bytes_ = 0;
+  // waits again, and so many did the last time. (It was in vain, too, if after the first ones that
+  // were there none came.) The crowd is what all who write have sent, as far as the last groups tell.
+  uint64_t expected_bytes_ = 0, worthwhile_bytes_ = 0, first_expected_bytes_ = 0, crowd_bytes_ = 0;
   int64_t expected_until_us_ = 0;
   unsigned unawaited_groups_ = 0, unawaited_groups_last_ = 0;
   int64_t pass_since_us_ = 0;      // the writer is at its files since then

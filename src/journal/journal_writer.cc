@@ -34,6 +34,7 @@ constexpr int64_t kExpectSyncUsMin = 50;  // a shorter sync costs less than a th
 constexpr int64_t kMergeSyncUsMin = 400;  // shorter, and the disk is not what is scarce
 constexpr unsigned kUnawaitedGroupsMax = 64;
 constexpr uint64_t kCrowdFades = 32;  // groups after which two thirds of who went away are forgotten
+constexpr int64_t kUnfilledUs = 200;
 constexpr uint64_t kLagBytes = 8 << 20;        // behind by so much: compress, but less
 constexpr int kLagAcceleration = 32;
 constexpr uint64_t kTailGroups = 4;  // what a tail costs is worth it for so many groups
@@ -108,6 +109,9 @@ void Journal::WaitForWork(Lock* lock) {
                                       : always && syncing ? GatherBytes()
                                                           : 1);
     }
+    // Somebody has taken room and not filled it yet. Others behind may have, and said so in vain.
+    if (due_us < 0 && ok && !paused_ && !syncing && buffer_.tail().lsn > written_point_.lsn)
+      due_us = now_us + kUnfilledUs;
     wake_at_.store(wake_at, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (buffer_.Complete().lsn < wake_at) {
@@ -160,15 +164,20 @@ void Journal::ExpectMore(uint64_t released, int64_t sync_us) {
   worthwhile_bytes_ =
       std::min(expected_bytes_ / 4 * 3, std::max(there, most) + crowd_bytes_ / 8);
   expected_until_us_ = last_sync_us_ + std::min(sync_us / 4 * 3, kExpectUsMax);
+  first_expected_bytes_ = 0;
 }
 
 // Under mutex_: whether the next group, of `pending` bytes so far, waits for more.
 bool Journal::Expects(uint64_t pending, int64_t now_us) {
   if (expected_until_us_ == 0) return false;
-  if (pending < expected_bytes_ && now_us < expected_until_us_) return true;
+  if (first_expected_bytes_ == 0) first_expected_bytes_ = pending;
+  const bool there = pending >= expected_bytes_;
+  if (!there && now_us < expected_until_us_) return true;
   expected_until_us_ = 0;
-  const bool in_vain = pending < worthwhile_bytes_;
-  unawaited_groups_last_ = in_vain ? std::min(2 * unawaited_groups_last_ + 1, kUnawaitedGroupsMax) : 0;
+  const bool none_came = !there && pending == first_expected_bytes_;
+  const bool in_vain = pending < worthwhile_bytes_ || none_came;
+  unawaited_groups_last_ =
+      in_vain ? std::min(2 * unawaited_groups_last_ + 1, kUnawaitedGroupsMax) : 0;
   unawaited_groups_ = unawaited_groups_last_;
   return false;
 }
@@ -205,7 +214,7 @@ Status Journal::WritePass() {
 void Journal::EndPass() {
   const int64_t since_us = std::exchange(pass_since_us_, 0);
   const bool slow = options_.clock->MonotonicUs() - since_us > kSlowPassUs;
-  if (!slow || pending_since_us_ != 0 || buffer_.Complete().lsn <= written_point_.lsn) return;
+  if (!slow || pending_since_us_ != 0 || buffer_.tail().lsn <= written_point_.lsn) return;
   pending_since_us_ = since_us;
   block_first_ms_ = now_ms_;
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdio>
 #include <thread>
 
 #include "base/memory.h"

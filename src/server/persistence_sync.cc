@@ -78,7 +78,12 @@ Status Persistence::ClaimForOthers(uint64_t unless_modes) {
 bool Persistence::EndClaims(std::unique_lock<std::mutex>& lock,
                             const std::function<bool()>& stopped) {
   while (claimed_) {
-    if (stopped != nullptr && stopped()) return false;
+    if (stopped != nullptr) {
+      lock.unlock();  // it may write to a leader
+      const bool stop = stopped();
+      lock.lock();
+      if (stop) return false;
+    }
     // What was claimed and has not begun is not heard of yet, so this is said again.
     snapshotter_.Cancel();
     changed_.wait_for(lock, std::chrono::milliseconds(kLookAgainMs));

@@ -27,13 +27,15 @@
 //   commands that would edit it   are asked to wait before they begin (Postpone); it is taken next
 //   who cannot wait (a script)    serialises what is left of it in place
 //
-// Above preimage_bytes_max of values handed over the first are asked to wait, too; likewise while the
-// walk has not measured many of them, as what a sample says of a value may be far from the truth.
+// Above preimage_bytes_max of values handed over the first are asked to wait, too; likewise while
+// the walk has not measured several of many elements, as what a sample says of one may be far from
+// the truth.
 //
 // Bounds: a walker holds a shard for kEntriesPerHold entries or kBytesPerHold bytes and an entry, be
-// it in the middle of a bucket, and only if it gets the lock at once, kTriesMax failures apart. Pre-images that are not written yet hold writers
-// back (OnPressure) above options.preimage_bytes_max, before they take locks: the excess is what
-// commands already under way add.
+// it in the middle of a bucket, and only if it gets the lock at once, kTriesMax failures apart.
+// Pre-images that are not written yet hold writers back (OnPressure) above
+// options.preimage_bytes_max, before they take locks: the excess is what commands already under way
+// add.
 //
 // Thread rule: Begin and Abandon as they say; Run from each walker thread with a slot of the gate
 // of its own; Finish once when every Run has returned; the observer's calls as keyspace.h says.

@@ -13,8 +13,10 @@ namespace {
 constexpr size_t kPieceBytes = 1 << 20;
 // Who waits for a value has wished for it; this many are remembered, others come again.
 constexpr size_t kWishesMax = 1024;
-// Of a value handed over so many elements are looked at under its lock. If it has more, it is
-// measured by a walker; with so many to be measured who can wait does.
+// A value handed over is measured under its lock if it has no more elements than so many, which takes
+// about as long as a step of a walker. Of one that has more a few are looked at, and a walker
+// measures it; with so many to be measured who can wait does.
+constexpr size_t kElementsMeasured = 4096;
 constexpr size_t kElementsSampled = 32;
 constexpr size_t kSampledMax = 8;
 
@@ -48,8 +50,9 @@ bool SnapshotWalk::TakeOver(KeyTable* table, Entry* entry) {
   const bool streaming = streaming_.load(std::memory_order_relaxed) == entry;
   if (abandoned() || !BigRecord::IsBig(*entry) || (streaming && entry->is_string())) return false;
   const bool sampled =
-      !entry->is_string() && ObjectFreeEffort(entry->type(), entry->rep()) > kElementsSampled;
-  const Handed handed{entry, table->snapshot_db, entry->MemoryUsage(kElementsSampled), sampled};
+      !entry->is_string() && ObjectFreeEffort(entry->type(), entry->rep()) > kElementsMeasured;
+  const size_t bytes = entry->MemoryUsage(sampled ? kElementsSampled : 0);
+  const Handed handed{entry, table->snapshot_db, bytes, sampled};
   if (!streaming &&
       handed_bytes_.load(std::memory_order_relaxed) > options_.preimage_bytes_max)
     return false;
