@@ -48,8 +48,8 @@ Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(FileSystem* fs, const
 }
 
 std::string_view SegmentReader::Peek(size_t length) {
-  const bool inside = offset_ >= buffer_offset_ &&
-                      offset_ + length <= buffer_offset_ + buffer_.size();
+  const bool inside = offset_ >= buffer_offset_ && length <= buffer_.size() &&
+                      offset_ - buffer_offset_ <= buffer_.size() - length;
   if (!inside) {
     // No more than there is: most files of a start are far shorter, and the room is zeroed.
     const auto size = file_->Size();
@@ -193,6 +193,7 @@ void SegmentReader::SeekByIndex(Lsn lsn) {
   if (!got.ok() || *got != bytes || !DecodeIndex(frame, &entries, &first, &end).ok()) return;
   for (const IndexEntry& entry : entries) {
     if (entry.lsn > lsn) break;
+    if (entry.offset >= *size - bytes) continue;  // no block's: the index is before the file's end
     if (entry.lsn > next_lsn_ && entry.offset > offset_) ContinueAt(entry.lsn, entry.offset);
   }
 }

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
+#include "base/random.h"
 #include "tests/unit/journal/journal_harness.h"
 #include "utils/cairn-check/repair.h"
 
@@ -117,6 +119,40 @@ TEST_CASE("restore: what is no time is none") {
                              "2999-01-31T12:00:00. 12Z", "2999-01-31T12:00:00.123z"}) {
     INFO(target);
     REQUIRE(find(target).status().message().find("takes an LSN or a time") != std::string::npos);
+  }
+}
+
+TEST_CASE("restore: an index that leads out of its file leads nowhere") {
+  for (size_t bytes : {10'000, 100'000}) {
+    JournalHarness h(4);
+    h.options.policy = FsyncPolicy::kAlways;
+    REQUIRE(h.Open().ok());
+    Random random(4);
+    Lsn half = 0;
+    for (int i = 0; i < 8; ++i) {
+      std::string noise;
+      while (noise.size() < bytes / 8) noise += static_cast<char>(random.Below(256));
+      if (i == 4) half = h.journal->tail();
+      REQUIRE(h.journal->SyncTo(h.Append(noise)).ok());
+    }
+    REQUIRE(h.journal->Close().ok());
+    const Manifest m = h.journal->manifest();
+    const Lsn tail = h.journal->tail();
+    h.journal.reset();
+    const std::string path = SegmentPath("d", m.segments.front());
+    const std::string read = h.ReadAll(m, half, tail);
+    REQUIRE(read.size() == tail - half);
+    const std::string whole = h.fs.Get(path);
+    const std::string blocks = whole.substr(
+        0, whole.size() - LoadLe<uint32_t>(whole.data() + whole.size() - 8));
+    for (uint64_t offset : {~uint64_t{0} - 15, ~uint64_t{0}, uint64_t{whole.size()},
+                            uint64_t{blocks.size()}}) {
+      INFO("offset " << offset << " of " << whole.size());
+      DirectString index;
+      EncodeIndex({{half, offset}}, 0, tail, &index);
+      h.fs.Put(path, blocks + std::string(index));
+      REQUIRE(h.ReadAll(m, half, tail) == read);
+    }
   }
 }
 
