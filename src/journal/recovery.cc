@@ -6,8 +6,8 @@
 #include <chrono>
 #include <thread>
 
-#include "journal/reader.h"
 #include "journal/segment_reader.h"
+#include "journal/verify.h"
 
 namespace cairn {
 namespace {
@@ -265,50 +265,39 @@ Status CheckSealed(FileSystem* fs, const std::string& dir, const SegmentEntry& s
   return Status::Ok();
 }
 
-// Whether one of another length has all of its blocks; an error says nothing about its bytes.
-Result<bool> HasAllBlocks(FileSystem* fs, const std::string& dir, const SegmentEntry& segment,
-                          const KeyRing* keys) {
-  auto reader = OpenSegment(fs, dir, segment, keys);
-  Status status = reader.status();
-  if (reader.ok()) {
-    SegmentReader::Block block;
-    while ((*reader)->next_lsn() < segment.end_lsn &&
-           (*reader)->Next(&block) == SegmentReader::End::kNone) {
-    }
-    if ((*reader)->next_lsn() >= segment.end_lsn) return true;
-    status = (*reader)->status();
-  }
-  // Nor is anything of use that no key opens.
-  if (status.ok() || IsDamage(status) || status.code() == StatusCode::kInvalid) return false;
-  return status;
-}
-
 // Segments before the base serve restores to earlier points and followers that are behind: where
 // one is missing or cut short, the chain begins behind it; what is left of it stays in the folder, in
-// nobody's list. One of another length that has all of its blocks stays in the chain. Both are told.
+// nobody's list. One of another length that has all of its blocks stays in the chain; so does one that
+// cannot be read now, as it is: perhaps the next start can. All are told.
 Status DropLost(FileSystem* fs, const std::string& dir, const KeyRing* keys, Recovered* recovered) {
   Manifest& m = recovered->manifest;
   if (m.base_name.empty()) return Status::Ok();
+  const auto tell = [](const std::string& what, std::string* told) {
+    *told += (told->empty() ? "" : "; ") + what;
+  };
   for (size_t i = m.segments.size(); i-- > 0;) {
     const SegmentEntry segment = m.segments[i];
     if (!segment.ended() || segment.end_lsn > m.base_lsn) continue;
     const Status there = CheckSealed(fs, dir, segment);
     if (there.ok()) continue;
     if (there.code() != StatusCode::kCorrupt) return there;
-    auto whole = HasAllBlocks(fs, dir, segment, keys);
-    if (!whole.ok()) return whole.status();
+    auto whole = HasAllBlocks(fs, dir, segment, m.NeededFrom(), keys);
+    if (!whole.ok()) {
+      tell(there.message() + "; it is not needed for the data, but the points that it leads to "
+           "cannot be restored while it cannot be read: " + whole.status().message(),
+           &recovered->report.lost);
+      continue;
+    }
     if (*whole) {
       m.segments[i].state = SegmentState::kClosed;
-      recovered->report.odd += (recovered->report.odd.empty() ? "" : "; ") + there.message() +
-                               "; all its blocks are there";
+      tell(there.message() + "; all its blocks are there", &recovered->report.odd);
       continue;
     }
     m.segments.erase(m.segments.begin(), m.segments.begin() + static_cast<ptrdiff_t>(i) + 1);
     std::erase_if(m.snapshots, [&](const SnapshotEntry& s) { return s.lsn < segment.end_lsn; });
     m.DropUnusedTimelines();
-    recovered->report.lost = there.message() +
-                             "; it is not needed for the data, but nothing before LSN " +
-                             std::to_string(segment.end_lsn) + " can be restored";
+    tell(there.message() + "; it is not needed for the data, but nothing before LSN " +
+         std::to_string(segment.end_lsn) + " can be restored", &recovered->report.lost);
     break;
   }
   return Status::Ok();
@@ -474,7 +463,8 @@ Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir, const K
   auto first_open = std::find_if(m.segments.begin(), m.segments.end(),
                                  [](const SegmentEntry& s) { return !s.ended(); });
   for (auto s = m.segments.begin(); s != first_open; ++s)
-    CAIRN_RETURN_IF_ERROR(CheckSealed(fs, dir, *s));
+    if (m.base_name.empty() || s->end_lsn > m.base_lsn)  // else DropLost has
+      CAIRN_RETURN_IF_ERROR(CheckSealed(fs, dir, *s));
   if (first_open == m.segments.begin() && first_open != m.segments.end() &&
       first_open->state == SegmentState::kOpen)
     expected = first_open->first_lsn;

@@ -36,7 +36,8 @@ struct RecoveryReport {
   std::string cut_reason;
   std::vector<std::string> unknown_files;  // kept, in nobody's list
   // Of what is before the base, "" if nothing is so: what a start does without, hence the points that
-  // it led to; files of another length that have all of their blocks and stay.
+  // it led to, for good or while it cannot be read; files of another length that have all of their
+  // blocks and stay.
   std::string lost, odd;
 
   std::string Text() const;  // one line for the log

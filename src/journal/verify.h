@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Whether a chain of segments is whole: every block of it is read and checked, nothing is applied.
-// cairn-check and BACKUP share it. Any thread, in bounded memory.
+// cairn-check, BACKUP and recovery share it. Any thread, in bounded memory.
 #pragma once
 
 #include <functional>
@@ -17,5 +17,10 @@ namespace cairn {
 // kCorrupt with file and LSN; kUnavailable once `stopped` (may be null) says so.
 Status VerifyChain(FileSystem* fs, const std::string& dir, const Manifest& manifest, Lsn tail,
                    const KeyRing* keys, const std::function<bool()>& stopped = nullptr);
+
+// Whether an ended segment, of whatever length, has all of its blocks from `needed` on. An error says
+// nothing about its bytes.
+Result<bool> HasAllBlocks(FileSystem* fs, const std::string& dir, const SegmentEntry& segment,
+                          Lsn needed, const KeyRing* keys);
 
 }  // namespace cairn

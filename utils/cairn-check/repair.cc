@@ -225,15 +225,22 @@ void EndLog(const Readable& found, Manifest* m) {
 }
 
 // Puts `m` in the place of `before`. Files that it no longer lists leave the folder; those of which it
-// says something else, too, are kept as they were.
+// says something else, too, are kept as they were. After kill -9 their bytes may be the kernel's alone:
+// they are synced before a manifest says where they end, since a start syncs only what has no end yet.
 Status PutInPlace(FileSystem* fs, const std::string& dir, const Manifest& before, const Manifest& m,
                   const std::vector<std::string>& dropped, std::string* text) {
   std::vector<std::string> originals = dropped;
-  for (const SegmentEntry& s : m.segments)
-    for (const SegmentEntry& old : before.segments)
-      if (old.sequence == s.sequence && old.timeline == s.timeline &&
-          (old.state != s.state || old.end_lsn != s.end_lsn))
-        originals.push_back(SegmentName(s.timeline, s.sequence));
+  for (const SegmentEntry& s : m.segments) {
+    for (const SegmentEntry& old : before.segments) {
+      if (old.sequence != s.sequence || old.timeline != s.timeline ||
+          (old.state == s.state && old.end_lsn == s.end_lsn))
+        continue;
+      originals.push_back(SegmentName(s.timeline, s.sequence));
+      auto file = fs->Open(SegmentPath(dir, s), FileSystem::Mode::kReadWrite);
+      if (!file.ok()) return file.status();
+      CAIRN_RETURN_IF_ERROR((*file)->Sync());
+    }
+  }
   CAIRN_RETURN_IF_ERROR(MoveAside(fs, dir, originals, text));
   CAIRN_RETURN_IF_ERROR(SaveManifest(fs, dir, m));
   for (const std::string& name : dropped) {

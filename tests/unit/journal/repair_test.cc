@@ -3,6 +3,7 @@
 // Logs of several segments, bases and timelines, kept for restores or not, encrypted or not, shut down
 // or killed; one or two random damages. What a start loads repair keeps, with every point that could be
 // restored; behind it a start, verify and a second repair find a whole log, and it has lost what it said.
+#include <errno.h>
 #include <stdlib.h>
 
 #include <map>
@@ -267,7 +268,160 @@ void Round(Logged* h, const std::string& all, Random* random) {
   REQUIRE(Verified(h).empty());
 }
 
+// One of its files answers every read with EIO.
+class Unreadable final : public FileSystem {
+ public:
+  Unreadable(FileSystem* fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+  Result<std::unique_ptr<File>> Open(const std::string& path, Mode mode) override {
+    auto file = fs_->Open(path, mode);
+    if (!file.ok() || path != path_) return file;
+    return std::unique_ptr<File>(new Opened(std::move(*file)));
+  }
+  Status Rename(const std::string& a, const std::string& b) override { return fs_->Rename(a, b); }
+  Status Link(const std::string& a, const std::string& b) override { return fs_->Link(a, b); }
+  Status Remove(const std::string& path) override { return fs_->Remove(path); }
+  Status MakeDirectory(const std::string& path) override { return fs_->MakeDirectory(path); }
+  Status SyncDirectory(const std::string& path) override { return fs_->SyncDirectory(path); }
+  Result<std::vector<std::string>> List(const std::string& d) override { return fs_->List(d); }
+  Result<bool> Exists(const std::string& path) override { return fs_->Exists(path); }
+
+ private:
+  struct Opened final : File {
+    explicit Opened(std::unique_ptr<File> of) : file(std::move(of)) {}
+    Status WriteAt(uint64_t at, std::string_view b) override { return file->WriteAt(at, b); }
+    Result<size_t> ReadAt(uint64_t, char*, size_t) override { return Status::FromErrno("", EIO); }
+    Status Sync() override { return file->Sync(); }
+    Result<uint64_t> Size() override { return file->Size(); }
+    Status Truncate(uint64_t size) override { return file->Truncate(size); }
+    std::unique_ptr<File> file;
+  };
+
+  FileSystem* const fs_;
+  const std::string path_;
+};
+
+// Points begin in the first segment, at `point`; it ends at the base. Shut down.
+struct PointInFirst : JournalHarness {
+  PointInFirst() : JournalHarness(1) {
+    options.policy = FsyncPolicy::kAlways;
+    options.retention_ms = 1'000'000'000;
+    REQUIRE(Open().ok());
+    Write();
+    point = AddBase(this);
+    Write();
+    REQUIRE(Eventually([this] {
+      journal->PrepareRoll();
+      return journal->next_ready();
+    }));
+    base = AddBase(this);
+    Write();
+    tail = journal->tail();
+    REQUIRE(journal->Close().ok());
+    journal.reset();
+    Manifest m = LoadManifest(&fs, "d").value();
+    std::erase_if(m.snapshots, [this](const SnapshotEntry& s) { return s.lsn < point; });
+    REQUIRE(SaveManifest(&fs, "d", m).ok());
+    const SegmentEntry& first = m.segments.front();
+    REQUIRE((first.state == SegmentState::kSealed && first.end_lsn == base));
+    REQUIRE((first.first_lsn < point && m.NeededFrom() == point));
+    path = SegmentPath("d", first);
+    fs.Put(path, fs.Get(path) + "more");
+  }
+  ~PointInFirst() override { journal.reset(); }
+
+  void Write() {
+    for (uint64_t i = 0; i < 5; ++i) {
+      Append(Record(i, 500));
+      REQUIRE(journal->SyncTo(journal->tail()).ok());
+    }
+  }
+
+  Lsn point = 0, base = 0, tail = 0;
+  std::string path;  // of the first segment, whose length is wrong
+};
+
 }  // namespace
+
+TEST_CASE("repair: what it calls the end of a segment is on the disk, after kill -9 too") {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    INFO("seed " << seed);
+    JournalHarness h(seed);
+    h.options.policy = FsyncPolicy::kNo;
+    REQUIRE(h.Open().ok());
+    Lsn base = 0;
+    for (uint64_t i = 0; i < 20; ++i) {
+      h.Append(JournalHarness::Record(i, 500));
+      if (i < 10) REQUIRE(h.journal->SyncTo(h.journal->tail()).ok());
+      if (i == 9) base = AddBase(&h);
+    }
+    const Lsn tail = h.journal->tail();
+    REQUIRE(h.Eventually([&] { return h.journal->written() == tail; }));
+    const std::string path = SegmentPath("d", h.journal->manifest().segments.front());
+    h.fs.FreezeAfter(0);
+    h.journal.reset();
+    h.fs.Kill();
+    const std::string read = h.ReadAll(RecoverJournal(&h.fs, "d")->manifest, base, tail);
+    REQUIRE(read.size() == tail - base);
+    const size_t at = kSegmentHeaderBytes + 100;
+    const char flipped = static_cast<char>(h.fs.Get(path)[at] ^ 1);
+    auto file = h.fs.Open(path, FileSystem::Mode::kReadWrite);
+    REQUIRE((*file)->WriteAt(at, {&flipped, 1}).ok());
+    REQUIRE_FALSE(RecoverJournal(&h.fs, "d").ok());
+    std::string text;
+    REQUIRE(RepairJournal(&h.fs, "d", true, nullptr, &text).ok());
+    INFO(text);
+    REQUIRE(LoadManifest(&h.fs, "d")->segments.back().end_lsn == tail);
+    h.fs.PowerCut();
+    auto recovered = RecoverJournal(&h.fs, "d");
+    REQUIRE(recovered.ok());
+    REQUIRE(recovered->tail_lsn == tail);
+    REQUIRE(h.ReadAll(recovered->manifest, base, tail) == read);
+  }
+}
+
+TEST_CASE("repair: a start and it agree that what no point needs is not missed") {
+  PointInFirst h;
+  std::string bytes = h.fs.Get(h.path);
+  bytes[kSegmentHeaderBytes + 100] ^= 1;
+  h.fs.Put(h.path, bytes);
+  for (bool repaired : {false, true}) {
+    auto recovered = RecoverJournal(&h.fs, "d");
+    REQUIRE(recovered.ok());
+    INFO(recovered->report.lost);
+    REQUIRE(recovered->report.lost.empty());
+    REQUIRE(recovered->report.odd.empty() == repaired);
+    REQUIRE(recovered->manifest.RestorableFrom() == h.point);
+    REQUIRE(VerifyChain(&h.fs, "d", recovered->manifest, h.tail, nullptr).ok());
+    std::string text;
+    REQUIRE(RepairJournal(&h.fs, "d", true, nullptr, &text).ok());
+  }
+}
+
+TEST_CASE("repair: a segment before the base that cannot be read stays, and a start goes on") {
+  PointInFirst h;
+  Unreadable fs(&h.fs, h.path);
+  const std::string manifest = h.fs.Get("d/manifest");
+  std::string text;
+  const Status refused = RepairJournal(&fs, "d", true, nullptr, &text);
+  REQUIRE(refused.code() == StatusCode::kIo);
+  REQUIRE(h.fs.Get("d/manifest") == manifest);
+  auto recovered = RecoverJournal(&fs, "d");
+  REQUIRE(recovered.ok());
+  REQUIRE(recovered->report.lost.find("cannot be read") != std::string::npos);
+  REQUIRE(recovered->report.odd.empty());
+  h.options.fs = &fs;
+  auto journal = Journal::Open(h.options, std::move(*recovered));
+  REQUIRE(journal.ok());
+  REQUIRE((*journal)->Close().ok());
+  journal->reset();
+  const Manifest m = LoadManifest(&h.fs, "d").value();
+  REQUIRE(m.segments.front().state == SegmentState::kSealed);
+  REQUIRE(m.RestorableFrom() == h.point);
+  // And can be read again.
+  recovered = RecoverJournal(&h.fs, "d");
+  REQUIRE(recovered.ok());
+  REQUIRE((recovered->report.lost.empty() && !recovered->report.odd.empty()));
+}
 
 TEST_CASE("repair: damage before the base in the segment that holds it costs no data") {
   for (bool retained : {false, true}) {
