@@ -7,7 +7,8 @@
 //
 // It ends when the follower has agreed; if it refuses this server leads again. A timeout ends only
 // the waiting: with FORCE by going on all the same, else by giving up. Where the connection breaks
-// before the answer the follower is asked again: one that leads says so, and goes on from our stream.
+// before the answer the follower is asked again: one that leads says so, and goes on from our
+// stream.
 //
 //   leaving     the same waiting before the server ends, for all followers; nobody takes over
 #include "repl/replication.h"
@@ -235,14 +236,14 @@ void Replication::FailoverCron() {
 // PSYNC id offset FAILOVER: the leader wants this follower in its place.
 std::string Replication::TakeOver(const std::string& id) {
   std::lock_guard guard(role_mutex_);
-  if (!engine_.modes.Has(kModeFollower)) return "ERR PSYNC FAILOVER can't be sent to a master.";
-  if (id != Stream().id) return "ERR PSYNC FAILOVER replid must match my replid.";
+  if (!engine_.modes.Has(kModeFollower)) return kLeadsAlready;
+  if (id != Stream().id) return kFollowsAnother;
   // It has asked another one to lead, which may do so by now.
   if (FailingOver()) return kNoSyncNow;
   const NoScripts no_scripts(this);
   if (!no_scripts) return std::string(engine_.busy.Error());
   BecomeLeader();
-  return engine_.modes.Has(kModeFollower) ? "ERR This replica cannot be promoted, see its log" : "";
+  return engine_.modes.Has(kModeFollower) ? kCannotBePromoted : "";
 }
 
 }  // namespace cairn

@@ -18,12 +18,18 @@ constexpr int64_t kRetryMsMax = 60'000;
 constexpr int64_t kAckMs = 1000;
 constexpr int64_t kPollMs = 100;
 constexpr size_t kReadBytes = 256 << 10;
-// The only answers of a target's that tell whether it leads because it was asked before: it says
-// nothing else once it looks at its role, and what it says before that is of the new request alone.
-constexpr std::string_view kLeadsAlready = "-ERR PSYNC FAILOVER can't be sent to a master.";
-constexpr std::string_view kFollowsAnother = "-ERR PSYNC FAILOVER replid must match my replid.";
 // Nobody has written so much; and what comes behind it needs room below kLsnMax.
 constexpr int64_t kOffsetMax = static_cast<int64_t>(kLsnMax / 2);
+
+bool IsError(std::string_view line, std::string_view error) {
+  return line.starts_with('-') && line.substr(1) == error;
+}
+
+// Whether a target that was asked to lead before does not, as it could not say this if it did: it
+// follows another one by now, or still this server, whose id it has.
+bool HasNotLed(std::string_view line) {
+  return IsError(line, kFollowsAnother) || IsError(line, kCannotBePromoted);
+}
 
 // What this server shows its leader, and whom it believes. Read afresh for every connection.
 TlsSettings ReadTlsSettings(const Config& config) {
@@ -224,18 +230,18 @@ Status Link::Synchronize() {
   const bool promote = promotion_->asked.load() && !promotion_->refused.load();
   const bool unsure = promote && promotion_->unanswered.exchange(true);
   auto answer = AskForStream(id, offset, promote);
-  // It leads because it was asked before, on a connection that broke before its answer came. Whatever
-  // it says next, there is no way back.
-  const bool leads = unsure && answer.ok() && *answer == kLeadsAlready;
+  // It leads because it was asked before, on a connection that broke before its answer came.
+  // Whatever it says next, there is no way back.
+  const bool leads = unsure && answer.ok() && IsError(*answer, kLeadsAlready);
   if (leads) {
     promotion_->asked.store(false);
     answer = AskForStream(id, offset, false);
   }
   if (!answer.ok()) return answer.status();
   const std::string& line = *answer;
-  // A first request that was answered with an error is over. Of one whose answer was lost, -LOADING,
-  // -BUSY or -NOPERM to the next say nothing: it is asked again.
-  const bool refuses = line.starts_with("-") && (!unsure || leads || line == kFollowsAnother);
+  // A first request that was answered with an error is over. Of one whose answer was lost,
+  // -LOADING, -BUSY or -NOPERM to the next say nothing: it is asked again.
+  const bool refuses = line.starts_with("-") && (!unsure || leads || HasNotLed(line));
   if (promote && !leads && refuses) promotion_->refused.store(true);
   if (line.starts_with("+")) promotion_->asked.store(false);
   if (refuses || line.starts_with("+")) promotion_->unanswered.store(false);

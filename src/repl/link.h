@@ -40,6 +40,13 @@ struct PromotionRequest {
   std::function<void()> answered;       // one of the first two has changed; on the link's thread
 };
 
+// What Replication::TakeOver answers that tells the one who asks again whether this server leads
+// because it was asked before. The first two Redis says, too. Any other answer tells nothing: most
+// errors are said before anybody looks at the role.
+constexpr const char* kLeadsAlready = "ERR PSYNC FAILOVER can't be sent to a master.";
+constexpr const char* kFollowsAnother = "ERR PSYNC FAILOVER replid must match my replid.";
+constexpr const char* kCannotBePromoted = "ERR This replica cannot be promoted, see its log";
+
 class ReceivedFile;
 class SyncBody;
 

@@ -318,15 +318,24 @@ def test_a_target_that_may_lead_and_does_not_tell(env):
         equal(c.call("ROLE")[:3], [b"slave", b"127.0.0.1", target.port])
 
 
-def test_a_target_that_follows_another_by_now(env):
+def leads_on_when_asked_again(env, answer):
+    """The first answer is lost, the second is this one."""
     leader, target = cairn(env), Impostor()
     with failing_over_to(leader, target) as (c, _):
         eventually(lambda: target.asked, PATIENCE, "it is not asked")
-        target.answer = b"-ERR PSYNC FAILOVER replid must match my replid.\r\n"
+        target.answer = answer
         target.hang_up()
         until(c, "no-failover")
         equal(c.call("ROLE")[0], b"master")
         equal(c.call("SET", "k", "w"), b"OK")
+
+
+def test_a_target_that_follows_another_by_now(env):
+    leads_on_when_asked_again(env, b"-ERR PSYNC FAILOVER replid must match my replid.\r\n")
+
+
+def test_a_target_that_tried_and_follows_still(env):
+    leads_on_when_asked_again(env, b"-ERR This replica cannot be promoted, see its log\r\n")
 
 
 def test_who_asks_another_to_lead_leads_for_nobody(env):
