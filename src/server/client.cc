@@ -143,10 +143,14 @@ void Client::Process() {
     if (session_.record->closing.load(std::memory_order_relaxed)) break;
   }
   if (outcome == ParseOutcome::kError) {
-    ReplyWriter(&out, session_.resp).Error("ERR " + parser_.error());
     server_.engine().log.Verbose(
         "Protocol error (%s) from client: id=%llu addr=%s", parser_.error().c_str(),
         static_cast<unsigned long long>(session_.id()), connection_->peer_address().c_str());
+    if (OutputClass() == BufferClass::kReplica) {
+      CloseFollower();
+    } else {
+      ReplyWriter(&out, session_.resp).Error("ERR " + parser_.error());
+    }
     session_.close_after_reply = true;
   }
   parser_.EndRead();

@@ -175,11 +175,14 @@ def test_a_follower_that_would_be_answered(env):
         stream, offset = info(c, "master_replid"), int(info(c, "master_repl_offset"))
         for words in (("GET", "k"), ("REPLCONF", "capa", "eof"), ("NONSENSE",),
                       ("BLPOP", "none", 0), ("SUBSCRIBE", "channel"), ("MONITOR",),
-                      ("REPLICAOF", "NO", "ONE")):
+                      ("REPLICAOF", "NO", "ONE"), b"*1\r\n$no\r\n"):
             with server.client() as follower:
                 equal(follower.call("PSYNC", stream, offset + 1), b"CONTINUE", repr(words))
                 follower.send("REPLCONF", "ACK", offset)
-                follower.send(*words)
+                if isinstance(words, bytes):
+                    follower.sock.sendall(words)
+                else:
+                    follower.send(*words)
                 equal(follower.sock.recv(100), b"", repr(words))
     check("Replica generated a reply, disconnecting it: id=" in server.log_text(), "not logged")
 
