@@ -228,7 +228,7 @@ bool Feeder::Decide(Follower& follower) {
 void Feeder::GoOnline(Follower& follower) {
   const int64_t now_ms = engine_.clock.MonotonicMs();
   follower.acknowledged_ms.store(now_ms, std::memory_order_relaxed);
-  NotePlace(follower, now_ms);  // it may be gone before the next period
+  NotePlace(follower, KeptFrom(), now_ms);  // it may be gone before the next period
   Retain(now_ms);
   std::lock_guard guard(mutex_);
   // Removed meanwhile: then it was not counted, nor is it now.

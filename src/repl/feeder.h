@@ -70,7 +70,7 @@ class Feeder {
   // Where a follower stands that would go on from there if its connection broke.
   struct Place {
     uint64_t client;
-    Lsn lsn;  // it has everything before
+    Lsn lsn;  // it has everything before, and if it keeps a log it has it on disk
     int64_t seen_ms;
   };
 
@@ -100,10 +100,10 @@ class Feeder {
   void AppendForFollowers(int64_t now_ms);
   bool Forgotten(int64_t now_ms);
   uint64_t PinnedBytesMax() const;
-  bool KeepsTooMuch(Lsn lsn) const;
-  void DropWhoeverKeepsTooMuch();
-  void NotePlace(const Follower& follower, int64_t now_ms);
-  void NotePlaces(int64_t now_ms);
+  Lsn KeptFrom() const;
+  void DropWhoeverKeepsTooMuch(Lsn kept_from);
+  void NotePlace(const Follower& follower, Lsn kept_from, int64_t now_ms);
+  void NotePlaces(Lsn kept_from, int64_t now_ms);
   void Retain(int64_t now_ms);
 
   Engine& engine_;

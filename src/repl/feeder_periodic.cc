@@ -25,8 +25,11 @@ void Feeder::Periodic() {
   if (now_ms - periodic_ms_ < kPeriodMs) return;
   periodic_ms_ = now_ms;
   CheckTimeouts(now_ms);
-  DropWhoeverKeepsTooMuch();
-  NotePlaces(now_ms);
+  if (!followers().empty() || !places_.empty()) {
+    const Lsn kept_from = KeptFrom();
+    DropWhoeverKeepsTooMuch(kept_from);
+    NotePlaces(kept_from, now_ms);
+  }
   Retain(now_ms);
   engine_.journal->SetFollowed(engine_.followers.load() != 0);
 }
@@ -87,46 +90,50 @@ uint64_t Feeder::PinnedBytesMax() const {
   return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize / 2;
 }
 
-// Whether the log is so long only for the sake of who needs it from `lsn` on. What a start needs is
-// there anyway.
-bool Feeder::KeepsTooMuch(Lsn lsn) const {
+// Who needs the log from before this keeps too much of it. What a start needs is there anyway.
+Lsn Feeder::KeptFrom() const {
   const Journal& journal = *engine_.journal;
   const Lsn needed = engine_.journal_kept ? journal.manifest().base_lsn : journal.tail();
-  return lsn < needed && needed - lsn >= kPieceBytes && needed - lsn > PinnedBytesMax();
+  return needed - std::min<Lsn>(needed, std::max<Lsn>(PinnedBytesMax(), kPieceBytes));
 }
 
 // Else the disk fills up behind one that reads nothing.
-void Feeder::DropWhoeverKeepsTooMuch() {
+void Feeder::DropWhoeverKeepsTooMuch(Lsn kept_from) {
   for (const auto& follower : followers()) {
     const State state = follower->state.load();
     Lsn next = kLsnMax;
     if (state == State::kOnline || state == State::kSending) next = follower->next;
     if (follower->file != nullptr && follower->file->begun.load())
       next = std::min(next, follower->file->lsn);
-    if (KeepsTooMuch(next))
+    if (next < kept_from)
       Drop(*follower, "it keeps more of the log than repl-retention-max-bytes allows");
   }
 }
 
 // Whoever is away for less than repl-timeout finds the log where it left it.
-void Feeder::NotePlace(const Follower& follower, int64_t now_ms) {
+void Feeder::NotePlace(const Follower& follower, Lsn kept_from, int64_t now_ms) {
   if (follower.request.old || follower.snapshot_only) return;  // they never go on
   const Lsn next = follower.next;
-  const Lsn lsn = std::clamp<Lsn>(follower.acknowledged.load(std::memory_order_relaxed),
-                                  next - std::min(next, kUnderWayBytesMax), next);
+  Lsn lsn = std::clamp<Lsn>(follower.acknowledged.load(std::memory_order_relaxed),
+                            next - std::min(next, kUnderWayBytesMax), next);
+  // A power failure may take from it what it has not on disk. If that would keep too much
+  // (appendfsync no), or it has told of nothing on disk yet, the place above is better than none.
+  const Lsn durable = follower.durable.load(std::memory_order_relaxed);
+  if (follower.keeps_log.load() && durable != 0 && durable >= kept_from)
+    lsn = std::min(lsn, durable);
   const uint64_t client = follower.record->id;
   std::erase_if(places_, [&](const Place& place) { return place.client == client; });
   places_.push_back({client, lsn, now_ms});
 }
 
-void Feeder::NotePlaces(int64_t now_ms) {
+void Feeder::NotePlaces(Lsn kept_from, int64_t now_ms) {
   // Who has not got the whole snapshot would begin anew.
   for (const auto& follower : followers())
     if (follower->state.load() == State::kOnline || follower->sent_all.load())
-      NotePlace(*follower, now_ms);
+      NotePlace(*follower, kept_from, now_ms);
   const int64_t timeout_ms = engine_.config.repl_timeout() * 1000;
   std::erase_if(places_, [&](const Place& place) {
-    return now_ms - place.seen_ms > timeout_ms || KeepsTooMuch(place.lsn);
+    return now_ms - place.seen_ms > timeout_ms || place.lsn < kept_from;
   });
   if (places_.size() > kPlacesMax)
     places_.erase(places_.begin(), places_.end() - static_cast<ptrdiff_t>(kPlacesMax));
