@@ -88,7 +88,8 @@ TEST_CASE("retention: never more bytes than said") {
   for (int i = 0; i < 12; ++i) {
     h.Base();
     REQUIRE(h.status.ok());
-    REQUIRE(h.journal->manifest().ReplacedBytes() <= 20'000);
+    // The writer may come to end the segment before the base when this is in place and trimmed.
+    REQUIRE(h.Eventually([&] { return h.journal->manifest().ReplacedBytes() <= 20'000; }));
   }
   const Manifest m = h.journal->manifest();
   REQUIRE(m.snapshots.size() > 2);
