@@ -3,102 +3,20 @@
 // Logs of several segments, bases and timelines, kept for restores or not, encrypted or not, shut down
 // or killed; one or two random damages. What a start loads repair keeps, with every point that could be
 // restored; behind it a start, verify and a second repair find a whole log, and it has lost what it said.
-#include <errno.h>
 #include <stdlib.h>
 
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/crc.h"
 #include "journal/verify.h"
 #include "snapshot/verify.h"
-#include "tests/unit/journal/journal_harness.h"
+#include "tests/unit/journal/random_log.h"
 #include "utils/cairn-check/repair.h"
 
 namespace cairn {
 namespace {
-
-using Files = std::map<std::string, std::string>;
-
-const KeyRing kRing = *KeyRing::Parse("k1 " + std::string(64, 'a'));
-
-// The end of what is written becomes the base.
-Lsn AddBase(JournalHarness* h) {
-  const Lsn lsn = h->journal->BeginSnapshot();
-  const std::string name = "base-" + std::to_string(lsn);
-  // A plain RDB, as a leader sends it, is checked by its checksum alone.
-  std::string rdb = "REDIS0010" + std::string(50, 'x');
-  char crc[8];
-  StoreLe<uint64_t>(crc, Crc64(0, rdb));
-  h->fs.Put("d/" + name, rdb + std::string(crc, sizeof crc));
-  REQUIRE(h->journal->InstallBase(name, lsn, rdb.size()).ok());
-  return lsn;
-}
-
-struct Logged : JournalHarness {
-  explicit Logged(uint64_t seed) : JournalHarness(seed), random(seed) {
-    options.policy = FsyncPolicy::kAlways;
-    options.segment_bytes_max = 1500 + random.Below(6000);
-    if (random.Below(4) > 0) options.retention_ms = 1'000'000'000;
-    if (random.Below(3) == 0) options.keys = &kRing;
-    REQUIRE(fs.MakeDirectory("d").ok());
-    REQUIRE(fs.SyncDirectory(".").ok());
-    for (size_t lives = 1 + random.Below(3); lives > 0; --lives) Live();
-    for (const std::string& name : Names("d")) files["d/" + name] = fs.Get("d/" + name);
-  }
-  ~Logged() override { journal.reset(); }
-
-  // A server, until it is shut down or killed.
-  void Live() {
-    REQUIRE(Open().ok());
-    for (size_t n = 4 + random.Below(14); n > 0; --n) {
-      // What was ready may be taken for a base meanwhile.
-      if (random.Below(2) == 0)
-        REQUIRE(Eventually([this] {
-          journal->PrepareRoll();
-          return journal->next_ready();
-        }));
-      const uint32_t database = static_cast<uint32_t>(random.Below(3));
-      Append(Record(++number, 1 + random.Below(900)), database);
-      REQUIRE(journal->SyncTo(journal->tail()).ok());
-      if (random.Below(6) == 0) AddBase(this);
-    }
-    const bool killed = random.Below(2) == 0;
-    if (!killed) REQUIRE(journal->Close().ok());
-    journal.reset();
-    if (killed) fs.Kill();
-  }
-  std::vector<std::string> Names(const std::string& folder) {
-    auto names = fs.List(folder);
-    REQUIRE(names.ok());
-    return std::move(*names);
-  }
-  // As they were before any damage.
-  void Reset() {
-    for (const std::string& name : Names("d"))
-      if (name.starts_with("damaged-")) {
-        for (const std::string& file : Names("d/" + name))
-          REQUIRE(fs.Remove("d/" + name + "/" + file).ok());
-      } else if (!files.contains("d/" + name)) {
-        REQUIRE(fs.Remove("d/" + name).ok());
-      }
-    for (const auto& [path, bytes] : files) fs.Put(path, bytes);
-  }
-  Files Now() {
-    Files now;
-    for (const std::string& name : Names("d"))
-      if (!name.starts_with("damaged-")) now["d/" + name] = fs.Get("d/" + name);
-    return now;
-  }
-
-  Random random;
-  Files files;
-  uint64_t number = 0;
-};
 
 // What a start, or one that goes back, makes of the folder.
 struct Started {
@@ -108,7 +26,7 @@ struct Started {
   std::set<Lsn> points;  // snapshots that can be gone back to, and read on from up to the tail
 };
 
-std::string ReadFrom(Logged* h, const Manifest& m, const SnapshotEntry& s, Lsn tail) {
+std::string ReadFrom(RandomLog* h, const Manifest& m, const SnapshotEntry& s, Lsn tail) {
   if (!s.name.empty())
     if (auto base = VerifyBase(&h->fs, "d/" + s.name, s.lsn, h->options.keys); !base.ok())
       return "ERROR: " + base.status().message();
@@ -118,7 +36,7 @@ std::string ReadFrom(Logged* h, const Manifest& m, const SnapshotEntry& s, Lsn t
   return read;
 }
 
-Started Start(Logged* h, const std::string& all) {
+Started Start(RandomLog* h, const std::string& all) {
   Started started;
   auto recovered = RecoverJournal(&h->fs, "d", h->options.keys);
   if (!recovered.ok()) return {recovered.status().message(), 0, {}, {}};
@@ -141,7 +59,7 @@ Started Start(Logged* h, const std::string& all) {
 }
 
 // What cairn-check verify says; "" if all is whole.
-std::string Verified(Logged* h) {
+std::string Verified(RandomLog* h) {
   auto recovered = RecoverJournal(&h->fs, "d", h->options.keys);
   if (!recovered.ok()) return recovered.status().message();
   const Manifest& m = recovered->manifest;
@@ -154,7 +72,7 @@ std::string Verified(Logged* h) {
   return recovered->report.lost + recovered->report.odd;
 }
 
-std::string Damage(Logged* h, Random* random) {
+std::string Damage(RandomLog* h, Random* random) {
   std::vector<std::string> names;
   const Manifest listed = LoadManifest(&h->fs, "d").value();
   for (const std::string& name : listed.FileNames())
@@ -201,7 +119,7 @@ std::optional<Lsn> Said(const std::string& text, const std::string& what) {
   return strtoull(text.c_str() + at + what.size(), nullptr, 10);
 }
 
-void CheckKept(Logged* h, const Files& damaged) {
+void CheckKept(RandomLog* h, const Files& damaged) {
   for (const auto& [path, bytes] : damaged) {
     if (path == "d/cairn.lock") continue;
     INFO(path);
@@ -213,7 +131,7 @@ void CheckKept(Logged* h, const Files& damaged) {
   }
 }
 
-void Round(Logged* h, const std::string& all, Random* random) {
+void Round(RandomLog* h, const std::string& all, Random* random) {
   h->Reset();
   std::string done;
   for (size_t n = 1 + random->Below(2); n > 0; --n) done += Damage(h, random) + "\n";
@@ -267,38 +185,6 @@ void Round(Logged* h, const std::string& all, Random* random) {
   h->journal.reset();
   REQUIRE(Verified(h).empty());
 }
-
-// One of its files answers every read with EIO.
-class Unreadable final : public FileSystem {
- public:
-  Unreadable(FileSystem* fs, std::string path) : fs_(fs), path_(std::move(path)) {}
-  Result<std::unique_ptr<File>> Open(const std::string& path, Mode mode) override {
-    auto file = fs_->Open(path, mode);
-    if (!file.ok() || path != path_) return file;
-    return std::unique_ptr<File>(new Opened(std::move(*file)));
-  }
-  Status Rename(const std::string& a, const std::string& b) override { return fs_->Rename(a, b); }
-  Status Link(const std::string& a, const std::string& b) override { return fs_->Link(a, b); }
-  Status Remove(const std::string& path) override { return fs_->Remove(path); }
-  Status MakeDirectory(const std::string& path) override { return fs_->MakeDirectory(path); }
-  Status SyncDirectory(const std::string& path) override { return fs_->SyncDirectory(path); }
-  Result<std::vector<std::string>> List(const std::string& d) override { return fs_->List(d); }
-  Result<bool> Exists(const std::string& path) override { return fs_->Exists(path); }
-
- private:
-  struct Opened final : File {
-    explicit Opened(std::unique_ptr<File> of) : file(std::move(of)) {}
-    Status WriteAt(uint64_t at, std::string_view b) override { return file->WriteAt(at, b); }
-    Result<size_t> ReadAt(uint64_t, char*, size_t) override { return Status::FromErrno("", EIO); }
-    Status Sync() override { return file->Sync(); }
-    Result<uint64_t> Size() override { return file->Size(); }
-    Status Truncate(uint64_t size) override { return file->Truncate(size); }
-    std::unique_ptr<File> file;
-  };
-
-  FileSystem* const fs_;
-  const std::string path_;
-};
 
 // Points begin in the first segment, at `point`; it ends at the base. Shut down.
 struct PointInFirst : JournalHarness {
@@ -399,17 +285,16 @@ TEST_CASE("repair: a start and it agree that what no point needs is not missed")
 
 TEST_CASE("repair: a segment before the base that cannot be read stays, and a start goes on") {
   PointInFirst h;
-  Unreadable fs(&h.fs, h.path);
+  h.fs.FailReads(h.path);
   const std::string manifest = h.fs.Get("d/manifest");
   std::string text;
-  const Status refused = RepairJournal(&fs, "d", true, nullptr, &text);
+  const Status refused = RepairJournal(&h.fs, "d", true, nullptr, &text);
   REQUIRE(refused.code() == StatusCode::kIo);
   REQUIRE(h.fs.Get("d/manifest") == manifest);
-  auto recovered = RecoverJournal(&fs, "d");
+  auto recovered = RecoverJournal(&h.fs, "d");
   REQUIRE(recovered.ok());
   REQUIRE(recovered->report.lost.find("cannot be read") != std::string::npos);
   REQUIRE(recovered->report.odd.empty());
-  h.options.fs = &fs;
   auto journal = Journal::Open(h.options, std::move(*recovered));
   REQUIRE(journal.ok());
   REQUIRE((*journal)->Close().ok());
@@ -418,6 +303,7 @@ TEST_CASE("repair: a segment before the base that cannot be read stays, and a st
   REQUIRE(m.segments.front().state == SegmentState::kSealed);
   REQUIRE(m.RestorableFrom() == h.point);
   // And can be read again.
+  h.fs.FailReads("");
   recovered = RecoverJournal(&h.fs, "d");
   REQUIRE(recovered.ok());
   REQUIRE((recovered->report.lost.empty() && !recovered->report.odd.empty()));
@@ -477,7 +363,7 @@ TEST_CASE("repair: random damages of random logs") {
   const uint64_t first = seed == nullptr ? 1 : strtoull(seed, nullptr, 10);
   const uint64_t count = logs == nullptr ? 12 : strtoull(logs, nullptr, 10);
   for (uint64_t log = first; log < first + count; ++log) {
-    Logged h(log);
+    RandomLog h(log);
     Random random(log);
     auto recovered = RecoverJournal(&h.fs, "d", h.options.keys);
     REQUIRE(recovered.ok());

@@ -22,8 +22,13 @@ std::string FolderOf(const std::string& path) {
 
 class FaultFile final : public File {
  public:
-  FaultFile(FaultFs* fs, std::shared_ptr<FaultFs::Node> node, uint64_t generation, bool whole)
-      : fs_(fs), node_(std::move(node)), generation_(generation), whole_(whole) {}
+  FaultFile(FaultFs* fs, std::shared_ptr<FaultFs::Node> node, uint64_t generation,
+            const std::string& path)
+      : fs_(fs),
+        node_(std::move(node)),
+        generation_(generation),
+        path_(path),
+        whole_(path.ends_with(".tmp")) {}
 
   Status WriteAt(uint64_t offset, std::string_view bytes) override {
     std::unique_lock<std::mutex> guard(fs_->mutex_);
@@ -46,6 +51,9 @@ class FaultFile final : public File {
   Result<size_t> ReadAt(uint64_t offset, char* buffer, size_t length) override {
     std::lock_guard<std::mutex> guard(fs_->mutex_);
     if (generation_ != fs_->generation_) return Status::FromErrno("read", EIO);
+    const uint64_t there = node_->now.size() - std::min<uint64_t>(offset, node_->now.size());
+    if (fs_->ReadFails(path_, offset, std::min<uint64_t>(length, there)))
+      return Status::FromErrno("read " + path_, EIO);
     if (offset >= node_->now.size()) return size_t{0};
     return node_->now.copy(buffer, length, offset);
   }
@@ -95,6 +103,7 @@ class FaultFile final : public File {
   FaultFs* const fs_;
   const std::shared_ptr<FaultFs::Node> node_;
   const uint64_t generation_;
+  const std::string path_;
   const bool whole_;  // of WriteFileAtomically
 };
 
@@ -140,6 +149,21 @@ void FaultFs::FailRenames(bool fail) {
 void FaultFs::FailOpens(bool fail) {
   std::lock_guard<std::mutex> guard(mutex_);
   fail_opens_ = fail;
+}
+void FaultFs::FailOpenOf(const std::string& path) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  fail_open_of_ = path;
+}
+void FaultFs::FailReads(const std::string& path, uint64_t offset, uint64_t bytes) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  fail_reads_of_ = path;
+  fail_reads_at_ = offset;
+  fail_reads_bytes_ = bytes;
+}
+bool FaultFs::ReadFails(const std::string& path, uint64_t offset, uint64_t bytes) const {
+  if (path != fail_reads_of_) return false;
+  if (offset < fail_reads_at_) return bytes > fail_reads_at_ - offset;
+  return bytes > 0 && offset - fail_reads_at_ < fail_reads_bytes_;
 }
 void FaultFs::SetSyncDelayUs(int64_t us) {
   std::lock_guard<std::mutex> guard(mutex_);
@@ -234,6 +258,8 @@ void FaultFs::Kill() {
 void FaultFs::LiftFaults() {
   space_ = synced_space_ = freeze_at_ = tear_at_ = ~uint64_t{0};
   fail_writes_ = fail_syncs_ = fail_renames_ = fail_opens_ = false;
+  fail_open_of_.clear();
+  fail_reads_of_.clear();
   sync_delay_us_ = 0;
   hold_writes_ = hold_syncs_ = false;
   released_.notify_all();
@@ -262,6 +288,7 @@ void FaultFs::Apply(const std::string& path, std::shared_ptr<Node> node, bool jo
 Result<std::unique_ptr<File>> FaultFs::Open(const std::string& path, Mode mode) {
   std::lock_guard<std::mutex> guard(mutex_);
   if (fail_opens_) return Status::FromErrno("open " + path, EMFILE);
+  if (path == fail_open_of_) return Status::FromErrno("open " + path, EIO);
   auto at = entries_.find(path);
   if (mode == Mode::kRead && at == entries_.end()) return Status::FromErrno("open " + path, ENOENT);
   if (mode == Mode::kCreate && at != entries_.end())
@@ -274,7 +301,7 @@ Result<std::unique_ptr<File>> FaultFs::Open(const std::string& path, Mode mode) 
     CAIRN_RETURN_IF_ERROR(Begin("truncate"));
     at->second->now.clear();
   }
-  return std::unique_ptr<File>(new FaultFile(this, at->second, generation_, path.ends_with(".tmp")));
+  return std::unique_ptr<File>(new FaultFile(this, at->second, generation_, path));
 }
 
 Status FaultFs::Rename(const std::string& from, const std::string& to) {

@@ -33,6 +33,9 @@ class FaultFs final : public FileSystem {
   void FailSyncs(bool fail);           // EIO; the bytes stay unsynced for ever
   void FailRenames(bool fail);
   void FailOpens(bool fail);  // EMFILE
+  void FailOpenOf(const std::string& path);  // EIO; "": of none
+  // EIO for reads that touch these bytes of the file of this name; "": of none.
+  void FailReads(const std::string& path, uint64_t offset = 0, uint64_t bytes = ~uint64_t{0});
   void SetSyncDelayUs(int64_t us);
   void HoldWrites(bool hold);  // they wait until that is taken back, as on a disk that hangs
   void HoldSyncs(bool hold);   // so do these, of folders too; what they began with becomes durable
@@ -78,6 +81,7 @@ class FaultFs final : public FileSystem {
   Status WaitWhile(std::unique_lock<std::mutex>* lock, const bool& held, const char* what);
   void Apply(const std::string& path, std::shared_ptr<Node> node, bool joined);
   void LoseSectors(Node* node);
+  bool ReadFails(const std::string& path, uint64_t offset, uint64_t bytes) const;
   bool Reachable(const std::string& path) const;
   void LiftFaults();
 
@@ -91,6 +95,8 @@ class FaultFs final : public FileSystem {
   uint64_t space_ = ~uint64_t{0}, synced_space_ = ~uint64_t{0};
   uint64_t tear_at_ = ~uint64_t{0};
   bool fail_writes_ = false, fail_syncs_ = false, fail_renames_ = false, fail_opens_ = false;
+  std::string fail_open_of_, fail_reads_of_;
+  uint64_t fail_reads_at_ = 0, fail_reads_bytes_ = 0;
   int64_t sync_delay_us_ = 0;
   bool hold_writes_ = false, hold_syncs_ = false;
   int held_ = 0;
