@@ -148,11 +148,15 @@ class PosixFileSystem final : public FileSystem {
     DIR* dir = opendir(path.c_str());
     if (dir == nullptr) return Status::FromErrno("open folder " + path, errno);
     std::vector<std::string> names;
+    errno = 0;
     while (dirent* entry = readdir(dir)) {
       std::string_view name = entry->d_name;
       if (name != "." && name != "..") names.emplace_back(name);
+      errno = 0;
     }
+    const int error = errno;
     closedir(dir);
+    if (error != 0) return Status::FromErrno("read folder " + path, error);
     std::sort(names.begin(), names.end());
     return names;
   }

@@ -69,11 +69,14 @@ Status DropLost(FileSystem* fs, const std::string& dir, const KeyRing* keys, Rec
   return Status::Ok();
 }
 
-bool IsEmpty(FileSystem* fs, const std::string& path) {
+// Not so where there is none.
+Result<bool> IsEmpty(FileSystem* fs, const std::string& path) {
   auto file = fs->Open(path, FileSystem::Mode::kRead);
-  if (!file.ok()) return false;
+  if (file.status().code() == StatusCode::kNotFound) return false;
+  if (!file.ok()) return file.status();
   auto size = (*file)->Size();
-  return size.ok() && *size == 0;
+  if (!size.ok()) return size.status();
+  return *size == 0;
 }
 
 // Snapshots of our own, and what a leader sent or could not send.
@@ -88,9 +91,10 @@ bool IsLaterBase(const std::string& name) {
 }
 
 // What a crash left between a file and the manifest that was to list it, or to list it no more.
-void ListUnknownFiles(FileSystem* fs, const std::string& dir, Recovered* recovered) {
+Status ListUnknownFiles(FileSystem* fs, const std::string& dir, Recovered* recovered) {
   auto names = fs->List(dir);
-  if (!names.ok()) return;
+  if (names.status().code() == StatusCode::kNotFound) return Status::Ok();
+  if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
     uint32_t timeline;
     uint64_t sequence;
@@ -105,27 +109,32 @@ void ListUnknownFiles(FileSystem* fs, const std::string& dir, Recovered* recover
                      [&](const SegmentEntry& s) { return s.sequence == sequence; }))
       recovered->report.unknown_files.push_back(name);
   }
+  return Status::Ok();
 }
 
 // No manifest: a new folder, unless segments say that one was lost.
 Result<Recovered> RecoverFresh(FileSystem* fs, const std::string& dir) {
   Recovered recovered;
   recovered.report.fresh = true;
-  ListUnknownFiles(fs, dir, &recovered);
+  CAIRN_RETURN_IF_ERROR(ListUnknownFiles(fs, dir, &recovered));
   bool later_base = false;
   std::erase_if(recovered.report.unknown_files, [&](const std::string& name) {
     later_base |= IsLaterBase(name);
     return IsBaseName(name);
   });
   // A first start that ended before it had a manifest leaves an empty segment, which says nothing.
-  std::erase_if(recovered.report.unknown_files, [&](const std::string& name) {
+  std::vector<std::string> begun;
+  for (const std::string& name : recovered.report.unknown_files) {
+    const auto empty = IsEmpty(fs, dir + "/" + name);
+    if (!empty.ok()) return empty.status();
     SegmentEntry segment;
-    if (!IsEmpty(fs, dir + "/" + name) ||
-        !ParseSegmentName(name, &segment.timeline, &segment.sequence))
-      return false;
-    recovered.unused.push_back(segment);
-    return true;
-  });
+    if (*empty && ParseSegmentName(name, &segment.timeline, &segment.sequence)) {
+      recovered.unused.push_back(segment);
+    } else {
+      begun.push_back(name);
+    }
+  }
+  recovered.report.unknown_files = std::move(begun);
   auto unbased = fs->Exists(dir + "/" + kAwaitsBaseName);
   if (!unbased.ok()) return unbased.status();
   if (!*unbased && !recovered.report.unknown_files.empty())
@@ -225,7 +234,7 @@ Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir, const K
   for (const SegmentEntry& s : m.segments)
     if (s.ended()) expected = s.end_lsn;
   CAIRN_RETURN_IF_ERROR(DropLost(fs, dir, keys, &recovered));
-  ListUnknownFiles(fs, dir, &recovered);
+  CAIRN_RETURN_IF_ERROR(ListUnknownFiles(fs, dir, &recovered));
   auto first_open = std::find_if(m.segments.begin(), m.segments.end(),
                                  [](const SegmentEntry& s) { return !s.ended(); });
   for (auto s = m.segments.begin(); s != first_open; ++s)
@@ -235,8 +244,11 @@ Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir, const K
       first_open->state == SegmentState::kOpen)
     expected = first_open->first_lsn;
   const std::vector<SegmentEntry> open(first_open, m.segments.end());
-  for (const SegmentEntry& s : open)
-    if (IsEmpty(fs, SegmentPath(dir, s))) recovered.unused.push_back(s);
+  for (const SegmentEntry& s : open) {
+    const auto empty = IsEmpty(fs, SegmentPath(dir, s));
+    if (!empty.ok()) return empty.status();
+    if (*empty) recovered.unused.push_back(s);
+  }
   TailScan scan(fs, dir, open, expected, keys, in_use);
   CAIRN_RETURN_IF_ERROR(scan.Run(&recovered.report));
   m.segments.erase(first_open, m.segments.end());

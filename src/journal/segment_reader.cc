@@ -16,6 +16,9 @@ constexpr uint64_t kIndexBytesMax = kIndexFixedBytes + (uint64_t{1} << 24);  // 
 
 }  // namespace
 
+SegmentReader::SegmentReader(std::unique_ptr<File> file, std::string path)
+    : file_(std::move(file)), path_(std::move(path)), read_bytes_(kReadBytes) {}
+
 Result<std::unique_ptr<SegmentReader>> SegmentReader::OpenDamaged(FileSystem* fs,
                                                                   const std::string& path) {
   auto file = fs->Open(path, FileSystem::Mode::kRead);
@@ -55,10 +58,15 @@ std::string_view SegmentReader::Peek(size_t length) {
     const auto size = file_->Size();
     if (!size.ok()) status_ = size.status();
     const uint64_t left = size.ok() && *size > offset_ ? *size - offset_ : 0;
-    const size_t want = std::min<uint64_t>(std::max(length, kReadBytes), left);
+    const size_t want = std::min<uint64_t>(std::max(length, read_bytes_), left);
     buffer_.resize(want);
     buffer_offset_ = offset_;
     auto got = file_->ReadAt(offset_, buffer_.data(), want);
+    if (!got.ok() && want > length) {
+      // Behind what is asked for there may be what a failed write left, which is nobody's.
+      read_bytes_ = 0;
+      got = file_->ReadAt(offset_, buffer_.data(), length);
+    }
     if (!got.ok()) status_ = got.status();
     buffer_.resize(got.ok() ? *got : 0);
   }
@@ -83,6 +91,7 @@ bool SegmentReader::AcceptIndex() {
   std::vector<IndexEntry> entries;
   Lsn first, end;
   auto size = file_->Size();
+  if (!size.ok()) status_ = size.status();
   return size.ok() && *size == offset_ + bytes && DecodeIndex(frame, &entries, &first, &end).ok() &&
          end == next_lsn_;
 }
@@ -90,11 +99,13 @@ bool SegmentReader::AcceptIndex() {
 // Whether the rest of the file is pads.
 bool SegmentReader::AcceptPads() {
   auto size = file_->Size();
+  if (!size.ok()) status_ = size.status();
   uint64_t at = offset_;
   while (size.ok() && at < *size) {
     char head[kPadHeadBytes];
     uint64_t bytes;
     auto got = file_->ReadAt(at, head, sizeof head);
+    if (!got.ok()) status_ = got.status();
     if (!got.ok() || !DecodePadHead({head, *got}, &bytes)) return false;
     at += bytes;
   }
@@ -121,7 +132,7 @@ SegmentReader::End SegmentReader::ReadBlock(Block* block) {
   BlockHeader& header = block->header;
   if (Status status = DecodeBlockHeader(bytes, &header); !status.ok()) {
     at_index_ = AcceptIndex();
-    at_pads_ = !at_index_ && AcceptPads();
+    at_pads_ = !at_index_ && status_.ok() && AcceptPads();
     return at_index_ || at_pads_ ? End::kClean : Bad(status);
   }
   at_pads_ = false;
@@ -147,7 +158,7 @@ bool SegmentReader::ScanForBlock(Block* block) {
   status_ = Status::Ok();
   for (;;) {
     std::string_view bytes = Peek(kScanStepBytes);
-    if (bytes.size() < kBlockHeaderBytes) return false;
+    if (!status_.ok() || bytes.size() < kBlockHeaderBytes) return false;
     // The magic's bytes, least significant first.
     size_t at = bytes.find(std::string_view("\x51\x2a\x4d\x18", 4));
     if (at == std::string_view::npos) {
@@ -157,8 +168,10 @@ bool SegmentReader::ScanForBlock(Block* block) {
     offset_ += at;
     BlockHeader& header = block->header;
     const bool block_like = DecodeBlockHeader(Peek(kBlockHeaderBytes), &header).ok();
+    if (!status_.ok()) return false;
     if (block_like && (!header_status_.ok() || header.salt == header_.salt)) {
       bytes = Peek(kBlockHeaderBytes + header.stored_bytes);
+      if (!status_.ok()) return false;
       if (CheckBlock(bytes, header).ok()) {
         block->offset = offset_;
         block->stored = bytes;

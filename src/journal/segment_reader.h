@@ -3,6 +3,9 @@
 // SegmentReader: the blocks of one segment file, in order, each checked (checksum, timeline,
 // chain of checksums, LSN without a gap). Recovery, the stream reader and cairn-check share it.
 //
+// A file that cannot be read (EIO) is neither damaged nor at its end: status() says so then, and it is
+// no kCorrupt. That counts for what is asked for alone, not for what is read ahead of it.
+//
 // Thread rule: one object, one thread.
 #pragma once
 
@@ -46,7 +49,8 @@ class SegmentReader {
     buffer_.clear();
   }
   // From any place: the next block with a valid checksum and, if the segment header could be read,
-  // its salt, whatever stands between. False at the end of the file.
+  // its salt, whatever stands between. False at the end of the file, or, with status(), where that
+  // cannot be read: nobody knows what stands behind it.
   bool ScanForBlock(Block* block);
   // ScanForBlock goes on there.
   void SkipTo(uint64_t offset) { offset_ = offset; }
@@ -69,8 +73,7 @@ class SegmentReader {
   Result<uint64_t> FileBytes() { return file_->Size(); }
 
  private:
-  explicit SegmentReader(std::unique_ptr<File> file, std::string path)
-      : file_(std::move(file)), path_(std::move(path)) {}
+  SegmentReader(std::unique_ptr<File> file, std::string path);
   // [offset_, offset_ + length) of the file, shorter at its end; valid until the next call.
   std::string_view Peek(size_t length);
   End ReadBlock(Block* block);
@@ -91,6 +94,7 @@ class SegmentReader {
   uint32_t previous_crc_ = 0;
   bool at_index_ = false, at_pads_ = false;
   Status status_;
+  size_t read_bytes_;   // at a time, at least
   std::string buffer_;  // file bytes from buffer_offset_ on
   uint64_t buffer_offset_ = 0;
 };

@@ -12,16 +12,19 @@ namespace {
 
 // Where the last byte of the file stands that is not zero, at least `from`: what was made ahead for
 // blocks to come, or what the disk never got of them, is nothing that could be cut.
-uint64_t UsedBytes(FileSystem* fs, const std::string& path, uint64_t from) {
+Result<uint64_t> UsedBytes(FileSystem* fs, const std::string& path, uint64_t from) {
   constexpr uint64_t kStepBytes = 64 * 1024;
   auto file = fs->Open(path, FileSystem::Mode::kRead);
-  if (!file.ok()) return from;
+  if (file.status().code() == StatusCode::kNotFound) return from;
+  if (!file.ok()) return file.status();
   const auto size = (*file)->Size();
+  if (!size.ok()) return size.status();
   std::string buffer(kStepBytes, '\0');
-  for (uint64_t end = size.ok() ? *size : 0; end > from;) {
+  for (uint64_t end = *size; end > from;) {
     const uint64_t begin = std::max(from, end - std::min(end, kStepBytes));
     const auto read = (*file)->ReadAt(begin, buffer.data(), end - begin);
-    const std::string_view bytes(buffer.data(), read.ok() ? *read : 0);
+    if (!read.ok()) return read.status();
+    const std::string_view bytes(buffer.data(), *read);
     const size_t last = bytes.find_last_not_of('\0');
     if (last != std::string_view::npos) return begin + last + 1;
     end = begin;
@@ -38,6 +41,16 @@ void TailScan::Stop(size_t segment, uint64_t offset, std::string reason) {
   stop_reason_ = std::move(reason);
 }
 
+Status TailScan::ReadError() const {
+  const Status& status = reader_->status();
+  return status.ok() || status.code() == StatusCode::kCorrupt ? Status::Ok() : status;
+}
+
+Status TailScan::Missing(const SegmentEntry& segment) const {
+  return Status::Corrupt(SegmentPath(dir_, segment) + " is missing, with all from LSN " +
+                         std::to_string(expected_) + " on");
+}
+
 // An empty file says nothing; a missing one can only be an unused next: the name of one in use was
 // durable before its first byte.
 Status TailScan::ScanSegment(const SegmentEntry& segment) {
@@ -46,9 +59,7 @@ Status TailScan::ScanSegment(const SegmentEntry& segment) {
   auto damaged = SegmentReader::OpenDamaged(fs_, path);
   if (!damaged.ok()) {
     if (damaged.status().code() != StatusCode::kNotFound) return damaged.status();
-    if (segment.state == SegmentState::kNext) return Status::Ok();
-    return Status::Corrupt(path + " is missing, with all from LSN " + std::to_string(expected_) +
-                           " on");
+    return segment.state == SegmentState::kNext ? Status::Ok() : Missing(segment);
   }
   auto size = (*damaged)->FileBytes();
   if (!size.ok()) return size.status();
@@ -61,7 +72,10 @@ Status TailScan::ScanSegment(const SegmentEntry& segment) {
   }
   const SegmentHeader& header = (*reader)->header();
   // It was begun since the one before it was read.
-  if (header.first_lsn > expected_ && reader_ != nullptr) (void)ReadBlocks();
+  if (header.first_lsn > expected_ && reader_ != nullptr) {
+    (void)ReadBlocks();
+    CAIRN_RETURN_IF_ERROR(ReadError());
+  }
   if (header.first_lsn != expected_ || header.timeline.number != segment.timeline) {
     Stop(index, 0,
          path + " begins at LSN " + std::to_string(header.first_lsn) + " where " +
@@ -116,18 +130,19 @@ Status TailScan::ReadToEnd(const SegmentEntry& segment, SegmentReader::End* end,
   for (;;) {
     const uint64_t from = reader_->offset();
     *end = ReadBlocks();
-    if (*end == SegmentReader::End::kBad && reader_->status().code() != StatusCode::kCorrupt)
-      return reader_->status();
+    CAIRN_RETURN_IF_ERROR(ReadError());
     if (*end == SegmentReader::End::kClean && !reader_->at_pads()) return Status::Ok();
     const bool more = reader_->offset() > from;
     if (*promised > 0 && expected_ >= *promised) in_use_ = may_be_in_use_;
     if (in_use_ || (*promised > 0 && !more)) return Status::Ok();
-    if (*promised == 0) *promised = Promised(segment, reader_->offset());
+    if (*promised == 0) {
+      const auto behind = Promised(segment, reader_->offset());
+      if (!behind.ok()) return behind.status();
+      *promised = *behind;
+    }
     if (*promised > expected_) continue;
     if (may_be_in_use_ && *end == SegmentReader::End::kBad) *end = AwaitBlock(&in_use_);
-    const bool unread = *end == SegmentReader::End::kBad &&
-                        reader_->status().code() != StatusCode::kCorrupt;
-    return unread ? reader_->status() : Status::Ok();
+    return ReadError();
   }
 }
 
@@ -145,34 +160,58 @@ SegmentReader::End TailScan::AwaitBlock(bool* came) {
   }
 }
 
-Lsn TailScan::Promised(const SegmentEntry& segment, uint64_t offset) const {
+Result<Lsn> TailScan::Promised(const SegmentEntry& segment, uint64_t offset) const {
   auto reader = SegmentReader::OpenDamaged(fs_, SegmentPath(dir_, segment));
-  if (!reader.ok()) return 0;
+  if (reader.status().code() == StatusCode::kNotFound) {
+    if (segment.state == SegmentState::kNext) return Lsn{0};
+    return Missing(segment);
+  }
+  if (!reader.ok()) return reader.status();
+  // Without its header nobody knows which blocks are this file's.
+  if (!(*reader)->status().ok()) return (*reader)->status();
   (*reader)->SkipTo(offset);
   Lsn greatest = 0;
   SegmentReader::Block block;
   while ((*reader)->ScanForBlock(&block))
     if (block.header.timeline == segment.timeline)
       greatest = std::max(greatest, block.header.synced_lsn);
+  if (!(*reader)->status().ok()) return (*reader)->status();
   return greatest;
 }
 
-Lsn TailScan::GreatestPromiseBehind() const {
+Result<Lsn> TailScan::GreatestPromiseBehind() const {
   Lsn greatest = 0;
-  for (size_t i = stop_segment_; i < segments_.size(); ++i)
-    greatest = std::max(greatest, Promised(segments_[i], i == stop_segment_ ? stop_offset_ : 0));
+  for (size_t i = stop_segment_; i < segments_.size(); ++i) {
+    const auto promised = Promised(segments_[i], i == stop_segment_ ? stop_offset_ : 0);
+    if (!promised.ok()) return promised;
+    greatest = std::max(greatest, *promised);
+  }
   return greatest;
+}
+
+// What follows the last complete unit, where that is cut.
+Status TailScan::CountCut(RecoveryReport* report) const {
+  for (size_t i = unit_segment_; i < segments_.size(); ++i) {
+    const uint64_t from = i == unit_segment_ ? unit_offset_ : 0;
+    const auto used = UsedBytes(fs_, SegmentPath(dir_, segments_[i]), from);
+    if (!used.ok()) return used.status();
+    report->bytes_cut += *used - from;
+  }
+  return Status::Ok();
 }
 
 Status TailScan::Run(RecoveryReport* report) {
   for (size_t i = 0; i < segments_.size() && !stopped_ && !in_use_; ++i)
     CAIRN_RETURN_IF_ERROR(ScanSegment(segments_[i]));
   if (stopped_) {
-    const Lsn promised = GreatestPromiseBehind();
+    const auto behind = GreatestPromiseBehind();
+    if (!behind.ok()) return behind.status();
+    const Lsn promised = *behind;
     // It was being written when it was read.
     if (may_be_in_use_ && promised > expected_ && reader_ != nullptr &&
         stop_segment_ == reader_segment_) {
       (void)ReadBlocks();
+      CAIRN_RETURN_IF_ERROR(ReadError());
       in_use_ = expected_ >= promised;
     }
     if (promised > expected_)
@@ -187,14 +226,10 @@ Status TailScan::Run(RecoveryReport* report) {
   report->cut_lsn = last_unit_;
   report->cut_file =
       SegmentName(segments_[unit_segment_].timeline, segments_[unit_segment_].sequence);
-  for (size_t i = unit_segment_; i < segments_.size(); ++i) {
-    const uint64_t from = i == unit_segment_ ? unit_offset_ : 0;
-    report->bytes_cut += UsedBytes(fs_, SegmentPath(dir_, segments_[i]), from) - from;
-  }
-  // A header without a block cuts nothing that anyone wrote; a log in use is not cut at all.
+  // A log in use is not cut at all; a header without a block cuts nothing that anyone wrote.
   if (in_use_) report->cut_reason.clear();
-  if (in_use_ || (!stopped_ && last_unit_ == expected_)) report->bytes_cut = 0;
-  return Status::Ok();
+  if (in_use_ || (!stopped_ && last_unit_ == expected_)) return Status::Ok();
+  return CountCut(report);
 }
 
 }  // namespace cairn

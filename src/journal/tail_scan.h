@@ -4,6 +4,9 @@
 // up to the first place where no whole block follows; recovery.h says when that is a torn tail and when
 // it is corruption. Reads only. Recovery's own part.
 //
+// What cannot be read (EIO) is neither: it may be blocks that were durable, or what says that others
+// were. There is no end to be found then, and the error says so.
+//
 // Thread rule: one object, one thread.
 #pragma once
 
@@ -46,11 +49,15 @@ class TailScan {
   Status ScanSegment(const SegmentEntry& segment);
   SegmentReader::End ReadBlocks();
   Status ReadToEnd(const SegmentEntry& segment, SegmentReader::End* end, Lsn* promised);
+  // Whether the last ReadBlocks could read what it met.
+  Status ReadError() const;
+  Status Missing(const SegmentEntry& segment) const;
   void Stop(size_t segment, uint64_t offset, std::string reason);
   // The greatest durable LSN that blocks from `offset` on state.
-  Lsn Promised(const SegmentEntry& segment, uint64_t offset) const;
+  Result<Lsn> Promised(const SegmentEntry& segment, uint64_t offset) const;
   SegmentReader::End AwaitBlock(bool* came);
-  Lsn GreatestPromiseBehind() const;
+  Result<Lsn> GreatestPromiseBehind() const;
+  Status CountCut(RecoveryReport* report) const;
 
   FileSystem* const fs_;
   const std::string& dir_;

@@ -9,6 +9,7 @@
 
 #include "base/numbers.h"
 #include "journal/format.h"
+#include "journal/recovery.h"
 #include "journal/segment_reader.h"
 
 namespace cairn {
@@ -62,10 +63,11 @@ std::string TimeText(uint64_t ms) {
 }
 
 std::string Loss::Text() const {
-  if (to <= from) return "";
+  if (to <= from) return unread.empty() ? "" : "nobody knows what that loses: " + unread + "\n";
   std::string text = "that loses LSN " + std::to_string(from) + " to " + std::to_string(to);
   if (last_ms != 0) text += ", written from " + TimeText(first_ms) + " to " + TimeText(last_ms);
-  return text + "; " + std::to_string(commands) + " commands of it are whole\n";
+  text += "; " + std::to_string(commands) + " commands of it are whole";
+  return text + (unread.empty() ? "" : "; there may be more: " + unread) + "\n";
 }
 
 Loss FindLoss(FileSystem* fs, const std::string& dir, const std::vector<SegmentEntry>& segments,
@@ -83,6 +85,8 @@ Loss FindLoss(FileSystem* fs, const std::string& dir, const std::vector<SegmentE
       while ((*reader)->ScanForBlock(&block))
         if (block.header.timeline == s.timeline) Add(reader->get(), block, &loss);
     }
+    const Status status = reader.ok() ? (*reader)->status() : reader.status();
+    if (!IsDamage(status) && !status.ok()) loss.unread = status.message();
     offset = 0;
     if (!s.ended() || s.last_ms == 0) continue;
     loss.first_ms = loss.first_ms == 0 ? s.first_ms : loss.first_ms;

@@ -18,6 +18,7 @@ struct Loss {
   Lsn from = 0, to = 0;  // the stream was at least so long
   uint64_t first_ms = 0, last_ms = 0;  // in which it was written; 0: nobody knows
   uint64_t commands = 0;  // that can still be read there
+  std::string unread;     // why some of it cannot be read now; "" if all could be looked at
 
   std::string Text() const;  // a line; "" if nothing is known of anything that is lost
 };

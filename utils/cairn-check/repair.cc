@@ -24,13 +24,14 @@ struct Readable {
 };
 
 // One that is in use is listed before its first byte is written; a next one may not be there.
-bool IsUnbegun(FileSystem* fs, const std::string& dir, const SegmentEntry& segment) {
+Result<bool> IsUnbegun(FileSystem* fs, const std::string& dir, const SegmentEntry& segment) {
   if (segment.ended()) return false;
   auto file = fs->Open(SegmentPath(dir, segment), FileSystem::Mode::kRead);
-  if (!file.ok())
-    return segment.state == SegmentState::kNext && file.status().code() == StatusCode::kNotFound;
+  if (file.status().code() == StatusCode::kNotFound) return segment.state == SegmentState::kNext;
+  if (!file.ok()) return file.status();
   const auto size = (*file)->Size();
-  return size.ok() && *size == 0;
+  if (!size.ok()) return size.status();
+  return *size == 0;
 }
 
 // Reads the blocks of a segment; its end in `s`, its damage in `found`. An error is not the bytes'.
@@ -86,7 +87,9 @@ Result<Readable> Walk(FileSystem* fs, const std::string& dir, const Manifest& m,
     found.offset = 0;
     if (!reader.ok()) {
       if (!IsDamage(reader.status())) return reader.status();
-      if (!IsUnbegun(fs, dir, s)) {
+      const auto unbegun = IsUnbegun(fs, dir, s);
+      if (!unbegun.ok()) return unbegun.status();
+      if (!*unbegun) {
         found.reason = reader.status().message();
         return found;
       }
