@@ -66,10 +66,14 @@ void ReplConf(Context& ctx) {
   ctx.Ok();
 }
 
-// What a follower is sent comes from the feeder; here only a refusal is said.
-void Follow(Context& ctx, const FollowerRequest& request) {
-  const std::string error = ctx.engine().replication->Follow(ctx.session(), request);
-  if (!error.empty()) ctx.Error(error);
+// What a follower is sent comes from the feeder; here only a refusal is said. A follower's further
+// requests mean nothing.
+void Follow(ReplicationControl& replication, Session& session, const FollowerRequest& request,
+            ReplyWriter& reply) {
+  const bool follows = (session.record->flags.load() & kClientReplica) != 0;
+  const std::string error = replication.Follow(session, request);
+  if (!error.empty()) return reply.Error(error);
+  if (!follows) session.stream_end = reply.out().end_position();
 }
 
 // PSYNC replicationid offset [FAILOVER]  O(1)
@@ -77,13 +81,14 @@ void PSync(Context& ctx) {
   FollowerRequest request;
   request.id = ctx.arg(1);
   if (!ParseInt64(ctx.arg(2), &request.offset)) return ctx.Error(errors::kNotInteger);
-  if (ctx.argc() <= 3 || !EqualsIgnoreCase(ctx.arg(3), "failover")) return Follow(ctx, request);
+  if (ctx.argc() <= 3 || !EqualsIgnoreCase(ctx.arg(3), "failover"))
+    return Follow(*ctx.engine().replication, ctx.session(), request, ctx.reply());
   // Its leader wants this server in its place: the role changes first.
   ReplyLater(ctx, [replication = ctx.engine().replication, &session = ctx.session(),
                    request](ReplyWriter& reply) {
-    std::string error = replication->TakeOver(request.id);
-    if (error.empty()) error = replication->Follow(session, request);
-    if (!error.empty()) reply.Error(error);
+    const std::string error = replication->TakeOver(request.id);
+    if (!error.empty()) return reply.Error(error);
+    Follow(*replication, session, request, reply);
   });
 }
 
@@ -91,7 +96,7 @@ void PSync(Context& ctx) {
 void Sync(Context& ctx) {
   FollowerRequest request;
   request.old = true;
-  Follow(ctx, request);
+  Follow(*ctx.engine().replication, ctx.session(), request, ctx.reply());
 }
 
 // REPLICAOF host port | NO ONE  O(1)

@@ -48,7 +48,7 @@ inline constexpr std::string_view kUnconfirmed =
 inline constexpr std::string_view kMasterDown =
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 inline constexpr std::string_view kReadOnly = "READONLY You can't write against a read only replica.";
-inline constexpr std::string_view kMonitorKeyspace =
+inline constexpr std::string_view kReplicaKeyspace =
     "ERR Replica can't interact with the keyspace";
 inline constexpr std::string_view kExecAbort =
     "EXECABORT Transaction discarded because of previous errors.";

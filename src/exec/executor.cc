@@ -186,7 +186,7 @@ inline uint64_t Executor::LaneOf(const Session& session) const {
   const bool plain = (mode & Modes::kFlagMask) == 0 && session.authenticated &&
                      !session.transaction.active && !IsRestricted(session) &&
                      session.pubsub == nullptr && session.monitor == nullptr &&
-                     session.reply_mode == ReplyMode::kOn;
+                     session.replication == nullptr && session.reply_mode == ReplyMode::kOn;
   return plain ? mode : kNoLane;
 }
 

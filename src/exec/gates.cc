@@ -26,6 +26,11 @@ std::string Printable(std::string_view text, size_t bytes_max) {
   return out;
 }
 
+bool Follows(const Session& session) {
+  return session.replication != nullptr &&
+         (session.record->flags.load(std::memory_order_relaxed) & kClientReplica) != 0;
+}
+
 // A full sync that is loaded as it comes may be given up: nothing here depends on it.
 bool EndsSync(const Engine& engine, const Command& command) {
   return (command.full_name == "replicaof" || command.full_name == "slaveof") &&
@@ -164,9 +169,10 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
            reply);
     return false;
   }
-  if (session.monitor != nullptr &&
+  if ((session.monitor != nullptr || Follows(session)) &&
       (command.spec.flags & (kWrite | kReadonly | kMayReplicate)) != 0) [[unlikely]] {
-    Reject(session, &command, errors::kMonitorKeyspace, reply);
+    // Redis says so to monitors, too.
+    Reject(session, &command, errors::kReplicaKeyspace, reply);
     return false;
   }
   // EXEC may what all that it runs may.

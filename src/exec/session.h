@@ -145,16 +145,19 @@ struct alignas(64) Session {
   const StringBlockRef* incoming = nullptr;
 
   // Per-session state of other parts (subscriptions, tracking). `pubsub` is there while
-  // the client is subscribed to anything (exec/subscribing.h).
+  // the client is subscribed to anything (exec/subscribing.h), `replication` of one that said
+  // REPLCONF, PSYNC or SYNC.
   struct Extension {
     virtual ~Extension() = default;
   };
-  std::unique_ptr<Extension> pubsub, tracking, monitor;
+  std::unique_ptr<Extension> pubsub, tracking, monitor, replication;
   std::shared_ptr<Waiter> waiter;  // of the blocking command that suspended it
   Transaction transaction;
   std::vector<WatchedKey> watched;
   std::shared_ptr<WatchState> watch_state;  // of all of `watched`
-  std::unique_ptr<Extension> replication;
+  // Of a follower: where in its output the stream ends. What is neither that nor was there before it
+  // followed ends its connection (server/client.h).
+  uint64_t stream_end = 0;
   // Until when, on the monotonic clock, a read of what is not durable waits for a broken log; 0:
   // none does.
   int64_t log_deadline_ms = 0;

@@ -24,7 +24,8 @@ class FeedTask final : public WorkerTask {
 
   void Run(LocalClients& clients) override {
     const uint64_t size = bytes_.size();
-    const bool there = clients.Visit(follower_->record->id, [&](Session&, OutputBuffer& out) {
+    const bool there = clients.Visit(follower_->record->id, [&](Session& session,
+                                                                OutputBuffer& out) {
       if (size >= OutputBuffer::kBorrowBytesMin) {
         auto* owned = new std::string(std::move(bytes_));
         out.AppendBorrowed(
@@ -32,6 +33,7 @@ class FeedTask final : public WorkerTask {
       } else {
         out.Append(bytes_);
       }
+      session.stream_end = out.end_position();
       follower_->buffered.store(out.size(), std::memory_order_relaxed);
     });
     follower_->posted.fetch_sub(size, std::memory_order_release);

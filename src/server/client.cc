@@ -124,17 +124,13 @@ void Client::Process() {
     while (batch.size() < ahead && outcome == ParseOutcome::kRequest)
       outcome = parser_.Next(limits, &batch);
     if (!batch.empty()) {
-      const bool follows = OutputClass() == BufferClass::kReplica;
-      const uint64_t said = out.end_position();
       const size_t done = context_.executor.Run(session_, batch, 0, out, context_.worker.wall_ms());
       if (done < batch.size() && !session_.close_after_reply) {
         parser_.Rewind(batch[done]);
         outcome = ParseOutcome::kRequest;  // behind a barrier; an error is met again
       }
       if (session_.suspended || session_.close_after_reply) outcome = ParseOutcome::kNeedMore;
-      if (follows && (out.end_position() != said || session_.waiter != nullptr)) [[unlikely]]
-        CloseFollower();
-      if (!WithinOutputLimits()) {
+      if (!MayKeepOutput()) {
         // A script of this batch that was put aside has to be gone on with all the same.
         context_.DriveAside();
         return;
@@ -146,12 +142,9 @@ void Client::Process() {
     server_.engine().log.Verbose(
         "Protocol error (%s) from client: id=%llu addr=%s", parser_.error().c_str(),
         static_cast<unsigned long long>(session_.id()), connection_->peer_address().c_str());
-    if (OutputClass() == BufferClass::kReplica) {
-      CloseFollower();
-    } else {
-      ReplyWriter(&out, session_.resp).Error("ERR " + parser_.error());
-    }
+    ReplyWriter(&out, session_.resp).Error("ERR " + parser_.error());
     session_.close_after_reply = true;
+    (void)MayKeepOutput();
   }
   parser_.EndRead();
   Publish();
@@ -175,7 +168,7 @@ void Client::Resume() {
 bool Client::Deliver(FunctionRef<void(Session&, OutputBuffer&)> body) {
   if (connection_->closing()) return false;
   body(session_, connection_->out());
-  if (WithinOutputLimits()) connection_->FlushSoon();
+  if (MayKeepOutput()) connection_->FlushSoon();
   return true;
 }
 
@@ -198,7 +191,7 @@ void Client::OnMessage(const std::shared_ptr<const PubsubMessage>& message, std:
         rest, [](void* owner) { delete static_cast<Owner*>(owner); }, new Owner(message));
   }
   if (message->hold() > context_.worker.durable()) out.MarkHold(start, message->hold());
-  if (!WithinOutputLimits()) return;
+  if (!MayKeepOutput()) return;
   if (out.size() > kPublishedOutputBytes) PublishMemory();
   connection_->FlushLater();
 }
@@ -252,7 +245,7 @@ void Client::EndWait(const std::shared_ptr<Waiter>& waiter) {
   context_.WaitUnserved(waiter, false);
   FinishWait(session_, connection_->out(), 0,
              [&](ReplyWriter& reply) { ReplyTimedOut(server_.engine(), *waiter, reply); });
-  Resume();
+  if (MayKeepOutput()) Resume();
 }
 
 // The connection ends: from here on nothing is given to it.
@@ -270,14 +263,18 @@ BufferClass Client::OutputClass() const {
   return (flags & kClientPubsub) != 0 ? BufferClass::kPubsub : BufferClass::kNormal;
 }
 
-bool Client::WithinOutputLimits() {
+bool Client::MayKeepOutput() {
   if (connection_->closing()) return false;
   if (!session_.authenticated && !WithinLimitBeforeAuth()) [[unlikely]]
     return false;
   const Config& config = server_.engine().config;
   const BufferClass output_class = OutputClass();
   BufferLimit limit = config.client_output_buffer_limit()[static_cast<size_t>(output_class)];
-  if (output_class == BufferClass::kReplica) {
+  if (output_class == BufferClass::kReplica) [[unlikely]] {
+    if (connection_->out().end_position() != session_.stream_end) {
+      CloseFollower();
+      return false;
+    }
     for (int64_t* bytes : {&limit.hard_bytes, &limit.soft_bytes})
       if (*bytes != 0) *bytes = std::max(*bytes, kReplicaBufferBytesMin);
   }
@@ -308,7 +305,7 @@ bool Client::WithinLimitBeforeAuth() {
   return false;
 }
 
-// What it asked for would be answered, at once or later, in the midst of the stream.
+// A reply, a message or a monitored line would stand in the midst of the stream.
 void Client::CloseFollower() {
   server_.engine().log.Warning(
       "Replica generated a reply, disconnecting it: %s",

@@ -37,9 +37,11 @@ class Client final : public ConnectionHandler, public Subscriber {
   bool Deliver(FunctionRef<void(Session&, OutputBuffer&)> body);
   void OnMessage(const std::shared_ptr<const PubsubMessage>& message,
                  std::string_view head) override;
-  // Judges the unread output by client-output-buffer-limit. False: the connection is closed, or
-  // was closing already. Called whenever output was added, and by cron for the soft limit.
-  bool WithinOutputLimits();
+  // Judges the unread output: by client-output-buffer-limit; and a follower's connection holds the
+  // stream alone, so whatever else was said to it ends it, as in Redis. False: the connection is
+  // closed, or was closing already. Called whenever output was added, and by cron for the soft
+  // limit.
+  bool MayKeepOutput();
   // Ends a connection whose first held reply has waited for min-replicas-durable-timeout.
   void CheckHeld();
   // What waits for the log is told that its outcome is not known, and the connection ends.

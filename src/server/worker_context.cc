@@ -72,7 +72,7 @@ void WorkerContext::CheckOutputs() {
   const size_t end = buckets * (output_turn + 1) / kOutputTurns;
   for (size_t bucket = buckets * output_turn / kOutputTurns; bucket < end; ++bucket)
     for (auto at = clients.begin(bucket); at != clients.end(bucket); ++at)
-      at->second->WithinOutputLimits();
+      at->second->MayKeepOutput();
   output_turn = (output_turn + 1) % kOutputTurns;
 }
 

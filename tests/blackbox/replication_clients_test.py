@@ -2,11 +2,12 @@
 """What clients of leaders and followers may do, wait for and hear."""
 
 import os
+import select
 
 from harness import ONCE, check, equal, eventually, limit
 from harness.proxy import Proxy
 from harness.replication import PATIENCE, cairn, follow, in_step, info, oracle
-from harness.resp import Error
+from harness.resp import Error, encode, parse
 
 MATRIX = ONCE
 
@@ -167,24 +168,86 @@ def test_refusals(env):
     equal(c.call("CONFIG", "GET", "replicaof"), [b"replicaof", b"127.0.0.1 1"])
 
 
+def heard(client):
+    """All that it is sent until its connection ends."""
+    data = b""
+    while True:
+        piece = client.sock.recv(1 << 16)
+        if not piece:
+            return data
+        data += piece
+
+
 def test_a_follower_that_would_be_answered(env):
     """A reply would stand in the midst of the stream: as in Redis, its connection ends."""
     server = cairn(env, repl_ping_replica_period=3600)
+    asks = encode("REPLCONF", "GETACK", "*")  # WAIT does
     with server.client() as c:
         equal(c.call("SET", "k", "v"), b"OK")
         stream, offset = info(c, "master_replid"), int(info(c, "master_repl_offset"))
         for words in (("GET", "k"), ("REPLCONF", "capa", "eof"), ("NONSENSE",),
-                      ("BLPOP", "none", 0), ("SUBSCRIBE", "channel"), ("MONITOR",),
+                      ("BLPOP", "none", 0), ("SUBSCRIBE", "channel"), ("MONITOR",), ("QUIT",),
+                      ("RESET",), ("MULTI",), ("WAIT", 2, 1), ("EVAL", "while true do end", 0),
                       ("REPLICAOF", "NO", "ONE"), b"*1\r\n$no\r\n"):
+            request = words if isinstance(words, bytes) else encode(*words)
             with server.client() as follower:
                 equal(follower.call("PSYNC", stream, offset + 1), b"CONTINUE", repr(words))
-                follower.send("REPLCONF", "ACK", offset)
-                if isinstance(words, bytes):
-                    follower.sock.sendall(words)
-                else:
-                    follower.send(*words)
-                equal(follower.sock.recv(100), b"", repr(words))
+                follower.send_raw(encode("REPLCONF", "ACK", offset) + request)
+                equal(heard(follower).replace(asks, b""), b"", repr(words))
+            with server.client() as follower:  # all in one piece
+                follower.send_raw(encode("PSYNC", stream, offset + 1) + request)
+                check(heard(follower).replace(asks, b"") in (b"", b"+CONTINUE\r\n"), repr(words))
     check("Replica generated a reply, disconnecting it: id=" in server.log_text(), "not logged")
+
+
+def test_a_follower_that_would_hear_more_than_the_stream(env):
+    """Of what it asked for earlier, or without wanting replies."""
+    server = cairn(env, repl_ping_replica_period=3600)
+    with server.client() as c:
+        equal(c.call("SET", "k", "v"), b"OK")
+        stream, offset = info(c, "master_replid"), int(info(c, "master_repl_offset"))
+        follow_now = ("PSYNC", stream, offset + 1)
+        for requests in ([("HELLO", 3), ("SUBSCRIBE", "channel"), follow_now],
+                         [("HELLO", 3), ("CLIENT", "TRACKING", "ON"), ("GET", "k"), follow_now],
+                         [("MONITOR",), follow_now],
+                         [("CLIENT", "REPLY", "OFF"), follow_now, ("MONITOR",)]):
+            with server.client() as follower:
+                follower.send_raw(b"".join(encode(*words) for words in requests))
+                data = []
+
+                def ended():
+                    check(isinstance(c.call("PUBLISH", "channel", "m"), int), "PUBLISH is refused")
+                    equal(c.call("SET", "k", "w"), b"OK")
+                    while select.select([follower.sock], [], [], 0)[0]:
+                        data.append(follower.sock.recv(1 << 16))
+                        if not data[-1]:
+                            return True
+                    return False
+                eventually(ended, PATIENCE, repr(requests))
+                # Those who monitored may not have come as far.
+                stream_bytes = b"".join(data).partition(b"+CONTINUE\r\n")[2]
+                while stream_bytes:
+                    words, end = parse(stream_bytes)
+                    check(isinstance(words, list) and
+                          words[0] in (b"SELECT", b"PUBLISH", b"SET"), repr((requests, words)))
+                    stream_bytes = stream_bytes[end:]
+
+
+def test_a_follower_touches_no_keys(env):
+    """As in Redis: what it sends it may want no replies to."""
+    server = cairn(env)
+    with server.client() as c, server.client() as follower:
+        equal(c.call("RPUSH", "l", "a"), 1)
+        stream, offset = info(c, "master_replid"), int(info(c, "master_repl_offset"))
+        equal(follower.call("PSYNC", stream, offset + 1), b"CONTINUE")
+        for words in (("CLIENT", "REPLY", "OFF"), ("SET", "k", "v"), ("LPOP", "l"),
+                      ("BLPOP", "l", 0), ("EVAL", "redis.call('set', KEYS[1], 'v')", 1, "k"),
+                      ("MULTI",), ("SET", "k", "v"), ("EXEC",), ("FUNCTION", "FLUSH"),
+                      ("FLUSHALL",), ("REPLCONF", "ACK", offset + 1000)):
+            follower.send(*words)
+        eventually(lambda: "offset=%d," % (offset + 1000) in info(c, "slave0"), PATIENCE)
+        equal(c.call("LRANGE", "l", 0, -1), [b"a"])
+        equal(c.call("EXISTS", "k"), 0)
 
 
 @limit(120)
