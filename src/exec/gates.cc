@@ -222,7 +222,7 @@ bool Executor::PassGates(Session& session, const Command& command, Arguments arg
                        !OnlyReads(session, command, arguments));
   // CLIENT stays usable, or nobody could end the pause. Inside MULTI too commands wait, and EXEC
   // more than any: it is what would write after PAUSE's OK.
-  if (paused && !command.full_name.starts_with("client")) {
+  if (paused && !command.full_name.starts_with("client") && !Follows(session)) {
     session.suspended = session.retry = true;
     return false;
   }

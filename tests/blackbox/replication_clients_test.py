@@ -6,7 +6,7 @@ import select
 
 from harness import ONCE, check, equal, eventually, limit
 from harness.proxy import Proxy
-from harness.replication import PATIENCE, cairn, follow, in_step, info, oracle
+from harness.replication import PATIENCE, cairn, follow, frozen, in_step, info, oracle, thaw
 from harness.resp import Error, encode, parse
 
 MATRIX = ONCE
@@ -248,6 +248,20 @@ def test_a_follower_touches_no_keys(env):
         eventually(lambda: "offset=%d," % (offset + 1000) in info(c, "slave0"), PATIENCE)
         equal(c.call("LRANGE", "l", 0, -1), [b"a"])
         equal(c.call("EXISTS", "k"), 0)
+
+
+def test_a_pause_is_for_clients(env):
+    leader, follower = cairn(env), cairn(env)
+    follow(follower, leader)
+    in_step(leader, follower)
+    with leader.client() as c, leader.client() as other, frozen(follower):
+        equal(c.call("SET", "k", "v"), b"OK")
+        c.send("WAIT", 1, 0)
+        eventually(lambda: b"cmd=wait" in other.call("CLIENT", "LIST"), PATIENCE)
+        equal(other.call("CLIENT", "PAUSE", 1000 * PATIENCE, "ALL"), b"OK")
+        thaw(follower)
+        equal(c.read(), 1)
+        equal(other.call("CLIENT", "UNPAUSE"), b"OK")
 
 
 @limit(120)
