@@ -250,6 +250,22 @@ def test_a_target_that_refuses(env):
     equal([words for words in target.asked if len(words) > 2], [request + [b"FAILOVER"]])
 
 
+PREFLIGHT = [b"-LOADING Redis is loading the dataset in memory",
+             b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN "
+             b"NOSAVE.",
+             b"-NOPERM this user has no permissions to run the 'psync' command",
+             b"-MISCONF Redis is configured to save RDB snapshots",
+             b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+             b"-NOMASTERLINK Can't SYNC while not connected with my master",
+             b"-NOAUTH Authentication required."]
+ALREADY_LEADS = b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n"
+
+
+def leads(words):
+    """What one says to PSYNC that leads, under an id of its own."""
+    return ALREADY_LEADS if len(words) > 2 else b"+CONTINUE %s\r\n" % (b"b" * 40)
+
+
 MAY_LEAD = (b"ERR The replica was asked to lead and has not answered: it may lead by now. "
             b"FAILOVER ABORT FORCE leads here again whatever it does.")
 
@@ -262,25 +278,13 @@ def test_a_target_that_leads_and_whose_answer_is_lost(env):
             equal(c.call("FAILOVER", "ABORT"), Error(MAY_LEAD))
         equal(info(c, "master_failover_state"), "failover-in-progress")
         equal(c.call("SET", "k", "w").code, b"READONLY")
-        target.answer = lambda words: (
-            b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n" if len(words) > 2 else
-            b"+CONTINUE %s\r\n" % (b"b" * 40))
+        target.answer = leads
         target.hang_up()
         until(c, "no-failover")
         equal(c.call("ROLE")[:3], [b"slave", b"127.0.0.1", target.port])
         eventually(lambda: "ID changed to " + "b" * 40 in leader.log_text(), PATIENCE)
         equal(target.asked[1:3], [request + [b"FAILOVER"], request])
         equal(c.call("FAILOVER", "ABORT"), Error(b"ERR No failover in progress."))
-
-
-PREFLIGHT = [b"-LOADING Redis is loading the dataset in memory",
-             b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN "
-             b"NOSAVE.",
-             b"-NOPERM this user has no permissions to run the 'psync' command",
-             b"-MISCONF Redis is configured to save RDB snapshots",
-             b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-             b"-NOMASTERLINK Can't SYNC while not connected with my master",
-             b"-NOAUTH Authentication required."]
 
 
 def test_a_target_that_cannot_lead_now(env):
@@ -310,9 +314,7 @@ def test_a_target_that_may_lead_and_does_not_tell(env):
         equal(info(c, "master_failover_state"), "failover-in-progress")
         equal(c.call("SET", "k", "w").code, b"READONLY")
         equal(c.call("FAILOVER", "ABORT"), Error(MAY_LEAD))
-        target.answer = lambda words: (
-            b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n" if len(words) > 2 else
-            b"+CONTINUE %s\r\n" % (b"b" * 40))
+        target.answer = leads
         target.hang_up()
         until(c, "no-failover")
         equal(c.call("ROLE")[:3], [b"slave", b"127.0.0.1", target.port])
@@ -358,7 +360,7 @@ def test_who_asks_another_to_lead_leads_for_nobody(env):
 def test_a_target_that_leads_without_having_been_asked(env):
     """As in Redis: this server leads on."""
     leader, target = cairn(env), Impostor()
-    target.answer = b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n"
+    target.answer = ALREADY_LEADS
     with failing_over_to(leader, target) as (c, _):
         until(c, "no-failover")
         equal(c.call("ROLE")[0], b"master")
