@@ -46,11 +46,13 @@ Status DropLost(FileSystem* fs, const std::string& dir, const KeyRing* keys, Rec
     if (!segment.ended() || segment.end_lsn > m.base_lsn) continue;
     const Status there = CheckSealed(fs, dir, segment);
     if (there.ok()) continue;
-    if (there.code() != StatusCode::kCorrupt) return there;
-    auto whole = HasAllBlocks(fs, dir, segment, m.NeededFrom(), keys);
+    const bool damaged = IsDamage(there);
+    Result<bool> whole = there;
+    if (damaged) whole = HasAllBlocks(fs, dir, segment, m.NeededFrom(), keys);
     if (!whole.ok()) {
-      tell(there.message() + "; it is not needed for the data, but the points that it leads to "
-           "cannot be restored while it cannot be read: " + whole.status().message(),
+      tell((damaged ? there.message() + "; " + whole.status().message() : there.message()) +
+               "; it is not needed for the data, but the points that it leads to cannot be restored "
+               "while it cannot be read",
            &recovered->report.lost);
       continue;
     }
