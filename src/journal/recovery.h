@@ -6,9 +6,10 @@
 // A torn tail or corruption? A damaged place is corruption if it lies in a sealed segment (here they
 // are known by their length alone; before the base a wrong one is no reason to refuse a start), below
 // the end that a clean shutdown recorded, or below the durable LSN that any valid block behind it in its
-// timeline states. A segment in use that is missing is, too. Otherwise nothing
-// behind it was promised to anybody: the log ends at the last complete unit before it. The same
-// blocks tell a pad that the log ends at from one that blocks had replaced, until the disk lost them.
+// timeline states. A segment in use that is missing is, too, hence the next one where the one before it is
+// complete. Otherwise nothing behind it was promised to anybody: the log ends at the last complete unit
+// before it. The same blocks tell a pad that the log ends at from one that blocks had replaced, until the
+// disk lost them.
 //
 // Tools may look while a server writes: what was not there, though blocks behind it were, is read
 // again, and the log ends where it was at some moment meanwhile. Files may go under them: what is

@@ -51,15 +51,18 @@ Status TailScan::Missing(const SegmentEntry& segment) const {
                          std::to_string(expected_) + " on");
 }
 
-// An empty file says nothing; a missing one can only be an unused next: the name of one in use was
-// durable before its first byte.
+// An empty file says nothing. One that is listed had a durable name before its first byte, so a missing one
+// is what somebody took away; that costs nothing as long as it was a next one that the log had not come
+// to, the one before it not being complete.
 Status TailScan::ScanSegment(const SegmentEntry& segment) {
   const size_t index = static_cast<size_t>(&segment - segments_.data());
   const std::string path = SegmentPath(dir_, segment);
   auto damaged = SegmentReader::OpenDamaged(fs_, path);
   if (!damaged.ok()) {
     if (damaged.status().code() != StatusCode::kNotFound) return damaged.status();
-    return segment.state == SegmentState::kNext ? Status::Ok() : Missing(segment);
+    const bool complete =
+        reader_ != nullptr && reader_segment_ + 1 == index && reader_->has_index();
+    return segment.state == SegmentState::kNext && !complete ? Status::Ok() : Missing(segment);
   }
   auto size = (*damaged)->FileBytes();
   if (!size.ok()) return size.status();

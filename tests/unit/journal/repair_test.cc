@@ -284,29 +284,32 @@ TEST_CASE("repair: a start and it agree that what no point needs is not missed")
 }
 
 TEST_CASE("repair: a segment before the base that cannot be read stays, and a start goes on") {
-  PointInFirst h;
-  h.fs.FailReads(h.path);
-  const std::string manifest = h.fs.Get("d/manifest");
-  std::string text;
-  const Status refused = RepairJournal(&h.fs, "d", true, nullptr, &text);
-  REQUIRE(refused.code() == StatusCode::kIo);
-  REQUIRE(h.fs.Get("d/manifest") == manifest);
-  auto recovered = RecoverJournal(&h.fs, "d");
-  REQUIRE(recovered.ok());
-  REQUIRE(recovered->report.lost.find("cannot be read") != std::string::npos);
-  REQUIRE(recovered->report.odd.empty());
-  auto journal = Journal::Open(h.options, std::move(*recovered));
-  REQUIRE(journal.ok());
-  REQUIRE((*journal)->Close().ok());
-  journal->reset();
-  const Manifest m = LoadManifest(&h.fs, "d").value();
-  REQUIRE(m.segments.front().state == SegmentState::kSealed);
-  REQUIRE(m.RestorableFrom() == h.point);
-  // And can be read again.
-  h.fs.FailReads("");
-  recovered = RecoverJournal(&h.fs, "d");
-  REQUIRE(recovered.ok());
-  REQUIRE((recovered->report.lost.empty() && !recovered->report.odd.empty()));
+  for (bool opens : {false, true}) {
+    PointInFirst h;
+    opens ? h.fs.FailReads(h.path) : h.fs.FailOpenOf(h.path);
+    const std::string manifest = h.fs.Get("d/manifest");
+    std::string text;
+    const Status refused = RepairJournal(&h.fs, "d", true, nullptr, &text);
+    REQUIRE(refused.code() == StatusCode::kIo);
+    REQUIRE(h.fs.Get("d/manifest") == manifest);
+    auto recovered = RecoverJournal(&h.fs, "d");
+    REQUIRE(recovered.ok());
+    REQUIRE(recovered->report.lost.find("cannot be read") != std::string::npos);
+    REQUIRE(recovered->report.odd.empty());
+    auto journal = Journal::Open(h.options, std::move(*recovered));
+    REQUIRE(journal.ok());
+    REQUIRE((*journal)->Close().ok());
+    journal->reset();
+    const Manifest m = LoadManifest(&h.fs, "d").value();
+    REQUIRE(m.segments.front().state == SegmentState::kSealed);
+    REQUIRE(m.RestorableFrom() == h.point);
+    // And can be read again.
+    h.fs.FailReads("");
+    h.fs.FailOpenOf("");
+    recovered = RecoverJournal(&h.fs, "d");
+    REQUIRE(recovered.ok());
+    REQUIRE((recovered->report.lost.empty() && !recovered->report.odd.empty()));
+  }
 }
 
 TEST_CASE("repair: damage before the base in the segment that holds it costs no data") {
@@ -353,6 +356,73 @@ TEST_CASE("repair: damage before the base in the segment that holds it costs no 
         REQUIRE(VerifyChain(&h.fs, "d", recovered->manifest, tail, nullptr).ok());
       }
     }
+  }
+}
+
+TEST_CASE("repair: the next segment may be missing unless the log had come to it") {
+  for (bool begun : {false, true}) {
+    INFO("begun " << begun);
+    JournalHarness h(1);
+    h.options.policy = FsyncPolicy::kAlways;
+    REQUIRE(h.Open().ok());
+    const Lsn first = h.Append(JournalHarness::Record(1, 500));
+    REQUIRE(h.journal->SyncTo(first).ok());
+    REQUIRE(h.Eventually([&] {
+      h.journal->PrepareRoll();
+      return h.journal->next_ready();
+    }));
+    h.fs.FailRenames(true);  // no later manifest
+    if (begun) REQUIRE(h.journal->BeginSnapshot() == first);
+    const Lsn tail = h.Append(JournalHarness::Record(2, 500));
+    REQUIRE(h.journal->SyncTo(tail).ok());
+    const Lsn kept = begun ? first : tail;
+    h.fs.FreezeAfter(0);
+    h.journal.reset();
+    h.fs.Kill();
+    const Manifest m = LoadManifest(&h.fs, "d").value();
+    REQUIRE(m.segments.back().state == SegmentState::kNext);
+    const std::string path = SegmentPath("d", m.segments.back());
+    const std::string bytes = h.fs.Get(path);
+    REQUIRE(bytes.empty() != begun);
+    REQUIRE(h.fs.Remove(path).ok());
+    for (bool in_use : {false, true}) {
+      auto recovered = RecoverJournal(&h.fs, "d", nullptr, in_use);
+      REQUIRE(recovered.ok() != begun);
+      if (begun) {
+        REQUIRE(recovered.status().code() == StatusCode::kCorrupt);
+        REQUIRE(recovered.status().message().find(path + " is missing") != std::string::npos);
+      } else {
+        REQUIRE(recovered->tail_lsn == tail);
+        REQUIRE(VerifyChain(&h.fs, "d", recovered->manifest, tail, nullptr).ok());
+      }
+    }
+    if (begun) {
+      h.fs.Put(path, bytes);
+      REQUIRE(RecoverJournal(&h.fs, "d")->tail_lsn == tail);
+      REQUIRE(h.fs.Remove(path).ok());
+    }
+    std::string text;
+    REQUIRE(RepairJournal(&h.fs, "d", true, nullptr, &text).ok());
+    INFO(text);
+    REQUIRE((text.find("nothing to repair") == std::string::npos) == begun);
+    REQUIRE(h.Open().ok());
+    REQUIRE(h.journal->tail() == kept);
+    const Lsn end = h.Append(JournalHarness::Record(3, 500));
+    REQUIRE(h.journal->SyncTo(end).ok());
+    // A backup has no next segment.
+    REQUIRE(h.Eventually([&] {
+      h.journal->PrepareRoll();
+      return h.journal->next_ready();
+    }));
+    REQUIRE(h.fs.MakeDirectory("b").ok());
+    auto copy = h.journal->CopyTo("b", h.journal->manifest().LastTimeline(), end,
+                                  [] { return false; });
+    REQUIRE(copy.ok());
+    for (const SegmentEntry& s : copy->manifest.segments) REQUIRE(s.ended());
+    REQUIRE(VerifyChain(&h.fs, "b", copy->manifest, end, nullptr).ok());
+    REQUIRE(h.journal->Close().ok());
+    h.journal.reset();
+    REQUIRE(RecoverJournal(&h.fs, "d")->tail_lsn == end);
   }
 }
 
