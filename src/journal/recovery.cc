@@ -53,7 +53,7 @@ Status DropLost(FileSystem* fs, const std::string& dir, const KeyRing* keys, Rec
       tell((damaged ? there.message() + "; " + whole.status().message() : there.message()) +
                "; it is not needed for the data, but the points that it leads to cannot be restored "
                "while it cannot be read",
-           &recovered->report.lost);
+           &recovered->report.unread);
       continue;
     }
     if (*whole) {

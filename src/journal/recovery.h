@@ -36,10 +36,10 @@ struct RecoveryReport {
   std::string cut_file;
   std::string cut_reason;
   std::vector<std::string> unknown_files;  // kept, in nobody's list
-  // Of what is before the base, "" if nothing is so: what a start does without, hence the points that
-  // it led to, for good or while it cannot be read; files of another length that have all of their
-  // blocks and stay.
-  std::string lost, odd;
+  // Of what is before the base, "" if nothing is so: what a start does without for good, hence the points
+  // that it led to; what it does without while it cannot be read; files of another length that have all
+  // of their blocks and stay.
+  std::string lost, unread, odd;
 
   std::string Text() const;  // one line for the log
 };

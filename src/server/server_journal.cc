@@ -101,6 +101,8 @@ Status Server::OpenJournal() {
     log_.Notice("%s", recovered->report.Text().c_str());
     if (!recovered->report.lost.empty())
       log_.Warning("A part of the journal is lost: %s", recovered->report.lost.c_str());
+    if (!recovered->report.unread.empty())
+      log_.Warning("A part of the journal cannot be read: %s", recovered->report.unread.c_str());
     if (!recovered->report.odd.empty())
       log_.Warning("Nothing of the journal is lost: %s", recovered->report.odd.c_str());
     TellPassedOver();

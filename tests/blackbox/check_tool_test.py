@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cairn-check on folders that are none, in use, or damaged: what it says, and what it repairs."""
 
+import errno
 import os
 import re
 import shutil
@@ -9,8 +10,9 @@ import tempfile
 
 from harness import ONCE, cairn_only, check, equal, eventually
 from harness import replication
+from harness.faulty_disk import FaultyDisk
 from harness.journal_folder import check_tool, folder, lsn, refused, restored
-from harness.server import check_binary
+from harness.server import StartFailure, check_binary
 
 MATRIX = ONCE
 
@@ -62,7 +64,7 @@ def test_a_segment_lost_before_the_base_costs_what_it_led_to(env):
     server.stop()
     first = min(name for name in os.listdir(folder(server)) if name.endswith(".aof.lz4"))
     os.unlink(os.path.join(folder(server), first))
-    for command in ("verify", "list"):
+    for command in ("verify", "list", "points"):
         done = check_tool(command, folder(server))
         equal(done.returncode, 2, command)
         check(b"lost: " in done.stderr and first.encode() in done.stderr, done.stderr)
@@ -230,7 +232,7 @@ def test_a_start_keeps_what_has_another_length_and_all_of_its_blocks(env):
             copy = os.path.join(work, "appendonlydir")
             shutil.copytree(journal, copy)
             damage(os.path.join(copy, segment_names(copy)[0]))
-            for command in ("verify", "list"):
+            for command in ("verify", "list", "points"):
                 done = check_tool(command, copy)
                 equal(done.returncode, 2, command)
                 check(b"nothing is lost: " in done.stderr and
@@ -243,6 +245,51 @@ def test_a_start_keeps_what_has_another_length_and_all_of_its_blocks(env):
             equal(check_tool("verify", copy).returncode, 0)
             points = check_tool("points", copy).stdout
             check(b"LSN 0 to" in points, points)
+
+
+@cairn_only("the tool is ours")
+def test_what_cannot_be_read_now_is_not_lost(env):
+    journal, end = with_history(env)
+    disk = FaultyDisk()
+    try:
+        with tempfile.TemporaryDirectory() as work:
+            copy = os.path.join(work, "appendonlydir")
+            shutil.copytree(journal, copy)
+            first = segment_names(copy)[0]
+            append_junk(os.path.join(copy, first))
+            disk.fail("pread", errno.EIO, first)
+            for command in ("verify", "list", "points", "repair"):
+                done = check_tool(command, copy, environment=disk.environment)
+                equal(done.returncode, 4, command)
+                check(first.encode() in done.stderr and b"lost" not in done.stderr, done.stderr)
+            server = env.start(dir=work, save="", journal_retention_time=3600,
+                               environment=disk.environment)
+            with server.client() as c:
+                equal(c.call("LLEN", "l"), 300)
+            check("A part of the journal cannot be read" in server.log_text(), "nobody is told")
+            check("is lost" not in server.log_text(), "it is not")
+            server.stop()
+            disk.heal()
+            done = check_tool("points", copy)
+            equal(done.returncode, 2, done.stderr)
+            check(b"nothing is lost: " in done.stderr and b"LSN 0 to" in done.stdout, repr(done))
+            # Behind the base it is needed, and a start refuses as long as it is so.
+            last = segment_names(journal)[-1]
+            disk.fail("pread", errno.EIO, last)
+            try:
+                env.start(dir=os.path.dirname(journal), save="", environment=disk.environment)
+            except StartFailure as failure:
+                check("Input/output error" in str(failure) and last in str(failure), failure)
+            else:
+                check(False, "it has started")
+            disk.heal()
+            server = env.start(dir=os.path.dirname(journal), save="", journal_retention_time=3600)
+            with server.client() as c:
+                equal(lsn(c), end)
+                equal(c.call("LLEN", "l"), 300)
+            server.stop()
+    finally:
+        disk.close()
 
 
 @cairn_only("repair is ours")

@@ -11,8 +11,9 @@ def folder(server):
     return os.path.join(server.folder, "appendonlydir")
 
 
-def check_tool(*arguments):
-    return subprocess.run([check_binary(), *arguments], capture_output=True, timeout=60, check=False)
+def check_tool(*arguments, environment=None):
+    return subprocess.run([check_binary(), *arguments], capture_output=True, timeout=60, check=False,
+                          env=dict(os.environ, **(environment or {})))
 
 
 def lsn(c):

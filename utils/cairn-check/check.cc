@@ -102,7 +102,10 @@ Status FindJournal(FileSystem* fs, const std::string& dir) {
 
 // Of what a start only warns of.
 Status LostStatus(const RecoveryReport& report) {
-  if (!report.lost.empty()) return Status::Corrupt("lost: " + report.lost);
+  const std::string unread = report.unread.empty() ? "" : "cannot be read: " + report.unread;
+  if (!report.lost.empty())
+    return Status::Corrupt("lost: " + report.lost + (unread.empty() ? "" : "; " + unread));
+  if (!unread.empty()) return Status::Io(unread);
   return report.odd.empty() ? Status::Ok() : Status::Corrupt("nothing is lost: " + report.odd);
 }
 
@@ -208,7 +211,8 @@ int Points(FileSystem* fs, const std::string& dir, const KeyRing* keys) {
   for (const std::string& name : *names)
     if (name.starts_with("timeline-"))
       printf("kept timeline: %s/%s (a journal folder)\n", dir.c_str(), name.c_str());
-  return kExitOk;
+  const Status status = LostStatus(recovered->report);
+  return status.ok() ? kExitOk : Complain(status);
 }
 
 bool Print(std::string_view bytes) {

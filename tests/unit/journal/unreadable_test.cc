@@ -56,6 +56,7 @@ Status Verify(JournalHarness* h) {
     if (!s.name.empty())
       CAIRN_RETURN_IF_ERROR(
           VerifyBase(&h->fs, "d/" + s.name, s.lsn, h->options.keys).status());
+  if (!recovered->report.unread.empty()) return Status::Io(recovered->report.unread);
   const std::string said = recovered->report.lost + recovered->report.odd;
   return said.empty() ? Status::Ok() : Status::Corrupt(said);
 }
