@@ -20,7 +20,6 @@ constexpr int64_t kRetryAfterFailureS = 5;
 constexpr int kLoadThreads = 2;
 // A second walker is worth its core where clients keep two others.
 constexpr unsigned kCoresForTwoWalkers = 4;
-constexpr int64_t kLookAgainMs = 10;  // whether another script has become busy
 constexpr size_t kPreImageBytesMin = 64 << 20;
 constexpr size_t kPreImageShare = 25;  // one part in so many of used memory: 4 %
 

@@ -110,6 +110,8 @@ class Persistence final : public SnapshotControl, public PressureListener {
   Backups::Figures backup_figures() const { return backups_.figures(); }
 
  private:
+  static constexpr int64_t kLookAgainMs = 10;  // whether a script has become busy: nobody tells
+
   SnapshotRequest MakeRequest();
   void AtInstant(SnapshotInstant* instant);
   void Done(const SnapshotResult& result);

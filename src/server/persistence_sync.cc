@@ -19,7 +19,6 @@ namespace {
 
 // Of LZ4: a file that is sent and forgotten is worth less effort than one that stays.
 constexpr int kSyncAcceleration = 8;
-constexpr int64_t kLookAgainMs = 10;  // whether a script has become busy
 
 }  // namespace
 
