@@ -147,17 +147,16 @@ Result<Recovered> RecoverFresh(FileSystem* fs, const std::string& dir) {
   return recovered;
 }
 
-Status CheckChain(const Manifest& m, Lsn tail) {
+Status CheckChain(const std::string& dir, const Manifest& m, Lsn tail) {
+  const std::string ends = "the log in " + dir + " ends at LSN " + std::to_string(tail);
   const Lsn first = m.segments.empty() ? tail : m.segments.front().first_lsn;
   if (m.base_name.empty() ? first != 0 : first > m.base_lsn)
-    return Status::Corrupt("the log begins at LSN " + std::to_string(first) +
+    return Status::Corrupt("the log in " + dir + " begins at LSN " + std::to_string(first) +
                            " but the data set before it is missing");
   if (!m.base_name.empty() && tail < m.base_lsn)
-    return Status::Corrupt("the log ends at LSN " + std::to_string(tail) +
-                           " below its base snapshot at " + std::to_string(m.base_lsn));
+    return Status::Corrupt(ends + " below its base snapshot at " + std::to_string(m.base_lsn));
   if (m.clean && tail != m.clean_lsn)
-    return Status::Corrupt("the log ends at LSN " + std::to_string(tail) +
-                           " but was shut down at " + std::to_string(m.clean_lsn));
+    return Status::Corrupt(ends + " but was shut down at " + std::to_string(m.clean_lsn));
   return Status::Ok();
 }
 
@@ -259,7 +258,7 @@ Result<Recovered> RecoverJournal(FileSystem* fs, const std::string& dir, const K
   recovered.tail_lsn = scan.last_unit();
   std::vector<SegmentEntry> dropped;
   CutChain(&m, recovered.tail_lsn, &dropped);
-  CAIRN_RETURN_IF_ERROR(CheckChain(m, recovered.tail_lsn));
+  CAIRN_RETURN_IF_ERROR(CheckChain(dir, m, recovered.tail_lsn));
   recovered.report.clean = m.clean;
   return recovered;
 }

@@ -125,6 +125,13 @@ TEST_CASE("recovery: sealed segments refuse any damage, lost files are named") {
   REQUIRE(RecoverJournal(&h.fs, "d").status().code() == StatusCode::kCorrupt);
   h.fs.Put(path, bytes);
   REQUIRE(RecoverJournal(&h.fs, "d")->tail_lsn == tail);
+  // Whoever has several servers is told which log it is.
+  Manifest longer = m;
+  longer.clean_lsn = tail + 1;
+  REQUIRE(SaveManifest(&h.fs, "d", longer).ok());
+  const Status shorter = RecoverJournal(&h.fs, "d").status();
+  REQUIRE(shorter.code() == StatusCode::kCorrupt);
+  REQUIRE(shorter.message().starts_with("the log in d ends at LSN " + std::to_string(tail)));
   REQUIRE(h.fs.Remove("d/manifest").ok());
   REQUIRE(RecoverJournal(&h.fs, "d").status().code() == StatusCode::kCorrupt);
 }
