@@ -13,6 +13,12 @@ namespace cairn {
 // Bytes of the heap block at `pointer`, as the allocator rounded them.
 size_t AllocatedBytes(const void* pointer);
 
+// What `all` things take, of which `sampled`, at least one, take `bytes`. Of hundreds of millions the
+// product of bytes and number is more than a word holds.
+constexpr size_t ExtrapolatedBytes(size_t bytes, size_t sampled, size_t all) {
+  return sampled == all ? bytes : bytes / sampled * all + bytes % sampled * all / sampled;
+}
+
 // Bytes allocated by a thread since it began, and freed by it: two words that jemalloc keeps
 // anyway. All threads that BeginThread (thread.h) are in the sum.
 class MemoryMeter {

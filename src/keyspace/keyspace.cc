@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "keyspace/keyspace.h"
 
+#include "base/memory.h"
+
 namespace cairn {
 
 size_t KeyTable::ApproximateBytes() const {
@@ -11,7 +13,7 @@ size_t KeyTable::ApproximateBytes() const {
       ++seen;
       bytes += entry->MemoryUsage(kSamples);
     });
-  return entries.MemoryBytes() + (seen == 0 ? 0 : bytes / seen * size());
+  return entries.MemoryBytes() + (seen == 0 ? 0 : ExtrapolatedBytes(bytes, seen, size()));
 }
 
 Keyspace::Keyspace(int databases) : databases_(databases), shards_(new Shard[kShards]) {

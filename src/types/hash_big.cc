@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "base/memory.h"
+
 namespace cairn {
 namespace {
 
@@ -133,8 +135,9 @@ size_t HashBig::MemoryUsage(size_t samples) const {
     bytes += item->MemoryUsage();
     return ++seen != samples;
   });
-  const size_t each = seen == 0 ? 0 : bytes * size() / seen;
-  const size_t heap_bytes = heap_ == nullptr ? 0 : heap_->size() * sizeof(HashItem*);
+  const size_t each = seen == 0 ? 0 : ExtrapolatedBytes(bytes, seen, size());
+  const size_t heap_bytes =
+      heap_ == nullptr ? 0 : sizeof *heap_ + heap_->size() * sizeof(HashItem*);
   return each + heap_bytes + table_.MemoryBytes() + sizeof heap_;
 }
 

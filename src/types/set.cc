@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/memory.h"
 #include "containers/fetch_ahead.h"
 #include "containers/intset.h"
 #include "types/set_table.h"
@@ -381,7 +382,7 @@ size_t Set::MemoryUsage(size_t samples) const {
     bytes += malloc_usable_size(member);
     return ++seen != samples;
   });
-  const size_t each = seen == 0 ? 0 : bytes * Size() / seen;
+  const size_t each = seen == 0 ? 0 : ExtrapolatedBytes(bytes, seen, Size());
   return each + table()->members.MemoryBytes();
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/memory.h"
 
 namespace cairn {
 namespace {
@@ -296,7 +297,7 @@ size_t Stream::MemoryUsage(size_t samples) const {
     sampled_bytes += nodes().At(pos).value.MemoryUsage();
     ++sampled;
   }
-  if (sampled > 0) bytes += sampled_bytes * nodes().size() / sampled;
+  if (sampled > 0) bytes += ExtrapolatedBytes(sampled_bytes, sampled, nodes().size());
   for (const auto& [name, group] : groups()) bytes += name.size() + group->MemoryUsage();
   return bytes;
 }

@@ -56,6 +56,16 @@ TEST_CASE("what threads took and gave back is in the balance, also when they hav
   REQUIRE(std::abs(MemoryMeter::Balance() - before) < static_cast<int64_t>(kSlack));
 }
 
+TEST_CASE("what many take is known from some, however many and however large") {
+  REQUIRE(ExtrapolatedBytes(10, 3, 3) == 10);
+  REQUIRE(ExtrapolatedBytes(10, 3, 6) == 20);
+  REQUIRE(ExtrapolatedBytes(11, 3, 7) == 25);  // 25.67
+  // All of 500 million of 100 bytes: the product is more than 64 bits.
+  constexpr size_t kMany = 500'000'000;
+  REQUIRE(ExtrapolatedBytes(100 * kMany, kMany, kMany) == 100 * kMany);
+  REQUIRE(ExtrapolatedBytes(100 * kMany, kMany, 2 * kMany) == 200 * kMany);
+}
+
 TEST_CASE("the balance can be read while threads begin and end") {
   MemoryMeter::RegisterThread();
   const int64_t before = MemoryMeter::Balance();
