@@ -22,6 +22,8 @@ namespace {
 
 enum class Form { kRadius, kRadiusByMember, kSearch };
 enum class Order { kNone, kNear, kFar };
+// Where the centre comes from. kArea: a polygon brings its own, GEORADIUS has its place for it.
+enum class Center { kNone, kMember, kPoint, kArea };
 
 struct GeoQuery {
   // `store_allowed` tells GEORADIUS from GEORADIUS_RO.
@@ -35,8 +37,9 @@ struct GeoQuery {
   size_t options = 2;  // index of the first option
   size_t target = 0;   // index of the key to store to; 0: none
   bool store_distance = false;
-  bool has_center = false, has_area = false;
+  Center center_from = Center::kNone;
   GeoPoint center;
+  bool has_area = false;
   GeoShape::Kind kind = GeoShape::Kind::kCircle;
   double radius = 0, width = 0, height = 0;  // in `unit`
   std::vector<GeoPoint> vertices;
@@ -67,6 +70,7 @@ bool ReadRadius(Context& ctx, size_t at, GeoQuery* query) {
     return Refuse(ctx, "ERR need numeric radius");
   if (query->radius < 0) return Refuse(ctx, "ERR radius cannot be negative");
   query->kind = GeoShape::Kind::kCircle;
+  query->has_area = true;
   return ReadGeoUnit(ctx, at + 1, &query->unit);
 }
 
@@ -78,6 +82,7 @@ bool ReadBox(Context& ctx, size_t at, GeoQuery* query) {
   if (query->width < 0 || query->height < 0)
     return Refuse(ctx, "ERR height or width cannot be negative");
   query->kind = GeoShape::Kind::kBox;
+  query->has_area = true;
   return ReadGeoUnit(ctx, at + 2, &query->unit);
 }
 
@@ -94,6 +99,7 @@ bool ReadPolygon(Context& ctx, size_t* at, GeoQuery* query) {
     query->vertices.push_back(vertex);
   }
   query->kind = GeoShape::Kind::kPolygon;
+  query->has_area = true;
   return true;
 }
 
@@ -111,7 +117,8 @@ bool ReadMember(Context& ctx, const ReadRef<SortedSet>& set, std::string_view me
 // What stands before the options of GEORADIUS and GEORADIUSBYMEMBER.
 bool ReadFixed(Context& ctx, const ReadRef<SortedSet>& set, GeoQuery* query) {
   if (query->search()) return true;
-  query->has_center = query->has_area = true;
+  query->center_from = Center::kArea;
+  query->has_area = true;  // even where it is not read
   if (query->form == Form::kRadius)
     return ReadGeoPoint(ctx, 2, &query->center) && ReadRadius(ctx, 4, query);
   // Redis does not look at the radius either if there is no key.
@@ -120,33 +127,39 @@ bool ReadFixed(Context& ctx, const ReadRef<SortedSet>& set, GeoQuery* query) {
 }
 
 // The options that only GEOSEARCH knows; at `*at`, which it moves. Anything else: syntax error.
+// Redis takes one of them twice, and the later one; but not two that say the same in two ways.
 bool ReadSearchOption(Context& ctx, const ReadRef<SortedSet>& set, size_t* at, GeoQuery* query) {
   const std::string_view word = ctx.arg(*at);
   const size_t following = ctx.argc() - *at - 1;
   const size_t first = *at + 1;
-  if (EqualsIgnoreCase(word, "frommember") && following >= 1 && !query->has_center) {
-    query->has_center = true;
+  const auto center_may_be = [&](Center from) {
+    return query->center_from == Center::kNone || query->center_from == from;
+  };
+  const auto area_may_be = [&](GeoShape::Kind kind) {
+    return !query->has_area || query->kind == kind;
+  };
+  if (EqualsIgnoreCase(word, "frommember") && following >= 1 && center_may_be(Center::kMember)) {
+    query->center_from = Center::kMember;
     *at += 2;
     return ReadMember(ctx, set, ctx.arg(first), query);
   }
-  if (EqualsIgnoreCase(word, "fromlonlat") && following >= 2 && !query->has_center) {
-    query->has_center = true;
+  if (EqualsIgnoreCase(word, "fromlonlat") && following >= 2 && center_may_be(Center::kPoint)) {
+    query->center_from = Center::kPoint;
     *at += 3;
     return ReadGeoPoint(ctx, first, &query->center);
   }
-  if (query->has_area) return Refuse(ctx, errors::kSyntax);
-  query->has_area = true;
-  if (EqualsIgnoreCase(word, "byradius") && following >= 2) {
+  if (EqualsIgnoreCase(word, "byradius") && following >= 2 &&
+      area_may_be(GeoShape::Kind::kCircle)) {
     *at += 3;
     return ReadRadius(ctx, first, query);
   }
-  if (EqualsIgnoreCase(word, "bybox") && following >= 3) {
+  if (EqualsIgnoreCase(word, "bybox") && following >= 3 && area_may_be(GeoShape::Kind::kBox)) {
     *at += 4;
     return ReadBox(ctx, first, query);
   }
-  if (EqualsIgnoreCase(word, "bypolygon") && following >= 1 && !query->has_center) {
-    // A polygon brings its own centre.
-    query->has_center = true;
+  if (EqualsIgnoreCase(word, "bypolygon") && following >= 1 && !query->has_area &&
+      query->center_from == Center::kNone) {
+    query->center_from = Center::kArea;
     *at = first;
     return ReadPolygon(ctx, at, query);
   }
@@ -200,7 +213,7 @@ bool CheckOptions(Context& ctx, const GeoQuery& query) {
                            (query.search() ? "GEOSEARCHSTORE" : "STORE option in GEORADIUS") +
                            " is not compatible with WITHDIST, WITHHASH and WITHCOORD options");
   }
-  if (!query.has_center)
+  if (query.center_from == Center::kNone)
     return Refuse(ctx, "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for " +
                            std::string(ctx.arg(0)));
   if (!query.has_area)

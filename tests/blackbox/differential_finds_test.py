@@ -159,3 +159,21 @@ def test_wrapped_counters_of_a_stream_are_replayed(env):
     equal(env.c.call("DEBUG", "LOADAOF"), b"OK")
     after = env.c.call("XINFO", "GROUPS", "s"), env.c.call("XINFO", "STREAM", "s")
     equal(after, before)
+
+
+@matrix(ONCE)
+def test_geosearch_takes_the_last_of_what_is_said_twice(env):
+    env.c.call("GEOADD", "g", 10, 40, "a", 11, 41, "b")
+    near, far = ("BYRADIUS", 1, "km"), ("BYRADIUS", 1000, "km")
+    wrong = Error(b"ERR syntax error")
+    for key, found in (("g", [[b"b"], [b"a", b"b"]]), ("none", [[], []])):
+        search = ("GEOSEARCH", key)
+        equal(env.c.call(*search, "FROMMEMBER", "a", "FROMMEMBER", "b", *near), found[0])
+        equal(env.c.call(*search, "FROMLONLAT", 10, 40, "FROMLONLAT", 11, 41, *near), found[0])
+        equal(env.c.call(*search, "FROMLONLAT", 10, 40, *near, *far, "ASC"), found[1])
+        equal(env.c.call(*search, "FROMLONLAT", 11, 41, "BYBOX", 900, 900, "km", "BYBOX", 1, 1, "km"),
+              found[0])
+        equal(env.c.call(*search, "FROMLONLAT", 10, 40, *near, "BYBOX", 1, 1, "km"), wrong)
+        equal(env.c.call(*search, "FROMLONLAT", 10, 40, "BYBOX", 1, 1, "km", *near), wrong)
+        equal(env.c.call(*search, "FROMMEMBER", "a", "FROMLONLAT", 10, 40, *near), wrong)
+        equal(env.c.call(*search, "FROMLONLAT", 10, 40, "FROMMEMBER", "a", *near), wrong)

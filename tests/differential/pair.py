@@ -55,6 +55,11 @@ class Pair:
                 return {name.upper() for name in reply}
             return {entry[0].upper() for entry in client.call("COMMAND")}
 
+    def docs(self):
+        """The oracle's COMMAND DOCS."""
+        with self.servers[1].client(3) as client:
+            return client.call("COMMAND", "DOCS")
+
     def _common_thresholds(self):
         common = []
         clients = [server.client() for server in self.servers]

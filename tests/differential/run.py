@@ -36,6 +36,7 @@ def choose_families(pair, wanted, strict):
             print("family %s lacks %s" % (family.name, b" ".join(missing).decode()))
             problems += 1
         # Unknown in both is a subject too: the error must be the same.
+        family.learn(pair)
         family.keep({c for c in family.commands() if (c in mine) or (c not in theirs)})
         chosen.append(family)
     print("families: %s" % " ".join(f.name for f in chosen))

@@ -134,6 +134,9 @@ class Family:
     def commands(self):
         return sorted({t.name for t in self.templates})
 
+    def learn(self, pair):
+        """Asks the servers what they have; templates know what they draw."""
+
     def keep(self, known):
         self.templates = [t for t in self.templates if t.name in known]
         self.table = []

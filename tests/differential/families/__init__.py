@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The families of the differential test, in the order in which they are listed."""
 
-from differential.families import basic, collections, programs, special, waiting
+from differential.families import basic, collections, odd, programs, special, waiting
 
 ALL = (basic.FAMILIES + collections.FAMILIES + special.FAMILIES + programs.FAMILIES +
-       waiting.FAMILIES)
+       waiting.FAMILIES + odd.FAMILIES)
