@@ -304,9 +304,10 @@ def test_client_unblock_of_nobody(env):
 
 @matrix(ONCE)
 def test_idle_clients_time_out(env):
-    server = env.start(timeout=1)
-    c = env.client(2, server)
-    c.call("PING")
+    server = env.start()
+    c, other = env.client(2, server), env.client(2, server)
+    equal(c.call("PING"), b"PONG")
+    equal(other.call("CONFIG", "SET", "timeout", "1"), b"OK")
     check(c.closed_by_server(), "an idle client stays")
 
 
