@@ -60,7 +60,8 @@ def library(name):
     if compiler is None:
         skip("there is no C compiler to build the library with")
     source = os.path.join(SOURCES, name + ".c")
-    made_of = hashlib.sha256(repr([compiler, FLAGS]).encode())
+    version = subprocess.run([compiler, "--version"], capture_output=True, check=True).stdout
+    made_of = hashlib.sha256(repr([compiler, version, FLAGS]).encode())
     for path in (source, os.path.join(SOURCES, "preloaded.h")):
         with open(path, "rb") as file:
             made_of.update(file.read())
