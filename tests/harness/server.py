@@ -74,7 +74,6 @@ class Ports:
 
     def _claim(self):
         """A name that the kernel keeps as long as the process lives stands for the slice."""
-        self.owner = os.getpid()
         for number in random.SystemRandom().sample(range(self.SLICES), self.SLICES):
             self.claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
@@ -84,6 +83,7 @@ class Ports:
                 self.claim.close()
         first = self.FIRST + number * self.COUNT
         self.ports = itertools.cycle(range(first, first + self.COUNT))
+        self.owner = os.getpid()  # last: whoever sees it finds the ports
 
     def next(self):
         if self.owner != os.getpid():
