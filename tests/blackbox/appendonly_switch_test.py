@@ -4,20 +4,15 @@
 import os
 import threading
 
-from harness import ONCE, Error, cairn_only, check, equal, eventually, matrix
+from harness import ONCE, Error, cairn_only, check, equal, eventually, info, matrix
 from harness.replication import follow, in_step
 
 MATRIX = ONCE
 
 
-def info(client):
-    lines = client.call("INFO", "persistence").decode().splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line)
-
-
 def wait_for_base(client):
     """Until the log is the database."""
-    eventually(lambda: info(client)["aof_rewrite_in_progress"] == "0" and
+    eventually(lambda: info(client, "aof_rewrite_in_progress") == "0" and
                not isinstance(client.call("WAITAOF", 1, 0, 0), Error), 30, "the first base")
 
 
@@ -37,7 +32,7 @@ def test_the_log_begins_under_keys(env):
     equal(c.call("CONFIG", "SET", "appendonly", "yes"), b"OK", "once more")
     c.call("RPUSH", "list", "last")
     wait_for_base(c)
-    equal(info(c)["aof_enabled"], "1")
+    equal(info(c, "aof_enabled"), "1")
     c.call("SET", "behind", "it")
     equal(c.call("WAITAOF", 1, 0, 0), [1, 0])
     digest = c.call("DEBUG", "DIGEST")
@@ -57,7 +52,7 @@ def test_the_log_ends(env):
     equal(c.call("CONFIG", "SET", "appendonly", "no"), b"OK")
     equal(other.read().text,
           b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
-    equal(info(c)["aof_enabled"], "0")
+    equal(info(c, "aof_enabled"), "0")
     equal(c.call("SET", "unlogged", 1), b"OK")
     equal(c.call("WAITAOF", 1, 0, 0).code, b"ERR")
     restart(server, "yes")

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import threading
 
-from harness import ONCE, Error, cairn_only, check, equal, eventually, server_binary
+from harness import ONCE, Error, cairn_only, check, equal, eventually, info, server_binary
 from harness.dump_samples import fill
 
 MATRIX = ONCE
@@ -26,20 +26,13 @@ def failure(c, path):
     return str(reply)
 
 
-def figure(c, name):
-    for line in c.call("INFO", "persistence").decode().splitlines():
-        if line.startswith(name + ":"):
-            return line.split(":")[1]
-    raise AssertionError("no " + name)
-
-
 def compact(c):
     """Makes a base, and returns when it is the log's."""
-    before = int(figure(c, "aof_rewrites"))
+    before = int(info(c, "aof_rewrites"))
     reply = c.call("BGREWRITEAOF")
     check(not isinstance(reply, Error), repr(reply))
-    eventually(lambda: int(figure(c, "aof_rewrites")) > before and
-               figure(c, "aof_rewrite_in_progress") == "0")
+    eventually(lambda: int(info(c, "aof_rewrites")) > before and
+               info(c, "aof_rewrite_in_progress") == "0")
 
 
 def restored(env, path, **directives):
@@ -69,9 +62,9 @@ def test_a_backup_is_the_data_of_its_moment(env):
     report = backup(c, "first")
     equal(report["path"].decode(), os.path.join(os.path.realpath(server.folder), "first"))
     equal(report["keys"], keys)
-    equal(str(report["lsn"]), figure(c, "journal_lsn"))
-    equal(figure(c, "backup_last_status"), "ok")
-    equal(figure(c, "backup_last_keys"), str(keys))
+    equal(str(report["lsn"]), info(c, "journal_lsn"))
+    equal(info(c, "backup_last_status"), "ok")
+    equal(info(c, "backup_last_keys"), str(keys))
     c.call("FLUSHALL")
     c.call("SET", "later", 1)
     path = os.path.join(server.folder, "first")
@@ -127,7 +120,7 @@ def test_where_backups_may_be_written(env):
     check("No such file" in failure(c, "missing/copy"), "no parent")
     equal(os.listdir(os.path.join(server.folder, "full")), ["file"])
     check(not os.path.exists(os.path.join(outside.folder, "copy")), "nothing outside")
-    equal(figure(c, "backup_last_status"), "err")
+    equal(info(c, "backup_last_status"), "err")
     reply = c.call("CONFIG", "SET", "backup-dir", outside.folder)
     check(isinstance(reply, Error) and "protected" in str(reply), repr(reply))
     free = env.start(backup_dir=outside.folder)
@@ -271,6 +264,6 @@ def test_dir_may_be_the_backup_itself(env):
 @cairn_only("the fields are ours")
 def test_figures_of_a_snapshot_at_rest(env):
     c = env.client(2, env.start())
-    equal(figure(c, "current_save_eta_seconds"), "-1")
-    equal(figure(c, "current_save_keys_per_sec"), "0")
-    equal(figure(c, "backup_in_progress"), "0")
+    equal(info(c, "current_save_eta_seconds"), "-1")
+    equal(info(c, "current_save_keys_per_sec"), "0")
+    equal(info(c, "backup_in_progress"), "0")

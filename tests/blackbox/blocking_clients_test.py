@@ -7,17 +7,12 @@ import shutil
 import subprocess
 import time
 
-from harness import (FULL, ONCE, Error, cairn_only, check, equal, eventually, is_blocked, limit,
-                     matrix, skip, start_blocked)
+from harness import (FULL, ONCE, Error, cairn_only, check, equal, eventually, info, is_blocked,
+                     limit, matrix, skip, start_blocked)
 
 MATRIX = FULL
 
 UNBLOCKED = Error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
-
-
-def info_number(env, name, section="clients"):
-    text = env.c.call("INFO", section).decode()
-    return int(text.split(name + ":", 1)[1].split("\r\n", 1)[0])
 
 
 def test_unblock(env):
@@ -78,14 +73,14 @@ def test_kill(env):
 
 
 def test_shown_to_others(env):
-    eventually(lambda: info_number(env, "blocked_clients") == 0)
+    eventually(lambda: info(env.c, "blocked_clients") == "0")
     waiting = [start_blocked(env, "BLPOP", "k", 0), start_blocked(env, "BRPOP", "l", 0)]
-    equal(info_number(env, "blocked_clients"), 2)
+    equal(info(env.c, "blocked_clients"), "2")
     line = env.c.call("CLIENT", "LIST", "ID", waiting[0].id)
     check(b" flags=b " in line and b" cmd=blpop " in line, line)
     for c in waiting:
         c.close()
-    eventually(lambda: info_number(env, "blocked_clients") == 0)
+    eventually(lambda: info(env.c, "blocked_clients") == "0")
 
 
 @cairn_only("since 7.2 a call is counted when it is answered")

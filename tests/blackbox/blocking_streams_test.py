@@ -4,7 +4,7 @@
 import time
 
 from harness import (FULL, Error, as_dict, as_pairs, cairn_only, check, equal, eventually,
-                     is_blocked, start_blocked)
+                     info, is_blocked, start_blocked)
 
 MATRIX = FULL
 
@@ -143,18 +143,13 @@ def test_noack(env):
     equal(env.c.call("XPENDING", "s", "g")[0], 0)
 
 
-def info_number(env, name):
-    text = env.c.call("INFO", "clients").decode()
-    return int(text.split(name + ":", 1)[1].split("\r\n", 1)[0])
-
-
 @cairn_only("7.2 counts them")
 def test_keys_that_are_waited_for_are_counted(env):
     group(env)
 
     def counted():
-        return [info_number(env, "total_blocking_keys"),
-                info_number(env, "total_blocking_keys_on_nokey")]
+        return [int(info(env.c, "total_blocking_keys")),
+                int(info(env.c, "total_blocking_keys_on_nokey"))]
     eventually(lambda: counted() == [0, 0])
     lists = start_blocked(env, "BLPOP", "a", "b", 0)
     start_blocked(env, "XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "s", ">")

@@ -2,9 +2,8 @@
 """maxmemory-clients, tot-mem of CLIENT LIST, and messages as JSON."""
 
 import json
-import re
 
-from harness import ONCE, cairn_only, equal, eventually
+from harness import ONCE, cairn_only, equal, eventually, info
 
 MATRIX = ONCE
 
@@ -19,11 +18,6 @@ def listed(c):
         entry = fields(line)
         found[int(entry["id"])] = entry
     return found
-
-
-def stat(c, name, section="stats"):
-    match = re.search(r"^%s:(\d+)\r$" % name, c.call("INFO", section).decode(), re.M)
-    return int(match[1])
 
 
 def is_gone(client):
@@ -57,7 +51,7 @@ def test_the_largest_client_goes_first(env):
     except (ConnectionError, EOFError, OSError):
         pass
     eventually(lambda: is_gone(large))
-    eventually(lambda: stat(c, "evicted_clients") == 1)
+    eventually(lambda: info(c, "evicted_clients") == "1")
     equal(small.call("DISCARD"), b"OK")
     equal(middle.call("DISCARD"), b"OK")
     equal(c.call("GET", "kept"), b"v")
@@ -76,9 +70,9 @@ def test_no_evict_keeps_a_client(env):
         pass
     eventually(lambda: is_gone(other))
     equal(kept.call("DISCARD"), b"OK")
-    eventually(lambda: stat(c, "evicted_clients") == 1)
+    eventually(lambda: info(c, "evicted_clients") == "1")
     equal(c.call("CONFIG", "RESETSTAT"), b"OK")
-    equal(stat(c, "evicted_clients"), 0)
+    equal(info(c, "evicted_clients"), "0")
 
 
 @cairn_only("measured in bytes of Cairn's clients")
@@ -94,7 +88,7 @@ def test_a_share_of_maxmemory(env):
     except (ConnectionError, EOFError, OSError):
         pass
     eventually(lambda: is_gone(other))
-    eventually(lambda: stat(c, "evicted_clients") == 1)
+    eventually(lambda: info(c, "evicted_clients") == "1")
 
 
 @cairn_only("the parts of tot-mem are Cairn's")

@@ -3,7 +3,7 @@
 
 import threading
 
-from harness.checks import check, equal, eventually, skip
+from harness.checks import check, equal, eventually, info, skip
 from harness.matrix import ONCE, PROTOCOLS, THREADS, matrix
 from harness.resp import Error
 
@@ -18,13 +18,6 @@ def memory(client):
     if facts[b"mem_allocator"] == b"libc":
         skip("this build cannot tell its memory in time")
     return int(facts[b"used_memory"]) - int(facts[b"mem_not_counted_for_evict"])
-
-
-def stat(client, name):
-    for line in client.call("INFO", "stats").split(b"\r\n"):
-        if line.startswith(name + b":"):
-            return int(line.split(b":")[1])
-    return None
 
 
 @matrix(THREADS)
@@ -52,7 +45,7 @@ def test_a_storm_of_writes_stays_near_the_limit(env):
     equal(failures, [])
     check(highest < limit * 5 // 4, "memory rose to %d" % highest)
     # What is above the limit still goes by itself, perhaps between the two questions.
-    eventually(lambda: stat(env.c, b"evicted_keys") + env.c.call("DBSIZE") == 4 * 60 * 500)
+    eventually(lambda: int(info(env.c, "evicted_keys")) + env.c.call("DBSIZE") == 4 * 60 * 500)
     keys = env.c.call("DBSIZE")
     check(keys > 10000, "%d keys are left" % keys)
 

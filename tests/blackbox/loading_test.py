@@ -3,19 +3,14 @@
 
 import os
 import random
-import re
 import signal
 import socket
 import subprocess
 import threading
 
-from harness import ONCE, THREADS, Error, cairn_only, check, equal, eventually, matrix
+from harness import ONCE, THREADS, Error, cairn_only, check, equal, eventually, info, matrix
 
 MATRIX = THREADS
-
-
-def info(c, field):
-    return int(re.search(r"^%s:(\d+)" % field, c.call("INFO", "persistence").decode(), re.M)[1])
 
 
 def fill(c, rng, commands):
@@ -138,10 +133,10 @@ def test_loadaof_beside_a_base(env):
         wanted = c.call("DEBUG", "DIGEST")
         equal(c.call("DEBUG", "LOADAOF"), "OK", "beside a rewrite")
         equal(c.call("DEBUG", "DIGEST"), wanted)
-    eventually(lambda: info(c, "aof_rewrite_in_progress") == 0, 60)
-    rewrites = info(c, "aof_rewrites")
+    eventually(lambda: info(c, "aof_rewrite_in_progress") == "0", 60)
+    rewrites = int(info(c, "aof_rewrites"))
     check(not isinstance(c.call("BGREWRITEAOF"), Error), "no rewrite")
-    eventually(lambda: info(c, "aof_rewrites") > rewrites, 60)
+    eventually(lambda: int(info(c, "aof_rewrites")) > rewrites, 60)
     fill(c, random.Random(3), 300)
     wanted = c.call("DEBUG", "DIGEST")
     equal(c.call("DEBUG", "LOADAOF"), "OK", "a base and what follows it")

@@ -3,15 +3,12 @@
 
 import time
 
-from harness.checks import check, equal, eventually
+from harness.checks import check, equal, eventually, info
 from harness.matrix import PROTOCOLS, THREADS, cairn_only, matrix
 
 
 def disconnections(client):
-    for line in client.call("INFO", "stats").splitlines():
-        if line.startswith(b"client_output_buffer_limit_disconnections:"):
-            return int(line.split(b":")[1])
-    return None
+    return int(info(client, "client_output_buffer_limit_disconnections", "stats"))
 
 
 def subscriber(env):

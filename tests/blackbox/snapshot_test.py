@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 
-from harness import ONCE, cairn_only, check, equal, eventually, matrix
+from harness import ONCE, cairn_only, check, equal, eventually, info, matrix
 from harness.dump_samples import fill
 from harness.resp import Error
 from harness.server import Server, StartFailure, oracle_binary
@@ -31,13 +31,6 @@ def fill_all(client):
 
 def digest(client):
     return client.call("DEBUG", "DIGEST")
-
-
-def info(client, name):
-    for line in client.call("INFO", "persistence").decode().splitlines():
-        if line.startswith(name + ":"):
-            return line.split(":", 1)[1]
-    return None
 
 
 def saved(client):

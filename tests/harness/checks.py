@@ -74,6 +74,14 @@ def pass_time(client, ms):
                "the server's clock stands still")
 
 
+def info(client, name, *sections):
+    """A line of INFO, as text; None where there is none."""
+    for line in client.call("INFO", *sections).decode().splitlines():
+        if line.startswith(name + ":"):
+            return line.split(":", 1)[1]
+    return None
+
+
 def as_pairs(reply):
     """A map as a list of pairs, whether it came as a RESP3 map or a flat RESP2 array."""
     if isinstance(reply, dict):

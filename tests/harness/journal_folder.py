@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from .checks import equal
+from .checks import equal, info
 from .server import check_binary, server_binary
 
 
@@ -17,10 +17,7 @@ def check_tool(*arguments, environment=None):
 
 
 def lsn(c):
-    for line in c.call("INFO", "persistence").decode().splitlines():
-        if line.startswith("journal_lsn:"):
-            return int(line.split(":")[1])
-    raise AssertionError("no journal_lsn")
+    return int(info(c, "journal_lsn"))
 
 
 def refused(server, *arguments):

@@ -7,16 +7,9 @@ import random
 import signal
 import threading
 
-from harness.checks import PATIENCE, as_dict, equal, eventually
+from harness.checks import PATIENCE, as_dict, equal, eventually, info
 from harness.resp import Client
 from harness.server import Server, oracle_binary
-
-
-def info(client, name, section="replication"):
-    for line in client.call("INFO", section).decode().splitlines():
-        if line.startswith(name + ":"):
-            return line.split(":", 1)[1]
-    return None
 
 
 def oracle(env, **directives):
