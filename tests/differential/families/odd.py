@@ -18,29 +18,34 @@ KIND_OF_GROUP = {b"string": "string", b"hash": "hash", b"list": "list", b"set": 
                  b"hyperloglog": "hll", b"geo": "geo"}
 
 # No positive numbers that would be short TTLs wherever they land: see generator.py, rule 2.
-WORDS = [b"", b"\x00", b"\xff\xfe", b"-0", b"+1", b" 1", b"1 ", b"0x10", b"1.0", b"1e3", b"01", b"nan",
-         b"-inf", b"1e400", b"9223372036854775808", b"-9223372036854775808", b"-1", b"0", b"*",
-         b"[", b"(", b"\\", b"%s", b"\r\n", b"\"", b"#", b"$", b"+", b"-", b">", b"x" * 70, b"x" * 5000]
-OPTIONS = b"""NX XX GT LT CH GET EX PX EXAT PXAT KEEPTTL PERSIST COUNT LIMIT WITHSCORES WITHVALUES REV
-BYSCORE BYLEX MATCH TYPE STORE STOREDIST ASC DESC ALPHA BY REPLACE ABSTTL IDLETIME FREQ DB RANK MAXLEN
-MINID AGGREGATE WEIGHTS ANY NOACK JUSTID FORCE BLOCK STREAMS LEFT RIGHT MIN MAX SUM LEN IDX
-WITHMATCHLEN MINMATCHLEN ASYNC SYNC WITHCOORD WITHDIST WITHHASH FROMMEMBER FROMLONLAT BYRADIUS BYBOX
-OVERFLOW MKSTREAM NOMKSTREAM ENTRIESREAD INCR BYTE BIT""".split()
+WORDS = [b"", b"\x00", b"\xff\xfe", b"-0", b"+1", b" 1", b"1 ", b"0x10", b"1.0", b"1e3", b"01",
+         b"nan", b"-inf", b"1e400", b"9223372036854775808", b"-9223372036854775808", b"-1", b"0",
+         b"*", b"[", b"(", b"\\", b"%s", b"\r\n", b"\"", b"#", b"$", b"+", b"-", b">", b"x" * 70,
+         b"x" * 5000]
+OPTIONS = b"""ABSTTL AGGREGATE ALPHA ANY ASC ASYNC BIT BLOCK BY BYBOX BYLEX BYRADIUS BYSCORE BYTE CH
+COUNT DB DESC ENTRIESREAD EX EXAT FORCE FREQ FROMLONLAT FROMMEMBER GET GT IDLETIME IDX INCR JUSTID
+KEEPTTL LEFT LEN LIMIT LT MATCH MAX MAXLEN MIN MINID MINMATCHLEN MKSTREAM NOACK NOMKSTREAM NX
+OVERFLOW PERSIST PX PXAT RANK REPLACE REV RIGHT STORE STOREDIST STREAMS SUM SYNC TYPE WEIGHTS
+WITHCOORD WITHDIST WITHHASH WITHMATCHLEN WITHSCORES WITHVALUES XX""".split()
 
-# These change the connection or the server, wait, or say what only one of the two can say.
-LEFT_OUT = set(b"""ACL BGREWRITEAOF BGSAVE CLIENT CLUSTER COMMAND CONFIG DEBUG FAILOVER HELLO INFO
-LASTSAVE LATENCY LOLWUT MEMORY MIGRATE MODULE MONITOR MULTI PFSELFTEST PSUBSCRIBE PSYNC PUNSUBSCRIBE QUIT
-REPLCONF REPLICAOF RESET ROLE SAVE SHUTDOWN SLAVEOF SLOWLOG SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE SYNC
-TIME UNSUBSCRIBE WAIT AUTH EVAL EVAL_RO EVALSHA EVALSHA_RO SCRIPT FUNCTION WATCH SWAPDB
-RANDOMKEY""".split())
-
+# These change the connection or the server, wait, say what only one of the two can say, or take
+# a second (PFSELFTEST); other families draw some of them.
+LEFT_OUT = set(b"""AUTH BGREWRITEAOF BGSAVE DEBUG EVAL EVALSHA EVALSHA_RO EVAL_RO FAILOVER FUNCTION
+HELLO INFO LASTSAVE LOLWUT MEMORY MIGRATE MODULE MONITOR MULTI PFSELFTEST PSUBSCRIBE PSYNC
+PUNSUBSCRIBE QUIT RANDOMKEY REPLCONF REPLICAOF RESET ROLE SAVE SHUTDOWN SLAVEOF SLOWLOG SSUBSCRIBE
+SUBSCRIBE SUNSUBSCRIBE SWAPDB SYNC TIME UNSUBSCRIBE WAIT WATCH""".split())
+# Of these only what follows.
+SOME_OF = {
+    b"ACL": (b"DELUSER", b"DRYRUN", b"WHOAMI"),
+    b"CLIENT": (b"CACHING", b"GETNAME", b"GETREDIR", b"NO-EVICT", b"SETNAME", b"TRACKINGINFO",
+                b"UNBLOCK"),
+    b"COMMAND": (b"GETKEYS", b"GETKEYSANDFLAGS"),
+    b"CONFIG": (b"GET", b"RESETSTAT"),
+    b"LATENCY": (b"GRAPH", b"HISTORY", b"LATEST", b"RESET"),
+    b"SCRIPT": (b"EXISTS", b"FLUSH", b"LOAD"),
+}
 
 FLUSHES = (b"FLUSHALL", b"FLUSHDB")
-GROWS = (b"SETRANGE", b"SETBIT", b"BITFIELD")
-TIMED = (b"SET", b"GETEX", b"SETEX", b"PSETEX", b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT",
-         b"RESTORE")
-INTEGER = re.compile(rb"-?[0-9]+")
-MINUS_ZERO = re.compile(rb"\s*-[0.]*(e.*)?\s*|-0x0*|-1e-400")
 
 
 class Place:
@@ -198,37 +203,73 @@ def _with_lex_keys(gen, command):
     return command
 
 
-def _number(text):
+# What may not be drawn: predicates of the name and what stands behind it, as in promises.py.
+
+INTEGER = re.compile(rb"-?[0-9]+")
+MINUS_ZERO = re.compile(rb"\s*-[0.]*(e.*)?\s*|-0x0*|-1e-400")
+TTL_MIN_S = 10000  # as Generator.far_s
+GROWN_MAX = 400000
+SAMPLES_MAX = 1000
+
+
+def _number(word):
     """As the servers read it; None where they refuse."""
-    return int(text) if INTEGER.fullmatch(text) and -1 << 63 <= int(text) < 1 << 63 else None
+    if not INTEGER.fullmatch(word):
+        return None
+    number = int(word)
+    return number if -1 << 63 <= number < 1 << 63 else None
 
 
-def _out_of_bounds(gen, command):
-    """What would be slow, huge, decided by the clock, or no promise (generator.py)."""
+def _is_within(least, word, most):
+    number = _number(word)
+    return number is not None and least < number < most
+
+
+def _after(command, *options):
+    """The words that stand behind one of the options."""
+    return [word for before, word in zip(command, command[1:]) if before.upper() in options]
+
+
+def short_ttl(name, command):
+    seconds, milliseconds = _after(command, b"EX"), _after(command, b"PX")
+    if name in (b"EXPIRE", b"SETEX"):
+        seconds += command[2:3]
+    elif name in (b"PEXPIRE", b"PSETEX"):
+        milliseconds += command[2:3]
+    return (any(_is_within(0, word, TTL_MIN_S) for word in seconds) or
+            any(_is_within(0, word, TTL_MIN_S * 1000) for word in milliseconds))
+
+
+def set_in_the_past(name, command):
+    """Leaves a key that is expired and there: generator.py, rule 3."""
+    return name == b"SET" and (
+        any(_is_within(0, word, 3 * 10 ** 9) for word in _after(command, b"EXAT")) or
+        any(_is_within(0, word, 3 * 10 ** 12) for word in _after(command, b"PXAT")))
+
+
+def minus_zero_score(name, command):
+    return name in (b"ZADD", b"ZINCRBY") and any(map(MINUS_ZERO.fullmatch, command))
+
+
+def too_much(name, command):
+    """Strings of half a gigabyte, millions of samples."""
+    if name in (b"SETRANGE", b"SETBIT", b"BITFIELD"):
+        return any(_is_within(GROWN_MAX, word.lstrip(b"#"), 1 << 33) for word in command)
+    return name.endswith((b"RANDFIELD", b"RANDMEMBER")) and \
+        any(_is_within(-1 << 62, word, -SAMPLES_MAX) for word in command)
+
+
+def looks_at_idle_times(name, command):
+    return name == b"XPENDING" and \
+        any(_is_within(0, word, 1 << 63) for word in _after(command, b"IDLE"))
+
+
+def out_of_bounds(gen, command):
+    predicates = [short_ttl, minus_zero_score, too_much, looks_at_idle_times]
+    if not gen.lingering:
+        predicates.append(set_in_the_past)
     name = command[0].upper()
-    if name in (b"ZADD", b"ZINCRBY"):
-        return any(MINUS_ZERO.fullmatch(word) for word in command)
-    numbers = [_number(word.lstrip(b"#")) for word in command]
-    for at, number in enumerate(numbers):
-        before = command[at - 1].upper()
-        if number is None:
-            continue
-        if name in GROWS and 400000 < number < 1 << 33:
-            return True
-        if name.endswith((b"RANDFIELD", b"RANDMEMBER")) and -1 << 62 < number < -1000:
-            return True
-        if name == b"XPENDING" and before == b"IDLE" and number > 0:
-            return True
-        if name in TIMED and 0 < number < 10 ** 7:
-            if at == 2 and (name != b"SET" and name != b"RESTORE") or name == b"RESTORE" or \
-                    before in (b"EX", b"PX", b"EXAT", b"PXAT"):
-                if b"P" in before[:1] + name[:1] or number < 10000:
-                    if not (name.endswith(b"AT") or before.endswith(b"AT") and name == b"GETEX"):
-                        return True
-        if name == b"SET" and before in (b"EXAT", b"PXAT") and not gen.lingering and \
-                0 < number < 3 * 10 ** 9 * (1000 if before == b"PXAT" else 1):
-            return True
-    return False
+    return any(predicate(name, command) for predicate in predicates)
 
 
 class OddFamily(Family):
@@ -246,6 +287,8 @@ class OddFamily(Family):
             inner = as_map(about.get(b"subcommands", {})) or {name: about}
             for sub, one in sorted(inner.items()):
                 syntax = Syntax(sub, as_map(one))
+                if name in SOME_OF and syntax.words[1] not in SOME_OF[name]:
+                    continue
                 self.syntaxes += [syntax] * (1 + len(syntax.places))
 
     def draw(self, gen):
@@ -255,7 +298,7 @@ class OddFamily(Family):
             if name in FLUSHES and gen.r() < 0.9 or gen.lingering and name in SEES_LINGERING:
                 continue
             command = _with_lex_keys(gen, syntax.draw(gen))
-            if not no_promise(command) and not _out_of_bounds(gen, command):
+            if not no_promise(command) and not out_of_bounds(gen, command):
                 return command
 
 

@@ -64,7 +64,7 @@ NOT_IN_7_0 = (b"BLPOP", b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BZPOPMIN", b"BZPOP
 
 def in_script(gen, command):
     """The same command out of a script, where that is the same in all versions."""
-    if command[0].upper() in NOT_IN_7_0 or b"BLOCK" in command:
+    if command[0].upper() in NOT_IN_7_0 or b"BLOCK" in [word.upper() for word in command]:
         return command
     script = gen.pick(PASS_ON[:2] if command[0].upper() in MAPS else PASS_ON)
     return [b"EVAL", script, b"0"] + command
