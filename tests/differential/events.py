@@ -157,6 +157,7 @@ def main():
     wanted = set(filter(None, args.families.split(",")))
     families = [f for f in ALL if f.main in mine and (not wanted or f.name in wanted)]
     for family in families:
+        family.learn(pair)
         family.keep({c for c in family.commands()
                      if c in mine and c in theirs and c not in NOT_DRAWN})
     print("seed %d, families %s" % (args.seed, " ".join(f.name for f in families)))
