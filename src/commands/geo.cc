@@ -10,6 +10,7 @@
 
 #include "commands/families.h"
 #include "commands/geo_replies.h"
+#include "commands/sorted_set_add.h"
 #include "exec/args.h"
 #include "exec/refs.h"
 #include "types/sorted_set.h"
@@ -79,33 +80,12 @@ void GeoAdd(Context& ctx) {
   if (args.left() == 0 || args.left() % 3 != 0 || (flags.nx && flags.xx))
     return ctx.Error(errors::kSyntax);
   std::vector<double> scores(args.left() / 3);
-  size_t longest = 0;
   for (size_t i = 0; i < scores.size(); ++i) {
     GeoPoint point;
     if (!ReadGeoPoint(ctx, first + 3 * i, &point)) return;
     scores[i] = GeoEncode(point);
-    longest = std::max(longest, ctx.arg(first + 3 * i + 2).size());
   }
-  auto set = ctx.Write<SortedSet>(ctx.arg(1));
-  if (set.failed()) return;
-  if (!set && flags.xx) return ctx.reply().Integer(0);
-  const Thresholds thresholds = ctx.engine().ReadThresholds();
-  const bool fresh = !set;
-  SortedSet& value = set.Create();
-  if (fresh) value = SortedSet(scores.size(), longest, thresholds);
-  int64_t added = 0, updated = 0;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    const auto result = value.Add(scores[i], ctx.arg(first + 3 * i + 2), flags, thresholds);
-    added += result.added;
-    updated += result.updated;
-  }
-  if (fresh) value.Settle();
-  ctx.reply().Integer(change_count ? added + updated : added);
-  if (added + updated > 0) {
-    set.Commit(kNotifyZset, "zadd", added + updated);
-  } else {
-    set.Unchanged();
-  }
+  AddScored(ctx, scores, first + 2, 3, flags, change_count);
 }
 
 // GEODIST key member1 member2 [M|KM|FT|MI]  O(1)

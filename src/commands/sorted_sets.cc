@@ -4,12 +4,14 @@
 // sorted_set_ranges.cc, unions and intersections in sorted_set_algebra.cc.
 #include "types/sorted_set.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "commands/families.h"
 #include "commands/repeated_replies.h"
 #include "commands/scan_options.h"
+#include "commands/sorted_set_add.h"
 #include "commands/sorted_set_pops.h"
 #include "commands/sorted_set_replies.h"
 #include "exec/args.h"
@@ -18,9 +20,45 @@
 #include "exec/refs.h"
 
 namespace cairn {
-namespace {
 
-constexpr std::string_view kNan = "ERR resulting score is not a number (NaN)";
+void AddScored(Context& ctx, const std::vector<double>& scores, size_t member, size_t stride,
+               SortedSet::AddFlags flags, bool change_count) {
+  auto set = ctx.Write<SortedSet>(ctx.arg(1));
+  if (set.failed()) return;
+  if (!set && flags.xx) return flags.incr ? ctx.reply().Null() : ctx.reply().Integer(0);
+  const Thresholds thresholds = ctx.engine().ReadThresholds();
+  const bool fresh = !set;
+  SortedSet& value = set.Create();
+  if (fresh) {
+    size_t longest = 0;
+    for (size_t i = 0; i < scores.size(); ++i)
+      longest = std::max(longest, ctx.arg(member + i * stride).size());
+    value = SortedSet(scores.size(), longest, thresholds);
+  }
+  int64_t added = 0, updated = 0;
+  SortedSet::AddResult result;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    result = value.Add(scores[i], ctx.arg(member + i * stride), flags, thresholds);
+    if (result.nan) break;
+    added += result.added;
+    updated += result.updated;
+  }
+  if (fresh) value.Settle();
+  if (result.nan) {
+    ctx.Error("ERR resulting score is not a number (NaN)");
+  } else if (flags.incr) {
+    result.nop ? ctx.reply().Null() : ctx.reply().Double(result.score);
+  } else {
+    ctx.reply().Integer(change_count ? added + updated : added);
+  }
+  if (added + updated > 0) {
+    set.Commit(kNotifyZset, flags.incr ? "zincr" : "zadd", added + updated);
+  } else {
+    set.Unchanged();
+  }
+}
+
+namespace {
 
 // ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]  O(log N) each
 void AddMembers(Context& ctx, SortedSet::AddFlags flags, bool change_count, size_t first) {
@@ -33,39 +71,9 @@ void AddMembers(Context& ctx, SortedSet::AddFlags flags, bool change_count, size
   if (flags.incr && words > 2)
     return ctx.Error("ERR INCR option supports a single increment-element pair");
   std::vector<double> scores(words / 2);
-  size_t longest = 0;
-  for (size_t i = 0; i < scores.size(); ++i) {
+  for (size_t i = 0; i < scores.size(); ++i)
     if (!ParseDouble(ctx.arg(first + 2 * i), &scores[i])) return ctx.Error(errors::kNotFloat);
-    longest = std::max(longest, ctx.arg(first + 2 * i + 1).size());
-  }
-  auto set = ctx.Write<SortedSet>(ctx.arg(1));
-  if (set.failed()) return;
-  if (!set && flags.xx) return flags.incr ? ctx.reply().Null() : ctx.reply().Integer(0);
-  const Thresholds thresholds = ctx.engine().ReadThresholds();
-  const bool fresh = !set;
-  SortedSet& value = set.Create();
-  if (fresh) value = SortedSet(scores.size(), longest, thresholds);
-  int64_t added = 0, updated = 0;
-  SortedSet::AddResult result;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    result = value.Add(scores[i], ctx.arg(first + 2 * i + 1), flags, thresholds);
-    if (result.nan) break;
-    added += result.added;
-    updated += result.updated;
-  }
-  if (fresh) value.Settle();
-  if (result.nan) {
-    ctx.Error(kNan);
-  } else if (flags.incr) {
-    result.nop ? ctx.reply().Null() : ctx.reply().Double(result.score);
-  } else {
-    ctx.reply().Integer(change_count ? added + updated : added);
-  }
-  if (added + updated > 0) {
-    set.Commit(kNotifyZset, flags.incr ? "zincr" : "zadd", added + updated);
-  } else {
-    set.Unchanged();
-  }
+  AddScored(ctx, scores, first + 1, 2, flags, change_count);
 }
 
 // ZINCRBY is ZADD INCR to Redis, and takes its options too: `ZINCRBY k NX m` is a syntax error,
