@@ -3,6 +3,7 @@
 // The expiry of hash fields: HEXPIRE and its kin as in Redis 7.4, HGETDEL, HGETEX and HSETEX as in
 // 8.0. What is recorded is absolute and unconditional: HPEXPIREAT, HPERSIST, HDEL, HSET.
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "base/numbers.h"
@@ -107,6 +108,17 @@ struct Expired {
   }
 };
 
+// Starts the array of one reply a field, the expired ones among them deleted first. False: there is
+// no hash, and `none` (nil without one) was said of each.
+bool StartReplies(Context& ctx, WriteRef<Hash>& typed, Arguments fields,
+                  std::optional<int64_t> none = {}) {
+  ExpireNamed(ctx, typed, fields, 1);
+  ctx.reply().Array(fields.size());
+  if (typed) return true;
+  for (size_t i = 0; i < fields.size(); ++i) none ? ctx.reply().Integer(*none) : ctx.reply().Null();
+  return false;
+}
+
 void Expire(Context& ctx, Time time) {
   auto typed = ctx.Write<Hash>(ctx.arg(1));
   int64_t when_ms;
@@ -124,12 +136,7 @@ void Expire(Context& ctx, Time time) {
                   "ERR Parameter `numFields` should be greater than 0", &fields))
     return;
 
-  ExpireNamed(ctx, typed, fields, 1);
-  ctx.reply().Array(fields.size());
-  if (!typed) {
-    for (size_t i = 0; i < fields.size(); ++i) ctx.reply().Integer(kNoField);
-    return;
-  }
+  if (!StartReplies(ctx, typed, fields, kNoField)) return;
   Expired done;
   Hash& hash = typed.Mutable();
   for (std::string_view field : fields) {
@@ -185,12 +192,7 @@ void HPersist(Context& ctx) {
   auto typed = ctx.Write<Hash>(ctx.arg(1));
   Arguments fields;
   if (typed.failed() || !ReadFields(ctx, 2, kCountPositive, &fields)) return;
-  ExpireNamed(ctx, typed, fields, 1);
-  ctx.reply().Array(fields.size());
-  if (!typed) {
-    for (size_t i = 0; i < fields.size(); ++i) ctx.reply().Integer(kNoField);
-    return;
-  }
+  if (!StartReplies(ctx, typed, fields, kNoField)) return;
   bool changed = false;
   Hash& hash = typed.Mutable();
   for (std::string_view field : fields) {
@@ -206,12 +208,7 @@ void HGetDel(Context& ctx) {
   auto typed = ctx.Write<Hash>(ctx.arg(1));
   Arguments fields;
   if (typed.failed() || !ReadFields(ctx, 2, kCountPositive, &fields)) return;
-  ExpireNamed(ctx, typed, fields, 1);
-  ctx.reply().Array(fields.size());
-  if (!typed) {
-    for (size_t i = 0; i < fields.size(); ++i) ctx.reply().Null();
-    return;
-  }
+  if (!StartReplies(ctx, typed, fields)) return;
   Fields deleted;
   Hash& hash = typed.Mutable();
   for (std::string_view field : fields) {
@@ -247,11 +244,9 @@ void HGetEx(Context& ctx) {
   Arguments fields;
   if (fields_at + 1 >= ctx.argc()) return ctx.Error(kNoFields);
   if (!ReadFields(ctx, fields_at, kCountPositive, &fields)) return;
-  ExpireNamed(ctx, typed, fields, 1);
-  ctx.reply().Array(fields.size());
-  if (!typed || (!time && !persist)) {
-    for (std::string_view field : fields)
-      typed ? ReplyField(ctx, *typed, field) : ctx.reply().Null();
+  if (!StartReplies(ctx, typed, fields)) return;
+  if (!time && !persist) {
+    for (std::string_view field : fields) ReplyField(ctx, *typed, field);
     return;
   }
   Expired done;
