@@ -176,8 +176,14 @@ void SnapshotWalk::LockShard(int slot, ShardLock* lock) {
   }
 }
 
+// Whoever waited for it has it before this walker does again.
+void SnapshotWalk::UnlockShard(int slot, ShardLock* lock) {
+  const bool woken = lock->Unlock();
+  keyspace_.gate().Leave(slot);
+  if (woken) lock->LetIn();
+}
+
 void SnapshotWalk::WalkItem(int slot, Item* item, Part* part, PartReceiver* to) {
-  Gate& gate = keyspace_.gate();
   ShardLock& lock = keyspace_.shard(item->shard).lock;
   uint64_t cursor = 0;
   std::vector<Wish> big;
@@ -188,16 +194,14 @@ void SnapshotWalk::WalkItem(int slot, Item* item, Part* part, PartReceiver* to) 
       std::unique_ptr<KeyTable> table = std::move(item->detached);
       item->table = nullptr;
       const bool epoch = keyspace_.shard(item->shard).epoch;
-      lock.Unlock();
-      gate.Leave(slot);
+      UnlockShard(slot, &lock);
       WalkDetached(std::move(table), item->detached_bytes, epoch, part, to);
       return;
     }
     if (more) more = Step(item, &cursor, part, &big);
     done = !more && big.empty();
     if (done) CheckOwed(item);
-    lock.Unlock();
-    gate.Leave(slot);
+    UnlockShard(slot, &lock);
     if (part->memory() >= kPartBytes) EmitPart(part, to);
     for (const Wish& wish : big) TakeBig(slot, item, wish, to);
     big.clear();

@@ -161,6 +161,7 @@ class SnapshotWalk final : public MutationObserver {
   void CheckOwed(Item* item);
   void Visit(Item* item, Entry* entry, Part* part, std::vector<Wish>* big);
   void LockShard(int slot, ShardLock* lock);
+  void UnlockShard(int slot, ShardLock* lock);
   void TakeBig(int slot, const Item* item, const Wish& wish, PartReceiver* to);
   void Stream(int slot, int shard, KeyTable* table, Entry* entry, PartReceiver* to);
   void StreamString(int slot, int shard, KeyTable* table, Entry* entry, PartReceiver* to);

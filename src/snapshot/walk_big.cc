@@ -161,8 +161,7 @@ void SnapshotWalk::TakeBig(int slot, const Item* item, const Wish& wish, PartRec
   if (table != nullptr && (item == nullptr || item->detached == nullptr))
     entry = FindEntry(table, wish.key);
   if (entry == nullptr || entry->epoch() == shard.epoch) {
-    shard.lock.Unlock();
-    keyspace_.gate().Leave(slot);
+    UnlockShard(slot, &shard.lock);
     return;
   }
   Stream(slot, wish.shard, table, entry, to);
@@ -174,16 +173,14 @@ void SnapshotWalk::Stream(int slot, int shard, KeyTable* table, Entry* entry, Pa
   ShardLock& lock = keyspace_.shard(shard).lock;
   record_.Begin(table->snapshot_db, *entry, options_.access);
   streaming_.store(entry, std::memory_order_relaxed);
-  lock.Unlock();
-  keyspace_.gate().Leave(slot);
+  UnlockShard(slot, &lock);
   const bool written = !abandoned();
   if (written) to->BeginRun();
   std::string piece;
   for (bool more = true; more;) {
     LockShard(slot, &lock);
     more = StreamStep(shard, table, entry, &piece);
-    lock.Unlock();
-    keyspace_.gate().Leave(slot);
+    UnlockShard(slot, &lock);
     MeasureHanded();
     if (!more || piece.empty()) continue;
     if (written) to->AddToRun(piece);
@@ -209,8 +206,7 @@ void SnapshotWalk::StreamString(int slot, int shard, KeyTable* table, Entry* ent
   Part part;
   part.Add(table->snapshot_db, *entry, options_.access);
   streaming_.store(entry, std::memory_order_relaxed);
-  lock.Unlock();
-  keyspace_.gate().Leave(slot);
+  UnlockShard(slot, &lock);
   EmitPart(&part, to);
   LockShard(slot, &lock);
   // Else somebody changed it, or took it away: with the bytes borrowed, nothing was owed any more.
@@ -221,8 +217,7 @@ void SnapshotWalk::StreamString(int slot, int shard, KeyTable* table, Entry* ent
     keys_done_.fetch_add(1, std::memory_order_relaxed);
   }
   outliving_bytes_.store(0, std::memory_order_relaxed);
-  lock.Unlock();
-  keyspace_.gate().Leave(slot);
+  UnlockShard(slot, &lock);
   WakePostponed();
 }
 
