@@ -7,6 +7,9 @@
 
 namespace cairn {
 namespace {
+// What is written at once. Twice that is held.
+constexpr size_t kWriteBytes = 1 << 20;
+static_assert(kWriteBytes >= kDirectBytesMin + kDirectAlignBytes);
 // So much at most is left to the final sync, which would else stall other writers of the disk.
 constexpr uint64_t kSyncEveryBytes = 32 << 20;
 }  // namespace
@@ -23,6 +26,9 @@ Result<std::unique_ptr<SnapshotSink>> SnapshotSink::Create(SinkOptions options) 
   if (final.followed != nullptr) {
     sink->version_ = final.version;
     CAIRN_RETURN_IF_ERROR(sink->file_->WriteAt(0, sink->Head()));
+    sink->written_bytes_ = sink->HeadBytes();
+  } else {
+    sink->collected_.assign(sink->HeadBytes(), '\0');
   }
   return sink;
 }
@@ -58,16 +64,38 @@ void SnapshotSink::Fail(const Status& status) {
   failed_.store(true, std::memory_order_relaxed);
 }
 
-void SnapshotSink::Write(std::string_view stored) {
-  if (Status status = file_->WriteAt(file_bytes(), stored); !status.ok()) return Fail(status);
+void SnapshotSink::Write(std::string_view stored, std::unique_lock<std::mutex>* lock) {
   file_bytes_.fetch_add(stored.size(), std::memory_order_relaxed);
-  if (options_.followed != nullptr) options_.followed(file_bytes());
+  if (options_.followed != nullptr) {
+    if (Status status = file_->WriteAt(written_bytes_, stored); !status.ok()) return Fail(status);
+    written_bytes_ += stored.size();
+    return options_.followed(written_bytes_);
+  }
+  collected_.append(stored);
+  wrote_.wait(*lock, [this] { return !writing_ || collected_.size() < kWriteBytes; });
+  if (collected_.size() >= kWriteBytes) WriteOut(lock);
+}
+
+// Writes the whole pages that are collected, without the mutex: others go on collecting.
+void SnapshotSink::WriteOut(std::unique_lock<std::mutex>* lock) {
+  const size_t whole = collected_.size() / kDirectAlignBytes * kDirectAlignBytes;
+  outgoing_.assign(collected_, whole);
+  collected_.swap(outgoing_);  // which is the longer one now
+  const uint64_t offset = written_bytes_;
+  written_bytes_ += whole;
+  writing_ = true;
+  lock->unlock();
+  const Status status = file_->WriteAt(offset, std::string_view(outgoing_).substr(0, whole));
+  lock->lock();
+  writing_ = false;
+  wrote_.notify_all();
+  if (!status.ok()) Fail(status);
 }
 
 // Syncs what is written, without the mutex: the others go on writing.
 void SnapshotSink::SyncNow(std::unique_lock<std::mutex>* lock) {
   syncing_ = true;
-  const uint64_t written = file_bytes();
+  const uint64_t written = written_bytes_;
   lock->unlock();
   const Status status = file_->Sync();
   lock->lock();
@@ -98,13 +126,14 @@ void SnapshotSink::AddRecords(std::string_view records, uint64_t keys, uint32_t 
   std::unique_lock lock(mutex_);
   if (place == Place::kAlone) run_ended_.wait(lock, [this] { return !run_; });
   if (!status_.ok()) return;
-  Write(stored);
   if (options_.checksum) crc_ = Crc64Combine(crc_, crc, records.size());
   plain_bytes_.fetch_add(records.size(), std::memory_order_relaxed);
   keys_.fetch_add(keys, std::memory_order_relaxed);
   ++parts_;
+  Write(stored, &lock);
   if (options_.followed != nullptr) return;
-  if (status_.ok() && !syncing_ && file_bytes() - synced_bytes_ >= kSyncEveryBytes) SyncNow(&lock);
+  if (status_.ok() && !syncing_ && written_bytes_ - synced_bytes_ >= kSyncEveryBytes)
+    SyncNow(&lock);
 }
 
 void SnapshotSink::AddHead(std::string_view records) {
@@ -173,7 +202,8 @@ Status SnapshotSink::Commit() {
   if (options_.format == SnapshotFormat::kPacked) {
     std::string trailer;
     EncodeSnapshotTrailer({plain_bytes() + magic.size(), keys(), parts_}, &trailer);
-    Write(trailer);
+    std::unique_lock lock(mutex_);
+    Write(trailer, &lock);
   }
   if (!status_.ok()) return status_;
   if (options_.followed != nullptr) {
@@ -182,6 +212,7 @@ Status SnapshotSink::Commit() {
   }
   const std::string head = Head();
   CHECK(head.size() == HeadBytes());
+  CAIRN_RETURN_IF_ERROR(file_->WriteAt(written_bytes_, collected_));
   CAIRN_RETURN_IF_ERROR(file_->WriteAt(0, head));
   CAIRN_RETURN_IF_ERROR(file_->Sync());
   file_.reset();

@@ -4,6 +4,10 @@
 // checksumming happen on the caller's thread, only giving each part its place and writing it is
 // one after the other; CRC-64s of parts are combined in file order.
 //
+// Parts are collected and written a MiB at a time, past the page cache: a file of gigabytes that
+// goes through it pushes out what others have there, and its fdatasync and its removal are
+// milliseconds in the kernel in which nobody else gets that core (utils/bench/FIGURES.md).
+//
 // The file has a temporary name until Commit: it is complete under its own name, or not there. Its
 // first bytes are written last, since the RDB version is known only then. For readers who do not
 // wait for the end (SinkOptions::followed) all of that is otherwise.
@@ -76,7 +80,8 @@ class SnapshotSink final : public PartReceiver {
   std::string Head() const;
   void AddRecords(std::string_view records, uint64_t keys, uint32_t flags, Place place);
   void AddPieces(std::string_view records, uint64_t keys);
-  void Write(std::string_view stored);
+  void Write(std::string_view stored, std::unique_lock<std::mutex>* lock);
+  void WriteOut(std::unique_lock<std::mutex>* lock);
   void SyncNow(std::unique_lock<std::mutex>* lock);
   void NoteVersion(int version);
   void Fail(const Status& status);
@@ -89,8 +94,13 @@ class SnapshotSink final : public PartReceiver {
   uint64_t next_nonce_ = 0;
   std::atomic<bool> failed_{false};
   std::atomic<uint64_t> keys_{0}, plain_bytes_{0}, file_bytes_{0};
-  mutable std::mutex mutex_;  // held while a part is written, so that parts stand one by one
+  mutable std::mutex mutex_;  // of all below; held while a part gets its place
   Status status_;
+  DirectString collected_;         // the file from written_bytes_ on
+  DirectString outgoing_;          // what of it is being written, without the mutex
+  bool writing_ = false;           // somebody has outgoing_ and the file
+  std::condition_variable wrote_;
+  uint64_t written_bytes_ = 0;     // given to the file
   uint64_t crc_ = 0;  // of the RDB behind its magic
   uint64_t parts_ = 0;
   uint64_t synced_bytes_ = 0;

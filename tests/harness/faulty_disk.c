@@ -7,8 +7,9 @@
 //
 // OPERATION is pwrite (or write), half (a pwrite of which half is written), sync (of a file),
 // syncdir, rename, open (for writing), link, unlink, pread, stall (a pwrite waits while the rule
-// stands, whatever ERRNO), stallsync (a sync of either kind does); ERRNO a number; PERCENT how many
-// of the calls fail; and PATH a part of the file's path. The first rule that fits decides.
+// stands, and an open for writing, whatever ERRNO), stallsync (a sync of either kind does); ERRNO a
+// number; PERCENT how many of the calls fail; and PATH a part of the file's path. The first rule
+// that fits decides.
 #include "preloaded.h"
 
 #include <errno.h>
@@ -112,6 +113,10 @@ int open64(const char* path, int flags, ...) {
     errno = Fault("open", path);
     if (errno != 0) return -1;
   }
-  return REAL(open64)(path, flags, mode);
+  const int fd = REAL(open64)(path, flags, mode);
+  const int error = errno;
+  while (fd >= 0 && (flags & O_ACCMODE) != O_RDONLY && FaultOf("stall", fd) != 0) usleep(2000);
+  errno = error;
+  return fd;
 }
 ALSO(open, open64);

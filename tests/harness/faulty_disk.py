@@ -26,7 +26,7 @@ class FaultyDisk(Preloaded):
         self._write()
 
     def stall(self, path):
-        """Writes to such files wait, until it is healed."""
+        """Writes to such files wait, and who opens one for that, until it is healed."""
         self.fail("stall", 1, path)
 
     def stall_syncs(self):
