@@ -56,6 +56,24 @@ TEST_CASE("A shard lock lets one thread in at a time", "[keyspace]") {
   REQUIRE_FALSE(lock.held());
 }
 
+TEST_CASE("Who gives a shard lock back is told whether somebody was woken for it", "[keyspace]") {
+  ShardLock lock;
+  lock.Lock();
+  REQUIRE_FALSE(lock.Unlock());
+  lock.LetIn();  // nobody comes: it ends
+  lock.Lock();
+  std::thread other([&] {
+    lock.Lock();
+    lock.Unlock();
+  });
+  while (!lock.waited()) std::this_thread::yield();
+  const bool woken = lock.Unlock();
+  lock.LetIn();
+  other.join();
+  REQUIRE(woken);
+  REQUIRE_FALSE(lock.held());
+}
+
 TEST_CASE("The closed gate keeps every section out, and every section ends", "[keyspace]") {
   Gate gate;
   // Written without any other lock: by their thread inside, by whoever closed the gate.
