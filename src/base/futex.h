@@ -5,7 +5,7 @@
 // does that is served last since Linux 6.18: a worker that met a shard lock whose holder had lost
 // its core then waited for all of that thread's time slice, not for its unlocking.
 //
-// Any thread; makes a system call. Neither orders memory: callers load and store with what they need.
+// Any thread; makes a system call. None of them orders memory: callers load and store with what they need.
 #pragma once
 
 #include <atomic>
@@ -13,9 +13,10 @@
 
 namespace cairn {
 
-// Returns once somebody has called FutexWakeOne, at once if the word is not `expected`, and for no
+// Returns once somebody has called FutexWakeOne or FutexWakeAll, at once if the word is not `expected`, and for no
 // reason at all: callers look again.
 void FutexWait(const std::atomic<uint32_t>* word, uint32_t expected);
 void FutexWakeOne(const std::atomic<uint32_t>* word);
+void FutexWakeAll(const std::atomic<uint32_t>* word);
 
 }  // namespace cairn

@@ -7,6 +7,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/futex.h"
 #include "base/thread.h"
 #include "exec/loading_report.h"
 #include "exec/replay_dispatcher.h"
@@ -83,14 +84,14 @@ struct Replayer::Applier {
   void Meet(const ReplayEntry& entry, const ReplayBatch& batch, int64_t now_ms) {
     ReplayUnit& unit = *entry.unit;
     if (unit.missing.fetch_sub(1, std::memory_order_acq_rel) != 1) {
-      unit.done.wait(0, std::memory_order_acquire);
+      while (unit.done.load(std::memory_order_acquire) == 0) FutexWait(&unit.done, 0);
       return;
     }
     executor.EnterGate();
     Execute(entry.lsn, unit.commands, batch, now_ms);
     executor.LeaveGate();
     unit.done.store(1, std::memory_order_release);
-    unit.done.notify_all();
+    FutexWakeAll(&unit.done);
   }
 
   void Execute(Lsn lsn, std::span<const AppliedCommand> commands, const ReplayBatch& batch,
