@@ -71,6 +71,22 @@ def test_an_error_reply_fails_the_run(env):
     check("not an integer" in done.stderr, done.stderr)
 
 
+def may_go_before_others():
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        return False
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    return True
+
+
+def test_real_time(env):
+    figures = load(env.server.port, "--workload", "ping", "--requests", 10, "--real-time")
+    equal(figures["real_time"], may_go_before_others())
+    check("real_time" not in load(env.server.port, "--workload", "ping", "--requests", 10),
+          "said where it was not asked for")
+
+
 def test_distributions(env):
     keys, requests = 100, 20000
     share = {}

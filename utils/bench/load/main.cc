@@ -145,11 +145,13 @@ void Run::Print() const {
   const Options& options = plan_.options;
   Latencies all;
   uint64_t unsent = 0, nils = 0, messages = 0;
+  bool real_time = true;
   for (const auto& runner : runners_) {
     all.Merge(runner->latencies());
     unsent += runner->unsent();
     nils += runner->nils();
     messages += runner->messages();
+    real_time = real_time && runner->real_time();
   }
   const double seconds = static_cast<double>(last_.at_ns - first_.at_ns) / 1e9;
   const uint64_t requests = last_.answered - first_.answered;
@@ -173,6 +175,7 @@ void Run::Print() const {
   if (options.cpu_of > 0 && requests > 0)
     std::printf(", \"cpu_us\": %.4f",
                 (last_.cpu_seconds - first_.cpu_seconds) * 1e6 / static_cast<double>(requests));
+  if (options.real_time) std::printf(", \"real_time\": %s", real_time ? "true" : "false");
   std::printf("}\n");
 }
 

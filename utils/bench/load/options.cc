@@ -24,6 +24,8 @@ constexpr const char* kUsage =
     "                       request's latency counts from when it was due. 0: as fast as replies\n"
     "                       come, latency from the sending (0)\n"
     "  --poisson            the schedule's intervals are random\n"
+    "  --real-time          threads that get a core as soon as they want one, as on a machine of\n"
+    "                       their own, where the system allows it (\"real_time\" says so)\n"
     "  --seconds S          how long is measured (1), after --warmup S (0.2)\n"
     "  --requests N         measured instead of seconds; no warm-up\n"
     "  --workload NAME      see --list (get)\n"
@@ -74,6 +76,7 @@ bool TakeFlag(std::string_view name, Options* options) {
     std::exit(0);
   }
   if (name == "--poisson") return options->poisson = true;
+  if (name == "--real-time") return options->real_time = true;
   if (name == "--fill") return options->fill = true;
   return false;
 }

@@ -20,6 +20,7 @@ struct Options {
   uint64_t threads = 1;
   double rate = 0;  // requests a second of all connections; 0: as fast as replies come
   bool poisson = false;
+  bool real_time = false;  // threads that have a core at once where the system allows it
   double seconds = 1, warmup_seconds = 0.2;
   uint64_t requests = 0;  // 0: until the seconds are over
   std::string workload = "get";

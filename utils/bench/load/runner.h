@@ -74,6 +74,7 @@ class Runner {
   uint64_t unsent() const { return unsent_; }  // due, but not sent by the end
   uint64_t nils() const;
   uint64_t messages() const;  // that subscribers got
+  bool real_time() const { return real_time_; }
   const Latencies& latencies() const { return latencies_; }
 
  private:
@@ -114,6 +115,7 @@ class Runner {
   Keys keys_;
   Random random_;
   uint64_t start_ns_ = 0, begin_ns_ = 0;
+  bool real_time_ = false;
   std::string error_;
   int epoll_ = -1;
   std::deque<Connection> connections_;  // their addresses are epoll's
