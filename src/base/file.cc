@@ -96,6 +96,20 @@ class PosixFile final : public File {
   const std::string path_;
 };
 
+// Takes what a file has in the page cache out of it, in steps: removing it with all that is there
+// keeps a core in the kernel for milliseconds in one piece, and nobody else gets that core. A step
+// of this takes a quarter of one. Other names of the file lose nothing but the cache.
+void EvictFromCache(const std::string& path) {
+  constexpr off_t kStepBytes = 2 << 20;
+  struct stat st;
+  if (lstat(path.c_str(), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= kStepBytes) return;
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  for (off_t at = 0; at < st.st_size; at += kStepBytes)
+    (void)posix_fadvise(fd, at, kStepBytes, POSIX_FADV_DONTNEED);
+  close(fd);
+}
+
 class PosixFileSystem final : public FileSystem {
  public:
   Result<std::unique_ptr<File>> Open(const std::string& path, Mode mode) override {
@@ -124,6 +138,7 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Status Remove(const std::string& path) override {
+    EvictFromCache(path);
     if (unlink(path.c_str()) != 0) return Status::FromErrno("remove " + path, errno);
     return Status::Ok();
   }

@@ -3,11 +3,17 @@
 // The operating system's files: what the helpers over whole files keep and take.
 #include "base/file.h"
 
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/random.h"
 #include "tests/unit/support/temporary_folder.h"
@@ -22,7 +28,44 @@ mode_t ModeOf(const std::string& path) {
   return st.st_mode & 0777;
 }
 
+// How many pages of it the page cache has.
+size_t CachedPages(const std::string& path, size_t bytes) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  REQUIRE(fd >= 0);
+  void* const map = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
+  REQUIRE(map != MAP_FAILED);
+  std::vector<unsigned char> in_core(bytes / 4096);
+  REQUIRE(mincore(map, bytes, in_core.data()) == 0);
+  munmap(map, bytes);
+  close(fd);
+  return static_cast<size_t>(
+      std::count_if(in_core.begin(), in_core.end(), [](unsigned char c) { return (c & 1) != 0; }));
+}
+
 }  // namespace
+
+TEST_CASE("file: one that is removed leaves the page cache first, and its other names keep it") {
+  constexpr size_t kBytes = 9 << 20;
+  const TemporaryFolder folder;
+  FileSystem* files = RealFileSystem();
+  const std::string path = folder.Path("f"), other = folder.Path("other");
+  std::string content(kBytes, 'x');
+  content[kBytes - 1] = 'y';
+  {
+    auto file = files->Open(path, FileSystem::Mode::kCreate);
+    REQUIRE(file.ok());
+    REQUIRE((*file)->WriteAt(0, content).ok());
+    REQUIRE((*file)->Sync().ok());
+  }
+  REQUIRE(files->Link(path, other).ok());
+  REQUIRE(*files->ReadFile(path) == content);
+  const size_t before = CachedPages(other, kBytes);
+  REQUIRE(files->Remove(path).ok());
+  struct statfs system;
+  REQUIRE(statfs(folder.path.c_str(), &system) == 0);
+  if (system.f_type != TMPFS_MAGIC) REQUIRE(CachedPages(other, kBytes) < before / 2);
+  REQUIRE(*files->ReadFile(other) == content);
+}
 
 TEST_CASE("file: one that is replaced keeps its permissions") {
   const TemporaryFolder folder;
