@@ -154,8 +154,12 @@ size_t Executor::Run(Session& session, const RequestBatch& batch, size_t first, 
         if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkipThis;
         if (command != nullptr && MayRunScript(session, *command)) [[unlikely]] {
           RunOnFiber(session, batch[done + i], prepared[i], out);
-          // Its reply comes when it has ended; the gate stays closed till then.
-          if (aside()) return done + i + 1 - first;
+          // Its reply comes when it has ended; the gate stays closed till then. What was written
+          // before it does not wait for that.
+          if (aside()) {
+            if (engine_.journal != nullptr) WakeJournal();
+            return done + i + 1 - first;
+          }
         } else {
           RunOne(session, batch[done + i], prepared[i], lane, out);
         }

@@ -6,7 +6,8 @@ import signal
 import socket
 
 from harness.checks import as_dict, check, equal, eventually
-from harness.matrix import THREADS, matrix
+from harness.journal_folder import folder
+from harness.matrix import THREADS, cairn_only, matrix
 from harness.resp import Error, encode
 from harness.server import oracle_binary
 
@@ -234,6 +235,30 @@ def test_messages_reach_subscribers_meanwhile_and_pipelines_keep_their_order(env
     check(KILLED in runner.read().text)
     equal(runner.read(), b"1")
     equal(runner.read(), 2)
+
+
+def is_logged(server, text):
+    """Whether the log's files hold it; so short a group is not compressed."""
+    for name in os.listdir(folder(server)):
+        with open(os.path.join(folder(server), name), "rb") as file:
+            if text in file.read():
+                return True
+    return False
+
+
+@cairn_only("reads the files of its log")
+@matrix(THREADS)
+def test_what_was_written_before_a_script_is_logged_meanwhile(env):
+    for policy in ("always", "everysec"):
+        server, runner = start(env, appendonly="yes", appendfsync=policy)
+        other = env.client(server=server)
+        # In one read, so that the thread's turn does not end before the script.
+        runner.send_raw(encode("SET", "k", "written-before") + encode("EVAL", FOREVER, 0))
+        until_busy(other)
+        eventually(lambda: is_logged(server, b"written-before"), 60, "it waits for the script")
+        equal(runner.read(), b"OK")
+        equal(other.call("SCRIPT", "KILL"), b"OK")
+        check(KILLED in runner.read().text)
 
 
 @matrix(THREADS)
