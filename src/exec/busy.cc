@@ -71,7 +71,7 @@ bool Executor::ContinueAside(LocalClients& clients) {
   });
   aside_->out.Clear();
   aside_->arguments = OwnedArgs();
-  if (engine_.journal != nullptr) engine_.journal->WakeIfNeeded();
+  if (engine_.journal != nullptr) engine_.journal->WakeIfNeeded(static_cast<unsigned>(slot_));
   engine_.keyspace.gate().Leave(slot_);
   clients.Resume(client);
   return false;

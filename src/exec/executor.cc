@@ -57,13 +57,13 @@ ExpiryMode Executor::ExpiryModeOf(uint64_t mode) {
 
 void Executor::WakeJournal() {
   wake_owed_ = wakes_at_turn_end_;
-  if (!wake_owed_) engine_.journal->WakeIfNeeded();
+  if (!wake_owed_) engine_.journal->WakeIfNeeded(static_cast<unsigned>(slot_));
 }
 
 void Executor::EndTurnWithWrites() {
   // This thread has seen the journal inside the gate, and it stays.
   wake_owed_ = false;
-  engine_.journal->WakeIfNeeded();
+  engine_.journal->WakeIfNeeded(static_cast<unsigned>(slot_));
 }
 
 inline void Executor::Prepare(const Request& request, const Prepared* before,

@@ -86,6 +86,7 @@ Reservation JournalBuffer::Take(unsigned slot, uint32_t select_database, uint32_
     r.end = now.lsn + r.prefix_bytes + bytes;
   } while (!tail_.compare_exchange_weak(word, StreamPoint{r.end, database_after}.Pack(),
                                         std::memory_order_acq_rel, std::memory_order_relaxed));
+  mine.news = r.end;
   return r;
 }
 
@@ -118,7 +119,7 @@ Reservation JournalBuffer::TakeTogether(unsigned slot, uint32_t database, size_t
   r.database = database;
   r.prefix_bytes = mine.prefix_bytes;
   r.start = StreamPoint::Unpack(mine.begin).lsn;
-  r.end = r.start + r.prefix_bytes + payload_bytes;
+  mine.news = r.end = r.start + r.prefix_bytes + payload_bytes;
   return r;
 }
 

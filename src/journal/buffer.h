@@ -32,9 +32,9 @@
 // So that blocks can end at record ends without parsing, the thread whose record is the first to
 // end in a 64 KiB line notes that end, with the database there, in the line's boundary word.
 //
-// Thread rule: Reserve and Publish from the thread that owns the slot. CopyOut from any thread.
-// Complete and tail from any thread. The rest from the writer thread, or with
-// the journal's mutex held (Release, Reset).
+// Thread rule: Reserve, Publish and TakeNews from the thread that owns the slot. CopyOut, Complete
+// and tail from any thread. The rest from the writer thread, or with the journal's mutex held
+// (Release, Reset).
 #pragma once
 
 #include <atomic>
@@ -43,6 +43,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/cpu_groups.h"
@@ -92,6 +93,8 @@ class JournalBuffer {
   Reservation Reserve(unsigned slot, uint32_t database, size_t payload_bytes);
   // As Reserve, for bytes that bring their own SELECTs and leave the stream in `database`.
   Reservation ReserveRaw(unsigned slot, size_t bytes, uint32_t database_after);
+  // Where the slot's newest record ends, once: 0 if nothing was reserved since the last call.
+  Lsn TakeNews(unsigned slot) { return std::exchange(slots_[slot].news, 0); }
   // `payload` has the length that was reserved.
   void Publish(const Reservation& reservation, std::string_view payload);
   // The same of a payload in pieces, one behind the other.
@@ -126,6 +129,7 @@ class JournalBuffer {
   struct alignas(64) Slot {
     std::atomic<uint64_t> word{kIdle};
     unsigned outstanding = 0;  // reservations not yet published; the owner's alone
+    Lsn news = 0;              // likewise, see TakeNews
     // What the owner wants of its group, and what it was given.
     uint32_t database = 0, prefix_bytes = 0;
     size_t payload_bytes = 0;

@@ -163,10 +163,14 @@ class Journal {
   Reservation ReserveRaw(unsigned slot, size_t bytes, uint32_t database_after) {
     return buffer_.ReserveRaw(slot, bytes, database_after);
   }
-  void WakeIfNeeded() {
-    // Pairs with the fence in WaitForWork: either we see the writer asleep or it sees our bytes.
+  // By each thread after it published, for its slot. By its own last record, not the tail, whose
+  // cache line is on its way from core to core.
+  void WakeIfNeeded(unsigned slot) {
+    const Lsn end = buffer_.TakeNews(slot);
+    if (end == 0) return;
+    // Pairs with those in AskToBeWoken: either we see what it asks for or it sees our bytes.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (buffer_.tail().lsn >= wake_at_.load(std::memory_order_relaxed)) WakeWriter();
+    if (end >= wake_at_.load(std::memory_order_relaxed)) WakeWriter();
   }
 
   bool Admits() const { return gate_.load(std::memory_order_relaxed) == 0; }
@@ -287,6 +291,7 @@ class Journal {
   // journal_writer.cc
   void WriterMain();
   void WaitForWork(Lock* lock);
+  bool AskToBeWoken(Lsn at);
   uint64_t GatherBytes() const;
   bool MarkDue(int64_t now_us, int64_t* due_us) const;
   void ExpectMore(uint64_t released, int64_t sync_us);

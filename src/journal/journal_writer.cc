@@ -5,7 +5,7 @@
 // When it writes: under kAlways when the previous sync has ended and those whose writes it released
 // are back with their next ones (see Expects), or once kGroupBytes wait, else write_delay_us
 // (followed_delay_us) after the first byte or once GatherBytes() wait. Between passes it sleeps;
-// `wake_at_` holds the tail at which a worker must wake it.
+// `wake_at_` holds the end of a record at which who made it must wake it.
 //
 // What it compresses: everything, but where the log grows by more than store_bytes_per_ms. There LZ4
 // would be the largest part of what the log costs a write, to spare a disk that keeps up: the last
@@ -112,9 +112,7 @@ void Journal::WaitForWork(Lock* lock) {
     // Somebody has taken room and not filled it yet. Others behind may have, and said so in vain.
     if (due_us < 0 && ok && !paused_ && !syncing && buffer_.tail().lsn > written_point_.lsn)
       due_us = now_us + kUnfilledUs;
-    wake_at_.store(wake_at, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (buffer_.Complete().lsn < wake_at) {
+    if (AskToBeWoken(wake_at)) {
       writer_waits_ = true;
       changed_.notify_all();
       if (due_us < 0) {
@@ -127,6 +125,23 @@ void Journal::WaitForWork(Lock* lock) {
     }
     wake_at_.store(~Lsn{0}, std::memory_order_relaxed);
   }
+}
+
+// Under mutex_: whether the writer may sleep until somebody wakes it, or its timer. Not if all up to
+// `at` is complete; else whoever makes it so will wake it. That is who ends last of those with a
+// record below, and each knows only where its own ends:
+//  - Nobody has taken room up to `at` yet: who does ends there, and later than this.
+//  - Somebody has, and may have been here. Before it there is a hole, whose owner ends below `at`.
+bool Journal::AskToBeWoken(Lsn at) {
+  wake_at_.store(at, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const Lsn complete = buffer_.Complete().lsn;
+  if (complete >= at) return false;
+  if (buffer_.tail().lsn < at) return true;
+  // Whatever is not complete ends above what is.
+  wake_at_.store(complete + 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return buffer_.Complete().lsn < at;
 }
 
 // Under mutex_: waiting bytes that are written at once. In a small buffer a part of it: its gate

@@ -95,7 +95,7 @@ void StreamApplier::EnterGate() {
 
 void StreamApplier::LeaveGate() {
   if (!in_gate_) return;
-  engine_.journal->WakeIfNeeded();
+  engine_.journal->WakeIfNeeded(static_cast<unsigned>(executor_.slot()));
   executor_.LeaveGate();
   in_gate_ = false;
 }

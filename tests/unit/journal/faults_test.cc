@@ -43,7 +43,7 @@ class Lives : public JournalHarness {
     const uint32_t database = static_cast<uint32_t>(random_.Below(3));
     Reservation r = journal->Reserve(0, database, payload.size());
     journal->Publish(r, payload);
-    journal->WakeIfNeeded();
+    journal->WakeIfNeeded(0);
     REQUIRE(r.start == model_.size());
     if (r.prefix_bytes > 0) {
       char select[kSelectBytesMax];

@@ -47,7 +47,7 @@ struct JournalHarness : JournalListener {
   Lsn Append(std::string_view payload, uint32_t database = 0, unsigned slot = 0) {
     Reservation r = journal->Reserve(slot, database, payload.size());
     journal->Publish(r, payload);
-    journal->WakeIfNeeded();
+    journal->WakeIfNeeded(slot);
     return r.end;
   }
 

@@ -269,7 +269,7 @@ TEST_CASE("journal: new timelines keep or leave the stream") {
   REQUIRE(h.journal->StartTimeline(full_sync).ok());
   REQUIRE(h.journal->tail() == 17);
   const Lsn end = h.journal->AppendRaw(5, h.Record(3, 30), 9);
-  h.journal->WakeIfNeeded();
+  h.journal->WakeIfNeeded(5);
   REQUIRE(h.journal->Close().ok());
   h.journal.reset();
   REQUIRE(h.Open().ok());

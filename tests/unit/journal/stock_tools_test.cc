@@ -46,7 +46,7 @@ TEST_CASE("write a journal for stock tools", "[.][stock-tools]") {
       if (i == 1000) unit = Command({"SET", "big", std::string(1'500'000, 'b')});
       Reservation r = (*journal)->Reserve(0, i / 100 % 12, unit.size());
       (*journal)->Publish(r, unit);
-      (*journal)->WakeIfNeeded();
+      (*journal)->WakeIfNeeded(0);
       if (i % 200 == 0) REQUIRE((*journal)->SyncTo((*journal)->tail()).ok());
     }
     if (run < 2) REQUIRE((*journal)->Close().ok());
