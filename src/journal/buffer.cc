@@ -91,36 +91,28 @@ Reservation JournalBuffer::Take(unsigned slot, uint32_t select_database, uint32_
 }
 
 Reservation JournalBuffer::TakeTogether(unsigned slot, uint32_t database, size_t payload_bytes) {
-  Slot& mine = Use(slot);
   Group& group = groups_[cpu_groups_.OfThisCpu()];
+  if (Join(&group, slot, database, payload_bytes)) TakeForAll(&group);
+  return AwaitRoom(slot);
+}
+
+// True for who is the first on the group's list.
+bool JournalBuffer::Join(Group* group, unsigned slot, uint32_t database, size_t payload_bytes) {
+  Slot& mine = Use(slot);
   // Both are at or below what the tail is when the list is taken.
   if (mine.outstanding++ == 0)
-    mine.word.store(std::max(group.seen.load(std::memory_order_acquire),
+    mine.word.store(std::max(group->seen.load(std::memory_order_acquire),
                              written_.load(std::memory_order_acquire)),
                     std::memory_order_release);
   mine.database = database;
   mine.payload_bytes = payload_bytes;
   mine.given.store(false, std::memory_order_relaxed);
-  Slot* first = group.waiting.load(std::memory_order_relaxed);
+  Slot* first = group->waiting.load(std::memory_order_relaxed);
   do {
     mine.next = first;
-  } while (!group.waiting.compare_exchange_weak(first, &mine, std::memory_order_release,
-                                                std::memory_order_relaxed));
-  if (first == nullptr) TakeForAll(&group);
-  for (int spins = 0; !mine.given.load(std::memory_order_acquire); ++spins) {
-    if (spins < kSpins) {
-      __builtin_ia32_pause();
-    } else {
-      sched_yield();
-    }
-  }
-  Reservation r;
-  r.slot = slot;
-  r.database = database;
-  r.prefix_bytes = mine.prefix_bytes;
-  r.start = StreamPoint::Unpack(mine.begin).lsn;
-  mine.news = r.end = r.start + r.prefix_bytes + payload_bytes;
-  return r;
+  } while (!group->waiting.compare_exchange_weak(first, &mine, std::memory_order_release,
+                                                 std::memory_order_relaxed));
+  return first == nullptr;
 }
 
 // By whoever is the first on the group's list: all on it wait for this thread.
@@ -146,6 +138,25 @@ void JournalBuffer::TakeForAll(Group* group) {
     if (one->outstanding == 1) one->word.store(one->begin, std::memory_order_release);
     one->given.store(true, std::memory_order_release);
   }
+}
+
+// By each who has joined: what the first one took for it.
+Reservation JournalBuffer::AwaitRoom(unsigned slot) {
+  Slot& mine = slots_[slot];
+  for (int spins = 0; !mine.given.load(std::memory_order_acquire); ++spins) {
+    if (spins < kSpins) {
+      __builtin_ia32_pause();
+    } else {
+      sched_yield();
+    }
+  }
+  Reservation r;
+  r.slot = slot;
+  r.database = mine.database;
+  r.prefix_bytes = mine.prefix_bytes;
+  r.start = StreamPoint::Unpack(mine.begin).lsn;
+  mine.news = r.end = r.start + r.prefix_bytes + mine.payload_bytes;
+  return r;
 }
 
 Reservation JournalBuffer::Reserve(unsigned slot, uint32_t database, size_t payload_bytes) {

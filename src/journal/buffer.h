@@ -125,6 +125,7 @@ class JournalBuffer {
   size_t CopyOut(Lsn from, char* buffer, size_t length) const;
 
  private:
+  friend class SlowJoiner;  // a test's, which stops between the parts of TakeTogether
   struct Chunk;
   struct alignas(64) Slot {
     std::atomic<uint64_t> word{kIdle};
@@ -149,7 +150,9 @@ class JournalBuffer {
   Reservation Take(unsigned slot, uint32_t select_database, uint32_t database_after, size_t bytes,
                    bool raw);
   Reservation TakeTogether(unsigned slot, uint32_t database, size_t payload_bytes);
+  bool Join(Group* group, unsigned slot, uint32_t database, size_t payload_bytes);
   void TakeForAll(Group* group);
+  Reservation AwaitRoom(unsigned slot);
   Slot& Use(unsigned slot);
   uint64_t LeastInUse() const;
   Chunk* ChunkAt(Lsn lsn);

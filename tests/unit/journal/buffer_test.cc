@@ -2,6 +2,7 @@
 #include "journal/buffer.h"
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -13,6 +14,27 @@
 #include "tests/unit/support/temporary_folder.h"
 
 namespace cairn {
+
+// Takes room in its group, and may stop once it has joined.
+class SlowJoiner {
+ public:
+  SlowJoiner(JournalBuffer* buffer, unsigned slot) : buffer_(*buffer), slot_(slot) {}
+  void Join(uint32_t database, size_t bytes) {
+    group_ = &buffer_.groups_[buffer_.cpu_groups_.OfThisCpu()];
+    first_ = buffer_.Join(group_, slot_, database, bytes);
+  }
+  Reservation GoOn() {
+    if (first_) buffer_.TakeForAll(group_);
+    return buffer_.AwaitRoom(slot_);
+  }
+
+ private:
+  JournalBuffer& buffer_;
+  const unsigned slot_;
+  JournalBuffer::Group* group_ = nullptr;
+  bool first_ = false;
+};
+
 namespace {
 
 // One CPU each, as if they shared no cache.
@@ -39,7 +61,8 @@ class Drain {
     for (bool last = false; !last;) {
       last = stop.load();
       const StreamPoint complete = buffer_.Complete();
-      REQUIRE(complete.lsn >= at_);
+      REQUIRE(complete.lsn >= noted_);
+      if (complete.lsn <= at_) std::this_thread::yield();
       while (at_ < complete.lsn) {
         // Not at record ends, of which the buffer knows but few.
         const Lsn to = std::min<Lsn>(complete.lsn, at_ + 200'000);
@@ -48,7 +71,11 @@ class Drain {
         at_ = to;
       }
       Parse();
-      if (text_.empty()) buffer_.NoteWritten(complete);
+      // As the writer, which notes what it took when it is on disk.
+      if (random_.Below(4) == 0) {
+        buffer_.NoteWritten(complete);
+        noted_ = complete.lsn;
+      }
       buffer_.Release(at_);
     }
     REQUIRE(text_.empty());
@@ -80,12 +107,19 @@ class Drain {
   JournalBuffer& buffer_;
   const std::vector<std::vector<std::string>> expected_;
   std::vector<size_t> next_;
-  Lsn at_ = 0;
+  Random random_{7};
+  Lsn at_ = 0, noted_ = 0;
   std::string text_;
   uint32_t database_ = kNoDatabase;
 };
 
-void AppendAndDrain(CpuGroups groups) {
+// Others run while a thread has joined and not gone on, now and then for as long as they like.
+void Linger(Random* random) {
+  if (random->Below(16) == 0) std::this_thread::yield();
+  if (random->Below(400) == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+void AppendAndDrain(CpuGroups groups, bool slowly = false) {
   constexpr unsigned kThreads = 6;
   constexpr unsigned kRecords = 3000;
   std::vector<std::vector<std::string>> records(kThreads);
@@ -109,6 +143,13 @@ void AppendAndDrain(CpuGroups groups) {
   for (unsigned t = 0; t < kThreads; ++t)
     threads.emplace_back([&, t] {
       Random random(100 + t);
+      SlowJoiner joiner(&buffer, t);
+      const auto reserve = [&](uint32_t database, size_t bytes) {
+        if (!slowly) return buffer.Reserve(t, database, bytes);
+        joiner.Join(database, bytes);
+        Linger(&random);
+        return joiner.GoOn();
+      };
       const auto database_of = [](const std::string& record) {
         return static_cast<uint32_t>(std::stoul(record.substr(record.find(',') + 1)));
       };
@@ -117,8 +158,7 @@ void AppendAndDrain(CpuGroups groups) {
         const size_t count = std::min<size_t>(1 + random.Below(3), records[t].size() - i);
         std::vector<Reservation> reservations;
         for (size_t k = 0; k < count; ++k)
-          reservations.push_back(buffer.Reserve(t, database_of(records[t][i + k]),
-                                                records[t][i + k].size()));
+          reservations.push_back(reserve(database_of(records[t][i + k]), records[t][i + k].size()));
         for (size_t k = 0; k < count; ++k)
           buffer.Publish(reservations[k], std::string_view(records[t][i + k]));
         i += count;
@@ -143,6 +183,45 @@ TEST_CASE("journal buffer: threads append while it is taken apart, together") {
     AppendAndDrain(CpuGroups::Single());
     AppendAndDrain(OneGroupEach(folder));
   }
+}
+
+TEST_CASE("journal buffer: threads append while it is taken apart, slow between joining and room") {
+  TemporaryFolder folder;
+  AppendAndDrain(CpuGroups::Single(), true);
+  AppendAndDrain(OneGroupEach(folder), true);
+}
+
+TEST_CASE("journal buffer: who has joined and has no room yet takes nothing back") {
+  JournalBuffer buffer(CpuGroups::Single());
+  buffer.Reset({});
+  const auto append = [&] {
+    const Reservation r = buffer.ReserveRaw(0, 3, 0);  // which joins nobody
+    buffer.Publish(r, std::string_view("abc"));
+    return r.end;
+  };
+  for (unsigned i = 0; i < 10; ++i) append();
+  const StreamPoint taken = buffer.Complete();
+  REQUIRE(taken.lsn == 30);
+  // Its group has seen nothing of these, nor was the writer done with them.
+  SlowJoiner first(&buffer, 1), second(&buffer, 2);
+  first.Join(0, 3);
+  REQUIRE(buffer.Complete().lsn == 0);
+  buffer.NoteWritten(taken);
+  REQUIRE(buffer.Complete().lsn == 30);
+  second.Join(0, 3);
+  const Lsn end = append();
+  REQUIRE(buffer.Complete().lsn == 30);  // they may have room anywhere above
+  const Reservation r2 = [&] {
+    const Reservation r1 = first.GoOn();
+    REQUIRE(buffer.Complete().lsn == end);
+    buffer.Publish(r1, std::string_view("def"));
+    return second.GoOn();
+  }();
+  REQUIRE(r2.start == end);  // the list's last comes first
+  REQUIRE(buffer.Complete().lsn == end);
+  buffer.Publish(r2, std::string_view("ghi"));
+  REQUIRE(buffer.Complete().lsn == end + 6);
+  REQUIRE(buffer.tail().lsn == end + 6);
 }
 
 TEST_CASE("journal buffer: a thread that joins late is not below what was written") {
