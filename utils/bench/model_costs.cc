@@ -10,6 +10,9 @@
 //   append2  the same by two threads at once: between two records, of whichever
 //   joined   as append, by a thread that takes room for its group
 //   joined2  as append2, by two of one group
+//   told2    as append2, with a turn's work around it, and at the turn's end each asks by its own
+//            record whether to wake the writer
+//   looked2  the same, by the tail
 //   tail2    two threads that only take room: a compare-and-swap of one word, between two of
 //   whichever
 #include <sched.h>
@@ -19,6 +22,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <thread>
 
@@ -102,21 +106,46 @@ double Lock() {
   });
 }
 
-void AppendTo(JournalBuffer* buffer, unsigned slot) {
+// Half of what a turn does besides: something like a tenth of a microsecond.
+void Work() {
+  for (int i = 0; i < 300; ++i) asm volatile("");
+}
+
+// What is done behind each record, for the end by which the writer is woken.
+constexpr auto kNoEnd = [](JournalBuffer*, unsigned) -> Lsn { return 0; };
+constexpr auto kOwnEnd = [](JournalBuffer* buffer, unsigned slot) {
+  Work();
+  const Lsn end = buffer->TakeNews(slot);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  Work();
+  return end;
+};
+constexpr auto kTailsEnd = [](JournalBuffer* buffer, unsigned) {
+  Work();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const Lsn end = buffer->tail().lsn;
+  Work();
+  return end;
+};
+
+template <typename End>
+void AppendTo(JournalBuffer* buffer, unsigned slot, const End& end) {
   const std::string record(64, 'x');
   for (int i = 0; i < kRepeats; ++i) {
     buffer->Publish(buffer->Reserve(slot, 0, record.size()), record);
+    if (end(buffer, slot) == kLsnMax) std::abort();
   }
 }
 
 double Append(JournalBuffer* buffer) {
   buffer->Release(buffer->Complete().lsn);
-  return NsOfOne([&] { AppendTo(buffer, 0); });
+  return NsOfOne([&] { AppendTo(buffer, 0, kNoEnd); });
 }
 
-double AppendOfTwo(JournalBuffer* buffer) {
+template <typename End>
+double AppendOfTwo(JournalBuffer* buffer, const End& end) {
   buffer->Release(buffer->Complete().lsn);
-  return NsOfTwo([&](int core) { AppendTo(buffer, static_cast<unsigned>(core)); });
+  return NsOfTwo([&](int core) { AppendTo(buffer, static_cast<unsigned>(core), end); });
 }
 
 double TailOfTwo() {
@@ -139,12 +168,16 @@ int main() {
   // For all rounds: their chunks are there after the first.
   JournalBuffer alone, together(CpuGroups::Single());
   const auto append = [](JournalBuffer* buffer) { return Least([=] { return Append(buffer); }); };
-  const auto append_of_two = [](JournalBuffer* buffer) {
-    return Least([=] { return AppendOfTwo(buffer); });
+  const auto append_of_two = [](JournalBuffer* buffer, auto end) {
+    return Least([=] { return AppendOfTwo(buffer, end); });
   };
   std::printf("{\"line\": %.1f, \"lock\": %.1f, ", Least(Line), Least(Lock));
-  std::printf("\"append\": %.1f, \"append2\": %.1f, ", append(&alone), append_of_two(&alone));
-  std::printf("\"joined\": %.1f, \"joined2\": %.1f, ", append(&together), append_of_two(&together));
+  std::printf("\"append\": %.1f, \"append2\": %.1f, ", append(&alone),
+              append_of_two(&alone, kNoEnd));
+  std::printf("\"joined\": %.1f, \"joined2\": %.1f, ", append(&together),
+              append_of_two(&together, kNoEnd));
+  std::printf("\"told2\": %.1f, \"looked2\": %.1f, ", append_of_two(&alone, kOwnEnd),
+              append_of_two(&alone, kTailsEnd));
   std::printf("\"tail2\": %.1f}\n", Least(TailOfTwo));
   return 0;
 }
