@@ -225,8 +225,9 @@ std::string FormatNotify(int64_t bits) {
   return text;
 }
 
-// proc-title-template may use a handful of variables, nothing else in braces.
+// proc-title-template may use a handful of variables, nothing else in braces, and says something.
 bool IsTitleTemplate(std::string_view text) {
+  if (text.find_first_not_of(' ') == std::string_view::npos) return false;
   constexpr std::string_view kVariables[] = {"title",    "listen-addr", "server-mode", "port",
                                              "tls-port", "unixsocket",  "config-file"};
   while (true) {

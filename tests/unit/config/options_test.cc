@@ -98,8 +98,9 @@ TEST_CASE("values are judged in Redis's words") {
   REQUIRE(TryOption(&config, "latency-tracking-info-percentiles", "50 99.99 0") == "50 99.99 0");
   REQUIRE(TryOption(&config, "latency-tracking-info-percentiles", "101") ==
           "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
-  REQUIRE(TryOption(&config, "proc-title-template", "{title} {foo}") ==
-          "template format is invalid or contains unknown variables");
+  for (const char* title : {"{title} {foo}", "", "  "})
+    REQUIRE(TryOption(&config, "proc-title-template", title) ==
+            "template format is invalid or contains unknown variables");
   REQUIRE(TryOption(&config, "slave-read-only", "no") ==
           "a follower of Cairn is always read-only");
   REQUIRE(TryOption(&config, "cluster-enabled", "yes") == "cluster mode is not supported yet");
