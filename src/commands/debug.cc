@@ -198,7 +198,7 @@ void TableStatistics(Context& ctx) {
                                   "\ntable bytes: " + std::to_string(bytes) + "\n");
 }
 
-// DEBUG PROTOCOL string|integer|double|null|array|set|map|attrib|push|verbatim|true|false|bignum
+// DEBUG PROTOCOL string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false
 void Protocol(Context& ctx) {
   ReplyWriter& reply = ctx.reply();
   const std::string kind = ToLower(ctx.arg(2));
@@ -233,6 +233,8 @@ void Protocol(Context& ctx) {
     reply.Push(2);
     reply.Bulk("server-cpu-usage");
     reply.Integer(42);
+    // A push answers nothing: who asked waits for more.
+    reply.Bulk("Some real reply following the push reply");
   } else if (kind == "true" || kind == "false") {
     reply.Bool(kind == "true");
   } else if (kind == "verbatim") {
@@ -242,7 +244,7 @@ void Protocol(Context& ctx) {
   } else {
     ctx.Error(
         "ERR Wrong protocol type name. Please use one of the following: "
-        "string|integer|double|null|array|set|map|attrib|push|verbatim|true|false");
+        "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
   }
 }
 

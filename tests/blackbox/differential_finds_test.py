@@ -2,8 +2,8 @@
 """What the differential test found, each in its shortest form."""
 
 from harness.checks import check, equal
-from harness.matrix import ONCE, matrix
-from harness.resp import Error
+from harness.matrix import ONCE, PROTOCOLS, matrix
+from harness.resp import Error, Push
 
 
 @matrix(ONCE)
@@ -171,9 +171,32 @@ def test_geosearch_takes_the_last_of_what_is_said_twice(env):
         equal(env.c.call(*search, "FROMMEMBER", "a", "FROMMEMBER", "b", *near), found[0])
         equal(env.c.call(*search, "FROMLONLAT", 10, 40, "FROMLONLAT", 11, 41, *near), found[0])
         equal(env.c.call(*search, "FROMLONLAT", 10, 40, *near, *far, "ASC"), found[1])
-        equal(env.c.call(*search, "FROMLONLAT", 11, 41, "BYBOX", 900, 900, "km", "BYBOX", 1, 1, "km"),
-              found[0])
+        equal(env.c.call(*search, "FROMLONLAT", 11, 41, "BYBOX", 900, 900, "km",
+                         "BYBOX", 1, 1, "km"), found[0])
         equal(env.c.call(*search, "FROMLONLAT", 10, 40, *near, "BYBOX", 1, 1, "km"), wrong)
         equal(env.c.call(*search, "FROMLONLAT", 10, 40, "BYBOX", 1, 1, "km", *near), wrong)
         equal(env.c.call(*search, "FROMMEMBER", "a", "FROMLONLAT", 10, 40, *near), wrong)
         equal(env.c.call(*search, "FROMLONLAT", 10, 40, "FROMMEMBER", "a", *near), wrong)
+
+
+@matrix(PROTOCOLS)
+def test_debug_protocol_push_is_followed_by_a_reply(env):
+    equal(env.c.call("DEBUG", "PROTOCOL", "nosuch"),
+          Error(b"ERR Wrong protocol type name. Please use one of the following: string|integer|"
+                b"double|bignum|null|array|set|map|attrib|push|verbatim|true|false"))
+    env.c.send("DEBUG", "PROTOCOL", "push")
+    if env.c.protocol == 2:
+        equal(env.c.read(), Error(b"ERR RESP2 is not supported by this command"))
+        return
+    push = env.c.read_any()[0]
+    check(isinstance(push, Push), push)
+    equal(list(push), [b"server-cpu-usage", 42])
+    equal(env.c.read(), b"Some real reply following the push reply")
+
+
+@matrix(ONCE)
+def test_a_title_of_blanks_is_none(env):
+    wrong = Error(b"ERR CONFIG SET failed (possibly related to argument 'proc-title-template') - "
+                  b"template format is invalid or contains unknown variables")
+    for blank in ("", " ", "   "):
+        equal(env.c.call("CONFIG", "SET", "proc-title-template", blank), wrong)

@@ -102,6 +102,7 @@ CONNECTION = """
 0.3 NOSUCHCOMMAND v*
 0.3 GETT k
 0.3 DEBUG {NOSUCH|OBJECT nokey}
+0.2 DEBUG PROTOCOL {string|integer|null|attrib|array|set|map|verbatim|true|false|bignum|double|foo}
 0.2 CONFIG {GET nosuchoption|SET nosuchoption 1|SET timeout abc|NOSUCH|GET|SET timeout}
 0.2 AUTH word word?
 0.2 HELLO {1|4|abc|2 SETNAME|2 AUTH word|2 FOO}
