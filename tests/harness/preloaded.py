@@ -7,13 +7,14 @@
     server = Server(environment=Disk().environment, ...)
 
 They are compiled into build/preloaded/, under names that tell of what: once for all processes and
-runs. Where there can be none (no compiler; the sanitizers, whose runtime wants to be the first
-library) the test is skipped.
+runs. Where there can be none (no compiler; a sanitizer whose runtime wants to be the first library,
+which only the thread sanitizer's can be here) the test is skipped.
 """
 
 import functools
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -32,13 +33,13 @@ class Preloaded:
 
     def __init__(self, name, told):
         """`told` is the file whose path the library gets, "" for the folder."""
-        built = library(name)
+        first, built = sanitizer_first(), library(name)
         self.folder = tempfile.mkdtemp(prefix="cairn-%s-" % name.replace("_", "-"))
         self.told = os.path.join(self.folder, told) if told else self.folder
         # LD_PRELOAD takes no path with a blank or a colon in it, as a checkout's may be.
         link = os.path.join(self.folder, name + ".so")
         os.symlink(built, link)
-        self.environment = {"LD_PRELOAD": link, name.upper(): self.told}
+        self.environment = {"LD_PRELOAD": first + link, name.upper(): self.told}
 
     def __enter__(self):
         return self
@@ -52,10 +53,20 @@ class Preloaded:
 
 
 @functools.lru_cache(maxsize=None)
+def sanitizer_first():
+    """What LD_PRELOAD begins with: the runtime of the server's thread sanitizer, if it has one."""
+    if not slow_build(server_binary()):
+        return ""
+    listed = subprocess.run(["ldd", server_binary()], capture_output=True, check=True).stdout
+    found = re.search(rb"libtsan\.so\S* => (\S+)", listed)
+    if found is None:
+        skip("the sanitizers' runtime wants to be the first library")
+    return found.group(1).decode() + ":"
+
+
+@functools.lru_cache(maxsize=None)
 def library(name):
     """The path of what NAME.c was compiled to. Other processes may ask for it at the same time."""
-    if slow_build(server_binary()):
-        skip("the sanitizers' runtime wants to be the first library")
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("g++")
     if compiler is None:
         skip("there is no C compiler to build the library with")
