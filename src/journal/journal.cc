@@ -130,6 +130,9 @@ Status Journal::Close() {
   Lock lock(mutex_);
   CHECK(buffer_.Complete().lsn == tail());
   if (tail() != written_point_.lsn) return Status::Unavailable("appends during shutdown");
+  // Behind the last durable byte: a mark, or room made ahead. What is being written anew is a file
+  // that no manifest lists, and the one that is listed has an end that nobody knows.
+  if (state() != JournalState::kOk) return Status::Io(failure_);
   CAIRN_RETURN_IF_ERROR(SealLiveSegment(&lock));
   std::vector<SegmentEntry> unused;
   std::erase_if(manifest_.segments, [&](const SegmentEntry& s) {

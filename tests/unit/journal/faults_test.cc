@@ -203,6 +203,27 @@ TEST_CASE("A journal that works again says so before writes come in", "[journal]
   REQUIRE(JournalHarness::Eventually([&] { return one.journal->Admits(); }));
 }
 
+// The mark that says what is durable fails, and so does the first attempt in another file.
+TEST_CASE("faults: a log that fails behind its last durable byte is left by a close as by a crash") {
+  for (int round = 0; round < 3; ++round) {
+    Watching one(1);
+    one.options.retry_interval_us = 50'000;
+    REQUIRE(one.Open().ok());
+    const Lsn end = one.Append(JournalHarness::Record(1, 100));
+    REQUIRE(one.journal->SyncTo(end).ok());
+    one.fs.FailWrites(true);
+    REQUIRE(JournalHarness::Eventually([&] { return one.failures > 0; }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    one.fs.FailWrites(false);
+    (void)one.journal->Close();  // in order where the log has come back by now
+    one.journal.reset();
+    auto recovered = RecoverJournal(&one.fs, "d", nullptr);
+    INFO(recovered.status().message());
+    REQUIRE(recovered.ok());
+    REQUIRE(recovered->tail_lsn == end);
+  }
+}
+
 // Delayed allocation, NFS: writes succeed, and the sync says that there was no room.
 TEST_CASE("faults: a disk that is full when it syncs fails the log once, for what it has no room for") {
   Watching one(1);
