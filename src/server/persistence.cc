@@ -416,7 +416,10 @@ Status Persistence::SaveForShutdown(bool save, bool nosave) {
     departing_ = true;
     changed_.notify_all();
   }
-  const Status status = SaveAndPause(save, nosave);
+  Status status = SaveAndPause(save, nosave);
+  // A full sync that began meanwhile has cancelled it. What it loads need not be saved.
+  while (status.code() == StatusCode::kUnavailable && engine_.modes.Has(kModeFollower))
+    status = engine_.modes.Has(kModeLoading) ? Status::Ok() : SaveAndPause(save, nosave);
   std::lock_guard guard(mutex_);
   departing_ = status.ok();
   return status;

@@ -81,6 +81,19 @@ def test_a_follower_killed_while_it_loads(env):
         in_step(leader, follower)
 
 
+@limit(180)
+def test_a_follower_told_to_end_as_a_full_sync_begins(env):
+    """Its last snapshot is cancelled, as what it holds is replaced: it ends without."""
+    leader = cairn(env)
+    fill(leader, 3000, size=100)
+    for _ in range(25):
+        follower = cairn(env, appendonly="no", save="3600 1")
+        fill(follower, 80000, size=100)
+        follow(follower, leader)
+        time.sleep(env.rng.random() / 30)
+        equal(follower.stop(), 0)
+
+
 @limit(120)
 def test_followers_that_end_while_somebody_waits_for_them(env):
     leader, follower = cairn(env, repl_timeout=600), cairn(env)
