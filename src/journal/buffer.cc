@@ -168,6 +168,39 @@ Reservation JournalBuffer::ReserveRaw(unsigned slot, size_t bytes, uint32_t data
   return Take(slot, kNoDatabase, database_after, bytes, true);
 }
 
+inline JournalBuffer::Chunk* JournalBuffer::FindChunk(Lsn lsn) const {
+  return table_[lsn / kChunkBytes % kTableChunks].load(std::memory_order_acquire);
+}
+
+inline JournalBuffer::Chunk* JournalBuffer::ChunkAt(Lsn lsn) {
+  Chunk* chunk = FindChunk(lsn);
+  return chunk != nullptr ? chunk : AddChunk(lsn);
+}
+
+[[gnu::noinline]] JournalBuffer::Chunk* JournalBuffer::AddChunk(Lsn lsn) {
+  std::atomic<Chunk*>& entry = table_[lsn / kChunkBytes % kTableChunks];
+  Chunk *chunk = nullptr, *fresh = NewChunk();
+  if (entry.compare_exchange_strong(chunk, fresh, std::memory_order_acq_rel)) return fresh;
+  Recycle(fresh);
+  return chunk;
+}
+
+inline void JournalBuffer::CopyIn(Lsn at, const char* bytes, size_t length) {
+  if (InChunk(at) + length > kChunkBytes) [[unlikely]]
+    return CopyAcross(at, bytes, length);
+  memcpy(ChunkAt(at)->data + InChunk(at), bytes, length);
+}
+
+[[gnu::noinline]] void JournalBuffer::CopyAcross(Lsn at, const char* bytes, size_t length) {
+  while (length > 0) {
+    const size_t n = std::min(length, kChunkBytes - InChunk(at));
+    memcpy(ChunkAt(at)->data + InChunk(at), bytes, n);
+    at += n;
+    bytes += n;
+    length -= n;
+  }
+}
+
 inline Lsn JournalBuffer::BeginPublish(const Reservation& r) {
   if (r.prefix_bytes > 0) {
     char select[kSelectBytesMax];
@@ -229,20 +262,6 @@ StreamPoint JournalBuffer::Complete() const {
   return StreamPoint::Unpack(std::max(LeastInUse(), written));
 }
 
-JournalBuffer::Chunk* JournalBuffer::FindChunk(Lsn lsn) const {
-  return table_[lsn / kChunkBytes % kTableChunks].load(std::memory_order_acquire);
-}
-
-JournalBuffer::Chunk* JournalBuffer::ChunkAt(Lsn lsn) {
-  std::atomic<Chunk*>& entry = table_[lsn / kChunkBytes % kTableChunks];
-  Chunk* chunk = entry.load(std::memory_order_acquire);
-  if (chunk != nullptr) [[likely]] return chunk;
-  Chunk* fresh = NewChunk();
-  if (entry.compare_exchange_strong(chunk, fresh, std::memory_order_acq_rel)) return fresh;
-  Recycle(fresh);
-  return chunk;
-}
-
 JournalBuffer::Chunk* JournalBuffer::NewChunk() {
   Chunk* chunk = nullptr;
   for (size_t i = 0; i < kPoolChunks && chunk == nullptr; ++i)
@@ -265,16 +284,6 @@ void JournalBuffer::Recycle(Chunk* chunk) {
   }
   memory_bytes_.fetch_sub(AllocatedBytes(chunk), std::memory_order_relaxed);
   delete chunk;
-}
-
-void JournalBuffer::CopyIn(Lsn at, const char* bytes, size_t length) {
-  while (length > 0) {
-    const size_t n = std::min(length, kChunkBytes - InChunk(at));
-    memcpy(ChunkAt(at)->data + InChunk(at), bytes, n);
-    at += n;
-    bytes += n;
-    length -= n;
-  }
 }
 
 bool JournalBuffer::LastBoundary(Lsn from, Lsn to, StreamPoint* point) const {

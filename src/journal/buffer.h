@@ -156,6 +156,7 @@ class JournalBuffer {
   Slot& Use(unsigned slot);
   uint64_t LeastInUse() const;
   Chunk* ChunkAt(Lsn lsn);
+  Chunk* AddChunk(Lsn lsn);
   Chunk* FindChunk(Lsn lsn) const;
   Chunk* NewChunk();
   void Recycle(Chunk* chunk);
@@ -163,6 +164,7 @@ class JournalBuffer {
   Lsn BeginPublish(const Reservation& reservation);
   void EndPublish(const Reservation& reservation);
   void CopyIn(Lsn at, const char* bytes, size_t length);
+  void CopyAcross(Lsn at, const char* bytes, size_t length);
 
   alignas(64) std::atomic<uint64_t> tail_{0};
   alignas(64) std::atomic<Lsn> released_{0};
