@@ -44,8 +44,8 @@ LIBRARIES = (
     b"return redis.call('SET', keys[1], args[1] or 'x') end)",
     b"#!lua name=two\nredis.register_function{function_name='get_it', flags={'no-writes'}, "
     b"callback=function(keys, args) return redis.call('GET', keys[1]) end}",
-    b"#!lua name=two\nlocal n = 0\nredis.register_function('many', function(keys, args) n = n + 1 "
-    b"for i = 1, 3 do redis.call('RPUSH', keys[1], args[1] or i) end return {n, #keys, #args} end)\n"
+    b"#!lua name=two\nlocal n = 3\nredis.register_function('many', function(keys, args) "
+    b"for i = 1, n do redis.call('RPUSH', keys[1], args[1] or i) end return {n, #keys, #args} end)\n"
     b"redis.register_function('fails', function(keys) return redis.call('INCR', keys[1], 1) end)",
     b"#!lua name=one\nredis.register_function('many', function() return 1 end)",
     b"#!lua name=three\nredis.call('PING')",
