@@ -145,7 +145,7 @@ release_suites() {
   suite instructions python_suite "$release" instructions.run
   suite bench python_suite "$release" harness.runner tests/bench --jobs 1
   suite package tests/package/package_test.sh build/cairn-server
-  [[ $long ]] && suite sentinel python_suite "$release" harness.runner tests/replication
+  [[ $long ]] && suite replication python_suite "$release" harness.runner tests/replication
   suite clients python_suite "$release" harness.runner tests/clients
 }
 
@@ -182,7 +182,7 @@ foreground_lane() {
   }
   if any_wanted blackbox differential keyspace-events scripts crash crash-maintain crash-faults crash-power \
       concurrency \
-      blocked-clients together facts config-names instructions bench package sentinel clients; then
+      blocked-clients together facts config-names instructions bench package replication clients; then
     if build release-build server build/{cairn-load,echo-floor}; then
       # Beside the suites, which wait for disks and clocks more than they compute.
       if any_wanted "${thread_names[@]}"; then

@@ -329,7 +329,7 @@ void Journal::CollectGarbage(const Manifest& saved) {
   }
   std::lock_guard<std::mutex> guard(deletion_mutex_);
   for (const std::string& name : names) {
-    const Status status = options_.fs->Remove(options_.dir + "/" + name);
+    const Status status = options_.fs->RemoveInSteps(options_.dir + "/" + name);
     if (!status.ok() && status.code() != StatusCode::kNotFound)
       options_.log->Warning("Cannot delete a file of the journal: %s", status.message().c_str());
   }
@@ -361,7 +361,7 @@ void Journal::RemoveUnlisted(const std::string& name) {
 void Journal::DeleteFiles(const std::vector<SegmentEntry>& segments) {
   std::lock_guard<std::mutex> guard(deletion_mutex_);
   for (const SegmentEntry& s : segments) {
-    Status status = options_.fs->Remove(SegmentPath(options_.dir, s));
+    Status status = options_.fs->RemoveInSteps(SegmentPath(options_.dir, s));
     if (!status.ok() && status.code() != StatusCode::kNotFound)
       options_.log->Warning("Cannot delete a journal segment: %s", status.message().c_str());
   }

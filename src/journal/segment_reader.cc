@@ -225,6 +225,7 @@ void SegmentReader::Seek(Lsn lsn) {
     last = h;
     offset = block.offset;
   }
+  LookAgain();  // what lies behind and cannot be read is met again by who needs it
   offset_ = from;
   if (offset > from) ContinueAt(last.first_lsn, offset);
 }

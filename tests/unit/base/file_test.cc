@@ -60,7 +60,7 @@ TEST_CASE("file: one that is removed leaves the page cache first, and its other 
   REQUIRE(files->Link(path, other).ok());
   REQUIRE(*files->ReadFile(path) == content);
   const size_t before = CachedPages(other, kBytes);
-  REQUIRE(files->Remove(path).ok());
+  REQUIRE(files->RemoveInSteps(path).ok());
   struct statfs system;
   REQUIRE(statfs(folder.path.c_str(), &system) == 0);
   if (system.f_type != TMPFS_MAGIC) REQUIRE(CachedPages(other, kBytes) < before / 2);

@@ -185,6 +185,11 @@ TEST_CASE("unreadable: what is behind the end of a closed segment is asked of no
   REQUIRE(told.status.ok());
   REQUIRE(told.tail >= torn.tail);
   REQUIRE(told.read.compare(0, torn.read.size(), torn.read) == 0);
+  auto reader = SegmentReader::Open(&h.fs, h.path);
+  REQUIRE(reader.ok());
+  (*reader)->Seek(h.small - 1);
+  SegmentReader::Block block;
+  REQUIRE((*reader)->Next(&block) == SegmentReader::End::kNone);
 }
 
 TEST_CASE("unreadable: segments that no manifest lists are not taken for empty ones") {
