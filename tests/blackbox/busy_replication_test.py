@@ -2,7 +2,11 @@
 """Replication while a script that never ends has all locks, at the leader or at the follower: its
 threads wait for nobody, so the server can end, and goes on when the script has ended."""
 
-from harness import ONCE, equal, eventually, limit, skip
+import fcntl
+import struct
+import termios
+
+from harness import ONCE, check, equal, eventually, limit, skip
 from harness.replication import PATIENCE, cairn, follow, frozen, in_step, info
 from harness.resp import Error, encode
 from harness.server import slow_build
@@ -24,6 +28,12 @@ def end_it(server, client):
     equal(server.process.wait(PATIENCE), 0)
 
 
+def is_delivered(client):
+    """Whether the peer's kernel has all that was sent. It tells those who poll before or while it
+    says so."""
+    return fcntl.ioctl(client.sock, termios.TIOCOUTQ, struct.pack("i", -1)) == struct.pack("i", 0)
+
+
 def follow_and_run(leader, follower, runner, other, script):
     """The script has the locks before the leader's thread has seen to the follower: its one worker
     finds both requests at once, in this order."""
@@ -32,7 +42,11 @@ def follow_and_run(leader, follower, runner, other, script):
         equal(client.call("PING"), b"PONG")
     with frozen(leader):
         follower.send("PSYNC", "?", "-1")
+        eventually(lambda: is_delivered(follower), PATIENCE, "PSYNC is not delivered")
         runner.send("EVAL", script, 0)
+        eventually(lambda: is_delivered(runner), PATIENCE, "EVAL is not delivered")
+    until_busy(other)
+    check("asks for synchronization" in leader.log_text(), "the script ran first")
 
 
 def test_a_leader_whose_follower_waits_for_a_snapshot_can_end(env):
@@ -43,7 +57,6 @@ def test_a_leader_whose_follower_waits_for_a_snapshot_can_end(env):
         with leader.client() as follower, leader.client() as runner, leader.client() as other:
             equal(other.call("SET", "k", "before"), b"OK")
             follow_and_run(leader, follower, runner, other, UNKILLABLE)
-            until_busy(other)
             end_it(leader, other)
 
 
@@ -53,7 +66,6 @@ def test_a_follower_that_waits_for_a_snapshot_gets_it_behind_the_script(env):
         with leader.client() as follower, leader.client() as runner, leader.client() as other:
             equal(other.call("SET", "k", "v"), b"OK")
             follow_and_run(leader, follower, runner, other, FOREVER)
-            until_busy(other)
             equal(other.call("SCRIPT", "KILL"), b"OK")
             eventually(lambda: other.call("PING") == b"PONG", PATIENCE)
             eventually(lambda: "state=wait_bgsave" not in

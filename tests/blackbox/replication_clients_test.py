@@ -240,12 +240,14 @@ def test_a_follower_touches_no_keys(env):
         equal(c.call("RPUSH", "l", "a"), 1)
         stream, offset = info(c, "master_replid"), int(info(c, "master_repl_offset"))
         equal(follower.call("PSYNC", stream, offset + 1), b"CONTINUE")
+        # Its only ACK is heard once it is online, which it is told before it is so.
+        eventually(lambda: "state=online" in (info(c, "slave0") or ""), PATIENCE, "not online")
         for words in (("CLIENT", "REPLY", "OFF"), ("SET", "k", "v"), ("LPOP", "l"),
                       ("BLPOP", "l", 0), ("EVAL", "redis.call('set', KEYS[1], 'v')", 1, "k"),
                       ("MULTI",), ("SET", "k", "v"), ("EXEC",), ("FUNCTION", "FLUSH"),
                       ("FLUSHALL",), ("REPLCONF", "ACK", offset + 1000)):
             follower.send(*words)
-        eventually(lambda: "offset=%d," % (offset + 1000) in info(c, "slave0"), PATIENCE)
+        eventually(lambda: "offset=%d," % (offset + 1000) in (info(c, "slave0") or ""), PATIENCE)
         equal(c.call("LRANGE", "l", 0, -1), [b"a"])
         equal(c.call("EXISTS", "k"), 0)
 
@@ -258,7 +260,8 @@ def test_a_pause_is_for_clients(env):
         equal(c.call("SET", "k", "v"), b"OK")
         c.send("WAIT", 1, 0)
         eventually(lambda: b"cmd=wait" in other.call("CLIENT", "LIST"), PATIENCE)
-        equal(other.call("CLIENT", "PAUSE", 1000 * PATIENCE, "ALL"), b"OK")
+        # For longer than c waits for its reply.
+        equal(other.call("CLIENT", "PAUSE", 10 * 1000 * PATIENCE, "ALL"), b"OK")
         thaw(follower)
         equal(c.read(), 1)
         equal(other.call("CLIENT", "UNPAUSE"), b"OK")

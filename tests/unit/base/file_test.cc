@@ -63,7 +63,9 @@ TEST_CASE("file: one that is removed leaves the page cache first, and its other 
   REQUIRE(files->RemoveInSteps(path).ok());
   struct statfs system;
   REQUIRE(statfs(folder.path.c_str(), &system) == 0);
-  if (system.f_type != TMPFS_MAGIC) REQUIRE(CachedPages(other, kBytes) < before / 2);
+  // Under memory pressure there may have been few in the first place.
+  if (system.f_type != TMPFS_MAGIC && before >= kBytes / 4096 / 2)
+    REQUIRE(CachedPages(other, kBytes) < before / 2);
   REQUIRE(*files->ReadFile(other) == content);
 }
 

@@ -50,6 +50,16 @@ struct GatheringJournal : JournalHarness {
     REQUIRE(Eventually([&] { return clock.looks > before; }));
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
+  // Until the writer has not looked for so long that it sleeps, and how often it has by then.
+  uint64_t AwaitSleep() {
+    uint64_t looks = 0;
+    REQUIRE(Eventually([&] {
+      looks = clock.looks;
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      return clock.looks == looks;
+    }));
+    return looks;
+  }
   bool AllWritten() const { return journal->written() == journal->tail(); }
   bool LittleWaits() const { return journal->tail() - journal->written() < kGathered; }
 
@@ -87,8 +97,9 @@ TEST_CASE("journal: the writer is woken once by a record") {
   h.FillAndBeLookedAt(behind);
   h.FillAndBeLookedAt(h.Take(2, 100));
   h.FillAndBeLookedAt(hole);
-  const uint64_t looks = h.clock.looks;
+  const uint64_t looks = h.AwaitSleep();
   for (unsigned slot = 0; slot < 3; ++slot) h.journal->WakeIfNeeded(slot);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
   REQUIRE(h.clock.looks == looks);
   h.Fill(h.Take(2, kGathered));
   REQUIRE(h.Eventually([&] { return h.AllWritten(); }));
