@@ -70,9 +70,9 @@ class FileSystem {
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
   virtual Status Link(const std::string& from, const std::string& to) = 0;  // hard link
   virtual Status Remove(const std::string& path) = 0;
-  // The same for a large file whose bytes are all on disk: one that is not yet would be written first.
-  // It leaves the page cache in steps before: removing it with what is there keeps a core in the
-  // kernel for milliseconds in one piece, and nobody else gets that core.
+  // The same for a large file whose bytes are all on disk: one that is not yet would be written
+  // first. It leaves the page cache in steps before: removing it with what is there keeps a core in
+  // the kernel for milliseconds in one piece, and nobody else gets that core.
   virtual Status RemoveInSteps(const std::string& path) { return Remove(path); }
   virtual Status MakeDirectory(const std::string& path) = 0;  // OK if it is there already
   virtual Status SyncDirectory(const std::string& path) = 0;  // makes its entries durable

@@ -5,7 +5,8 @@
 // does that is served last since Linux 6.18: a worker that met a shard lock whose holder had lost
 // its core then waited for all of that thread's time slice, not for its unlocking.
 //
-// Any thread; makes a system call. None of them orders memory: callers load and store with what they need.
+// Any thread; makes a system call. None of them orders memory: callers load and store with what
+// they need.
 #pragma once
 
 #include <atomic>
@@ -13,8 +14,8 @@
 
 namespace cairn {
 
-// Returns once somebody has called FutexWakeOne or FutexWakeAll, at once if the word is not `expected`, and for no
-// reason at all: callers look again.
+// Returns once somebody has called FutexWakeOne or FutexWakeAll, at once if the word is not
+// `expected`, and for no reason at all: callers look again.
 void FutexWait(const std::atomic<uint32_t>* word, uint32_t expected);
 void FutexWakeOne(const std::atomic<uint32_t>* word);
 void FutexWakeAll(const std::atomic<uint32_t>* word);
